@@ -1,0 +1,386 @@
+"""darknet's cfg files: text -> sections -> typed options.
+
+A cfg file is a list of sections. `[name]` opens one, `key=value` lines fill it, and lines that
+start with `#` or `;` are comments. The first section, `[net]`, says how to train; each one after
+it is a layer. Spaces, tabs and carriage returns mean nothing anywhere.
+
+Every error names the file, the line and, for values, the key, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from darknet_py.errors import CfgError
+
+MAX_CFG_BYTES = 1 << 20
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_BLANK = dict.fromkeys(map(ord, " \t\r\n"))
+_ALIASES = {"network": "net", "conn": "connected", "soft": "softmax"}
+_INT_MAX = 2**31 - 1
+_FLOAT_MAX = 3.4028234663852886e38
+
+
+def _show(text: str, limit: int = 40) -> str:
+    """`text` in quotes for a message: unprintable characters escaped, long ones cut."""
+    return repr(text if len(text) <= limit else text[: limit - 3] + "...")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One `key=value` line; `place` is where a message says it stands, as `file:line`."""
+
+    key: str
+    value: str
+    place: str
+
+    def error(self, expected: str) -> CfgError:
+        return CfgError(f"{self.place}: {self.key}={_show(self.value)}: expected {expected}")
+
+
+@dataclass
+class Section:
+    """One section: its canonical name, the place of its head, and its options.
+
+    The typed readers below remember which keys were asked for, so that the others can be reported.
+    """
+
+    name: str
+    place: str
+    options: dict[str, Option] = field(default_factory=dict)
+    _asked: set[str] = field(default_factory=set, repr=False)
+
+    def error(self, message: str) -> CfgError:
+        return CfgError(f"{self.place}: [{self.name}]: {message}")
+
+    def find(self, key: str) -> Option | None:
+        self._asked.add(key)
+        return self.options.get(key)
+
+    def unused(self) -> list[Option]:
+        """The options that nothing asked for."""
+        return [option for key, option in self.options.items() if key not in self._asked]
+
+    def integer(self, key: str, default: int, minimum: int = 0, maximum: int = _INT_MAX) -> int:
+        """A whole number between `minimum` and `maximum`. Raises CfgError."""
+        option = self.find(key)
+        if option is None:
+            return default
+        return _integer(option, option.value, minimum, maximum)
+
+    def flag(self, key: str, default: bool = False) -> bool:
+        """1 or 0; as in C, any other whole number counts as 1. Raises CfgError."""
+        return self.integer(key, int(default), minimum=-_INT_MAX) != 0
+
+    def number(
+        self,
+        key: str,
+        default: float,
+        minimum: float = -_FLOAT_MAX,
+        maximum: float = _FLOAT_MAX,
+        above: float | None = None,
+    ) -> float:
+        """A number between `minimum` and `maximum`, and greater than `above`. Raises CfgError."""
+        option = self.find(key)
+        if option is None:
+            return default
+        return _number(option, option.value, minimum, maximum, above)
+
+    def choice(self, key: str, default: str, choices: Iterable[str]) -> str:
+        """One of `choices`. Raises CfgError."""
+        option = self.find(key)
+        if option is None:
+            return default
+        names = list(choices)
+        if option.value not in names:
+            raise option.error("one of " + ", ".join(names))
+        return option.value
+
+    def integers(self, key: str) -> list[int]:
+        """A comma list of whole numbers of at least 0, required. Raises CfgError."""
+        option = self._required(key, "a comma list of whole numbers")
+        return [_integer(option, item, 0, _INT_MAX) for item in option.value.split(",")]
+
+    def numbers(self, key: str) -> list[float]:
+        """A comma list of numbers, required. Raises CfgError."""
+        option = self._required(key, "a comma list of numbers")
+        items = option.value.split(",")
+        return [_number(option, item, -_FLOAT_MAX, _FLOAT_MAX, None) for item in items]
+
+    def _required(self, key: str, expected: str) -> Option:
+        option = self.find(key)
+        if option is None:
+            raise self.error(f"{key} is missing: expected {expected}")
+        return option
+
+
+def _integer(option: Option, text: str, minimum: int, maximum: int) -> int:
+    # The length check keeps int() from converting a megabyte of digits.
+    value = int(text) if _INTEGER.fullmatch(text) and len(text) <= 20 else None
+    if value is not None and minimum <= value <= maximum:
+        return value
+    if minimum <= -_INT_MAX:
+        raise option.error("a whole number")
+    bounds = f"of at least {minimum}" if maximum == _INT_MAX else f"from {minimum} to {maximum}"
+    raise option.error(f"a whole number {bounds}")
+
+
+def _number(
+    option: Option, text: str, minimum: float, maximum: float, above: float | None
+) -> float:
+    value = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if minimum <= value <= maximum and (above is None or value > above):
+        return value
+    expected = "a number"
+    if above is not None:
+        expected += f" above {above:g}"
+    if minimum > -_FLOAT_MAX:
+        expected += f" of at least {minimum:g}"
+    if maximum < _FLOAT_MAX:
+        expected += (
+            f" of at most {maximum:g}" if minimum == -_FLOAT_MAX else f" and at most {maximum:g}"
+        )
+    raise option.error(expected)
+
+
+@dataclass
+class Cfg:
+    """A parsed cfg file: `[net]` first, then a section per layer.
+
+    `lines` is the text it came from, `overridden` the places that options of `[net]` came from
+    since.
+    """
+
+    path: str
+    lines: list[str]
+    sections: list[Section]
+    overridden: frozenset[str] = frozenset()
+
+    @property
+    def net(self) -> Section:
+        return self.sections[0]
+
+    @property
+    def layers(self) -> list[Section]:
+        return self.sections[1:]
+
+    def text(self) -> str:
+        """The file's text with the overrides in it, comments kept; parses to the same sections."""
+        lines = list(self.lines)
+        heads = [i for i, line in enumerate(lines) if line.translate(_BLANK).startswith("[")]
+        first, end = heads[0] + 1, heads[1]
+        rows = {_key_of(lines[i]): i for i in reversed(range(first, end))}
+        added = []
+        for key, option in self.net.options.items():
+            if option.place not in self.overridden:
+                continue
+            if key in rows:
+                lines[rows[key]] = f"{key}={option.value}"
+            else:
+                added.append(f"{key}={option.value}")
+        lines[first:first] = added
+        return "".join(line + "\n" for line in lines)
+
+    def override(self, key: str, value: object, place: str) -> Cfg:
+        """A new Cfg in which `[net]` has `key=value`. Raises CfgError.
+
+        `place` names where the value came from in error messages, e.g. `--set`.
+        """
+        key, text = key.translate(_BLANK), str(value).translate(_BLANK)
+        if not key or not text or key[0] in "[#;" or "=" in key:
+            raise CfgError(f"{place}: {_show(f'{key}={text}')}: expected KEY=VALUE")
+        options = {**self.net.options, key: Option(key, text, place)}
+        net = Section(self.net.name, self.net.place, options)
+        return Cfg(self.path, self.lines, [net, *self.layers], self.overridden | {place})
+
+
+def _key_of(line: str) -> str:
+    return line.translate(_BLANK).split("=", 1)[0]
+
+
+def parse_cfg(text: str, path: str = "cfg") -> Cfg:
+    """Parse the text of a cfg file; `path` names it in messages. Raises CfgError."""
+    lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
+    while lines and not lines[-1]:
+        lines.pop()
+    sections: list[Section] = []
+    for number, line in enumerate(lines, 1):
+        stripped = line.translate(_BLANK)
+        place = f"{path}:{number}"
+        if not stripped or stripped[0] in "#;":
+            continue
+        if stripped[0] == "[":
+            if stripped[-1] != "]" or len(stripped) == 2:
+                raise CfgError(f"{place}: {_show(line)}: expected a section head like [net]")
+            name = stripped[1:-1]
+            section = Section(_ALIASES.get(name, name), place)
+            if not sections and section.name != "net":
+                raise CfgError(
+                    f"{place}: [{_show(name)[1:-1]}]: expected [net] as the first section"
+                )
+            sections.append(section)
+            continue
+        key, _, value = stripped.partition("=")
+        if not key or not value:
+            raise CfgError(f"{place}: {_show(line)}: expected key=value or [section]")
+        if not sections:
+            raise CfgError(f"{place}: {_show(line)}: expected [net] before the first option")
+        sections[-1].options.setdefault(key, Option(key, value, place))
+    if not sections:
+        raise CfgError(f"{path}: no section found: expected [net] and a section per layer")
+    if len(sections) == 1:
+        raise CfgError(f"{path}: only [net] found: expected at least one layer, like [rnn]")
+    return Cfg(path, lines, sections)
+
+
+def read_cfg(path: str | os.PathLike[str]) -> Cfg:
+    """Read and parse the cfg file at `path`. Raises CfgError, also where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CFG_BYTES + 1)
+    except OSError as error:
+        raise CfgError(f"{path}: cannot read the cfg file: {error.strerror}") from error
+    if len(data) > MAX_CFG_BYTES:
+        raise CfgError(f"{path}: larger than 1 MiB: expected a cfg file (text)")
+    # Comments may be in any encoding; surrogateescape keeps their bytes for writing them back.
+    return parse_cfg(data.decode("utf-8", "surrogateescape"), os.fspath(path))
+
+
+POLICIES = ("constant", "step", "steps", "exp", "poly", "sigmoid", "random")
+
+
+@dataclass(frozen=True)
+class NetOptions:
+    """The typed options of `[net]`, with darknet's defaults.
+
+    `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
+    """
+
+    inputs: int
+    batch: int
+    subdivisions: int
+    time_steps: int
+    learning_rate: float
+    momentum: float
+    decay: float
+    adam: bool
+    B1: float
+    B2: float
+    eps: float
+    policy: str
+    burn_in: int
+    power: float
+    max_batches: int
+    step: int
+    scale: float
+    steps: tuple[int, ...]
+    scales: tuple[float, ...]
+    gamma: float
+    clip: float
+    clip_norm: float
+    state: str
+
+    @property
+    def streams(self) -> int:
+        """Sequences that are read side by side."""
+        return self.batch // self.subdivisions
+
+    @property
+    def symbols(self) -> int:
+        """Symbols per update: darknet's `batch * time_steps`."""
+        return self.batch * self.time_steps
+
+    @classmethod
+    def of(cls, section: Section) -> NetOptions:
+        """Read `[net]`. Raises CfgError."""
+        size = 1
+        for key in ("height", "width", "channels"):
+            size *= section.integer(key, 0)
+        inputs = section.integer("inputs", size, minimum=1)
+        if inputs == 0:
+            raise section.error(
+                "inputs is missing: expected the number of symbols, like inputs=256"
+            )
+        batch = section.integer("batch", 1, minimum=1)
+        subdivisions = section.integer("subdivisions", 1, minimum=1)
+        if batch % subdivisions:
+            raise section.error(
+                f"batch={batch} is not divisible by subdivisions={subdivisions}: "
+                f"expected a multiple, like batch={max(1, batch // subdivisions) * subdivisions}"
+            )
+        policy = section.choice("policy", "constant", POLICIES)
+        steps: list[int] = []
+        scales: list[float] = []
+        if policy == "steps":
+            steps, scales = section.integers("steps"), section.numbers("scales")
+            if len(steps) != len(scales):
+                raise section.error(
+                    f"steps has {len(steps)} entries and scales {len(scales)}: expected as many"
+                )
+        max_batches = section.integer("max_batches", 0)
+        if policy == "poly" and max_batches == 0:
+            raise section.error("policy=poly needs max_batches, which is missing or 0")
+        return cls(
+            inputs=inputs,
+            batch=batch,
+            subdivisions=subdivisions,
+            time_steps=section.integer("time_steps", 1, minimum=1),
+            learning_rate=section.number("learning_rate", 0.001),
+            momentum=section.number("momentum", 0.9),
+            decay=section.number("decay", 0.0001),
+            adam=section.flag("adam"),
+            B1=section.number("B1", 0.9, minimum=0, maximum=1),
+            B2=section.number("B2", 0.999, minimum=0, maximum=1),
+            eps=section.number("eps", 1e-7, above=0),
+            policy=policy,
+            burn_in=section.integer("burn_in", 0),
+            power=section.number("power", 4, minimum=0),
+            max_batches=max_batches,
+            step=section.integer("step", 1, minimum=1),
+            scale=section.number("scale", 1),
+            steps=tuple(steps),
+            scales=tuple(scales),
+            gamma=section.number("gamma", 1),
+            clip=section.number("clip", 0, minimum=0),
+            clip_norm=section.number("clip_norm", 0, minimum=0),
+            state=section.choice("state", "zero", ("zero", "carry")),
+        )
+
+
+def override_net(cfg: Cfg, overrides: Mapping[str, object], place: str = "override") -> Cfg:
+    """`cfg` with each of `overrides` set in `[net]`; a `batch` alone sets `subdivisions` to 1."""
+    changes = dict(overrides)
+    if "batch" in changes:
+        changes.setdefault("subdivisions", 1)
+    for key, value in changes.items():
+        cfg = cfg.override(key, int(value) if isinstance(value, bool) else value, place)
+    return cfg
+
+
+def bundled_cfgs() -> dict[str, Path]:
+    """The cfg files that come with the package, by name (`tiny`, `rnn.train`, ...)."""
+    package = Path(__file__).parent
+    folder = package / "bundled"
+    if not folder.is_dir():
+        folder = package.parent / "cfg"
+    return {path.name.removesuffix(".cfg"): path for path in sorted(folder.glob("*.cfg"))}
+
+
+def find_cfg(name: str | os.PathLike[str]) -> Cfg:
+    """The cfg file at path `name`, or the bundled one of that name. Raises CfgError."""
+    path = Path(name)
+    bundled = bundled_cfgs()
+    if not path.exists() and os.fspath(name) in bundled:
+        return read_cfg(bundled[os.fspath(name)])
+    if not path.exists():
+        raise CfgError(
+            f"{name}: no such cfg file, and no bundled cfg of that name: "
+            f"expected a path or one of {', '.join(bundled)}"
+        )
+    return read_cfg(path)

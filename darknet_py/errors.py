@@ -1,0 +1,25 @@
+"""The errors that a user can mend; each message is one line: what, where, what was expected."""
+
+
+class DarknetError(Exception):
+    """Base of all errors of this package that are about the user's files, options or data."""
+
+
+class CfgError(DarknetError):
+    """A cfg file that cannot be read as a network."""
+
+
+class WeightsError(DarknetError):
+    """A weights file that is damaged or belongs to another network."""
+
+
+class CorpusError(DarknetError):
+    """A text that cannot be trained on or scored."""
+
+
+class TrainingError(DarknetError):
+    """A run that cannot start, or cannot go on."""
+
+
+class DarknetWarning(UserWarning):
+    """Something in the user's files that is ignored or replaced."""

@@ -1,0 +1,83 @@
+"""How well a network predicts a text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darknet_py.errors import CorpusError
+from darknet_py.generation import FEED_STEPS, check_symbols, feed
+from darknet_py.network import Network
+
+_WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The score of a text.
+
+    characters: how many were predicted, one less than the text has.
+    nats, bpc: mean negative log probability per character, in nats and in bits.
+    perplexity: 2 ** bpc. word_perplexity: 2 ** (bits of the whole text / words).
+    """
+
+    characters: int
+    nats: float
+    bpc: float
+    perplexity: float
+    word_perplexity: float
+
+
+def evaluate(
+    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = b"\n\n"
+) -> Evaluation:
+    """Score `text` as one stream from a zero state, after `prompt`, which is not scored.
+
+    The first character of the text is fed, the others are predicted. The network's own states are
+    left alone. Raises CorpusError for unknown symbols or a text of fewer than two characters.
+    """
+    symbols = check_symbols(net, text, "text")
+    if len(symbols) < 2:
+        raise CorpusError(f"text: {len(symbols)} characters: expected at least 2 to score")
+    state = feed(net, check_symbols(net, prompt, "prompt"), net.initial_state(1))
+    nats = 0.0
+    for first in range(0, len(symbols) - 1, FEED_STEPS):
+        piece = symbols[first : first + FEED_STEPS + 1, None]
+        losses, state = net.losses(piece[:-1], piece[1:], state)
+        nats += float(np.sum(losses, dtype=np.float64))
+    characters = len(symbols) - 1
+    words = 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum())
+    bits = nats / math.log(2)
+    return Evaluation(
+        characters=characters,
+        nats=nats / characters,
+        bpc=bits / characters,
+        perplexity=_power_of_two(bits / characters),
+        word_perplexity=_power_of_two(bits / words),
+    )
+
+
+def _power_of_two(bits: float) -> float:
+    return 2.0**bits if bits < 1024 else math.inf
+
+
+def estimate_loss(net: Network, text: np.ndarray, characters: int, streams: int = 32) -> float:
+    """The mean loss in nats over about `characters` of `text`, quickly: many streams side by side.
+
+    The text is cut into `streams` equal parts; the start of each is scored from a zero state.
+    """
+    streams = max(1, min(streams, len(text) // 64))
+    part = (len(text) - 1) // streams
+    steps = max(1, min(part, characters // streams))
+    columns = np.arange(streams) * part
+    state = net.initial_state(streams)
+    nats = 0.0
+    for first in range(0, steps, 64):
+        rows = np.arange(first, min(first + 64, steps))
+        places = rows[:, None] + columns
+        losses, state = net.losses(text[places], text[places + 1], state)
+        nats += float(np.sum(losses, dtype=np.float64))
+    return nats / (steps * streams)

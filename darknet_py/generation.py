@@ -1,0 +1,76 @@
+"""Generating text: feed a prompt, then draw a symbol, feed it, and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from darknet_py.errors import CorpusError
+from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.network import Network, NetworkState
+from darknet_py.rand import Rand
+from darknet_py.sampling import cut_off, draw
+
+# Steps that a prompt or a text is fed in at once.
+FEED_STEPS = 256
+
+
+def generate(
+    net: Network,
+    prompt: Sequence[int] = b"",
+    length: int = 1000,
+    temperature: float = 0.7,
+    seed: int = 0,
+) -> Iterator[int]:
+    """Yield `length` symbols that follow `prompt` (which is not among them), from a zero state.
+
+    prompt: bytes or symbols; an empty one stands for symbol 0, as in C.
+    temperature: divides what comes into the softmax; small is careful, 1 is the network's own odds.
+    seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
+    The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
+    ValueError for a temperature that is not above 0.
+    """
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature}: expected a number above 0")
+    symbols = check_symbols(net, prompt or [0], "prompt")
+    rand = Rand(seed, net.initial_draws)
+    state = feed(net, symbols[:-1], net.initial_state(1))
+    return _draw_symbols(net, int(symbols[-1]), state, rand, length, temperature)
+
+
+def _draw_symbols(
+    net: Network, symbol: int, state: NetworkState, rand: Rand, length: int, temperature: float
+) -> Iterator[int]:
+    softmax = net.layers[-1] if isinstance(net.layers[-1], SoftmaxLayer) else None
+    inputs = np.empty((1, 1), np.int64)
+    for _ in range(length):
+        inputs[0, 0] = symbol
+        if softmax is not None:
+            logits, state = net.logits(inputs, state)
+            p = softmax.probabilities(logits, temperature)
+        else:
+            p, state = net.forward(inputs, state)
+        odds = p[0, 0].astype(np.float32)
+        symbol = draw(cut_off(odds), rand.uniform(0, 1, 1)[0])
+        yield symbol
+
+
+def feed(net: Network, symbols: np.ndarray, state: NetworkState) -> NetworkState:
+    """Run one stream's `symbols` (count,) through the network; returns the state after."""
+    for first in range(0, len(symbols), FEED_STEPS):
+        _, state = net.forward(symbols[first : first + FEED_STEPS, None], state)
+    return state
+
+
+def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
+    """`text` as an array of symbols. Raises CorpusError where the network does not know one."""
+    symbols = np.frombuffer(text, np.uint8) if isinstance(text, bytes) else np.asarray(text)
+    unknown = (symbols >= net.inputs) | (symbols < 0)
+    if unknown.any():
+        offset = int(unknown.argmax())
+        raise CorpusError(
+            f"{name}: symbol {symbols[offset]} at offset {offset}: the network knows "
+            f"0 to {net.inputs - 1} (inputs={net.inputs})"
+        )
+    return symbols

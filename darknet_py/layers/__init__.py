@@ -1,0 +1,12 @@
+"""The layers by the name of their section."""
+
+from darknet_py.layers.base import Layer, LossLayer
+from darknet_py.layers.connected import ConnectedLayer
+from darknet_py.layers.rnn import RnnLayer
+from darknet_py.layers.softmax import SoftmaxLayer
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.kind: layer for layer in (RnnLayer, ConnectedLayer, SoftmaxLayer)
+}
+
+__all__ = ["LAYERS", "Layer", "LossLayer"]

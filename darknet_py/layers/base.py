@@ -1,0 +1,165 @@
+"""What every layer is: darknet's five verbs over time-major arrays.
+
+    make      from a section of the cfg, its options checked
+    forward   x (time_steps, streams, inputs) -> y (time_steps, streams, outputs)
+    backward  delta of y -> delta of x; what the parameters should change goes to their `updates`
+    update    the optimizer's step on each parameter
+
+darknet's `increment_layer`, which moves all pointers of a layer one step through time, is here the
+time index `t` of its arrays.
+
+**Deltas are minus the gradient**, as in darknet: the loss falls along a delta, and an update adds.
+So `updates`, too, hold minus the gradient of the loss, summed over all symbols of a datum.
+
+What a layer remembers from one call to the next is its state: a tuple of `(streams, features)`
+arrays that goes into `forward` and comes out of it, empty for most layers. What its backward needs
+from its forward stays in buffers that the next call overwrites.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.dialect import Dialect
+from darknet_py.rand import Rand
+
+Array = NDArray[Any]
+State = tuple[Array, ...]
+
+
+@dataclass
+class Parameter:
+    """One named tensor of a layer, a view into the network's flat vectors once it is bound.
+
+    trained: rolling statistics are not; they are updated by forward.
+    decayed: SGD's weight decay acts on matrices only.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    trained: bool = True
+    decayed: bool = False
+    place: slice = field(default_factory=lambda: slice(0, 0))
+    values: Array = field(default_factory=lambda: np.empty(0, np.float32))
+    updates: Array = field(default_factory=lambda: np.empty(0, np.float32))
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape))
+
+    def bind(self, place: slice, values: Array, updates: Array) -> None:
+        """Become a view of `values[place]` and `updates[place]`, flat vectors of the network."""
+        self.place = place
+        self.values = values[place].reshape(self.shape)
+        self.updates = updates[place].reshape(self.shape)
+
+
+class Optimizer(Protocol):
+    """What a layer's `update` needs: one step of one parameter."""
+
+    def step(self, parameter: Parameter, rate: float) -> None: ...
+
+
+class Workspace:
+    """Buffers by name that are allocated once and handed out again, whatever the shape."""
+
+    def __init__(self) -> None:
+        self._flat: dict[str, Array] = {}
+
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The buffer `name`, uninitialised, as an array of this shape; it grows where it must."""
+        size = 1
+        for extent in shape:
+            size *= extent
+        flat = self._flat.get(name)
+        if flat is None or len(flat) < size or flat.dtype != dtype:
+            flat = self._flat[name] = np.empty(size, dtype)
+        return flat[:size].reshape(shape)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Where a layer is made: its index, the features that come in, and the network around it."""
+
+    index: int
+    inputs: int
+    net: NetOptions
+    dialect: Dialect
+
+
+class Layer:
+    """The base of all layers; it does nothing to its input."""
+
+    kind: ClassVar[str]
+    takes_symbols: ClassVar[bool] = False
+
+    def __init__(self, index: int, inputs: int, outputs: int) -> None:
+        self.index = index
+        self.inputs = inputs
+        self.outputs = outputs
+        self.learning_rate = 1.0
+        self.buffers = Workspace()
+        self.scratch = Workspace()
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> Layer:
+        """The layer that `section` describes. Raises CfgError."""
+        raise NotImplementedError
+
+    def parameters(self) -> list[Parameter]:
+        """Its parameters in the order of the weights file."""
+        return []
+
+    def initialize(self, rand: Rand) -> None:
+        """Set the parameters as a new darknet network has them, drawing in C's order."""
+
+    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
+        """The state before the first symbol: zeros, each `(streams, features)`."""
+        return ()
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        """Raise CfgError where this layer cannot be trained with these `[net]` options."""
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
+        -> y (time_steps, streams, outputs) and the state after the last step.
+
+        y is a buffer of the layer, valid until its next call; the state is the caller's.
+        """
+        raise NotImplementedError
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        """delta (time_steps, streams, outputs) of y -> the parameters' `updates`, and that of x.
+
+        Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
+        Follows a forward with training=True, once; overwrites `delta`.
+        """
+        raise NotImplementedError
+
+    def update(self, optimizer: Optimizer, rate: float) -> None:
+        """One step of every trained parameter, at the net's `rate` times the layer's own."""
+        for parameter in self.parameters():
+            if parameter.trained:
+                optimizer.step(parameter, rate * self.learning_rate)
+
+
+class LossLayer(Layer):
+    """A layer at the end that compares its output with the truth."""
+
+    has_loss = True
+
+    def losses(self, targets: Array) -> Array:
+        """The loss of each symbol of the last forward, `(time_steps, streams)`, in nats."""
+        raise NotImplementedError
+
+    def loss_delta(self, targets: Array) -> Array:
+        """The delta of the summed losses at the layer's input, `(time_steps, streams, inputs)`.
+
+        Follows `losses`, once; may use up the output of the last forward.
+        """
+        raise NotImplementedError

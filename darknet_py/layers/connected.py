@@ -1,0 +1,240 @@
+"""The connected layer: y = f(x W^T + biases), or with batch norm y = f(norm(x W^T) scales +
+biases).
+
+`Connected` is the brick that the recurrent layers are built from; `ConnectedLayer` is the
+`[connected]` section. Formulas: darknet's `connected_layer.c` and `batchnorm_layer.c`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.dialect import Dialect
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Workspace
+from darknet_py.rand import Rand
+
+
+class Connected:
+    """One matrix with its bias or batch norm and its activation, over all steps or one at a time.
+
+    Batch norm is over the streams of one time step. The arrays of a call:
+        x       (time_steps, streams, inputs), or symbols (time_steps, streams)
+        x_norm  (time_steps, streams, outputs)  the product, normalised in place
+        y       (time_steps, streams, outputs)  the same buffer as x_norm without batch norm
+        mean, variance, scale_sums, bias_sums  (time_steps, 1, outputs)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        activation: Activation,
+        batch_normalize: bool,
+        dialect: Dialect,
+    ) -> None:
+        self.inputs = inputs
+        self.outputs = outputs
+        self.activation = activation
+        self.batch_normalize = batch_normalize
+        self.dialect = dialect
+        self.buffers = Workspace()
+        self.biases = Parameter(f"{name}.bias", (outputs,))
+        self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
+        if batch_normalize:
+            self.scales = Parameter(f"{name}.scale", (outputs,))
+            self.rolling_mean = Parameter(f"{name}.rolling_mean", (outputs,), trained=False)
+            self.rolling_variance = Parameter(f"{name}.rolling_variance", (outputs,), trained=False)
+
+    def parameters(self) -> list[Parameter]:
+        if self.batch_normalize:
+            statistics = [self.scales, self.rolling_mean, self.rolling_variance]
+            return [self.biases, self.weights, *statistics]
+        return [self.biases, self.weights]
+
+    def initialize(self, rand: Rand) -> None:
+        """darknet's: weights uniform in +-sqrt(2/inputs), row by row; biases 0, scales 1."""
+        reach = np.float32(np.sqrt(2.0 / self.inputs))
+        draws = rand.uniform(-1, 1, self.weights.size)
+        self.weights.values[...] = (reach * draws).reshape(self.weights.shape)
+        self.biases.values.fill(0)
+        if self.batch_normalize:
+            self.scales.values.fill(1)
+            self.rolling_mean.values.fill(0)
+            self.rolling_variance.values.fill(0)
+
+    def _array(self, name: str, *shape: int) -> Array:
+        return self.buffers.array(name, shape, self.weights.values.dtype)
+
+    def begin(self, time_steps: int, streams: int, training: bool) -> None:
+        """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
+        self.training = training
+        self.x_norm = self._array("x_norm", time_steps, streams, self.outputs)
+        self.y = self.x_norm
+        if not self.batch_normalize:
+            return
+        if training:
+            self.y = self._array("y", time_steps, streams, self.outputs)
+            self.mean = self._array("mean", time_steps, 1, self.outputs)
+            self.variance = self._array("variance", time_steps, 1, self.outputs)
+        else:
+            divisor = kernels.deviation(self.rolling_variance.values, self.dialect)
+            self.gains = self.scales.values / divisor
+            self.shifts = self.biases.values - self.rolling_mean.values * self.gains
+
+    def forward(self, x: Array, training: bool) -> Array:
+        """x -> y for all time steps: one product. Returns y, a buffer of this layer."""
+        self.begin(x.shape[0], x.shape[1], training)
+        self.x = x
+        if x.dtype.kind in "iu":
+            table = self._array("table", self.inputs, self.outputs)
+            np.copyto(table, self.weights.values.T)
+            kernels.gather(table, x, self.x_norm)
+        else:
+            rows = self.x_norm.reshape(-1, self.outputs)
+            np.matmul(x.reshape(-1, self.inputs), self.weights.values.T, out=rows)
+        self._activate(self.x_norm, self.y, slice(0, x.shape[0]))
+        self.end()
+        return self.y
+
+    def forward_step(self, t: int, x: Array) -> Array:
+        """x (streams, inputs) -> y (streams, outputs) at step t."""
+        product = self.x_norm[t : t + 1]
+        np.matmul(x, self.weights.values.T, out=product[0])
+        self._activate(product, self.y[t : t + 1], slice(t, t + 1))
+        return self.y[t]
+
+    def _activate(self, product: Array, y: Array, steps: slice) -> None:
+        if not self.batch_normalize:
+            kernels.bias_activate(product, self.biases.values, self.activation)
+        elif self.training:
+            kernels.normalize_activate(
+                product,
+                y,
+                self.mean[steps],
+                self.variance[steps],
+                self.scales.values,
+                self.biases.values,
+                self.activation,
+                self.dialect,
+            )
+        else:
+            kernels.affine_activate(product, self.gains, self.shifts, self.activation)
+
+    def end(self) -> None:
+        """Fold the statistics of the steps since `begin` into the rolling ones."""
+        if self.batch_normalize and self.training:
+            kernels.roll(self.rolling_mean.values, self.mean, self.dialect.rolling)
+            kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling)
+
+    def backward(self, delta: Array, out: Array | None) -> None:
+        """delta of y -> parameter updates, and into `out` (like x), where given, the delta of x.
+
+        Overwrites `delta` with that of the product.
+        """
+        self.begin_backward(delta.shape[0])
+        self._deactivate(delta, slice(0, delta.shape[0]))
+        self.end_backward(self.x, delta)
+        if out is not None:
+            rows = delta.reshape(-1, self.outputs)
+            np.matmul(rows, self.weights.values, out=out.reshape(-1, self.inputs))
+
+    def begin_backward(self, time_steps: int) -> None:
+        """Lay out what `backward`, or the steps of a backward walk, sum into."""
+        if self.batch_normalize:
+            self.scale_sums = self._array("scale_sums", time_steps, 1, self.outputs)
+        self.bias_sums = self._array("bias_sums", time_steps, 1, self.outputs)
+
+    def backward_step(self, t: int, delta: Array, out: Array | None) -> None:
+        """At step t: the delta (streams, outputs) of y -> of the product, in place, and of x."""
+        self._deactivate(delta[None], slice(t, t + 1))
+        if out is not None:
+            np.matmul(delta, self.weights.values, out=out)
+
+    def _deactivate(self, delta: Array, steps: slice) -> None:
+        if self.batch_normalize:
+            kernels.normalize_activate_backward(
+                delta,
+                self.y[steps],
+                self.x_norm[steps],
+                self.variance[steps],
+                self.scales.values,
+                self.scale_sums[steps],
+                self.bias_sums[steps],
+                self.activation,
+                self.dialect,
+            )
+        else:
+            kernels.activate_backward(delta, self.y[steps], self.bias_sums[steps], self.activation)
+
+    def end_backward(self, x: Array, delta: Array) -> None:
+        """The updates of all parameters: one product for the matrix.
+
+        x: what came in, all steps; delta: that of the product, (time_steps, streams, outputs).
+        """
+        np.sum(self.bias_sums, axis=(0, 1), out=self.biases.updates)
+        if self.batch_normalize:
+            np.sum(self.scale_sums, axis=(0, 1), out=self.scales.updates)
+        if x.dtype.kind in "iu":
+            table = self._array("table", self.inputs, self.outputs)
+            kernels.sum_by_symbol(delta, x, table)
+            np.copyto(self.weights.updates, table.T)
+        else:
+            rows = delta.reshape(-1, self.outputs)
+            np.matmul(rows.T, x.reshape(-1, self.inputs), out=self.weights.updates)
+
+
+class ConnectedLayer(Layer):
+    """`[connected]`: the brick over all symbols of a datum; its batch norm is over all of them."""
+
+    kind = "connected"
+    takes_symbols = True
+
+    def __init__(self, index: int, connected: Connected) -> None:
+        super().__init__(index, connected.inputs, connected.outputs)
+        self.connected = connected
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> ConnectedLayer:
+        connected = Connected(
+            str(setting.index),
+            setting.inputs,
+            section.integer("output", 1, minimum=1),
+            ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)],
+            section.flag("batch_normalize"),
+            setting.dialect,
+        )
+        return cls(setting.index, connected)
+
+    def parameters(self) -> list[Parameter]:
+        return self.connected.parameters()
+
+    def initialize(self, rand: Rand) -> None:
+        self.connected.initialize(rand)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        if self.connected.batch_normalize and net.streams * net.time_steps == 1:
+            raise section.error("batch_normalize=1 cannot train on one symbol at a time")
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        y = self.connected.forward(self._rows(x), training)
+        return y.reshape(*x.shape[:2], self.outputs), state
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
+
+    def _rows(self, x: Array) -> Array:
+        """x as one time step of time_steps * streams rows, if batch norm is to see them at once."""
+        return x.reshape(1, -1, *x.shape[2:]) if self.connected.batch_normalize else x
+
+
+def check_batch_norm(section: Section, net: NetOptions, batch_normalize: bool) -> None:
+    """Raise CfgError where a recurrent layer's batch norm would see one stream."""
+    if batch_normalize and net.streams == 1:
+        raise section.error(
+            "batch_normalize=1 needs at least two streams to train, and batch / subdivisions is 1: "
+            "expected something like batch=16, time_steps=64"
+        )

@@ -1,0 +1,122 @@
+"""darknet's plain recurrent layer.
+
+    a_t = f(W_i x_t + b_i)            input layer
+    b_t = f(W_s s_{t-1} + b_s)        self layer
+    s_t = a_t + b_t  (+ s_{t-1} with shortcut=1)
+    y_t = f(W_o s_t + b_o)            output layer
+
+Each line is a connected layer, with batch norm where `batch_normalize=1`. Textbooks write the
+hidden state as one function of a sum, `h_t = f(W_xh x_t + W_hh h_{t-1} + b)`; darknet adds two
+activations, so its state is not bounded, even with tanh. Formulas: darknet's `rnn_layer.c`.
+
+Only the self layer has to walk through time. The other two multiply all steps at once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.rand import Rand
+
+# AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
+_SELF_ACTIVATIONS = {0: None, 1: "logistic", 2: "loggy"}
+
+
+class RnnLayer(Layer):
+    """`[rnn]`: three connected layers around a state of `(streams, hidden)`."""
+
+    kind = "rnn"
+    takes_symbols = True
+
+    def __init__(
+        self,
+        setting: Setting,
+        outputs: int,
+        hidden: int,
+        activation: Activation,
+        self_activation: Activation,
+        batch_normalize: bool,
+        shortcut: bool,
+    ) -> None:
+        super().__init__(setting.index, setting.inputs, outputs)
+        self.hidden = hidden
+        self.batch_normalize = batch_normalize
+        self.shortcut = shortcut
+
+        def connected(part: str, inputs: int, outputs: int, function: Activation) -> Connected:
+            name = f"{setting.index}.{part}"
+            return Connected(name, inputs, outputs, function, batch_normalize, setting.dialect)
+
+        self.input_layer = connected("input", self.inputs, hidden, activation)
+        self.self_layer = connected("self", hidden, hidden, self_activation)
+        self.output_layer = connected("output", hidden, outputs, activation)
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> RnnLayer:
+        outputs = section.integer("output", 1, minimum=1)
+        activation = section.choice("activation", "logistic", ACTIVATIONS)
+        self_activation = _SELF_ACTIVATIONS[section.integer("logistic", 0, maximum=2)]
+        return cls(
+            setting,
+            outputs,
+            section.integer("hidden", outputs, minimum=1),
+            ACTIVATIONS[activation],
+            ACTIVATIONS[self_activation or activation],
+            section.flag("batch_normalize"),
+            section.flag("shortcut"),
+        )
+
+    def parameters(self) -> list[Parameter]:
+        parts = (self.input_layer, self.self_layer, self.output_layer)
+        return [parameter for part in parts for parameter in part.parameters()]
+
+    def initialize(self, rand: Rand) -> None:
+        for part in (self.input_layer, self.self_layer, self.output_layer):
+            part.initialize(rand)
+
+    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
+        return (np.zeros((streams, self.hidden), dtype),)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        check_batch_norm(section, net, self.batch_normalize)
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        time_steps, streams = x.shape[:2]
+        a = self.input_layer.forward(x, training)
+        shape = (time_steps + 1, streams, self.hidden)
+        # states[t] is the state before step t: s_{t-1}
+        self.states = states = self.buffers.array("states", shape, a.dtype)
+        states[0] = state[0]
+        self.self_layer.begin(time_steps, streams, training)
+        for t in range(time_steps):
+            b = self.self_layer.forward_step(t, states[t])
+            np.add(a[t], b, out=states[t + 1])
+            if self.shortcut:
+                np.add(states[t + 1], states[t], out=states[t + 1])
+        self.self_layer.end()
+        y = self.output_layer.forward(states[1:], training)
+        return y, (states[time_steps].copy(),)
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        time_steps, streams = delta.shape[:2]
+        shape = (time_steps, streams, self.hidden)
+        d_state = self.scratch.array("d_state", shape, delta.dtype)
+        d_self = self.scratch.array("d_self", shape, delta.dtype)
+        d_before = self.scratch.array("d_before", shape[1:], delta.dtype)
+        self.output_layer.backward(delta, d_state)
+        self.self_layer.begin_backward(time_steps)
+        for t in range(time_steps - 1, -1, -1):
+            np.copyto(d_self[t], d_state[t])
+            self.self_layer.backward_step(t, d_self[t], d_before if t > 0 else None)
+            if t > 0:
+                np.add(d_state[t - 1], d_before, out=d_state[t - 1])
+                if self.shortcut:
+                    np.add(d_state[t - 1], d_state[t], out=d_state[t - 1])
+        self.self_layer.end_backward(self.states[:time_steps], d_self)
+        self.input_layer.backward(d_state, below)

@@ -1,0 +1,77 @@
+"""Softmax with temperature and its loss, the negative log probability of the truth.
+
+    p = exp(x/T) / sum exp(x/T),  loss = log(sum exp(x/T)) - x[truth]/T,  delta = (truth - p) / T
+
+`groups` splits the inputs into equal parts with a softmax each. Formulas: darknet's
+`softmax_layer.c`, whose delta lacks the factor 1/T.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, LossLayer, Setting, State
+
+
+class SoftmaxLayer(LossLayer):
+    """`[softmax]`: x (time_steps, streams, inputs) -> probabilities of the same shape."""
+
+    kind = "softmax"
+
+    def __init__(self, index: int, inputs: int, groups: int, temperature: float, noloss: bool):
+        super().__init__(index, inputs, inputs)
+        self.groups = groups
+        self.temperature = temperature
+        self.has_loss = not noloss
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> SoftmaxLayer:
+        groups = section.integer("groups", 1, minimum=1)
+        if setting.inputs % groups:
+            raise section.error(f"groups={groups} does not divide the {setting.inputs} inputs")
+        temperature = section.number("temperature", 1, above=0)
+        return cls(setting.index, setting.inputs, groups, temperature, section.flag("noloss"))
+
+    def probabilities(self, x: Array, temperature: float) -> Array:
+        """Softmax of x (time_steps, streams, inputs) at this temperature; a buffer of the layer."""
+        grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)
+        p = self.buffers.array("p", grouped, x.dtype)
+        self.log_sums = self.buffers.array("log_sums", (*grouped[:3], 1), x.dtype)
+        kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
+        return p.reshape(x.shape)
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        self.x = x
+        self.p = self.probabilities(x, self.temperature)
+        return self.p, state
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
+        if below is None:
+            return
+        grouped = (*delta.shape[:2], self.groups, -1)
+        p, d = self.p.reshape(grouped), delta.reshape(grouped)
+        mean = np.sum(d * p, axis=-1, keepdims=True)
+        below[...] = (p * (d - mean) / self.temperature).reshape(below.shape)
+
+    def losses(self, targets: Array) -> Array:
+        index = targets[..., None].astype(np.intp)
+        x = np.take_along_axis(self.x, index, axis=-1) / self.temperature
+        group = index // (self.inputs // self.groups)
+        log_sums = np.take_along_axis(self.log_sums[..., 0], group, axis=-1)
+        return (log_sums - x)[..., 0]
+
+    def loss_delta(self, targets: Array) -> Array:
+        delta = np.negative(self.p, out=self.p)
+        rows = delta.reshape(-1, self.inputs)
+        symbols = targets.reshape(-1)
+        rows[np.arange(len(rows)), symbols] += 1
+        if self.groups > 1:
+            size = self.inputs // self.groups
+            other = np.arange(self.groups) != (symbols // size)[:, None]
+            rows.reshape(-1, self.groups, size)[other] = 0
+        if self.temperature != 1:
+            np.divide(delta, self.temperature, out=delta)
+        return delta

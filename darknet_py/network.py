@@ -1,0 +1,324 @@
+"""A network: the layers of a cfg over one flat vector of parameters.
+
+All parameters lie in one contiguous vector in the order of the weights file, and every named
+tensor is a view into it. Their updates (minus the gradient, summed over a datum) and the
+optimiser's memory are vectors of the same layout.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any
+
+import numpy as np
+
+from darknet_py import weights as weights_file
+from darknet_py.cfg import Cfg, NetOptions, Section, find_cfg, override_net
+from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.layers import LAYERS, Layer, LossLayer
+from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
+from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
+from darknet_py.rand import Rand
+
+NetworkState = tuple[State, ...]
+
+
+def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Section, Layer]]:
+    """A layer for each section after `[net]`, each fitted to the outputs of the one before."""
+    made: list[tuple[Section, Layer]] = []
+    inputs = net.inputs
+    for section in cfg.layers:
+        if section.name == "cost" and made and made[-1][0].name == "softmax":
+            message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
+            warnings.warn(message, DarknetWarning, stacklevel=2)
+            continue
+        if section.name not in LAYERS:
+            raise CfgError(
+                f"{section.place}: unknown section [{section.name}]: expected one of "
+                + ", ".join(f"[{name}]" for name in LAYERS)
+            )
+        layer = LAYERS[section.name].make(section, Setting(len(made), inputs, net, dialect))
+        layer.learning_rate = section.number("learning_rate", 1)
+        made.append((section, layer))
+        inputs = layer.outputs
+    for section in cfg.sections:
+        for option in section.unused() if section.name != "cost" else ():
+            message = (
+                f"{option.place}: Unused field: {option.key}={option.value!r} in [{section.name}]"
+            )
+            warnings.warn(message, DarknetWarning, stacklevel=2)
+    return made
+
+
+class Network:
+    """The network that `cfg` describes, its parameters all zero until they are initialized or
+    loaded.
+
+    dtype: float32 as in the weights file; float64 for checking gradients.
+    seen: symbols trained on so far, over all runs.
+    Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
+    """
+
+    def __init__(
+        self,
+        cfg: Cfg,
+        dialect: Dialect = UPSTREAM,
+        dtype: type[np.floating[Any]] = np.float32,
+    ) -> None:
+        self.cfg = cfg
+        self.net = NetOptions.of(cfg.net)
+        self.dialect = dialect
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.seen = 0
+        self.rand = Rand(0)
+        made = _make_layers(cfg, self.net, dialect)
+        self.layers = [layer for _, layer in made]
+        self._sections = [section for section, _ in made]
+        self._scratch = Workspace()
+        for layer in self.layers:
+            layer.scratch = self._scratch
+        count = sum(parameter.size for parameter in self.tensors())
+        self._values = np.zeros(count, self.dtype)
+        self._updates = np.zeros(count, self.dtype)
+        self._summed = np.zeros(count if self.net.subdivisions > 1 else 0, self.dtype)
+        first = 0
+        for parameter in self.tensors():
+            parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
+            first += parameter.size
+        self.optimizer = make_optimizer(self._values, self.net)
+        self.reset_state()
+
+    # --- what it is made of
+
+    @property
+    def inputs(self) -> int:
+        """The number of symbols that it reads."""
+        return self.net.inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of symbols that it can write."""
+        return self.layers[-1].outputs
+
+    @property
+    def streams(self) -> int:
+        """Sequences that are trained on side by side."""
+        return self.net.streams
+
+    @property
+    def parameters(self) -> Array:
+        """All parameters in the order of the weights file: a live view, flat."""
+        return self._values
+
+    @property
+    def updates(self) -> Array:
+        """Minus the gradient of the last datum's summed loss, laid out like `parameters`."""
+        return self._updates
+
+    def tensors(self) -> list[Parameter]:
+        """The named parameters, in the order of the weights file."""
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    # --- parameters: drawn, loaded, saved
+
+    @property
+    def initial_draws(self) -> int:
+        """How many random numbers `initialize` takes: one per entry of a matrix."""
+        return sum(parameter.size for parameter in self.tensors() if parameter.decayed)
+
+    def initialize(self, rand: Rand) -> None:
+        """Set the parameters of a new darknet network, drawn from `rand` in its order."""
+        self.rand = rand
+        for layer in self.layers:
+            layer.initialize(rand)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Read all parameters and `seen` from a weights file. Raises WeightsError."""
+        self.seen = weights_file.read_weights(path, self.tensors(), self._values).seen
+
+    def save_weights(self, path: str | os.PathLike[str]) -> None:
+        """Write a weights file, whole or not at all. Raises OSError."""
+        weights_file.write_weights(path, self._values, self.seen, self.dialect)
+
+    # --- state
+
+    def initial_state(self, streams: int) -> NetworkState:
+        """The state before the first symbol: zeros for every layer."""
+        return tuple(layer.initial_state(streams, self.dtype) for layer in self.layers)
+
+    def reset_state(self, stream: int | None = None) -> None:
+        """Zero the hidden state of training and of prediction, for one stream or for all."""
+        if stream is None:
+            self.training_state = self.initial_state(self.streams)
+            self.prediction_state = self.initial_state(self.streams)
+            return
+        for state in (*self.training_state, *self.prediction_state):
+            for part in state:
+                part[stream] = 0
+
+    # --- forward and backward
+
+    def forward(
+        self, symbols: Array, state: NetworkState, training: bool = False
+    ) -> tuple[Array, NetworkState]:
+        """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
+
+        The outputs are a buffer of the last layer. Without `training` batch norm uses its rolling
+        statistics.
+        """
+        return self._run(self.layers, symbols, state, training)
+
+    def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
+        """What comes into the last layer, a buffer of the one before; the state after."""
+        x, after = self._run(self.layers[:-1], symbols, state[:-1], training=False)
+        return x, (*after, state[-1])
+
+    def _run(
+        self, layers: list[Layer], symbols: Array, state: NetworkState, training: bool
+    ) -> tuple[Array, NetworkState]:
+        x = symbols
+        if not self.layers[0].takes_symbols:
+            x = np.eye(self.inputs, dtype=self.dtype)[symbols]
+        after = []
+        for layer, before in zip(layers, state, strict=True):
+            x, now = layer.forward(x, before, training)
+            after.append(now)
+        return x, tuple(after)
+
+    def losses(
+        self, inputs: Array, targets: Array, state: NetworkState
+    ) -> tuple[Array, NetworkState]:
+        """The loss of each symbol in nats, `(time_steps, streams)`, and the state after."""
+        _, after = self.forward(inputs, state)
+        return self.loss_layer.losses(targets), after
+
+    @property
+    def loss_layer(self) -> LossLayer:
+        """The last layer, which compares with the truth. Raises CfgError where there is none."""
+        layer = self.layers[-1]
+        if not isinstance(layer, LossLayer) or not layer.has_loss:
+            raise CfgError(f"{self.cfg.path}: no loss at the end: expected [softmax] as last layer")
+        return layer
+
+    def accumulate(
+        self, inputs: Array, targets: Array, state: NetworkState
+    ) -> tuple[float, NetworkState]:
+        """Forward and backward over one datum, `(time_steps, streams)`: fills `updates`.
+
+        Returns the summed loss in nats and the state after.
+        """
+        _, after = self.forward(inputs, state, training=True)
+        loss = float(np.sum(self.loss_layer.losses(targets), dtype=np.float64))
+        delta = self.loss_layer.loss_delta(targets)
+        for layer in reversed(self.layers[:-1]):
+            # Two buffers take turns: a layer reads the one and writes the other.
+            name = f"delta{layer.index % 2}"
+            shape = (*inputs.shape, layer.inputs)
+            below = self._scratch.array(name, shape, self.dtype) if layer.index > 0 else None
+            layer.backward(delta, below)
+            if below is not None:
+                delta = below
+        return loss, after
+
+    # --- training and prediction
+
+    def check_trainable(self) -> None:
+        """Raise CfgError where this network cannot be trained."""
+        _ = self.loss_layer
+        if self.outputs < self.inputs:
+            raise CfgError(
+                f"{self.cfg.path}: the last layer has {self.outputs} outputs for {self.inputs} "
+                f"inputs: expected as many, one per symbol"
+            )
+        for section, layer in zip(self._sections, self.layers, strict=True):
+            layer.check_trainable(section, self.net)
+
+    def train_batch(self, inputs: Array, targets: Array) -> float:
+        """Train on one datum; the parameters change when all subdivisions of a batch are in.
+
+        inputs, targets: integers `(time_steps, streams)`, the targets being the next symbols.
+        Returns the loss in nats per symbol. With `state=carry` the hidden state goes on from the
+        last datum, without its gradient; otherwise every datum starts from zeros.
+        Raises CfgError where the network cannot be trained, ValueError for wrong arrays.
+        """
+        self.check_trainable()
+        shape = (self.net.time_steps, self.streams)
+        inputs = self._symbols("inputs", inputs, shape)
+        targets = self._symbols("targets", targets, shape)
+        state = self.training_state
+        if self.net.state == "zero":
+            state = self.initial_state(self.streams)
+        loss, self.training_state = self.accumulate(inputs, targets, state)
+        self.seen += inputs.size
+        if len(self._summed):
+            np.add(self._summed, self._updates, out=self._summed)
+        if (self.seen // inputs.size) % self.net.subdivisions == 0:
+            self._update()
+        return loss / inputs.size
+
+    @property
+    def batch_number(self) -> int:
+        """Updates done so far, as darknet counts them: `seen` / symbols per update."""
+        return self.seen // self.net.symbols
+
+    @property
+    def current_rate(self) -> float:
+        """The learning rate at this batch number."""
+        return learning_rate(self.net, self.batch_number, self.rand)
+
+    def _update(self) -> None:
+        """The optimiser's step on every layer."""
+        if len(self._summed):
+            np.copyto(self._updates, self._summed)
+            self._summed.fill(0)
+        bound_gradient(self._updates, self.net)
+        rate = self.current_rate
+        self.optimizer.begin()
+        for layer in self.layers:
+            layer.update(self.optimizer, rate)
+
+    def predict(self, inputs: Array) -> Array:
+        """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).
+
+        Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
+        call; `reset_state` zeroes it. Raises ValueError for wrong arrays.
+        """
+        inputs = self._symbols("inputs", inputs, (len(inputs), self.streams))
+        y, self.prediction_state = self.forward(inputs, self.prediction_state)
+        return y.copy()
+
+    def _symbols(self, name: str, symbols: Array, shape: tuple[int, ...]) -> Array:
+        symbols = np.asarray(symbols)
+        if symbols.shape != shape or symbols.dtype.kind not in "iu" or not symbols.size:
+            raise ValueError(
+                f"{name} is {symbols.dtype} {symbols.shape}: "
+                f"expected integers of shape (time_steps, streams) = {shape}"
+            )
+        if symbols.min() < 0 or symbols.max() >= self.inputs:
+            worst = symbols.min() if symbols.min() < 0 else symbols.max()
+            raise ValueError(f"{name} has {worst}: expected symbols from 0 to {self.inputs - 1}")
+        return symbols
+
+
+def load_network(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    **overrides: object,
+) -> Network:
+    """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
+
+    seed: as in `srand(seed)`, for the initial weights and the draws after them.
+    overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
+    Raises CfgError and WeightsError.
+    """
+    net = Network(override_net(find_cfg(cfg), overrides))
+    if weights is None:
+        net.initialize(Rand(seed))
+    else:
+        net.rand = Rand(seed, net.initial_draws)
+        net.load_weights(weights)
+    return net

@@ -1,0 +1,115 @@
+"""darknet's weights files.
+
+    i32 major, i32 minor, i32 revision
+    u64 seen        if 10*major + minor >= 2 and both are below 1000, else i32
+    f32 ...         the parameters of every layer, in the order of the network's vector
+
+All little-endian, and nothing else: no names, no shapes. So the only check is the size, and it is
+made to the byte. Where major or minor is above 1000 each matrix is stored transposed, `(inputs,
+outputs)`.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from darknet_py.dialect import Dialect
+from darknet_py.errors import WeightsError
+from darknet_py.files import write_whole
+from darknet_py.layers.base import Array, Parameter
+
+_VERSION = struct.Struct("<iii")
+_FLOAT = np.dtype("<f4")
+
+
+@dataclass(frozen=True)
+class Header:
+    """The start of a weights file, and the number of floats that follow it.
+
+    seen: symbols that the network was trained on. length: of the header, in bytes.
+    """
+
+    major: int
+    minor: int
+    revision: int
+    seen: int
+    length: int
+    floats: int
+
+    @property
+    def transposed(self) -> bool:
+        return self.major > 1000 or self.minor > 1000
+
+
+def read_header(path: str | os.PathLike[str]) -> Header:
+    """Read the header of the weights file at `path`. Raises WeightsError."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(20)
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
+    if len(start) < 16:
+        raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least 16")
+    major, minor, revision = _VERSION.unpack_from(start)
+    if not (0 <= major <= 10000 and 0 <= minor <= 10000 and 0 <= revision <= 10000):
+        raise WeightsError(
+            f"{path}: starts with {start[:12]!r}: expected a weights file's version (three small "
+            f"32-bit numbers)"
+        )
+    long_seen = major * 10 + minor >= 2 and major < 1000 and minor < 1000
+    length = 20 if long_seen else 16
+    if size < length or (size - length) % 4:
+        raise WeightsError(
+            f"{path}: {size} bytes: expected {length} of header and 4 for each number"
+        )
+    (seen,) = struct.unpack_from("<Q" if long_seen else "<i", start, 12)
+    if not 0 <= seen < 1 << 62:
+        raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
+    return Header(major, minor, revision, seen, length, (size - length) // 4)
+
+
+def read_weights(
+    path: str | os.PathLike[str], tensors: Sequence[Parameter], values: Array
+) -> Header:
+    """Fill `values`, the flat vector behind `tensors`, from the file at `path`.
+
+    Raises WeightsError, and then leaves `values` as they were.
+    """
+    header = read_header(path)
+    if header.floats != len(values):
+        raise WeightsError(
+            f"{path}: {header.floats:,} numbers, but the network has {len(values):,} parameters: "
+            f"expected weights of this cfg"
+        )
+    try:
+        floats = np.fromfile(path, _FLOAT, offset=header.length)
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
+    if len(floats) != len(values):
+        raise WeightsError(f"{path}: changed while it was read")
+    finite = np.isfinite(floats)
+    if not finite.all():
+        index = int(np.argmin(finite))
+        offset = header.length + 4 * index
+        raise WeightsError(f"{path}: offset {offset}: {floats[index]}: expected finite numbers")
+    if header.transposed:
+        for tensor in tensors:
+            if tensor.decayed:
+                outputs, inputs = tensor.shape
+                matrix = floats[tensor.place].reshape(inputs, outputs)
+                floats[tensor.place] = matrix.T.reshape(-1)
+    np.copyto(values, floats)
+    return header
+
+
+def write_weights(path: str | os.PathLike[str], values: Array, seen: int, dialect: Dialect) -> None:
+    """Write the flat vector `values` as a weights file, whole or not at all. Raises OSError."""
+    header = _VERSION.pack(0, 2, dialect.revision) + struct.pack("<Q", seen)
+    floats = np.ascontiguousarray(values, _FLOAT)
+    write_whole(path, [header, floats.data.cast("B")])
