@@ -260,6 +260,8 @@ class NetOptions:
     """The typed options of `[net]`, with darknet's defaults.
 
     `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
+    Keys of our own, which C ignores: clip, clip_norm, state, and tokenized, which says that symbols
+    are integers of a text rather than its bytes.
     """
 
     inputs: int
@@ -285,6 +287,7 @@ class NetOptions:
     clip: float
     clip_norm: float
     state: str
+    tokenized: bool
 
     @property
     def streams(self) -> int:
@@ -350,6 +353,7 @@ class NetOptions:
             clip=section.number("clip", 0, minimum=0),
             clip_norm=section.number("clip_norm", 0, minimum=0),
             state=section.choice("state", "zero", ("zero", "carry")),
+            tokenized=section.flag("tokenized"),
         )
 
 

@@ -57,7 +57,7 @@ class Network:
     loaded.
 
     dtype: float32 as in the weights file; float64 for checking gradients.
-    seen: symbols trained on so far, over all runs.
+    seen: symbols trained on so far, over all runs. last_rate: the last update's learning rate.
     Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
     """
 
@@ -73,6 +73,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seen = 0
         self.rand = Rand(0)
+        self.last_rate = 0.0
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
         self._sections = [section for section, _ in made]
@@ -120,6 +121,18 @@ class Network:
     def tensors(self) -> list[Parameter]:
         """The named parameters, in the order of the weights file."""
         return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    def training_bytes(self) -> int:
+        """Memory to train with this cfg's batch, about: vectors of parameters and activations."""
+        options = self.net
+        vectors = (4 if options.adam else 3) + (options.subdivisions > 1)
+        kept = sum(
+            layer.training_floats(options.time_steps, options.streams) for layer in self.layers
+        )
+        # Four buffers of deltas are shared by all layers.
+        widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
+        deltas = 4 * options.time_steps * options.streams * widest
+        return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
 
     # --- parameters: drawn, loaded, saved
 
@@ -263,21 +276,16 @@ class Network:
         """Updates done so far, as darknet counts them: `seen` / symbols per update."""
         return self.seen // self.net.symbols
 
-    @property
-    def current_rate(self) -> float:
-        """The learning rate at this batch number."""
-        return learning_rate(self.net, self.batch_number, self.rand)
-
     def _update(self) -> None:
         """The optimiser's step on every layer."""
         if len(self._summed):
             np.copyto(self._updates, self._summed)
             self._summed.fill(0)
         bound_gradient(self._updates, self.net)
-        rate = self.current_rate
+        self.last_rate = learning_rate(self.net, self.batch_number, self.rand)
         self.optimizer.begin()
         for layer in self.layers:
-            layer.update(self.optimizer, rate)
+            layer.update(self.optimizer, self.last_rate)
 
     def predict(self, inputs: Array) -> Array:
         """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).

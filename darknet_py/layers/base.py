@@ -141,6 +141,14 @@ class Layer:
         """
         raise NotImplementedError
 
+    def operations(self) -> int:
+        """Additions and multiplications that one symbol costs on its way forward, about."""
+        return self.outputs
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        """Numbers that the layer keeps from its forward for its backward, about."""
+        return 0
+
     def update(self, optimizer: Optimizer, rate: float) -> None:
         """One step of every trained parameter, at the net's `rate` times the layer's own."""
         for parameter in self.parameters():

@@ -67,7 +67,15 @@ class Connected:
             self.rolling_variance.values.fill(0)
 
     def _array(self, name: str, *shape: int) -> Array:
-        return self.buffers.array(name, shape, self.weights.values.dtype)
+        return self.buffers.array(name, shape, self.biases.values.dtype)
+
+    def operations(self, symbols: bool = False) -> int:
+        """Per symbol: two for each entry of the matrix, or one row of it where x is `symbols`."""
+        return self.outputs * (3 if symbols else 2 * self.inputs + 2)
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        rows = time_steps * streams
+        return rows * self.outputs * (2 if self.batch_normalize else 1)
 
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
         """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
@@ -90,12 +98,9 @@ class Connected:
         self.begin(x.shape[0], x.shape[1], training)
         self.x = x
         if x.dtype.kind in "iu":
-            table = self._array("table", self.inputs, self.outputs)
-            np.copyto(table, self.weights.values.T)
-            kernels.gather(table, x, self.x_norm)
+            self._look_up(x, self.x_norm)
         else:
-            rows = self.x_norm.reshape(-1, self.outputs)
-            np.matmul(x.reshape(-1, self.inputs), self.weights.values.T, out=rows)
+            self._multiply(x.reshape(-1, self.inputs), self.x_norm.reshape(-1, self.outputs))
         self._activate(self.x_norm, self.y, slice(0, x.shape[0]))
         self.end()
         return self.y
@@ -103,9 +108,22 @@ class Connected:
     def forward_step(self, t: int, x: Array) -> Array:
         """x (streams, inputs) -> y (streams, outputs) at step t."""
         product = self.x_norm[t : t + 1]
-        np.matmul(x, self.weights.values.T, out=product[0])
+        self._multiply(x, product[0])
         self._activate(product, self.y[t : t + 1], slice(t, t + 1))
         return self.y[t]
+
+    def _multiply(self, x: Array, out: Array) -> None:
+        """x (rows, inputs) -> x W^T (rows, outputs)."""
+        np.matmul(x, self.weights.values.T, out=out)
+
+    def _look_up(self, symbols: Array, out: Array) -> None:
+        """The product with one-hot rows: a column of the matrix for each of `symbols`."""
+        if symbols.size < self.inputs:
+            np.copyto(out, np.moveaxis(self.weights.values[:, symbols], 0, -1))
+            return
+        table = self._array("table", self.inputs, self.outputs)
+        np.copyto(table, self.weights.values.T)
+        kernels.gather(table, symbols, out)
 
     def _activate(self, product: Array, y: Array, steps: slice) -> None:
         if not self.batch_normalize:
@@ -218,6 +236,12 @@ class ConnectedLayer(Layer):
     def check_trainable(self, section: Section, net: NetOptions) -> None:
         if self.connected.batch_normalize and net.streams * net.time_steps == 1:
             raise section.error("batch_normalize=1 cannot train on one symbol at a time")
+
+    def operations(self) -> int:
+        return self.connected.operations(symbols=self.index == 0)
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return self.connected.training_floats(time_steps, streams)
 
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         y = self.connected.forward(self._rows(x), training)

@@ -86,6 +86,15 @@ class RnnLayer(Layer):
     def check_trainable(self, section: Section, net: NetOptions) -> None:
         check_batch_norm(section, net, self.batch_normalize)
 
+    def operations(self) -> int:
+        first = self.input_layer.operations(symbols=self.index == 0)
+        return first + self.self_layer.operations() + self.output_layer.operations() + self.hidden
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        parts = (self.input_layer, self.self_layer, self.output_layer)
+        states = (time_steps + 1) * streams * self.hidden
+        return states + sum(part.training_floats(time_steps, streams) for part in parts)
+
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         a = self.input_layer.forward(x, training)

@@ -34,6 +34,12 @@ class SoftmaxLayer(LossLayer):
         temperature = section.number("temperature", 1, above=0)
         return cls(setting.index, setting.inputs, groups, temperature, section.flag("noloss"))
 
+    def operations(self) -> int:
+        return 4 * self.inputs
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return time_steps * streams * self.inputs
+
     def probabilities(self, x: Array, temperature: float) -> Array:
         """Softmax of x (time_steps, streams, inputs) at this temperature; a buffer of the layer."""
         grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)

@@ -1,0 +1,95 @@
+"""The command line: a click group, and a file for each command."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import sys
+import warnings
+from typing import Any
+
+import click
+
+from darknet_py import __version__
+from darknet_py.cli.console import ConsoleHandler
+from darknet_py.errors import DarknetError, DarknetWarning
+
+# name -> module; a command's module is imported when the command runs, so that start-up stays quick
+COMMANDS = {
+    "train": "darknet_py.cli.train",
+    "generate": "darknet_py.cli.generate",
+    "valid": "darknet_py.cli.valid",
+    "info": "darknet_py.cli.info",
+}
+INTERRUPTED = 130
+
+
+class CommandGroup(click.Group):
+    """Loads commands when they are called, and turns what the user can mend into one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(INTERRUPTED)
+        except (DarknetError, OSError, MemoryError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                _leave_quietly()
+            if ctx.params.get("verbose"):
+                raise
+            raise click.ClickException(_one_line(error)) from error
+
+
+def _leave_quietly() -> None:
+    """End without a word where nobody reads stdout any more (`darknet-py ... | head`)."""
+    # Python flushes stdout once more at exit and would complain; let it flush into nothing.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error}"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return " ".join(str(error).split())
+
+
+@click.group(
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="darknet-py")
+@click.option("-v", "--verbose", is_flag=True, help="Say more; show the traceback of an error.")
+@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
+def main(verbose: bool, quiet: bool) -> None:
+    """darknet's character-level recurrent networks: train on a text, generate text.
+
+    \b
+    Examples:
+      darknet-py train tiny mybook.txt --time 2m
+      darknet-py generate backup/tiny_best.weights
+    """
+    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
+    logger = logging.getLogger("darknet_py")
+    logger.handlers = [ConsoleHandler()]
+    logger.setLevel(level)
+    logger.propagate = False
+
+    def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
+        logger.warning("warning: %s", message)
+
+    warnings.simplefilter("always", DarknetWarning)
+    warnings.showwarning = show

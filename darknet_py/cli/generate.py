@@ -1,0 +1,67 @@
+"""darknet-py generate"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import click
+
+from darknet_py.cli.console import TextWriter
+from darknet_py.cli.options import SEED, cfg_option, prompt_option
+from darknet_py.finding import open_network
+from darknet_py.generation import generate
+
+log = logging.getLogger("darknet_py.generate")
+
+
+@click.command("generate")
+@click.argument("weights")
+@cfg_option
+@click.option(
+    "--length", type=click.IntRange(0), default=1000, show_default=True, help="Symbols to draw."
+)
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, min_open=True),
+    default=0.7,
+    show_default=True,
+    help="Below 1 is careful, above 1 is bold.",
+)
+@click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
+@prompt_option
+@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
+def command(
+    weights: str,
+    cfg: str | None,
+    length: int,
+    temperature: float,
+    seed: int | None,
+    prompt: bytes,
+    raw: bool,
+    **options: Any,
+) -> None:
+    """Print text that the network of WEIGHTS writes, as it is drawn.
+
+    WEIGHTS is a weights file, or a folder of a run: its best, else its final, else its backup
+    file. With the same weights, seed, temperature, prompt and length the text is the C program's.
+
+    \b
+    Examples:
+      darknet-py generate backup/tiny_best.weights
+      darknet-py generate backup --temperature .5 --prompt "Once" --length 300
+    """
+    net = open_network(weights, cfg)
+    if seed is None:
+        seed = time.time_ns() // 1_000_000 % 2**31
+        log.info("seed %d", seed)
+    names = None
+    if net.net.tokenized or net.outputs > 256:
+        names = [f"{symbol} " for symbol in range(net.outputs)]
+    prompt = prompt or b"\0"
+    symbols = generate(net, prompt, length, temperature, seed)
+    with TextWriter(raw, names) as writer:
+        writer.write(prompt)
+        for symbol in symbols:
+            writer.write([symbol])

@@ -1,0 +1,103 @@
+"""darknet-py info"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from darknet_py.cfg import bundled_cfgs, find_cfg
+from darknet_py.cli.console import print_json
+from darknet_py.cli.options import cfg_option
+from darknet_py.finding import find_cfg_of, find_weights
+from darknet_py.network import Network
+from darknet_py.weights import read_header
+
+
+@click.command("info")
+@click.argument("source", metavar="CFG|WEIGHTS")
+@cfg_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(source: str, cfg: str | None, as_json: bool) -> None:
+    """Show a network: its layers, their parameters, the memory to train it, its weights file.
+
+    \b
+    Examples:
+      darknet-py info tiny
+      darknet-py info backup/tiny_best.weights --json
+    """
+    facts = _facts(source, cfg)
+    if as_json:
+        print_json(facts)
+        return
+    click.echo(f"cfg         {facts['cfg']}")
+    if header := facts["weights"]:
+        click.echo(f"weights     {header['file']}")
+        click.echo(
+            f"header      {header['version']} ({header['header_bytes']} bytes, {header['dialect']}"
+            f"{', transposed' if header['transposed'] else ''}), seen {header['seen']:,}"
+        )
+        click.echo(f"numbers     {header['floats']:,}, {header['fit']}")
+    click.echo(
+        f"batch       {facts['streams']} streams x {facts['time_steps']} time steps"
+        f" x {facts['subdivisions']} subdivisions = {facts['symbols']:,} characters"
+    )
+    click.echo(f"to train    {facts['memory'] / 1e6:,.1f} MB")
+    click.echo()
+    click.echo("layer  kind          inputs  outputs   parameters  operations/char  activations")
+    for row in facts["layers"]:
+        click.echo(
+            f"{row['index']:>5}  {row['kind']:<12}{row['inputs']:>8}{row['outputs']:>9}"
+            f"{row['parameters']:>13,}{row['operations']:>17,}{row['memory'] / 1e6:>10,.1f} MB"
+        )
+    click.echo(f"total{facts['parameters']:>42,}{facts['operations']:>17,}")
+
+
+def _facts(source: str, cfg: str | None) -> dict[str, Any]:
+    weights = None
+    if source.endswith(".cfg") or (source in bundled_cfgs() and not Path(source).exists()):
+        found = find_cfg(source)
+    else:
+        path = find_weights(source)
+        header = read_header(path)
+        found = find_cfg_of(path, cfg)
+        weights = {
+            "file": str(path),
+            "version": f"{header.major}.{header.minor}.{header.revision}",
+            "header_bytes": header.length,
+            "seen": header.seen,
+            "floats": header.floats,
+            "transposed": header.transposed,
+            "dialect": "alexeyab" if header.revision == 5 else "upstream",
+        }
+    net = Network(found)
+    count = len(net.parameters)
+    if weights is not None:
+        fits = weights["floats"] == count
+        weights["fit"] = "all of the cfg's parameters" if fits else f"the cfg has {count:,}"
+    options = net.net
+    layers = [
+        {
+            "index": layer.index,
+            "kind": layer.kind,
+            "inputs": layer.inputs,
+            "outputs": layer.outputs,
+            "parameters": sum(parameter.size for parameter in layer.parameters()),
+            "operations": layer.operations(),
+            "memory": 4 * layer.training_floats(options.time_steps, options.streams),
+        }
+        for layer in net.layers
+    ]
+    return {
+        "cfg": found.path,
+        "weights": weights,
+        "streams": options.streams,
+        "time_steps": options.time_steps,
+        "subdivisions": options.subdivisions,
+        "symbols": options.symbols,
+        "parameters": count,
+        "operations": sum(row["operations"] for row in layers),
+        "memory": net.training_bytes(),
+        "layers": layers,
+    }

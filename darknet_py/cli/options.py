@@ -1,0 +1,76 @@
+"""Option types and options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+_ESCAPE = re.compile(rb"\\(n|t|r|\\|x[0-9a-fA-F]{2})")
+_ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"\\": b"\\"}
+
+
+def duration(value: str) -> float:
+    """Seconds from a time like 90s, 10m, 2h or 1h30m; a bare number is seconds."""
+    found = _DURATION.fullmatch(value)
+    try:
+        parts = [float(part or 0) for part in found.groups()] if found else [0.0, 0.0, 0.0]
+    except ValueError:
+        parts = [0.0, 0.0, 0.0]
+    seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r}: expected a time above 0, like 90s, 10m or 2h")
+    return seconds
+
+
+def key_value(value: str) -> tuple[str, str]:
+    """The two sides of KEY=VALUE."""
+    key, _, text = value.partition("=")
+    if not key.strip() or not text.strip():
+        raise click.BadParameter(f"{value!r}: expected KEY=VALUE, like learning_rate=.01")
+    return key.strip(), text.strip()
+
+
+def fraction_or_file(value: str | float) -> float | str:
+    """A fraction from 0 to below 1; what is no number is a path."""
+    try:
+        fraction = float(value)
+    except ValueError:
+        return str(value)
+    if not 0 <= fraction < 1:
+        raise click.BadParameter(f"{value}: expected a fraction from 0 to below 1, or a file")
+    return fraction
+
+
+def escaped(value: str) -> bytes:
+    r"""Text as UTF-8 bytes, in which \n \t \r \\ and \xHH are understood."""
+    text = value.encode("utf-8", "surrogateescape")
+    return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or bytes([int(m[1][1:], 16)]), text)
+
+
+PROMPT_DEFAULT = r"\n\n"
+SEED = click.IntRange(0, 2**32 - 1)
+
+
+def cfg_option(command: F) -> F:
+    return click.option(
+        "--cfg",
+        metavar="CFG",
+        help="The network's cfg file or bundled name, if not found by itself.",
+    )(command)
+
+
+def prompt_option(command: F) -> F:
+    return click.option(
+        "--prompt",
+        type=escaped,
+        metavar="TEXT",
+        default=PROMPT_DEFAULT,
+        show_default=True,
+        help=r"Text to start from; \n \t \r \\ \xHH are understood.",
+    )(command)

@@ -1,0 +1,209 @@
+"""darknet-py train"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from types import FrameType, TracebackType
+from typing import Any
+
+import click
+
+from darknet_py.cli.console import say
+from darknet_py.cli.options import SEED, duration, fraction_or_file, key_value
+from darknet_py.training import Result, Row, train
+
+INTERRUPTED = 130
+
+
+@click.command("train")
+@click.argument("cfg")
+@click.argument("data")
+@click.option("--out", default="backup", show_default=True, help="Folder for checkpoints.")
+@click.option("--weights", metavar="FILE", help="Start from these weights, and their `seen`.")
+@click.option("--clear", is_flag=True, help="Set `seen` to 0.")
+@click.option("--batches", type=click.IntRange(1), help="Stop at this batch (else max_batches).")
+@click.option(
+    "--time",
+    "seconds",
+    type=duration,
+    metavar="DURATION",
+    help="Stop after this time: 90s, 10m, 2h.",
+)
+@click.option(
+    "--set",
+    "settings",
+    type=key_value,
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Override a [net] key.",
+)
+@click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
+@click.option(
+    "--val",
+    type=fraction_or_file,
+    metavar="FRACTION|FILE",
+    default=0.1,
+    show_default=True,
+    help="Held-out text: the last fraction of DATA (0: none), or a file.",
+)
+@click.option("--val-every", type=click.IntRange(1), help="Batches between validations.")
+@click.option(
+    "--save-every",
+    type=click.IntRange(1),
+    default=100,
+    show_default=True,
+    help="Batches between checkpoints (and at least every 5 minutes).",
+)
+@click.option(
+    "--state",
+    type=click.Choice(["carry", "zero"]),
+    help="Hidden state between batches (else the cfg's `state`, else zero).",
+)
+@click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
+@click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by layer width).")
+def command(
+    cfg: str,
+    data: str,
+    seconds: float | None,
+    batches: int | None,
+    settings: tuple[tuple[str, str], ...],
+    **options: Any,
+) -> None:
+    """Train the network of CFG on the text DATA.
+
+    CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them, or - for
+    stdin. Checkpoints, the best and the last weights, the cfg in use and a table of losses go to
+    --out. Ctrl-C saves and says how to go on.
+
+    \b
+    Examples:
+      darknet-py train tiny mybook.txt --time 2m
+      darknet-py train cfg/tiny.cfg mybook.txt --batches 5000 --set learning_rate=.002
+    """
+    context = click.get_current_context()
+    quiet = context.find_root().params["quiet"]
+    with Interruption() as interruption, Progress(seconds, quiet) as progress:
+        result = train(
+            cfg,
+            data,
+            batches=batches,
+            seconds=seconds,
+            overrides=dict(settings),
+            callback=progress,
+            stop=interruption.asked,
+            **options,
+        )
+    if not quiet:
+        _say_result(result, cfg, data, options)
+    if result.interrupted:
+        context.exit(INTERRUPTED)
+
+
+def _say_result(result: Result, cfg: str, data: str, options: dict[str, Any]) -> None:
+    rate = result.characters / max(result.seconds, 1e-9)
+    say(
+        f"batch {result.batches}: {result.characters:,} characters in {result.seconds:.1f} s, "
+        f"{rate:,.0f} a second; saved {result.weights}"
+    )
+    if result.best_val is not None:
+        part = "an estimate on" if result.interrupted else "on all of"
+        say(f"best: {result.best_val:.4f} nats per character, {part} the held-out text")
+    if result.interrupted:
+        again = ["darknet-py", "train", cfg, data, "--weights", str(result.weights)]
+        if options["out"] != "backup":
+            again += ["--out", options["out"]]
+        say(f"stopped; to go on: {shlex.join(again)}")
+    else:
+        say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
+
+
+class Interruption:
+    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        return self._asked
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        say("stopping: finishing this batch, then saving; Ctrl-C again leaves at once")
+
+    def __enter__(self) -> Interruption:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class Progress:
+    """Called with every batch: a bar on a terminal, else darknet's line, both on stderr."""
+
+    def __init__(self, seconds: float | None, quiet: bool) -> None:
+        self.seconds = seconds
+        self.quiet = quiet
+        self.bar: Any = None
+        self.first: Row | None = None
+        self.val: float | None = None
+
+    def __call__(self, row: Row) -> None:
+        if self.quiet:
+            return
+        if not sys.stderr.isatty():
+            say(row.line())
+            if row.val is not None:
+                say(f"{row.batch}: {row.val:f} validation")
+            return
+        self._draw(row)
+
+    def _draw(self, row: Row) -> None:
+        if self.first is None:
+            self.first = row
+            self.bar = self._make_bar(row)
+        if row.val is not None:
+            self.val = row.val
+        self.bar.n = row.elapsed if self.seconds is not None else row.batch
+        if self.seconds is not None:
+            self.bar.n = min(self.bar.n, self.seconds)
+        trained = row.seen - self.first.seen
+        rate = trained / max(row.elapsed - self.first.elapsed, 1e-9)
+        val = "" if self.val is None else f" val {self.val:.3f}"
+        self.bar.set_postfix_str(
+            f"batch {row.batch} loss {row.avg:.3f}{val} {rate / 1000:.0f}k chars/s", refresh=False
+        )
+        self.bar.update(0)
+
+    def _make_bar(self, row: Row) -> Any:
+        from tqdm import tqdm
+
+        total = self.seconds if self.seconds is not None else row.limit or None
+        known = "{percentage:3.0f}%|{bar:20}| {postfix} [{elapsed}<{remaining}]"
+        return tqdm(
+            total=total,
+            bar_format=known if total else "{postfix} [{elapsed}]",
+            file=sys.stderr,
+            leave=True,
+            mininterval=0.1,
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self.bar is not None:
+            self.bar.refresh()
+            self.bar.close()

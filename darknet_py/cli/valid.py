@@ -1,0 +1,53 @@
+"""darknet-py valid"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from darknet_py.cli.console import print_json
+from darknet_py.cli.options import cfg_option, prompt_option
+from darknet_py.corpus import check_known, read_text, split
+from darknet_py.evaluation import evaluate
+from darknet_py.finding import open_network
+
+
+@click.command("valid")
+@click.argument("weights")
+@click.argument("text", default="-")
+@cfg_option
+@click.option(
+    "--val",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Score only the last fraction of TEXT, which `train` with this value held out.",
+)
+@prompt_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+def command(
+    weights: str, text: str, cfg: str | None, val: float | None, prompt: bytes, as_json: bool
+) -> None:
+    """Score how well the network of WEIGHTS predicts TEXT (a file, a folder, or - for stdin).
+
+    The prompt is fed first and not scored; of the text, the first character is fed and the others
+    are predicted, in one stream from a zero state.
+
+    \b
+    Examples:
+      darknet-py valid backup/tiny_best.weights mybook.txt --val .1
+      darknet-py valid backup mybook.txt --json
+    """
+    net = open_network(weights, cfg)
+    symbols = read_text(text, net.net.tokenized)
+    check_known(symbols, net.inputs, text)
+    if val is not None:
+        symbols = split(symbols, val)[1]
+    score = evaluate(net, symbols, prompt)
+    if as_json:
+        print_json(dataclasses.asdict(score))
+        return
+    click.echo(f"characters          {score.characters:,}")
+    click.echo(f"nats per character  {score.nats:.4f}")
+    click.echo(f"bits per character  {score.bpc:.4f}")
+    click.echo(f"perplexity          {score.perplexity:.4f}")
+    click.echo(f"word perplexity     {score.word_perplexity:.4f}")

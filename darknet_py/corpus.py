@@ -1,0 +1,124 @@
+"""Texts as symbols: reading them, holding a part out, and the streams that walk over the rest."""
+
+from __future__ import annotations
+
+import codecs
+import logging
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from darknet_py.errors import CorpusError
+from darknet_py.layers.base import Array
+from darknet_py.rand import Rand
+
+log = logging.getLogger(__name__)
+
+
+def read_text(source: str | os.PathLike[str], tokenized: bool = False) -> Array:
+    """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
+
+    A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
+    Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte, for what is no
+    token, and for a source that is missing, empty or unreadable.
+    """
+    if os.fspath(source) == "-":
+        return _symbols(sys.stdin.buffer.read(), "stdin", tokenized)
+    path = Path(source)
+    try:
+        if not path.is_dir():
+            return _symbols(path.read_bytes(), os.fspath(source), tokenized)
+        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        pieces = [_symbols(p.read_bytes(), os.fspath(p), tokenized) for p in files]
+    except OSError as error:
+        raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
+    if not pieces:
+        raise CorpusError(f"{source}: no files in this folder: expected text files")
+    return np.concatenate(pieces)
+
+
+def _symbols(data: bytes, name: str, tokenized: bool) -> Array:
+    if not data:
+        raise CorpusError(f"{name}: empty: expected a text")
+    if tokenized:
+        return _tokens(data, name)
+    nul = data.find(b"\0")
+    if nul >= 0:
+        utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        hint = " (UTF-16? convert it to UTF-8)" if utf_16 else ""
+        raise CorpusError(f"{name}: NUL byte at offset {nul}: expected a text{hint}")
+    if data.startswith(codecs.BOM_UTF8):
+        log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
+    return np.frombuffer(data, np.uint8)
+
+
+def _tokens(data: bytes, name: str) -> Array:
+    words = data.split()
+    for number, word in enumerate(words, 1):
+        if not word.isdigit() or len(word) > 9:
+            raise CorpusError(
+                f"{name}: token {number} is {word[:40]!r}: expected whitespace-separated integers "
+                f"from 0 to 999999999"
+            )
+    if not words:
+        raise CorpusError(f"{name}: no tokens found: expected whitespace-separated integers")
+    return np.array([int(word) for word in words], np.int64)
+
+
+def check_known(text: Array, inputs: int, name: str) -> None:
+    """Raise CorpusError where `text` has a symbol that a network of `inputs` does not know."""
+    if len(text) and int(text.max()) >= inputs:
+        offset = int((text >= inputs).argmax())
+        raise CorpusError(
+            f"{name}: symbol {text[offset]} at offset {offset}: expected symbols below the cfg's "
+            f"inputs={inputs} (this text needs inputs={int(text.max()) + 1} or more)"
+        )
+
+
+def held_out_length(length: int, fraction: float) -> int:
+    """How many of the last of `length` symbols a held-out `fraction` is."""
+    return int(length * fraction)
+
+
+def split(text: Array, fraction: float) -> tuple[Array, Array]:
+    """The training part and, from the end of the text, the held-out `fraction`."""
+    first = len(text) - held_out_length(len(text), fraction)
+    return text[:first], text[first:]
+
+
+class Streams:
+    """darknet's walk over a text: every stream reads on from an offset of its own, round and round.
+
+    The offsets are drawn as C draws them, and after every datum each stream has one chance in 64 to
+    jump to a new one.
+    """
+
+    def __init__(self, text: Array, streams: int, rand: Rand) -> None:
+        self.text = text
+        self.rand = rand
+        self.offsets = np.array([self._draw_offset() for _ in range(streams)], np.int64)
+
+    def _draw_offset(self) -> int:
+        """Eight draws, the low byte of each, most significant first, modulo the text's length."""
+        offset = 0
+        for _ in range(8):
+            offset = offset << 8 | self.rand.rand() & 255
+        return offset % len(self.text)
+
+    def next_datum(self, time_steps: int) -> tuple[Array, Array]:
+        """Inputs and targets, `(time_steps, streams)`: the next symbols and those after them."""
+        places = self.offsets + np.arange(time_steps + 1)[:, None]
+        symbols = self.text[places % len(self.text)]
+        self.offsets = (self.offsets + time_steps) % len(self.text)
+        return symbols[:-1], symbols[1:]
+
+    def jump(self) -> list[int]:
+        """Draw each stream's chance to jump; returns the streams that did."""
+        jumped = []
+        for stream in range(len(self.offsets)):
+            if self.rand.rand() % 64 == 0:
+                self.offsets[stream] = self._draw_offset()
+                jumped.append(stream)
+        return jumped

@@ -1,0 +1,86 @@
+"""Finding the cfg that a weights file belongs to, and the weights file that a folder means."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import warnings
+from pathlib import Path
+
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net, read_cfg
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.network import Network
+from darknet_py.weights import read_header
+
+log = logging.getLogger(__name__)
+
+_SUFFIX = re.compile(r"(_final|_best|_[0-9]+)?\.weights$|\.backup$")
+_KINDS = ("_best.weights", "_final.weights", ".backup")
+
+
+def find_weights(path: str | os.PathLike[str]) -> Path:
+    """`path`, or in a folder its best, else final, else backup file. Raises WeightsError."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return folder
+    for kind in _KINDS:
+        found = sorted(folder.glob(f"*{kind}"))
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found)
+            raise WeightsError(f"{path}: several networks ({names}): expected one of these files")
+        if found:
+            return found[0]
+    raise WeightsError(
+        f"{path}: no weights in this folder: expected *_best.weights, *_final.weights or *.backup"
+    )
+
+
+def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg:
+    """The cfg of a weights file: `cfg` if given, else the one beside it, else a bundled one that
+    has exactly as many parameters. Raises WeightsError, saying what was tried, and CfgError.
+    """
+    if cfg is not None:
+        return find_cfg(cfg)
+    header = read_header(weights)
+    beside = weights.with_name(_SUFFIX.sub("", weights.name) + ".cfg")
+    if beside.is_file():
+        return read_cfg(beside)
+    bundled = bundled_cfgs()
+    for path in bundled.values():
+        if _parameter_count(path) == header.floats:
+            return read_cfg(path)
+    raise WeightsError(
+        f"{weights}: no cfg found for it: tried {beside} and the bundled cfgs "
+        f"({', '.join(bundled)}), none of which has {header.floats:,} parameters: "
+        f"expected --cfg CFG"
+    )
+
+
+def open_network(
+    weights: str | os.PathLike[str], cfg: str | os.PathLike[str] | None = None
+) -> Network:
+    """The network of a weights file (or of a folder's best one), to run one stream at a time.
+
+    Where the file or its cfg had to be found, the logger says which was. Raises WeightsError and
+    CfgError.
+    """
+    path = find_weights(weights)
+    if path != Path(weights):
+        log.info("weights: %s", path)
+    found = find_cfg_of(path, cfg)
+    if cfg is None:
+        log.info("cfg: %s (--cfg names another)", found.path)
+    single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
+    net = Network(single)
+    net.load_weights(path)
+    return net
+
+
+def _parameter_count(path: Path) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
+        try:
+            return len(Network(read_cfg(path)).parameters)
+        except DarknetError:
+            return -1

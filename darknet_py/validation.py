@@ -1,0 +1,77 @@
+"""Scoring a network on held-out text while it trains, and remembering the best one."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+
+import numpy as np
+
+from darknet_py.evaluation import estimate_loss
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+
+log = logging.getLogger(__name__)
+
+SHARE = 0.04  # of the time goes to validation where no interval is given
+ESTIMATE = 1 << 15  # characters scored while training; the whole text is scored at the end
+FIRST = 10  # batches before the first validation, whose cost then decides the interval
+
+
+class Validation:
+    """The held-out text, how often it is scored, and the best network so far.
+
+    every: batches between validations; None until the first one has shown what it costs.
+    loss, best_loss: nats per character, the last and the lowest; None before the first.
+    """
+
+    def __init__(self, text: Array, every: int | None) -> None:
+        self.text = text
+        self.every = every
+        self.loss: float | None = None
+        self.best_loss: float | None = None
+        self.best_batch = 0
+        self._best_parameters: Array | None = None
+
+    def is_due(self, batch: int, done: int) -> bool:
+        """After batch number `batch`, with `done` batches behind this run."""
+        if not len(self.text):
+            return False
+        return done == FIRST if self.every is None else batch % self.every == 0
+
+    def estimate(self, net: Network, seconds_per_batch: float) -> bool:
+        """Score `net` on a part of the text. Returns whether it is the best so far."""
+        begun = time.perf_counter()
+        self.loss = estimate_loss(net, self.text, ESTIMATE)
+        if self.every is None:
+            cost = time.perf_counter() - begun
+            self.every = max(FIRST, math.ceil(cost / (SHARE * seconds_per_batch)))
+            log.debug("validation every %d batches", self.every)
+        if self.best_loss is not None and not self.loss < self.best_loss:
+            return False
+        self._keep(net)
+        return True
+
+    def conclude(self, net: Network) -> bool:
+        """Score `net` and the best one so far on the whole text.
+
+        Returns whether `net`, the last one, is the best.
+        """
+        if not len(self.text):
+            return False
+        self.loss = estimate_loss(net, self.text, len(self.text))
+        if self._best_parameters is not None and self.best_batch != net.batch_number:
+            last = net.parameters.copy()
+            np.copyto(net.parameters, self._best_parameters)
+            self.best_loss = estimate_loss(net, self.text, len(self.text))
+            np.copyto(net.parameters, last)
+            if self.best_loss < self.loss:
+                return False
+        self._keep(net)
+        return True
+
+    def _keep(self, net: Network) -> None:
+        self.best_loss = self.loss
+        self.best_batch = net.batch_number
+        self._best_parameters = net.parameters.copy()
