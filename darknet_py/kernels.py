@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darknet_py.activations import Activation
+from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.dialect import Dialect
 
 Array = NDArray[Any]
@@ -165,6 +165,65 @@ def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activatio
         np.multiply(x[part], gains, out=x[part])
         np.add(x[part], shifts, out=x[part])
         activation.apply(x[part])
+
+
+# --- gates: one time step of the gated layers, arrays (streams, features) -------------------------
+
+
+def logistic(x: Array) -> None:
+    """1 / (1 + e^-x), in place."""
+    ACTIVATIONS["logistic"].apply(x)
+
+
+def lstm_step(gates: Array, c_before: Array, c: Array, tanh_c: Array, h: Array) -> None:
+    """c = f c_before + i g, h = o tanh(c), with the gates f, i, o, g side by side.
+
+    gates (streams, 4 outputs): what comes into the gates, overwritten with the gates.
+    """
+    n = c.shape[-1]
+    logistic(gates[:, : 3 * n])
+    np.tanh(gates[:, 3 * n :], out=gates[:, 3 * n :])
+    f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
+    np.multiply(f, c_before, out=c)
+    np.add(c, i * g, out=c)
+    np.tanh(c, out=tanh_c)
+    np.multiply(o, tanh_c, out=h)
+
+
+def lstm_step_backward(
+    d_h: Array, d_c: Array, gates: Array, c_before: Array, tanh_c: Array, d_gates: Array
+) -> None:
+    """The deltas of h and c after a step -> of what came into the gates, and of c before, in place.
+
+    d_gates: (streams, 4 outputs), written.
+    """
+    n = d_c.shape[-1]
+    f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
+    d_f, d_i, d_o, d_g = (d_gates[:, k * n : (k + 1) * n] for k in range(4))
+    np.add(d_c, d_h * o * (1 - tanh_c * tanh_c), out=d_c)
+    np.multiply(d_c, c_before, out=d_f)
+    np.multiply(d_c, g, out=d_i)
+    np.multiply(d_h, tanh_c, out=d_o)
+    np.multiply(d_c, i, out=d_g)
+    rises = gates[:, : 3 * n]
+    np.multiply(d_gates[:, : 3 * n], rises * (1 - rises), out=d_gates[:, : 3 * n])
+    np.multiply(d_g, 1 - g * g, out=d_g)
+    np.multiply(d_c, f, out=d_c)
+
+
+def gru_mix(z: Array, s_before: Array, h: Array, s: Array) -> None:
+    """s = z s_before + (1 - z) h."""
+    np.subtract(s_before, h, out=s)
+    np.multiply(s, z, out=s)
+    np.add(s, h, out=s)
+
+
+def gru_mix_backward(
+    d_s: Array, z: Array, s_before: Array, h: Array, d_z: Array, d_h: Array
+) -> None:
+    """The delta of s -> d_z, of what came into the gate z = logistic(...), and d_h, of h."""
+    np.multiply(d_s, 1 - z, out=d_h)
+    np.multiply(d_h, (s_before - h) * z, out=d_z)
 
 
 # --- symbols: the product with a one-hot row is a row of the matrix ------------------------------

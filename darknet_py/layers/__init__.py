@@ -2,11 +2,13 @@
 
 from darknet_py.layers.base import Layer, LossLayer
 from darknet_py.layers.connected import ConnectedLayer
+from darknet_py.layers.gru import GruLayer
+from darknet_py.layers.lstm import LstmLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 
 LAYERS: dict[str, type[Layer]] = {
-    layer.kind: layer for layer in (RnnLayer, ConnectedLayer, SoftmaxLayer)
+    layer.kind: layer for layer in (RnnLayer, GruLayer, LstmLayer, ConnectedLayer, SoftmaxLayer)
 }
 
 __all__ = ["LAYERS", "Layer", "LossLayer"]

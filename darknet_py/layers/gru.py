@@ -1,0 +1,140 @@
+"""The gated recurrent unit.
+
+    z    = logistic(wz s_{t-1} + uz x_t)            update gate
+    r    = logistic(wr s_{t-1} + ur x_t)            reset gate
+    h    = f(wh (r s_{t-1}) + uh x_t)               f: tanh with tanh=1, else logistic
+    s_t  = z s_{t-1} + (1 - z) h
+
+All six w and u are linear connected layers, each with its bias and, where `batch_normalize=1`, its
+batch norm. The u multiply all time steps at once; each step takes two products, wz with wr, and
+wh. Formulas: darknet's `gru_layer.c` forward, and its derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.dialect import ALEXEYAB
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.stack import Stack
+from darknet_py.rand import Rand
+
+FILE_UPSTREAM = ("wz", "wr", "wh", "uz", "ur", "uh")
+FILE_ALEXEYAB = ("uz", "ur", "uh", "wz", "wr", "wh")
+DRAWN = ("uz", "wz", "ur", "wr", "uh", "wh")
+
+
+class GruLayer(Layer):
+    """`[gru]`: state `(streams, outputs)`, which is also its output."""
+
+    kind = "gru"
+    takes_symbols = True
+
+    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
+        super().__init__(setting.index, setting.inputs, outputs)
+        self.batch_normalize = batch_normalize
+        self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
+        self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
+        self.parts = {
+            name: Connected(
+                f"{setting.index}.{name}",
+                self.inputs if name[0] == "u" else outputs,
+                outputs,
+                ACTIVATIONS["linear"],
+                batch_normalize,
+                setting.dialect,
+            )
+            for name in self.file_order
+        }
+        self.u = Stack([self.parts[name] for name in ("uz", "ur", "uh")])
+        self.wzr = Stack([self.parts[name] for name in ("wz", "wr")])
+        self.wh = self.parts["wh"]
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> GruLayer:
+        # AlexeyAB's program reads `tanh` and always takes the logistic.
+        tanh = section.flag("tanh") and setting.dialect is not ALEXEYAB
+        outputs = section.integer("output", 1, minimum=1)
+        return cls(setting, outputs, section.flag("batch_normalize"), tanh)
+
+    def parameters(self) -> list[Parameter]:
+        return [p for name in self.file_order for p in self.parts[name].parameters()]
+
+    def initialize(self, rand: Rand) -> None:
+        for name in DRAWN:
+            self.parts[name].initialize(rand)
+
+    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
+        return (np.zeros((streams, self.outputs), dtype),)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        check_batch_norm(section, net, self.batch_normalize)
+
+    def operations(self) -> int:
+        w = self.wzr.operations() + self.wh.operations()
+        return self.u.operations(symbols=self.index == 0) + w + 16 * self.outputs
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        own = (2 * time_steps + 1) * streams * self.outputs
+        stacks = (self.u, self.wzr, self.wh)
+        return own + sum(stack.training_floats(time_steps, streams) for stack in stacks)
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        time_steps, streams = x.shape[:2]
+        n = self.outputs
+        # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
+        self.gates = gates = self.u.forward(x, training)
+        # s[t] is the state before step t; reset[t] = r s[t]
+        self.s = s = self.buffers.array("s", (time_steps + 1, streams, n), gates.dtype)
+        self.reset = reset = self.buffers.array("reset", (time_steps, streams, n), gates.dtype)
+        s[0] = state[0]
+        self.wzr.begin(time_steps, streams, training)
+        self.wh.begin(time_steps, streams, training)
+        for t in range(time_steps):
+            zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
+            np.add(zr, self.wzr.forward_step(t, s[t]), out=zr)
+            kernels.logistic(zr)
+            np.multiply(zr[:, n:], s[t], out=reset[t])
+            np.add(h, self.wh.forward_step(t, reset[t]), out=h)
+            self.activation.apply(h)
+            kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
+        self.wzr.end()
+        self.wh.end()
+        return s[1:], (s[time_steps].copy(),)
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        time_steps, streams = delta.shape[:2]
+        n = self.outputs
+        d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)
+        d_zr = self.scratch.array("d_zr", (time_steps, streams, 2 * n), delta.dtype)
+        d_wh = self.scratch.array("d_wh", (time_steps, streams, n), delta.dtype)
+        d_reset = self.scratch.array("d_reset", (streams, n), delta.dtype)
+        d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
+        self.wzr.begin_backward(time_steps)
+        self.wh.begin_backward(time_steps)
+        for t in range(time_steps - 1, -1, -1):
+            z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
+            d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
+            kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
+            if self.activation.name == "tanh":
+                np.multiply(d_h, 1 - h * h, out=d_h)
+            else:
+                np.multiply(d_h, h * (1 - h), out=d_h)
+            np.copyto(d_wh[t], d_h)
+            self.wh.backward_step(t, d_wh[t], d_reset)
+            np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
+            np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
+            self.wzr.backward_step(t, d_zr[t], d_before if t > 0 else None)
+            if t > 0:
+                np.add(d_before, delta[t] * z, out=d_before)
+                np.add(d_before, d_reset * r, out=d_before)
+                np.add(delta[t - 1], d_before, out=delta[t - 1])
+        self.wzr.end_backward(self.s[:time_steps], d_zr)
+        self.wh.end_backward(self.reset, d_wh)
+        self.u.backward(d_gates, below)

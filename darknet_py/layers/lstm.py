@@ -1,0 +1,126 @@
+"""Long short-term memory.
+
+    f, i, o = logistic(w h_{t-1} + u x_t)     forget, input and output gate, each its own w and u
+    g       = tanh(wg h_{t-1} + ug x_t)
+    c_t     = f c_{t-1} + i g
+    h_t     = o tanh(c_t)
+
+All eight w and u are linear connected layers, each with its bias and, where `batch_normalize=1`,
+its batch norm. The u of all gates multiply all time steps at once; the w, side by side, take one
+product per step. Formulas: darknet's `lstm_layer.c` forward, and its derivative.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.dialect import ALEXEYAB
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.stack import Stack
+from darknet_py.rand import Rand
+
+GATES = "fiog"
+# In the weights file upstream has the gates in this order and the w first; AlexeyAB as in FILE_AB.
+FILE_UPSTREAM = ("wi", "wf", "wo", "wg", "ui", "uf", "uo", "ug")
+FILE_ALEXEYAB = ("wf", "wi", "wg", "wo", "uf", "ui", "ug", "uo")
+DRAWN = ("uf", "ui", "ug", "uo", "wf", "wi", "wg", "wo")
+
+
+class LstmLayer(Layer):
+    """`[lstm]`: state (h, c), each `(streams, outputs)`."""
+
+    kind = "lstm"
+    takes_symbols = True
+
+    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
+        super().__init__(setting.index, setting.inputs, outputs)
+        self.batch_normalize = batch_normalize
+        self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
+        self.parts = {
+            name: Connected(
+                f"{setting.index}.{name}",
+                self.inputs if name[0] == "u" else outputs,
+                outputs,
+                ACTIVATIONS["linear"],
+                batch_normalize,
+                setting.dialect,
+            )
+            for name in self.file_order
+        }
+        self.u = Stack([self.parts[f"u{gate}"] for gate in GATES])
+        self.w = Stack([self.parts[f"w{gate}"] for gate in GATES])
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> LstmLayer:
+        outputs = section.integer("output", 1, minimum=1)
+        return cls(setting, outputs, section.flag("batch_normalize"))
+
+    def parameters(self) -> list[Parameter]:
+        return [p for name in self.file_order for p in self.parts[name].parameters()]
+
+    def initialize(self, rand: Rand) -> None:
+        for name in DRAWN:
+            self.parts[name].initialize(rand)
+
+    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
+        return np.zeros((streams, self.outputs), dtype), np.zeros((streams, self.outputs), dtype)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        check_batch_norm(section, net, self.batch_normalize)
+
+    def operations(self) -> int:
+        return self.u.operations(symbols=self.index == 0) + self.w.operations() + 24 * self.outputs
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        own = (3 * time_steps + 2) * streams * self.outputs
+        both = (
+            self.u.training_floats(time_steps, streams),
+            self.w.training_floats(time_steps, streams),
+        )
+        return own + sum(both)
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        time_steps, streams = x.shape[:2]
+        # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
+        self.gates = gates = self.u.forward(x, training)
+        shape = (time_steps + 1, streams, self.outputs)
+        # h[t], c[t] are the state before step t
+        self.h = h = self.buffers.array("h", shape, gates.dtype)
+        self.c = c = self.buffers.array("c", shape, gates.dtype)
+        self.tanh_c = self.buffers.array("tanh_c", (time_steps, *shape[1:]), gates.dtype)
+        h[0], c[0] = state
+        self.w.begin(time_steps, streams, training)
+        for t in range(time_steps):
+            np.add(gates[t], self.w.forward_step(t, h[t]), out=gates[t])
+            kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
+        self.w.end()
+        return h[1:], (h[time_steps].copy(), c[time_steps].copy())
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        time_steps, streams = delta.shape[:2]
+        shape = (streams, self.outputs)
+        wide = (time_steps, streams, 4 * self.outputs)
+        d_gates = self.scratch.array("d_gates", wide, delta.dtype)
+        # Without batch norm both stacks have the same delta; with it each has its own.
+        d_w = self.scratch.array("d_w", wide, delta.dtype) if self.batch_normalize else d_gates
+        d_h = self.scratch.array("d_h", shape, delta.dtype)
+        d_c = self.scratch.array("d_c", shape, delta.dtype)
+        d_c.fill(0)
+        self.w.begin_backward(time_steps)
+        for t in range(time_steps - 1, -1, -1):
+            kernels.lstm_step_backward(
+                delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
+            )
+            if self.batch_normalize:
+                np.copyto(d_w[t], d_gates[t])
+            self.w.backward_step(t, d_w[t], d_h if t > 0 else None)
+            if t > 0:
+                np.add(delta[t - 1], d_h, out=delta[t - 1])
+        self.w.end_backward(self.h[:time_steps], d_w)
+        self.u.backward(d_gates, below)

@@ -1,0 +1,96 @@
+"""Several linear connected layers over one input, computed as one.
+
+The gates of `[gru]` and `[lstm]` are connected layers of their own in the weights file. Side by
+side they are one matrix product and one batch norm, since each column is normalised by itself: a
+stack copies its parts' parameters together before a forward and hands their updates back after a
+backward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.connected import Connected
+
+# With fewer rows than this, copying the matrices together costs more than it saves.
+FEW_ROWS = 8
+
+
+class Stack(Connected):
+    """`parts`, all with the same inputs, as one connected layer with their outputs side by side."""
+
+    def __init__(self, parts: Sequence[Connected]) -> None:
+        first = parts[0]
+        super().__init__(
+            "stack",
+            first.inputs,
+            sum(part.outputs for part in parts),
+            ACTIVATIONS["linear"],
+            first.batch_normalize,
+            first.dialect,
+        )
+        self.parts = parts
+
+    def begin(self, time_steps: int, streams: int, training: bool) -> None:
+        self.is_whole = training or time_steps * streams >= FEW_ROWS
+        self._collect()
+        super().begin(time_steps, streams, training)
+
+    def _collect(self) -> None:
+        """Copy the parts' parameters together; the matrices only where they are to be one."""
+        dtype = self.parts[0].biases.values.dtype
+        for own, pieces in self._tensors():
+            if own.values.shape != own.shape or own.values.dtype != dtype:
+                own.values, own.updates = np.empty(own.shape, dtype), np.empty(own.shape, dtype)
+            if self.is_whole or own is not self.weights:
+                np.concatenate([piece.values for piece in pieces], out=own.values)
+
+    def _tensors(self) -> list[tuple[Parameter, tuple[Parameter, ...]]]:
+        """Each parameter of the stack with those of its parts."""
+        pieces = zip(*(part.parameters() for part in self.parts), strict=True)
+        return list(zip(self.parameters(), pieces, strict=True))
+
+    def _multiply(self, x: Array, out: Array) -> None:
+        if self.is_whole:
+            super()._multiply(x, out)
+            return
+        for columns, part in self._columns():
+            np.matmul(x, part.weights.values.T, out=out[:, columns])
+
+    def _look_up(self, symbols: Array, out: Array) -> None:
+        if self.is_whole:
+            super()._look_up(symbols, out)
+            return
+        for columns, part in self._columns():
+            part._look_up(symbols, out[..., columns])
+
+    def _columns(self) -> list[tuple[slice, Connected]]:
+        """Where each part's outputs stand."""
+        first, columns = 0, []
+        for part in self.parts:
+            columns.append((slice(first, first + part.outputs), part))
+            first += part.outputs
+        return columns
+
+    def end(self) -> None:
+        super().end()
+        if self.batch_normalize and self.training:
+            self._distribute("values", trained=False)
+
+    def end_backward(self, x: Array, delta: Array) -> None:
+        super().end_backward(x, delta)
+        self._distribute("updates", trained=True)
+
+    def _distribute(self, field: str, trained: bool) -> None:
+        """Copy the stack's `values` or `updates` of its trained parameters, or the others, back."""
+        for own, pieces in self._tensors():
+            if own.trained == trained:
+                first = 0
+                for piece in pieces:
+                    rows = getattr(own, field)[first : first + piece.shape[0]]
+                    np.copyto(getattr(piece, field), rows)
+                    first += piece.shape[0]
