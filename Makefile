@@ -1,0 +1,46 @@
+# Two commands set everything up on a machine that has only python3 with venv: make demo, make test.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint bench format clean
+
+demo: .venv/runs
+	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
+	@echo
+	@echo "--- what it writes:"
+	@$(BIN)/darknet-py -q generate backup/demo --seed 1 --length 700 --temperature .5
+	@echo "--- how well it predicts the tenth of the text that it has not seen:"
+	@$(BIN)/darknet-py -q valid backup/demo data/tales.txt --val .1
+	@$(BIN)/python data/grammar.py bound data/tales.json
+	@echo
+	@echo "--- try next:"
+	@echo "$(BIN)/darknet-py generate backup/demo --prompt 'Once ' --temperature .8"
+	@echo "$(BIN)/darknet-py train tiny YOUR_TEXT.txt --time 2m && $(BIN)/darknet-py generate backup"
+
+test: .venv/tests
+	$(BIN)/python -m pytest
+
+lint: .venv/tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/tests
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/tests
+	$(BIN)/python tests/bench.py
+
+.venv/runs: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+.venv/tests: pyproject.toml .venv/runs
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+clean:
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
