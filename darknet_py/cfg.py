@@ -46,18 +46,25 @@ class Option:
 
 @dataclass
 class Section:
-    """One section: its canonical name, the place of its head, and its options.
+    """One section: its canonical name, the place of its head (and its row, from 0), its options.
 
     The typed readers below remember which keys were asked for, so that the others can be reported.
     """
 
     name: str
     place: str
+    row: int
     options: dict[str, Option] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set, repr=False)
 
     def error(self, message: str) -> CfgError:
         return CfgError(f"{self.place}: [{self.name}]: {message}")
+
+    def changed(self, changes: Mapping[str, Option | None]) -> Section:
+        """A copy with these options set, or removed where None."""
+        options = {**self.options, **changes}
+        kept = {key: option for key, option in options.items() if option is not None}
+        return Section(self.name, self.place, self.row, kept)
 
     def find(self, key: str) -> Option | None:
         self._asked.add(key)
@@ -151,16 +158,11 @@ def _number(
 
 @dataclass
 class Cfg:
-    """A parsed cfg file: `[net]` first, then a section per layer.
-
-    `lines` is the text it came from, `overridden` the places that options of `[net]` came from
-    since.
-    """
+    """A parsed cfg file: `[net]`, then a section per layer; `lines` is the text it came from."""
 
     path: str
     lines: list[str]
     sections: list[Section]
-    overridden: frozenset[str] = frozenset()
 
     @property
     def net(self) -> Section:
@@ -171,21 +173,15 @@ class Cfg:
         return self.sections[1:]
 
     def text(self) -> str:
-        """The file's text with the overrides in it, comments kept; parses to the same sections."""
-        lines = list(self.lines)
-        heads = [i for i, line in enumerate(lines) if line.translate(_BLANK).startswith("[")]
-        first, end = heads[0] + 1, heads[1]
-        rows = {_key_of(lines[i]): i for i in reversed(range(first, end))}
-        added = []
-        for key, option in self.net.options.items():
-            if option.place not in self.overridden:
-                continue
-            if key in rows:
-                lines[rows[key]] = f"{key}={option.value}"
-            else:
-                added.append(f"{key}={option.value}")
-        lines[first:first] = added
-        return "".join(line + "\n" for line in lines)
+        """The file's text, brought up to the sections' options; comments and layout are kept.
+
+        Parsing it gives the same sections.
+        """
+        ends = [*(section.row for section in self.sections[1:]), len(self.lines)]
+        rows = self.lines[: self.net.row]
+        for section, end in zip(self.sections, ends, strict=True):
+            rows += _updated(self.lines[section.row : end], section)
+        return "".join(row + "\n" for row in rows)
 
     def override(self, key: str, value: object, place: str) -> Cfg:
         """A new Cfg in which `[net]` has `key=value`. Raises CfgError.
@@ -195,13 +191,50 @@ class Cfg:
         key, text = key.translate(_BLANK), str(value).translate(_BLANK)
         if not key or not text or key[0] in "[#;" or "=" in key:
             raise CfgError(f"{place}: {_show(f'{key}={text}')}: expected KEY=VALUE")
-        options = {**self.net.options, key: Option(key, text, place)}
-        net = Section(self.net.name, self.net.place, options)
-        return Cfg(self.path, self.lines, [net, *self.layers], self.overridden | {place})
+        net = self.net.changed({key: Option(key, text, place)})
+        return Cfg(self.path, self.lines, [net, *self.layers])
+
+    def without(self, *keys: str) -> Cfg:
+        """A new Cfg whose layers do not have these keys."""
+        layers = [section.changed(dict.fromkeys(keys)) for section in self.layers]
+        return Cfg(self.path, self.lines, [self.net, *layers])
+
+    def of_saved_weights(self) -> Cfg:
+        """The cfg that describes the weights file that training writes.
+
+        It has all of a layer's numbers, whatever was left out on loading, and none with dontsave=1.
+        """
+        cfg = self.without("dontload", "dontloadscales")
+        layers = [
+            section.changed({"dontload": Option("dontload", "1", section.place)})
+            if section.flag("dontsave")
+            else section
+            for section in cfg.layers
+        ]
+        return Cfg(self.path, self.lines, [self.net, *layers])
 
 
-def _key_of(line: str) -> str:
-    return line.translate(_BLANK).split("=", 1)[0]
+def _updated(lines: list[str], section: Section) -> list[str]:
+    """The lines of one section, head first, with the values that its options have now."""
+    keys = [_key_of(line) for line in lines]
+    rows = [lines[0]]
+    rows += [f"{key}={o.value}" for key, o in section.options.items() if key not in keys[1:]]
+    written = set()
+    for key, line in zip(keys[1:], lines[1:], strict=True):
+        if key is None:
+            rows.append(line)
+        elif key in section.options and key not in written:
+            written.add(key)
+            value = section.options[key].value
+            same = line.translate(_BLANK) == f"{key}={value}"
+            rows.append(line if same else f"{key}={value}")
+    return rows
+
+
+def _key_of(line: str) -> str | None:
+    """The key of an option line, None for comments, empty lines and heads."""
+    stripped = line.translate(_BLANK)
+    return None if not stripped or stripped[0] in "#;[" else stripped.partition("=")[0]
 
 
 def parse_cfg(text: str, path: str = "cfg") -> Cfg:
@@ -219,7 +252,7 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
             if stripped[-1] != "]" or len(stripped) == 2:
                 raise CfgError(f"{place}: {_show(line)}: expected a section head like [net]")
             name = stripped[1:-1]
-            section = Section(_ALIASES.get(name, name), place)
+            section = Section(_ALIASES.get(name, name), place, number - 1)
             if not sections and section.name != "net":
                 raise CfgError(
                     f"{place}: [{_show(name)[1:-1]}]: expected [net] as the first section"

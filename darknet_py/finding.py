@@ -10,7 +10,7 @@ from pathlib import Path
 
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net, read_cfg
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.network import Network
+from darknet_py.network import Network, network_of_weights
 from darknet_py.weights import read_header
 
 log = logging.getLogger(__name__)
@@ -58,7 +58,9 @@ def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg
 
 
 def open_network(
-    weights: str | os.PathLike[str], cfg: str | os.PathLike[str] | None = None
+    weights: str | os.PathLike[str],
+    cfg: str | os.PathLike[str] | None = None,
+    dialect: str = "auto",
 ) -> Network:
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
@@ -72,9 +74,7 @@ def open_network(
     if cfg is None:
         log.info("cfg: %s (--cfg names another)", found.path)
     single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
-    net = Network(single)
-    net.load_weights(path)
-    return net
+    return network_of_weights(single, path, dialect)
 
 
 def _parameter_count(path: Path) -> int:

@@ -15,7 +15,7 @@ import numpy as np
 
 from darknet_py import weights as weights_file
 from darknet_py.cfg import Cfg, NetOptions, Section, find_cfg, override_net
-from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
@@ -40,7 +40,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
                 + ", ".join(f"[{name}]" for name in LAYERS)
             )
         layer = LAYERS[section.name].make(section, Setting(len(made), inputs, net, dialect))
-        layer.learning_rate = section.number("learning_rate", 1)
+        layer.read_common(section)
         made.append((section, layer))
         inputs = layer.outputs
     for section in cfg.sections:
@@ -76,6 +76,9 @@ class Network:
         self.last_rate = 0.0
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
+        stops = [layer.index for layer in self.layers if layer.stopbackward]
+        # Layers below this one stay as they are, rolling statistics included.
+        self._first_trained = stops[-1] + 1 if stops else 0
         self._sections = [section for section, _ in made]
         self._scratch = Workspace()
         for layer in self.layers:
@@ -147,13 +150,49 @@ class Network:
         for layer in self.layers:
             layer.initialize(rand)
 
-    def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Read all parameters and `seen` from a weights file. Raises WeightsError."""
-        self.seen = weights_file.read_weights(path, self.tensors(), self._values).seen
+    def load_weights(self, path: str | os.PathLike[str], dialect: str = "auto") -> None:
+        """Read the parameters, but those of layers with dontload=1, and `seen` from a weights file.
+
+        dialect: of the file, `auto` going by its header. Where it is not the network's own, the
+        parameters are put in the network's order. Raises WeightsError.
+        """
+        origin = dialect_of(path, dialect)
+        if origin is self.dialect:
+            self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DarknetWarning)
+            other = Network(self.cfg, origin)
+        other.load_weights(path, origin.name)
+        self.seen = other.seen
+        loaded = {parameter.name: parameter for parameter in other._to_load()}
+        for parameter in self._to_load():
+            np.copyto(parameter.values, loaded[parameter.name].values)
+
+    @property
+    def loaded_count(self) -> int:
+        """How many numbers `load_weights` expects in a file."""
+        return sum(parameter.size for parameter in self._to_load())
+
+    def _to_load(self) -> list[Parameter]:
+        return [parameter for layer in self.layers for parameter in layer.loaded()]
+
+    def _spare(self) -> int:
+        """Numbers that a file may have for layers at the end with dontload=1."""
+        count = 0
+        for layer in reversed(self.layers):
+            if not layer.dontload and layer.parameters():
+                break
+            count += sum(parameter.size for parameter in layer.parameters())
+        return count
 
     def save_weights(self, path: str | os.PathLike[str]) -> None:
-        """Write a weights file, whole or not at all. Raises OSError."""
-        weights_file.write_weights(path, self._values, self.seen, self.dialect)
+        """Write a weights file, without layers that have dontsave=1, whole or not at all.
+
+        Raises OSError.
+        """
+        saved = [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]
+        weights_file.write_weights(path, saved, self.seen, self.dialect)
 
     # --- state
 
@@ -196,7 +235,8 @@ class Network:
             x = np.eye(self.inputs, dtype=self.dtype)[symbols]
         after = []
         for layer, before in zip(layers, state, strict=True):
-            x, now = layer.forward(x, before, training)
+            trained = training and layer.index >= self._first_trained
+            x, now = layer.forward(x, before, trained)
             after.append(now)
         return x, tuple(after)
 
@@ -225,11 +265,15 @@ class Network:
         _, after = self.forward(inputs, state, training=True)
         loss = float(np.sum(self.loss_layer.losses(targets), dtype=np.float64))
         delta = self.loss_layer.loss_delta(targets)
-        for layer in reversed(self.layers[:-1]):
+        for layer in reversed(self.layers[self._first_trained : -1]):
             # Two buffers take turns: a layer reads the one and writes the other.
             name = f"delta{layer.index % 2}"
             shape = (*inputs.shape, layer.inputs)
-            below = self._scratch.array(name, shape, self.dtype) if layer.index > 0 else None
+            below = (
+                self._scratch.array(name, shape, self.dtype)
+                if layer.index > self._first_trained
+                else None
+            )
             layer.backward(delta, below)
             if below is not None:
                 delta = below
@@ -284,7 +328,7 @@ class Network:
         bound_gradient(self._updates, self.net)
         self.last_rate = learning_rate(self.net, self.batch_number, self.rand)
         self.optimizer.begin()
-        for layer in self.layers:
+        for layer in self.layers[self._first_trained :]:
             layer.update(self.optimizer, self.last_rate)
 
     def predict(self, inputs: Array) -> Array:
@@ -310,23 +354,63 @@ class Network:
         return symbols
 
 
+def dialect_of(weights: str | os.PathLike[str], dialect: str = "auto") -> Dialect:
+    """The named dialect; `auto` is the one of the weights file's header. Raises WeightsError."""
+    return weights_file.read_header(weights).dialect if dialect == "auto" else DIALECTS[dialect]
+
+
+def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
+    """`cfg`, or where only that fits the weights file, `cfg` without its `hidden` keys.
+
+    Upstream darknet since 2017 reads `hidden` and uses `output` for the state too, so that its
+    files have the size that goes without. Raises CfgError and WeightsError.
+    """
+    if not any("hidden" in section.options for section in cfg.layers):
+        return cfg
+    floats = weights_file.read_header(weights).floats
+    plain = cfg.without("hidden")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
+        if Network(cfg, dialect).loaded_count != floats == Network(plain, dialect).loaded_count:
+            return plain
+    return cfg
+
+
+def network_of_weights(
+    cfg: Cfg, weights: str | os.PathLike[str], dialect: str = "auto", rand: Rand | None = None
+) -> Network:
+    """The network of `cfg` with the parameters of a weights file, in the file's dialect.
+
+    rand: what layers with dontload=1 are drawn from. Raises CfgError and WeightsError.
+    """
+    origin = dialect_of(weights, dialect)
+    net = Network(settle_hidden(cfg, weights, origin), origin)
+    if any(layer.dontload or layer.dontloadscales for layer in net.layers):
+        net.initialize(rand or Rand(0))
+    net.load_weights(weights, origin.name)
+    return net
+
+
 def load_network(
     cfg: str | os.PathLike[str],
     weights: str | os.PathLike[str] | None = None,
     *,
     seed: int = 0,
+    dialect: str = "auto",
     **overrides: object,
 ) -> Network:
     """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
 
     seed: as in `srand(seed)`, for the initial weights and the draws after them.
+    dialect: `upstream` or `alexeyab`; `auto` is that of the file, and upstream for a new network.
     overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
     Raises CfgError and WeightsError.
     """
-    net = Network(override_net(find_cfg(cfg), overrides))
+    parsed = override_net(find_cfg(cfg), overrides)
     if weights is None:
+        net = Network(parsed, UPSTREAM if dialect == "auto" else DIALECTS[dialect])
         net.initialize(Rand(seed))
     else:
+        net = network_of_weights(parsed, weights, dialect, Rand(seed))
         net.rand = Rand(seed, net.initial_draws)
-        net.load_weights(weights)
     return net

@@ -15,10 +15,11 @@ import numpy as np
 
 from darknet_py.cfg import Cfg, find_cfg, override_net
 from darknet_py.corpus import Streams, check_known, read_text, split
+from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
-from darknet_py.network import Network
+from darknet_py.network import Network, dialect_of, settle_hidden
 from darknet_py.rand import Rand
 from darknet_py.run_folder import RunFolder
 from darknet_py.threads import choose_threads, limit_threads
@@ -102,6 +103,7 @@ def train(
     val_every: int | None = None,
     save_every: int = 100,
     state: str | None = None,
+    dialect: str | None = None,
     tokenized: bool = False,
     threads: int | None = None,
     callback: Callable[[Row], object] | None = None,
@@ -121,7 +123,10 @@ def train(
         parsed = parsed.override("state", state, "--state")
     if tokenized:
         parsed = parsed.override("tokenized", 1, "--tokenized")
-    net = Network(parsed)
+    start = None if weights is None else find_weights(weights)
+    if start is not None:
+        parsed = settle_hidden(parsed, start, dialect_of(start))
+    net = Network(parsed, _dialect(parsed, start, dialect))
     net.check_trainable()
     text, held_out = _read_texts(net, data, val)
     folder = RunFolder(Path(out), parsed)
@@ -129,8 +134,8 @@ def train(
         seed = time.time_ns() // 1_000_000 % 2**31
         log.info("seed %d (drawn from the clock; --seed %d repeats this run)", seed, seed)
     net.initialize(Rand(seed))
-    if weights is not None:
-        net.load_weights(find_weights(weights))
+    if start is not None:
+        net.load_weights(start)
     if clear:
         net.seen = 0
     limit = net.net.max_batches if batches is None else batches
@@ -155,6 +160,20 @@ def train(
                 interrupted = True
                 break
         return run.end(interrupted)
+
+
+def _dialect(cfg: Cfg, start: Path | None, name: str | None) -> Dialect:
+    """Of the files written: the one asked for, else that of the weights to start from.
+
+    For a new network it is upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program.
+    """
+    if name is not None:
+        return DIALECTS[name]
+    if start is not None:
+        return dialect_of(start)
+    hidden = (s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options)
+    differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
+    return ALEXEYAB if differ else UPSTREAM
 
 
 def _read_texts(

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.dialect import Dialect
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import WeightsError
 from darknet_py.files import write_whole
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.base import Parameter
 
 _VERSION = struct.Struct("<iii")
 _FLOAT = np.dtype("<f4")
@@ -44,6 +44,11 @@ class Header:
     @property
     def transposed(self) -> bool:
         return self.major > 1000 or self.minor > 1000
+
+    @property
+    def dialect(self) -> Dialect:
+        """The program that wrote the file, by the revision."""
+        return ALEXEYAB if self.revision == ALEXEYAB.revision else UPSTREAM
 
 
 def read_header(path: str | os.PathLike[str]) -> Header:
@@ -75,41 +80,46 @@ def read_header(path: str | os.PathLike[str]) -> Header:
 
 
 def read_weights(
-    path: str | os.PathLike[str], tensors: Sequence[Parameter], values: Array
+    path: str | os.PathLike[str], tensors: Sequence[Parameter], spare: int = 0
 ) -> Header:
-    """Fill `values`, the flat vector behind `tensors`, from the file at `path`.
+    """Fill the values of `tensors`, in file order, from the file at `path`.
 
-    Raises WeightsError, and then leaves `values` as they were.
+    spare: numbers that may follow them and are ignored.
+    Raises WeightsError, and then leaves the values as they were.
     """
     header = read_header(path)
-    if header.floats != len(values):
+    count = sum(tensor.size for tensor in tensors)
+    if header.floats not in (count, count + spare):
         raise WeightsError(
-            f"{path}: {header.floats:,} numbers, but the network has {len(values):,} parameters: "
+            f"{path}: {header.floats:,} numbers, but the network has {count:,} parameters: "
             f"expected weights of this cfg"
         )
     try:
         floats = np.fromfile(path, _FLOAT, offset=header.length)
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
-    if len(floats) != len(values):
+    if len(floats) != header.floats:
         raise WeightsError(f"{path}: changed while it was read")
     finite = np.isfinite(floats)
     if not finite.all():
         index = int(np.argmin(finite))
         offset = header.length + 4 * index
         raise WeightsError(f"{path}: offset {offset}: {floats[index]}: expected finite numbers")
-    if header.transposed:
-        for tensor in tensors:
-            if tensor.decayed:
-                outputs, inputs = tensor.shape
-                matrix = floats[tensor.place].reshape(inputs, outputs)
-                floats[tensor.place] = matrix.T.reshape(-1)
-    np.copyto(values, floats)
+    first = 0
+    for tensor in tensors:
+        piece = floats[first : first + tensor.size]
+        if header.transposed and tensor.decayed:
+            np.copyto(tensor.values, piece.reshape(tensor.shape[::-1]).T)
+        else:
+            np.copyto(tensor.values, piece.reshape(tensor.shape))
+        first += tensor.size
     return header
 
 
-def write_weights(path: str | os.PathLike[str], values: Array, seen: int, dialect: Dialect) -> None:
-    """Write the flat vector `values` as a weights file, whole or not at all. Raises OSError."""
+def write_weights(
+    path: str | os.PathLike[str], tensors: Sequence[Parameter], seen: int, dialect: Dialect
+) -> None:
+    """Write the values of `tensors` as a weights file, whole or not at all. Raises OSError."""
     header = _VERSION.pack(0, 2, dialect.revision) + struct.pack("<Q", seen)
-    floats = np.ascontiguousarray(values, _FLOAT)
-    write_whole(path, [header, floats.data.cast("B")])
+    floats = (np.ascontiguousarray(tensor.values, _FLOAT) for tensor in tensors)
+    write_whole(path, [header, *(values.data.cast("B") for values in floats)])

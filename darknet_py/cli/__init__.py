@@ -14,6 +14,7 @@ import click
 
 from darknet_py import __version__
 from darknet_py.cli.console import ConsoleHandler
+from darknet_py.cli.options import is_verbose, verbosity_options
 from darknet_py.errors import DarknetError, DarknetWarning
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
@@ -47,7 +48,7 @@ class CommandGroup(click.Group):
         except (DarknetError, OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 _leave_quietly()
-            if ctx.params.get("verbose"):
+            if is_verbose():
                 raise
             raise click.ClickException(_one_line(error)) from error
 
@@ -72,9 +73,8 @@ def _one_line(error: BaseException) -> str:
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="darknet-py")
-@click.option("-v", "--verbose", is_flag=True, help="Say more; show the traceback of an error.")
-@click.option("-q", "--quiet", is_flag=True, help="Say only what went wrong.")
-def main(verbose: bool, quiet: bool) -> None:
+@verbosity_options
+def main() -> None:
     """darknet's character-level recurrent networks: train on a text, generate text.
 
     \b
@@ -82,10 +82,8 @@ def main(verbose: bool, quiet: bool) -> None:
       darknet-py train tiny mybook.txt --time 2m
       darknet-py generate backup/tiny_best.weights
     """
-    level = logging.DEBUG if verbose else logging.WARNING if quiet else logging.INFO
     logger = logging.getLogger("darknet_py")
     logger.handlers = [ConsoleHandler()]
-    logger.setLevel(level)
     logger.propagate = False
 
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
 
 import click
 
 from darknet_py.cli.console import TextWriter
-from darknet_py.cli.options import SEED, cfg_option, prompt_option
+from darknet_py.cli.options import (
+    SEED,
+    cfg_option,
+    dialect_option,
+    prompt_option,
+    verbosity_options,
+)
 from darknet_py.finding import open_network
 from darknet_py.generation import generate
 
@@ -19,6 +24,7 @@ log = logging.getLogger("darknet_py.generate")
 @click.command("generate")
 @click.argument("weights")
 @cfg_option
+@dialect_option
 @click.option(
     "--length", type=click.IntRange(0), default=1000, show_default=True, help="Symbols to draw."
 )
@@ -32,15 +38,16 @@ log = logging.getLogger("darknet_py.generate")
 @click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
 @prompt_option
 @click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
+@verbosity_options
 def command(
     weights: str,
     cfg: str | None,
+    dialect: str,
     length: int,
     temperature: float,
     seed: int | None,
     prompt: bytes,
     raw: bool,
-    **options: Any,
 ) -> None:
     """Print text that the network of WEIGHTS writes, as it is drawn.
 
@@ -52,7 +59,7 @@ def command(
       darknet-py generate backup/tiny_best.weights
       darknet-py generate backup --temperature .5 --prompt "Once" --length 300
     """
-    net = open_network(weights, cfg)
+    net = open_network(weights, cfg, dialect)
     if seed is None:
         seed = time.time_ns() // 1_000_000 % 2**31
         log.info("seed %d", seed)

@@ -9,7 +9,7 @@ import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import cfg_option
+from darknet_py.cli.options import cfg_option, verbosity_options
 from darknet_py.finding import find_cfg_of, find_weights
 from darknet_py.network import Network
 from darknet_py.weights import read_header
@@ -19,6 +19,7 @@ from darknet_py.weights import read_header
 @click.argument("source", metavar="CFG|WEIGHTS")
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@verbosity_options
 def command(source: str, cfg: str | None, as_json: bool) -> None:
     """Show a network: its layers, their parameters, the memory to train it, its weights file.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+_LOGGER = logging.getLogger("darknet_py")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,11 +60,61 @@ PROMPT_DEFAULT = r"\n\n"
 SEED = click.IntRange(0, 2**32 - 1)
 
 
+def verbosity_options(command: F) -> F:
+    """`-v` and `-q`, on every command: how much the logger says."""
+
+    def choose(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
+        def callback(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+            if wanted:
+                _LOGGER.setLevel(level)
+
+        return callback
+
+    _LOGGER.setLevel(logging.INFO)
+    quiet = click.option(
+        "-q",
+        "--quiet",
+        is_flag=True,
+        expose_value=False,
+        callback=choose(logging.WARNING),
+        help="Say only what went wrong.",
+    )
+    verbose = click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        expose_value=False,
+        callback=choose(logging.DEBUG),
+        help="Say more; show the traceback of an error.",
+    )
+    return verbose(quiet(command))
+
+
+def is_verbose() -> bool:
+    """Whether -v was given."""
+    return _LOGGER.level == logging.DEBUG
+
+
+def is_quiet() -> bool:
+    """Whether -q was given."""
+    return _LOGGER.level == logging.WARNING
+
+
 def cfg_option(command: F) -> F:
     return click.option(
         "--cfg",
         metavar="CFG",
         help="The network's cfg file or bundled name, if not found by itself.",
+    )(command)
+
+
+def dialect_option(command: F) -> F:
+    return click.option(
+        "--dialect",
+        type=click.Choice(["auto", "upstream", "alexeyab"]),
+        default="auto",
+        show_default=True,
+        help="Whose weights file it is; auto goes by its header.",
     )(command)
 
 

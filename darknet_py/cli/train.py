@@ -11,7 +11,14 @@ from typing import Any
 import click
 
 from darknet_py.cli.console import say
-from darknet_py.cli.options import SEED, duration, fraction_or_file, key_value
+from darknet_py.cli.options import (
+    SEED,
+    duration,
+    fraction_or_file,
+    is_quiet,
+    key_value,
+    verbosity_options,
+)
 from darknet_py.training import Result, Row, train
 
 INTERRUPTED = 130
@@ -61,8 +68,14 @@ INTERRUPTED = 130
     type=click.Choice(["carry", "zero"]),
     help="Hidden state between batches (else the cfg's `state`, else zero).",
 )
+@click.option(
+    "--dialect",
+    type=click.Choice(["upstream", "alexeyab"]),
+    help="Of the files written (else that of --weights, else upstream).",
+)
 @click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
 @click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by layer width).")
+@verbosity_options
 def command(
     cfg: str,
     data: str,
@@ -82,8 +95,7 @@ def command(
       darknet-py train tiny mybook.txt --time 2m
       darknet-py train cfg/tiny.cfg mybook.txt --batches 5000 --set learning_rate=.002
     """
-    context = click.get_current_context()
-    quiet = context.find_root().params["quiet"]
+    quiet = is_quiet()
     with Interruption() as interruption, Progress(seconds, quiet) as progress:
         result = train(
             cfg,
@@ -98,7 +110,7 @@ def command(
     if not quiet:
         _say_result(result, cfg, data, options)
     if result.interrupted:
-        context.exit(INTERRUPTED)
+        click.get_current_context().exit(INTERRUPTED)
 
 
 def _say_result(result: Result, cfg: str, data: str, options: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import click
 
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import cfg_option, prompt_option
+from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, verbosity_options
 from darknet_py.corpus import check_known, read_text, split
 from darknet_py.evaluation import evaluate
 from darknet_py.finding import open_network
@@ -17,6 +17,7 @@ from darknet_py.finding import open_network
 @click.argument("weights")
 @click.argument("text", default="-")
 @cfg_option
+@dialect_option
 @click.option(
     "--val",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -24,8 +25,15 @@ from darknet_py.finding import open_network
 )
 @prompt_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@verbosity_options
 def command(
-    weights: str, text: str, cfg: str | None, val: float | None, prompt: bytes, as_json: bool
+    weights: str,
+    text: str,
+    cfg: str | None,
+    dialect: str,
+    val: float | None,
+    prompt: bytes,
+    as_json: bool,
 ) -> None:
     """Score how well the network of WEIGHTS predicts TEXT (a file, a folder, or - for stdin).
 
@@ -37,7 +45,7 @@ def command(
       darknet-py valid backup/tiny_best.weights mybook.txt --val .1
       darknet-py valid backup mybook.txt --json
     """
-    net = open_network(weights, cfg)
+    net = open_network(weights, cfg, dialect)
     symbols = read_text(text, net.net.tokenized)
     check_known(symbols, net.inputs, text)
     if val is not None:

@@ -38,12 +38,14 @@ class Parameter:
 
     trained: rolling statistics are not; they are updated by forward.
     decayed: SGD's weight decay acts on matrices only.
+    normal: belongs to batch norm, its scales or rolling statistics.
     """
 
     name: str
     shape: tuple[int, ...]
     trained: bool = True
     decayed: bool = False
+    normal: bool = False
     place: slice = field(default_factory=lambda: slice(0, 0))
     values: Array = field(default_factory=lambda: np.empty(0, np.float32))
     updates: Array = field(default_factory=lambda: np.empty(0, np.float32))
@@ -103,8 +105,18 @@ class Layer:
         self.inputs = inputs
         self.outputs = outputs
         self.learning_rate = 1.0
+        self.dontload = self.dontloadscales = self.dontsave = self.stopbackward = False
         self.buffers = Workspace()
         self.scratch = Workspace()
+
+    def read_common(self, section: Section) -> None:
+        """Read the options that every layer has. Raises CfgError."""
+        self.learning_rate = section.number("learning_rate", 1)
+        self.dontload = section.flag("dontload")
+        self.dontloadscales = section.flag("dontloadscales")
+        self.dontsave = section.flag("dontsave")
+        self.stopbackward = section.flag("stopbackward")
+        section.flag("onlyforward")  # has no meaning for these layers
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> Layer:
@@ -114,6 +126,10 @@ class Layer:
     def parameters(self) -> list[Parameter]:
         """Its parameters in the order of the weights file."""
         return []
+
+    def loaded(self) -> list[Parameter]:
+        """Those of its parameters that a weights file to load has."""
+        return [] if self.dontload else self.parameters()
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters as a new darknet network has them, drawing in C's order."""

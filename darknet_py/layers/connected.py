@@ -45,9 +45,11 @@ class Connected:
         self.biases = Parameter(f"{name}.bias", (outputs,))
         self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
         if batch_normalize:
-            self.scales = Parameter(f"{name}.scale", (outputs,))
-            self.rolling_mean = Parameter(f"{name}.rolling_mean", (outputs,), trained=False)
-            self.rolling_variance = Parameter(f"{name}.rolling_variance", (outputs,), trained=False)
+            self.scales = Parameter(f"{name}.scale", (outputs,), normal=True)
+            self.rolling_mean, self.rolling_variance = (
+                Parameter(f"{name}.{kind}", (outputs,), trained=False, normal=True)
+                for kind in ("rolling_mean", "rolling_variance")
+            )
 
     def parameters(self) -> list[Parameter]:
         if self.batch_normalize:
@@ -229,6 +231,9 @@ class ConnectedLayer(Layer):
 
     def parameters(self) -> list[Parameter]:
         return self.connected.parameters()
+
+    def loaded(self) -> list[Parameter]:
+        return [p for p in super().loaded() if not (p.normal and self.dontloadscales)]
 
     def initialize(self, rand: Rand) -> None:
         self.connected.initialize(rand)
