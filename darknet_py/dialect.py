@@ -13,7 +13,8 @@ class Dialect:
     revision: third number of the header it writes (0.2.`revision`).
     root_epsilon: added to the variance under the root of batch norm.
     deviation_epsilon: added to the standard deviation itself.
-    rolling: weight of one step's statistics in the rolling ones.
+    rolling: weight of one step's statistics in the rolling ones of a connected layer.
+    rolling_batchnorm: the same in a `[batchnorm]` layer.
     """
 
     name: str
@@ -21,8 +22,9 @@ class Dialect:
     root_epsilon: float
     deviation_epsilon: float
     rolling: float
+    rolling_batchnorm: float
 
 
-UPSTREAM = Dialect("upstream", 0, root_epsilon=0.0, deviation_epsilon=1e-6, rolling=0.01)
-ALEXEYAB = Dialect("alexeyab", 5, root_epsilon=1e-5, deviation_epsilon=0.0, rolling=0.05)
+UPSTREAM = Dialect("upstream", 0, 0.0, 1e-6, 0.01, 0.01)
+ALEXEYAB = Dialect("alexeyab", 5, 1e-5, 0.0, 0.05, 0.1)
 DIALECTS = {dialect.name: dialect for dialect in (UPSTREAM, ALEXEYAB)}

@@ -29,10 +29,11 @@ def generate(
     temperature: divides what comes into the softmax; small is careful, 1 is the network's own odds.
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
-    ValueError for a temperature that is not above 0.
+    CfgError where outputs are not inputs, ValueError for a temperature that is not above 0.
     """
     if not temperature > 0:
         raise ValueError(f"temperature={temperature}: expected a number above 0")
+    net.check_symbols_match()
     symbols = check_symbols(net, prompt or [0], "prompt")
     rand = Rand(seed, net.initial_draws)
     state = feed(net, symbols[:-1], net.initial_state(1))
@@ -42,7 +43,7 @@ def generate(
 def _draw_symbols(
     net: Network, symbol: int, state: NetworkState, rand: Rand, length: int, temperature: float
 ) -> Iterator[int]:
-    softmax = net.layers[-1] if isinstance(net.layers[-1], SoftmaxLayer) else None
+    softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
     inputs = np.empty((1, 1), np.int64)
     for _ in range(length):
         inputs[0, 0] = symbol

@@ -19,6 +19,8 @@ from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
+from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
 from darknet_py.rand import Rand
 
@@ -30,9 +32,11 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
     made: list[tuple[Section, Layer]] = []
     inputs = net.inputs
     for section in cfg.layers:
-        if section.name == "cost" and made and made[-1][0].name == "softmax":
+        last = made[-1][1] if made else None
+        if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
             message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
             warnings.warn(message, DarknetWarning, stacklevel=2)
+            CostLayer.make(section, Setting(len(made), inputs, net, dialect)).read_common(section)
             continue
         if section.name not in LAYERS:
             raise CfgError(
@@ -44,7 +48,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
         made.append((section, layer))
         inputs = layer.outputs
     for section in cfg.sections:
-        for option in section.unused() if section.name != "cost" else ():
+        for option in section.unused():
             message = (
                 f"{option.place}: Unused field: {option.key}={option.value!r} in [{section.name}]"
             )
@@ -72,7 +76,6 @@ class Network:
         self.dialect = dialect
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seen = 0
-        self.rand = Rand(0)
         self.last_rate = 0.0
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
@@ -80,6 +83,7 @@ class Network:
         # Layers below this one stay as they are, rolling statistics included.
         self._first_trained = stops[-1] + 1 if stops else 0
         self._sections = [section for section, _ in made]
+        self.use_rand(Rand(0))
         self._scratch = Workspace()
         for layer in self.layers:
             layer.scratch = self._scratch
@@ -146,9 +150,15 @@ class Network:
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters of a new darknet network, drawn from `rand` in its order."""
-        self.rand = rand
+        self.use_rand(rand)
         for layer in self.layers:
             layer.initialize(rand)
+
+    def use_rand(self, rand: Rand) -> None:
+        """Draw from `rand` from now on: dropout, and the rates of `policy=random`."""
+        self.rand = rand
+        for layer in self.layers:
+            layer.rand = rand
 
     def load_weights(self, path: str | os.PathLike[str], dialect: str = "auto") -> None:
         """Read the parameters, but those of layers with dontload=1, and `seen` from a weights file.
@@ -223,9 +233,10 @@ class Network:
         return self._run(self.layers, symbols, state, training)
 
     def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
-        """What comes into the last layer, a buffer of the one before; the state after."""
-        x, after = self._run(self.layers[:-1], symbols, state[:-1], training=False)
-        return x, (*after, state[-1])
+        """What comes into the output layer, a buffer of the one before; the state after."""
+        count = self.output_layer.index
+        x, after = self._run(self.layers[:count], symbols, state[:count], training=False)
+        return x, (*after, *state[count:])
 
     def _run(
         self, layers: list[Layer], symbols: Array, state: NetworkState, training: bool
@@ -243,16 +254,30 @@ class Network:
     def losses(
         self, inputs: Array, targets: Array, state: NetworkState
     ) -> tuple[Array, NetworkState]:
-        """The loss of each symbol in nats, `(time_steps, streams)`, and the state after."""
-        _, after = self.forward(inputs, state)
-        return self.loss_layer.losses(targets), after
+        """-log of the probability of each target, `(time_steps, streams)`, and the state after.
+
+        In nats; this is the loss that is trained on where the network ends in a softmax.
+        """
+        y, after = self.forward(inputs, state)
+        if isinstance(self.output_layer, SoftmaxLayer):
+            return self.output_layer.losses(targets), after
+        p = np.take_along_axis(y, targets[..., None].astype(np.intp), axis=-1)[..., 0]
+        return -np.log(np.maximum(p, np.finfo(self.dtype).tiny)), after
+
+    @property
+    def output_layer(self) -> Layer:
+        """The last layer but a `[cost]`: its outputs are the probabilities."""
+        return [layer for layer in self.layers if not isinstance(layer, CostLayer)][-1]
 
     @property
     def loss_layer(self) -> LossLayer:
         """The last layer, which compares with the truth. Raises CfgError where there is none."""
         layer = self.layers[-1]
         if not isinstance(layer, LossLayer) or not layer.has_loss:
-            raise CfgError(f"{self.cfg.path}: no loss at the end: expected [softmax] as last layer")
+            raise CfgError(
+                f"{self.cfg.path}: no loss at the end: expected [softmax], [logistic] or [cost] "
+                f"as last layer"
+            )
         return layer
 
     def accumulate(
@@ -284,13 +309,17 @@ class Network:
     def check_trainable(self) -> None:
         """Raise CfgError where this network cannot be trained."""
         _ = self.loss_layer
-        if self.outputs < self.inputs:
+        self.check_symbols_match()
+        for section, layer in zip(self._sections, self.layers, strict=True):
+            layer.check_trainable(section, self.net)
+
+    def check_symbols_match(self) -> None:
+        """Raise CfgError where what the network writes is not what it reads."""
+        if self.outputs != self.inputs:
             raise CfgError(
                 f"{self.cfg.path}: the last layer has {self.outputs} outputs for {self.inputs} "
                 f"inputs: expected as many, one per symbol"
             )
-        for section, layer in zip(self._sections, self.layers, strict=True):
-            layer.check_trainable(section, self.net)
 
     def train_batch(self, inputs: Array, targets: Array) -> float:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
@@ -412,5 +441,5 @@ def load_network(
         net.initialize(Rand(seed))
     else:
         net = network_of_weights(parsed, weights, dialect, Rand(seed))
-        net.rand = Rand(seed, net.initial_draws)
+        net.use_rand(Rand(seed, net.initial_draws))
     return net

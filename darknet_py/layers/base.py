@@ -106,6 +106,7 @@ class Layer:
         self.outputs = outputs
         self.learning_rate = 1.0
         self.dontload = self.dontloadscales = self.dontsave = self.stopbackward = False
+        self.rand = Rand(0)
         self.buffers = Workspace()
         self.scratch = Workspace()
 

@@ -1,0 +1,41 @@
+"""An activation function as a layer of its own: y = f(x). darknet's `activation_layer.c`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, Layer, Setting, State
+
+
+class ActivationLayer(Layer):
+    """`[activation]`: x (time_steps, streams, inputs) -> f(x) of the same shape."""
+
+    kind = "activation"
+
+    def __init__(self, index: int, inputs: int, activation: Activation) -> None:
+        super().__init__(index, inputs, inputs)
+        self.activation = activation
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> ActivationLayer:
+        name = section.choice("activation", "linear", ACTIVATIONS)
+        return cls(setting.index, setting.inputs, ACTIVATIONS[name])
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return time_steps * streams * self.outputs
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        self.y = self.buffers.array("y", x.shape, x.dtype)
+        np.copyto(self.y, x)
+        self.activation.apply(self.y)
+        return self.y, state
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        if below is None:
+            return
+        np.copyto(below, delta)
+        if self.activation.slope is not None:
+            self.activation.slope(self.y, self.y)
+            np.multiply(below, self.y, out=below)

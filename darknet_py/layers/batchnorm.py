@@ -1,0 +1,112 @@
+"""Batch norm as a layer of its own, over all symbols of a datum at once.
+
+    y = (x - mean) / deviation * scales + biases
+
+AlexeyAB's files have room for the biases; upstream's have not, and there is no bias then.
+Formulas: darknet's `batchnorm_layer.c`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.dialect import ALEXEYAB, Dialect
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.rand import Rand
+
+LINEAR = ACTIVATIONS["linear"]
+
+
+class BatchnormLayer(Layer):
+    """`[batchnorm]`: x (time_steps, streams, inputs) -> y of the same shape."""
+
+    kind = "batchnorm"
+
+    def __init__(self, index: int, inputs: int, dialect: Dialect) -> None:
+        super().__init__(index, inputs, inputs)
+        self.dialect = dialect
+        self.biases = Parameter(f"{index}.bias", (inputs,))
+        self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
+        self.rolling_mean, self.rolling_variance = (
+            Parameter(f"{index}.{kind}", (inputs,), trained=False, normal=True)
+            for kind in ("rolling_mean", "rolling_variance")
+        )
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> BatchnormLayer:
+        return cls(setting.index, setting.inputs, setting.dialect)
+
+    @property
+    def has_biases(self) -> bool:
+        return self.dialect is ALEXEYAB
+
+    def parameters(self) -> list[Parameter]:
+        own = [self.scales, self.rolling_mean, self.rolling_variance]
+        return [self.biases, *own] if self.has_biases else own
+
+    def initialize(self, rand: Rand) -> None:
+        super().initialize(rand)
+        for parameter in self.parameters():
+            parameter.values.fill(1 if parameter is self.scales else 0)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        if net.streams * net.time_steps == 1:
+            raise section.error("cannot train on one symbol at a time")
+
+    def operations(self) -> int:
+        return 2 * self.outputs
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return 2 * time_steps * streams * self.outputs
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
+        x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
+        np.copyto(x_norm, x)
+        if not training:
+            divisor = kernels.deviation(self.rolling_variance.values, self.dialect)
+            gains = self.scales.values / divisor
+            shifts = biases - self.rolling_mean.values * gains
+            kernels.affine_activate(x_norm, gains, shifts, LINEAR)
+            return x_norm, state
+        # One batch of all rows: (1, time_steps * streams, inputs)
+        self.x_norm = x_norm.reshape(1, -1, self.inputs)
+        self.y = self.buffers.array("y", self.x_norm.shape, x.dtype)
+        mean = self.buffers.array("mean", (1, 1, self.inputs), x.dtype)
+        self.variance = self.buffers.array("variance", (1, 1, self.inputs), x.dtype)
+        kernels.normalize_activate(
+            self.x_norm,
+            self.y,
+            mean,
+            self.variance,
+            self.scales.values,
+            biases,
+            LINEAR,
+            self.dialect,
+        )
+        kernels.roll(self.rolling_mean.values, mean, self.dialect.rolling_batchnorm)
+        kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling_batchnorm)
+        return self.y.reshape(x.shape), state
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
+        bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
+        kernels.normalize_activate_backward(
+            delta.reshape(self.x_norm.shape),
+            self.y,
+            self.x_norm,
+            self.variance,
+            self.scales.values,
+            scale_sums,
+            bias_sums,
+            LINEAR,
+            self.dialect,
+        )
+        np.copyto(self.scales.updates, scale_sums[0, 0])
+        if self.has_biases:
+            np.copyto(self.biases.updates, bias_sums[0, 0])
+        if below is not None:
+            np.copyto(below, delta)

@@ -1,0 +1,67 @@
+"""Losses of the difference between the truth, 1 at the next symbol and 0 elsewhere, and x.
+
+    sse     loss d^2,                        delta d
+    masked  as sse: no truth here is masked
+    L1      loss |d|,                        delta sign(d)
+    smooth  loss d^2 and delta d for |d| < 1, else 2|d| - 1 and sign(d)
+
+with d = truth - x, summed over the inputs. The delta of sse and smooth is half the gradient,
+darknet's habit; `scale` multiplies the delta, not the loss. darknet's `cost_layer.c` and `blas.c`,
+which has the sign of smooth's delta wrong.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, LossLayer, Setting, State
+
+TYPES = ("sse", "masked", "smooth", "L1")
+
+
+class CostLayer(LossLayer):
+    """`[cost]`: passes x (time_steps, streams, inputs) on and compares it with the truth."""
+
+    kind = "cost"
+
+    def __init__(self, index: int, inputs: int, cost_type: str, scale: float) -> None:
+        super().__init__(index, inputs, inputs)
+        self.cost_type = cost_type
+        self.scale = scale
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> CostLayer:
+        cost_type = section.choice("type", "sse", TYPES)
+        return cls(setting.index, setting.inputs, cost_type, section.number("scale", 1))
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return time_steps * streams * self.outputs
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        self.x = x
+        return x, state
+
+    def _difference(self, targets: Array) -> Array:
+        """truth - x, in a buffer."""
+        d = self.buffers.array("d", self.x.shape, self.x.dtype)
+        np.negative(self.x, out=d)
+        rows = d.reshape(-1, self.inputs)
+        rows[np.arange(len(rows)), targets.reshape(-1)] += 1
+        return d
+
+    def losses(self, targets: Array) -> Array:
+        d = np.abs(self._difference(targets))
+        if self.cost_type == "smooth":
+            d = np.where(d < 1, d * d, 2 * d - 1)
+        elif self.cost_type != "L1":
+            d = d * d
+        return np.sum(d, axis=-1)
+
+    def loss_delta(self, targets: Array) -> Array:
+        d = self._difference(targets)
+        if self.cost_type == "smooth":
+            np.clip(d, -1, 1, out=d)
+        elif self.cost_type == "L1":
+            np.sign(d, out=d)
+        return np.multiply(d, self.scale, out=d)

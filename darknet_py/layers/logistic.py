@@ -1,0 +1,45 @@
+"""The logistic loss: each output on its own says how likely its symbol is.
+
+    p = 1 / (1 + e^-x),  loss = sum over outputs of -t log p - (1 - t) log(1 - p),  delta = t - p
+
+with t = 1 at the truth and 0 elsewhere. darknet's `logistic_layer.c`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, LossLayer, Setting, State
+
+
+class LogisticLayer(LossLayer):
+    """`[logistic]`: x (time_steps, streams, inputs) -> p of the same shape."""
+
+    kind = "logistic"
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> LogisticLayer:
+        return cls(setting.index, setting.inputs, setting.inputs)
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return time_steps * streams * self.outputs
+
+    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+        self.x = x
+        self.p = self.buffers.array("p", x.shape, x.dtype)
+        np.copyto(self.p, x)
+        kernels.logistic(self.p)
+        return self.p, state
+
+    def losses(self, targets: Array) -> Array:
+        """log(1 + e^x), summed over the outputs, less x at the truth: the same, never infinite."""
+        truth = np.take_along_axis(self.x, targets[..., None].astype(np.intp), axis=-1)
+        return np.sum(np.logaddexp(0, self.x), axis=-1) - truth[..., 0]
+
+    def loss_delta(self, targets: Array) -> Array:
+        delta = np.negative(self.p, out=self.p)
+        rows = delta.reshape(-1, self.inputs)
+        rows[np.arange(len(rows)), targets.reshape(-1)] += 1
+        return delta
