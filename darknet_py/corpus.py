@@ -6,6 +6,7 @@ import codecs
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,24 @@ def read_text(source: str | os.PathLike[str], tokenized: bool = False) -> Array:
     if not pieces:
         raise CorpusError(f"{source}: no files in this folder: expected text files")
     return np.concatenate(pieces)
+
+
+def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
+    """The lines of a file or of stdin (`-`), as they come. Raises CorpusError."""
+    if os.fspath(source) == "-":
+        yield from sys.stdin.buffer
+        return
+    try:
+        with open(source, "rb") as file:
+            yield from file
+    except OSError as error:
+        raise CorpusError(f"{source}: cannot read the lines: {error.strerror}") from error
+
+
+def read_token_names(path: str | os.PathLike[str]) -> list[str]:
+    """The text of each token, one a line, with `<NEWLINE>` meaning a newline. Raises CorpusError."""
+    lines = [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in read_lines(path)]
+    return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
 def _symbols(data: bytes, name: str, tokenized: bool) -> Array:

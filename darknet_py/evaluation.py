@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,6 +58,34 @@ def evaluate(
         perplexity=_power_of_two(bits / characters),
         word_perplexity=_power_of_two(bits / words),
     )
+
+
+def hidden_vectors(
+    net: Network,
+    lines: Iterable[bytes],
+    prompt: Sequence[int] = b"\n\n",
+    layer: int = 0,
+    carry: bool = False,
+) -> Iterator[tuple[bytes, np.ndarray]]:
+    """For each line, it without its spaces and tabs, and the outputs (outputs,) of one layer.
+
+    As `rnn vec` in C: the prompt is fed, the line without spaces and tabs, then one space.
+    carry: the state goes on from line to line, as in C, instead of starting from zero at each.
+    Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
+    """
+    if not 0 <= layer < len(net.layers):
+        raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
+    start = check_symbols(net, prompt, "prompt")
+    state = net.initial_state(1)
+    for number, line in enumerate(lines, 1):
+        stripped = line.translate(None, b" \t\r\n")
+        symbols = check_symbols(net, stripped + b" ", f"line {number}")
+        if not carry:
+            state = net.initial_state(1)
+        everything = np.concatenate([start, symbols])
+        state = feed(net, everything[:-1], state)
+        y, state = net.forward(everything[-1:, None], state, count=layer + 1)
+        yield stripped, y[0, 0].copy()
 
 
 def _power_of_two(bits: float) -> float:

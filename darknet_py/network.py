@@ -223,33 +223,29 @@ class Network:
     # --- forward and backward
 
     def forward(
-        self, symbols: Array, state: NetworkState, training: bool = False
+        self,
+        symbols: Array,
+        state: NetworkState,
+        training: bool = False,
+        count: int | None = None,
     ) -> tuple[Array, NetworkState]:
         """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
 
-        The outputs are a buffer of the last layer. Without `training` batch norm uses its rolling
-        statistics.
+        The outputs are a buffer of the last layer run, which is that of the first `count` layers
+        where it is given. Without `training` batch norm uses its rolling statistics.
         """
-        return self._run(self.layers, symbols, state, training)
-
-    def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
-        """What comes into the output layer, a buffer of the one before; the state after."""
-        count = self.output_layer.index
-        x, after = self._run(self.layers[:count], symbols, state[:count], training=False)
-        return x, (*after, *state[count:])
-
-    def _run(
-        self, layers: list[Layer], symbols: Array, state: NetworkState, training: bool
-    ) -> tuple[Array, NetworkState]:
         x = symbols
         if not self.layers[0].takes_symbols:
             x = np.eye(self.inputs, dtype=self.dtype)[symbols]
-        after = []
-        for layer, before in zip(layers, state, strict=True):
+        after = list(state)
+        for layer in self.layers[:count]:
             trained = training and layer.index >= self._first_trained
-            x, now = layer.forward(x, before, trained)
-            after.append(now)
+            x, after[layer.index] = layer.forward(x, state[layer.index], trained)
         return x, tuple(after)
+
+    def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
+        """What comes into the output layer, a buffer of the one before; the state after."""
+        return self.forward(symbols, state, count=self.output_layer.index)
 
     def losses(
         self, inputs: Array, targets: Array, state: NetworkState

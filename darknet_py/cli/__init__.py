@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "darknet_py.cli.train",
     "generate": "darknet_py.cli.generate",
     "valid": "darknet_py.cli.valid",
+    "vec": "darknet_py.cli.vec",
     "info": "darknet_py.cli.info",
 }
 INTERRUPTED = 130

@@ -92,7 +92,7 @@ class TextWriter:
 
     def _name(self, symbol: int) -> str:
         assert self.names is not None
-        return self.names[symbol] if symbol < len(self.names) else f"{symbol} "
+        return f"{self.names[symbol] if symbol < len(self.names) else symbol} "
 
     def _print(self, text: str) -> None:
         if self.decoder is not None:

@@ -15,6 +15,7 @@ from darknet_py.cli.options import (
     prompt_option,
     verbosity_options,
 )
+from darknet_py.corpus import read_token_names
 from darknet_py.finding import open_network
 from darknet_py.generation import generate
 
@@ -37,6 +38,7 @@ log = logging.getLogger("darknet_py.generate")
 )
 @click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
 @prompt_option
+@click.option("--tokens", metavar="FILE", help="Names of symbols, one a line; <NEWLINE> is one.")
 @click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @verbosity_options
 def command(
@@ -47,6 +49,7 @@ def command(
     temperature: float,
     seed: int | None,
     prompt: bytes,
+    tokens: str | None,
     raw: bool,
 ) -> None:
     """Print text that the network of WEIGHTS writes, as it is drawn.
@@ -64,8 +67,10 @@ def command(
         seed = time.time_ns() // 1_000_000 % 2**31
         log.info("seed %d", seed)
     names = None
-    if net.net.tokenized or net.outputs > 256:
-        names = [f"{symbol} " for symbol in range(net.outputs)]
+    if tokens is not None:
+        names = read_token_names(tokens)
+    elif net.net.tokenized or net.outputs > 256:
+        names = [str(symbol) for symbol in range(net.outputs)]
     prompt = prompt or b"\0"
     symbols = generate(net, prompt, length, temperature, seed)
     with TextWriter(raw, names) as writer:

@@ -1,0 +1,61 @@
+"""darknet-py vec"""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import click
+import numpy as np
+
+from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, verbosity_options
+from darknet_py.corpus import read_lines
+from darknet_py.evaluation import hidden_vectors
+from darknet_py.files import write_whole
+from darknet_py.finding import open_network
+
+
+@click.command("vec")
+@click.argument("weights")
+@click.argument("lines", default="-")
+@cfg_option
+@dialect_option
+@prompt_option
+@click.option("--carry", is_flag=True, help="The state runs on from line to line, as in C.")
+@click.option(
+    "--layer", type=click.IntRange(0), default=0, show_default=True, help="Whose outputs."
+)
+@click.option("--npy", metavar="FILE", help="Also save them as an array (lines, outputs).")
+@verbosity_options
+def command(
+    weights: str,
+    lines: str,
+    cfg: str | None,
+    dialect: str,
+    prompt: bytes,
+    carry: bool,
+    layer: int,
+    npy: str | None,
+) -> None:
+    """Print what a layer of the network of WEIGHTS gives after each of LINES (a file, or -).
+
+    Per line, in the C program's format: the line without spaces and tabs, then the numbers.
+
+    \b
+    Examples:
+      darknet-py vec backup/tiny_best.weights words.txt
+      darknet-py vec backup words.txt --layer 1 --npy vectors.npy
+    """
+    net = open_network(weights, cfg, dialect)
+    if layer >= len(net.layers):
+        raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")
+    rows = []
+    for line, vector in hidden_vectors(net, read_lines(lines), prompt, layer, carry):
+        numbers = "".join(f",{number:g}" for number in vector.tolist())
+        sys.stdout.buffer.write(line + numbers.encode() + b"\n")
+        sys.stdout.buffer.flush()
+        rows.append(vector)
+    if npy is not None:
+        file = io.BytesIO()
+        np.save(file, np.array(rows, np.float32).reshape(len(rows), -1))
+        write_whole(npy, [file.getvalue()])
