@@ -53,7 +53,7 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 
 
 def read_token_names(path: str | os.PathLike[str]) -> list[str]:
-    """The text of each token, one a line, with `<NEWLINE>` meaning a newline. Raises CorpusError."""
+    """The text of each token, one a line; `<NEWLINE>` means a newline. Raises CorpusError."""
     lines = [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in read_lines(path)]
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 

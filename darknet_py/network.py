@@ -20,6 +20,7 @@ from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
 from darknet_py.rand import Rand
@@ -95,6 +96,7 @@ class Network:
         for parameter in self.tensors():
             parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
             first += parameter.size
+        self.part_steps = self.net.time_steps
         self.optimizer = make_optimizer(self._values, self.net)
         self.reset_state()
 
@@ -129,16 +131,19 @@ class Network:
         """The named parameters, in the order of the weights file."""
         return [parameter for layer in self.layers for parameter in layer.parameters()]
 
-    def training_bytes(self) -> int:
-        """Memory to train with this cfg's batch, about: vectors of parameters and activations."""
+    def training_bytes(self, time_steps: int | None = None) -> int:
+        """Memory to train, about: vectors of parameters, and activations of so many time steps.
+
+        time_steps: by default what `limit_memory` has chosen.
+        """
         options = self.net
+        steps = self.part_steps if time_steps is None else time_steps
         vectors = (4 if options.adam else 3) + (options.subdivisions > 1)
-        kept = sum(
-            layer.training_floats(options.time_steps, options.streams) for layer in self.layers
-        )
+        vectors += steps < options.time_steps
+        kept = sum(layer.training_floats(steps, options.streams) for layer in self.layers)
         # Four buffers of deltas are shared by all layers.
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
-        deltas = 4 * options.time_steps * options.streams * widest
+        deltas = 4 * steps * options.streams * widest
         return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
 
     # --- parameters: drawn, loaded, saved
@@ -281,24 +286,104 @@ class Network:
     ) -> tuple[float, NetworkState]:
         """Forward and backward over one datum, `(time_steps, streams)`: fills `updates`.
 
-        Returns the summed loss in nats and the state after.
+        Returns the summed loss in nats and the state after. Where `limit_memory` asks for it, the
+        datum is computed in parts, with the same result but for rounding.
         """
+        if self.part_steps >= len(inputs):
+            loss, after = self._forward_loss(inputs, targets, state)
+            self._backward(targets, None)
+            return loss, after
+        return self._accumulate_parts(inputs, targets, state)
+
+    def _forward_loss(
+        self, inputs: Array, targets: Array, state: NetworkState
+    ) -> tuple[float, NetworkState]:
         _, after = self.forward(inputs, state, training=True)
-        loss = float(np.sum(self.loss_layer.losses(targets), dtype=np.float64))
+        return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
+
+    def _backward(self, targets: Array, d_after: NetworkState | None) -> NetworkState:
+        """From the loss down to the lowest trained layer; the deltas of the states before."""
         delta = self.loss_layer.loss_delta(targets)
+        d_before: list[State] = [()] * len(self.layers)
         for layer in reversed(self.layers[self._first_trained : -1]):
             # Two buffers take turns: a layer reads the one and writes the other.
             name = f"delta{layer.index % 2}"
-            shape = (*inputs.shape, layer.inputs)
-            below = (
-                self._scratch.array(name, shape, self.dtype)
-                if layer.index > self._first_trained
-                else None
-            )
-            layer.backward(delta, below)
+            shape = (*targets.shape, layer.inputs)
+            wanted = layer.index > self._first_trained
+            below = self._scratch.array(name, shape, self.dtype) if wanted else None
+            after = None if d_after is None else d_after[layer.index]
+            d_before[layer.index] = layer.backward(delta, below, after) or ()
             if below is not None:
                 delta = below
+        return tuple(d_before)
+
+    def _accumulate_parts(
+        self, inputs: Array, targets: Array, state: NetworkState
+    ) -> tuple[float, NetworkState]:
+        """`accumulate` with memory for `part_steps` time steps.
+
+        Forward through all parts keeps the state before each; then, last part first, each is
+        computed again and taken backward, handing the state's delta to the part before.
+        """
+        parts = [slice(t, t + self.part_steps) for t in range(0, len(inputs), self.part_steps)]
+        drawn = self.rand.drawn
+        states = [state]
+        for part in parts[:-1]:
+            self._place_draws(drawn, part.start, len(inputs))
+            states.append(self.forward(inputs[part], states[-1], training=True)[1])
+        total = np.zeros_like(self._updates)
+        d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
+        loss, after, statistics = 0.0, state, [self._values[:0]]
+        for part, before in zip(reversed(parts), reversed(states), strict=True):
+            self._place_draws(drawn, part.start, len(inputs))
+            nats, reached = self._forward_loss(inputs[part], targets[part], before)
+            if part is parts[-1]:
+                after = reached
+                # The rolling statistics are complete here; computing parts again must not count.
+                statistics = [t.values.copy() for t in self.tensors() if not t.trained]
+            loss += nats
+            d_state = self._backward(targets[part], d_state)
+            np.add(total, self._updates, out=total)
+        np.copyto(self._updates, total)
+        rolling = [t for t in self.tensors() if not t.trained]
+        for tensor, values in zip(rolling, statistics, strict=True):
+            np.copyto(tensor.values, values)
+        self._place_draws(drawn, len(inputs), len(inputs))
         return loss, after
+
+    def _place_draws(self, drawn: int, step: int, time_steps: int) -> None:
+        """Let each dropout draw what it would draw at this step if the datum were computed whole.
+
+        drawn: the numbers drawn before the datum. At step = time_steps the datum is over.
+        """
+        for layer in self.layers:
+            if isinstance(layer, DropoutLayer):
+                per_step = self.streams * layer.outputs
+                layer.rand = Rand(self.rand.seed, drawn + step * per_step)
+                drawn += time_steps * per_step
+        if step == time_steps:
+            self.rand.skip(drawn - self.rand.drawn)
+            self.use_rand(self.rand)
+
+    def limit_memory(self, budget: int) -> None:
+        """Compute each datum in parts, of as many time steps as keep within `budget` bytes.
+
+        Raises CfgError where even one step at a time needs more, or a layer cannot be computed so.
+        """
+        steps = self.net.time_steps
+        self.part_steps = steps
+        if self.training_bytes() <= budget:
+            return
+        fixed = self.training_bytes(0)
+        self.part_steps = min(steps, (budget - fixed) // max(1, self.training_bytes(1) - fixed))
+        whole = [layer.kind for layer in self.layers if layer.needs_whole_datum]
+        if self.part_steps < 1 or whole:
+            reason = f" ([{whole[0]}] with batch norm needs a whole batch at once)" if whole else ""
+            needed = self.training_bytes(steps if whole else 1)
+            raise CfgError(
+                f"{self.cfg.path}: training needs {needed / 1e6:,.0f} MB{reason}: expected at most "
+                f"{budget / 1e6:,.0f} MB (--memory), or a smaller batch or network"
+            )
 
     # --- training and prediction
 

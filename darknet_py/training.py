@@ -19,10 +19,10 @@ from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
+from darknet_py.machine import choose_threads, limit_threads, memory
 from darknet_py.network import Network, dialect_of, settle_hidden
 from darknet_py.rand import Rand
 from darknet_py.run_folder import RunFolder
-from darknet_py.threads import choose_threads, limit_threads
 from darknet_py.validation import Validation
 
 log = logging.getLogger(__name__)
@@ -106,12 +106,14 @@ def train(
     dialect: str | None = None,
     tokenized: bool = False,
     threads: int | None = None,
+    memory_limit: int | None = None,
     callback: Callable[[Row], object] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
 
-    The parameters are the command's options; `seconds` is its `--time`, `overrides` its `--set`.
+    The parameters are the command's options; `seconds` is its `--time`, `overrides` its `--set`,
+    `memory_limit` its `--memory` in bytes (default: half of the machine's).
     callback: called after every batch. stop: asked after every batch; true ends the run as Ctrl-C
     does, with everything saved. Messages go to the logger `darknet_py`.
     Raises CfgError, CorpusError and WeightsError before the first batch, TrainingError and OSError
@@ -128,6 +130,7 @@ def train(
         parsed = settle_hidden(parsed, start, dialect_of(start))
     net = Network(parsed, _dialect(parsed, start, dialect))
     net.check_trainable()
+    net.limit_memory(memory() // 2 if memory_limit is None else memory_limit)
     text, held_out = _read_texts(net, data, val)
     folder = RunFolder(Path(out), parsed)
     if seed is None:

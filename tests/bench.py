@@ -18,7 +18,7 @@ from darknet_py.corpus import Streams, read_text
 from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.threads import choose_threads, limit_threads
+from darknet_py.machine import choose_threads, limit_threads
 
 ROUNDS = 7
 TEXT = Path(__file__).parent.parent / "data" / "tales.txt"

@@ -17,6 +17,7 @@ from darknet_py.cli.options import (
     fraction_or_file,
     is_quiet,
     key_value,
+    size,
     verbosity_options,
 )
 from darknet_py.training import Result, Row, train
@@ -74,6 +75,13 @@ INTERRUPTED = 130
     help="Of the files written (else that of --weights, else upstream).",
 )
 @click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
+@click.option(
+    "--memory",
+    "memory_limit",
+    type=size,
+    metavar="SIZE",
+    help="Stay within this: 500M, 4G; long time_steps are then computed in parts.",
+)
 @click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by layer width).")
 @verbosity_options
 def command(
@@ -189,7 +197,7 @@ class Progress:
         trained = row.seen - self.first.seen
         rate = trained / max(row.elapsed - self.first.elapsed, 1e-9)
         val = "" if self.val is None else f" val {self.val:.3f}"
-        self.bar.set_postfix_str(
+        self.bar.set_description_str(
             f"batch {row.batch} loss {row.avg:.3f}{val} {rate / 1000:.0f}k chars/s", refresh=False
         )
         self.bar.update(0)
@@ -198,10 +206,10 @@ class Progress:
         from tqdm import tqdm
 
         total = self.seconds if self.seconds is not None else row.limit or None
-        known = "{percentage:3.0f}%|{bar:20}| {postfix} [{elapsed}<{remaining}]"
+        known = "{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]"
         return tqdm(
             total=total,
-            bar_format=known if total else "{postfix} [{elapsed}]",
+            bar_format=known if total else "{desc} [{elapsed}]",
             file=sys.stderr,
             leave=True,
             mininterval=0.1,

@@ -99,6 +99,8 @@ class Layer:
 
     kind: ClassVar[str]
     takes_symbols: ClassVar[bool] = False
+    # Set where a layer must see a whole datum at once, so that it cannot be computed in parts.
+    needs_whole_datum = False
 
     def __init__(self, index: int, inputs: int, outputs: int) -> None:
         self.index = index
@@ -150,10 +152,14 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         """delta (time_steps, streams, outputs) of y -> the parameters' `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
+        d_after: the delta of the state after the last step, where the steps are a part of a longer
+        datum; then the delta of the state before the first step is returned.
         Follows a forward with training=True, once; overwrites `delta`.
         """
         raise NotImplementedError

@@ -24,6 +24,7 @@ class BatchnormLayer(Layer):
     """`[batchnorm]`: x (time_steps, streams, inputs) -> y of the same shape."""
 
     kind = "batchnorm"
+    needs_whole_datum = True
 
     def __init__(self, index: int, inputs: int, dialect: Dialect) -> None:
         super().__init__(index, inputs, inputs)
@@ -91,7 +92,9 @@ class BatchnormLayer(Layer):
         kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling_batchnorm)
         return self.y.reshape(x.shape), state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
         kernels.normalize_activate_backward(
@@ -110,3 +113,4 @@ class BatchnormLayer(Layer):
             np.copyto(self.biases.updates, bias_sums[0, 0])
         if below is not None:
             np.copyto(below, delta)
+        return d_after

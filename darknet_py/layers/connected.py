@@ -216,6 +216,7 @@ class ConnectedLayer(Layer):
     def __init__(self, index: int, connected: Connected) -> None:
         super().__init__(index, connected.inputs, connected.outputs)
         self.connected = connected
+        self.needs_whole_datum = connected.batch_normalize
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> ConnectedLayer:
@@ -252,8 +253,11 @@ class ConnectedLayer(Layer):
         y = self.connected.forward(self._rows(x), training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
+        return d_after
 
     def _rows(self, x: Array) -> Array:
         """x as one time step of time_steps * streams rows, if batch norm is to see them at once."""

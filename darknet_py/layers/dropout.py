@@ -45,6 +45,9 @@ class DropoutLayer(Layer):
         y = self.buffers.array("y", x.shape, x.dtype)
         return np.multiply(x, self.factor, out=y), state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         if below is not None:
             np.multiply(delta, self.factor, out=below)
+        return d_after

@@ -108,7 +108,9 @@ class GruLayer(Layer):
         self.wh.end()
         return s[1:], (s[time_steps].copy(),)
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs
         d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)
@@ -116,9 +118,12 @@ class GruLayer(Layer):
         d_wh = self.scratch.array("d_wh", (time_steps, streams, n), delta.dtype)
         d_reset = self.scratch.array("d_reset", (streams, n), delta.dtype)
         d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
+        if d_after is not None:
+            np.add(delta[-1], d_after[0], out=delta[-1])
         self.wzr.begin_backward(time_steps)
         self.wh.begin_backward(time_steps)
         for t in range(time_steps - 1, -1, -1):
+            wanted = t > 0 or d_after is not None
             z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
             d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
             kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
@@ -130,11 +135,13 @@ class GruLayer(Layer):
             self.wh.backward_step(t, d_wh[t], d_reset)
             np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
             np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
-            self.wzr.backward_step(t, d_zr[t], d_before if t > 0 else None)
-            if t > 0:
+            self.wzr.backward_step(t, d_zr[t], d_before if wanted else None)
+            if wanted:
                 np.add(d_before, delta[t] * z, out=d_before)
                 np.add(d_before, d_reset * r, out=d_before)
+            if t > 0:
                 np.add(delta[t - 1], d_before, out=delta[t - 1])
         self.wzr.end_backward(self.s[:time_steps], d_zr)
         self.wh.end_backward(self.reset, d_wh)
         self.u.backward(d_gates, below)
+        return None if d_after is None else (d_before.copy(),)

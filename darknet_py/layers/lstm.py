@@ -102,7 +102,9 @@ class LstmLayer(Layer):
         self.w.end()
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
         wide = (time_steps, streams, 4 * self.outputs)
@@ -112,15 +114,20 @@ class LstmLayer(Layer):
         d_h = self.scratch.array("d_h", shape, delta.dtype)
         d_c = self.scratch.array("d_c", shape, delta.dtype)
         d_c.fill(0)
+        if d_after is not None:
+            np.add(delta[-1], d_after[0], out=delta[-1])
+            np.copyto(d_c, d_after[1])
         self.w.begin_backward(time_steps)
         for t in range(time_steps - 1, -1, -1):
+            wanted = t > 0 or d_after is not None
             kernels.lstm_step_backward(
                 delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
             )
             if self.batch_normalize:
                 np.copyto(d_w[t], d_gates[t])
-            self.w.backward_step(t, d_w[t], d_h if t > 0 else None)
+            self.w.backward_step(t, d_w[t], d_h if wanted else None)
             if t > 0:
                 np.add(delta[t - 1], d_h, out=delta[t - 1])
         self.w.end_backward(self.h[:time_steps], d_w)
         self.u.backward(d_gates, below)
+        return None if d_after is None else (d_h.copy(), d_c.copy())

@@ -112,20 +112,26 @@ class RnnLayer(Layer):
         y = self.output_layer.forward(states[1:], training)
         return y, (states[time_steps].copy(),)
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)
         d_state = self.scratch.array("d_state", shape, delta.dtype)
         d_self = self.scratch.array("d_self", shape, delta.dtype)
         d_before = self.scratch.array("d_before", shape[1:], delta.dtype)
         self.output_layer.backward(delta, d_state)
+        if d_after is not None:
+            np.add(d_state[-1], d_after[0], out=d_state[-1])
         self.self_layer.begin_backward(time_steps)
         for t in range(time_steps - 1, -1, -1):
+            wanted = t > 0 or d_after is not None
             np.copyto(d_self[t], d_state[t])
-            self.self_layer.backward_step(t, d_self[t], d_before if t > 0 else None)
+            self.self_layer.backward_step(t, d_self[t], d_before if wanted else None)
+            if wanted and self.shortcut:
+                np.add(d_before, d_state[t], out=d_before)
             if t > 0:
                 np.add(d_state[t - 1], d_before, out=d_state[t - 1])
-                if self.shortcut:
-                    np.add(d_state[t - 1], d_state[t], out=d_state[t - 1])
         self.self_layer.end_backward(self.states[:time_steps], d_self)
         self.input_layer.backward(d_state, below)
+        return None if d_after is None else (d_before.copy(),)

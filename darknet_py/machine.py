@@ -1,4 +1,4 @@
-"""How many threads BLAS gets: a decision, by the width of the layers."""
+"""What the machine gives a run: threads for BLAS, chosen by the width of the layers, and memory."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def processors() -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
+
+
+def memory() -> int:
+    """The bytes of memory of this machine; 8 GiB where it does not tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return 8 << 30
 
 
 def limit_threads(count: int) -> Any:
