@@ -10,7 +10,8 @@ from darknet_py.errors import (
 )
 from darknet_py.evaluation import Evaluation, evaluate
 from darknet_py.generation import generate
-from darknet_py.network import Network, load_network
+from darknet_py.loading import load_network
+from darknet_py.network import Network
 from darknet_py.training import Result, Row, train
 
 __version__ = "0.1.0"

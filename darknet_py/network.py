@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 
 from darknet_py import weights as weights_file
-from darknet_py.cfg import Cfg, NetOptions, Section, find_cfg, override_net
-from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
+from darknet_py.cfg import Cfg, NetOptions, Section
+from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
-from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
+from darknet_py.parts import accumulate_in_parts
 from darknet_py.rand import Rand
 
 NetworkState = tuple[State, ...]
@@ -171,7 +171,7 @@ class Network:
         dialect: of the file, `auto` going by its header. Where it is not the network's own, the
         parameters are put in the network's order. Raises WeightsError.
         """
-        origin = dialect_of(path, dialect)
+        origin = weights_file.dialect_of(path, dialect)
         if origin is self.dialect:
             self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
             return
@@ -290,19 +290,24 @@ class Network:
         datum is computed in parts, with the same result but for rounding.
         """
         if self.part_steps >= len(inputs):
-            loss, after = self._forward_loss(inputs, targets, state)
-            self._backward(targets, None)
+            loss, after = self.forward_loss(inputs, targets, state)
+            self.backward(targets, None)
             return loss, after
-        return self._accumulate_parts(inputs, targets, state)
+        return accumulate_in_parts(self, inputs, targets, state, self.part_steps)
 
-    def _forward_loss(
+    def forward_loss(
         self, inputs: Array, targets: Array, state: NetworkState
     ) -> tuple[float, NetworkState]:
+        """The summed loss of a training forward in nats, and the state after."""
         _, after = self.forward(inputs, state, training=True)
         return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
 
-    def _backward(self, targets: Array, d_after: NetworkState | None) -> NetworkState:
-        """From the loss down to the lowest trained layer; the deltas of the states before."""
+    def backward(self, targets: Array, d_after: NetworkState | None) -> NetworkState:
+        """From the loss of the last forward down to the lowest trained layer: fills `updates`.
+
+        d_after: where the steps are a part of a datum, the deltas of the states after them; the
+        deltas of the states before are returned.
+        """
         delta = self.loss_layer.loss_delta(targets)
         d_before: list[State] = [()] * len(self.layers)
         for layer in reversed(self.layers[self._first_trained : -1]):
@@ -316,54 +321,6 @@ class Network:
             if below is not None:
                 delta = below
         return tuple(d_before)
-
-    def _accumulate_parts(
-        self, inputs: Array, targets: Array, state: NetworkState
-    ) -> tuple[float, NetworkState]:
-        """`accumulate` with memory for `part_steps` time steps.
-
-        Forward through all parts keeps the state before each; then, last part first, each is
-        computed again and taken backward, handing the state's delta to the part before.
-        """
-        parts = [slice(t, t + self.part_steps) for t in range(0, len(inputs), self.part_steps)]
-        drawn = self.rand.drawn
-        states = [state]
-        for part in parts[:-1]:
-            self._place_draws(drawn, part.start, len(inputs))
-            states.append(self.forward(inputs[part], states[-1], training=True)[1])
-        total = np.zeros_like(self._updates)
-        d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
-        loss, after, statistics = 0.0, state, [self._values[:0]]
-        for part, before in zip(reversed(parts), reversed(states), strict=True):
-            self._place_draws(drawn, part.start, len(inputs))
-            nats, reached = self._forward_loss(inputs[part], targets[part], before)
-            if part is parts[-1]:
-                after = reached
-                # The rolling statistics are complete here; computing parts again must not count.
-                statistics = [t.values.copy() for t in self.tensors() if not t.trained]
-            loss += nats
-            d_state = self._backward(targets[part], d_state)
-            np.add(total, self._updates, out=total)
-        np.copyto(self._updates, total)
-        rolling = [t for t in self.tensors() if not t.trained]
-        for tensor, values in zip(rolling, statistics, strict=True):
-            np.copyto(tensor.values, values)
-        self._place_draws(drawn, len(inputs), len(inputs))
-        return loss, after
-
-    def _place_draws(self, drawn: int, step: int, time_steps: int) -> None:
-        """Let each dropout draw what it would draw at this step if the datum were computed whole.
-
-        drawn: the numbers drawn before the datum. At step = time_steps the datum is over.
-        """
-        for layer in self.layers:
-            if isinstance(layer, DropoutLayer):
-                per_step = self.streams * layer.outputs
-                layer.rand = Rand(self.rand.seed, drawn + step * per_step)
-                drawn += time_steps * per_step
-        if step == time_steps:
-            self.rand.skip(drawn - self.rand.drawn)
-            self.use_rand(self.rand)
 
     def limit_memory(self, budget: int) -> None:
         """Compute each datum in parts, of as many time steps as keep within `budget` bytes.
@@ -462,65 +419,3 @@ class Network:
             worst = symbols.min() if symbols.min() < 0 else symbols.max()
             raise ValueError(f"{name} has {worst}: expected symbols from 0 to {self.inputs - 1}")
         return symbols
-
-
-def dialect_of(weights: str | os.PathLike[str], dialect: str = "auto") -> Dialect:
-    """The named dialect; `auto` is the one of the weights file's header. Raises WeightsError."""
-    return weights_file.read_header(weights).dialect if dialect == "auto" else DIALECTS[dialect]
-
-
-def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
-    """`cfg`, or where only that fits the weights file, `cfg` without its `hidden` keys.
-
-    Upstream darknet since 2017 reads `hidden` and uses `output` for the state too, so that its
-    files have the size that goes without. Raises CfgError and WeightsError.
-    """
-    if not any("hidden" in section.options for section in cfg.layers):
-        return cfg
-    floats = weights_file.read_header(weights).floats
-    plain = cfg.without("hidden")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DarknetWarning)
-        if Network(cfg, dialect).loaded_count != floats == Network(plain, dialect).loaded_count:
-            return plain
-    return cfg
-
-
-def network_of_weights(
-    cfg: Cfg, weights: str | os.PathLike[str], dialect: str = "auto", rand: Rand | None = None
-) -> Network:
-    """The network of `cfg` with the parameters of a weights file, in the file's dialect.
-
-    rand: what layers with dontload=1 are drawn from. Raises CfgError and WeightsError.
-    """
-    origin = dialect_of(weights, dialect)
-    net = Network(settle_hidden(cfg, weights, origin), origin)
-    if any(layer.dontload or layer.dontloadscales for layer in net.layers):
-        net.initialize(rand or Rand(0))
-    net.load_weights(weights, origin.name)
-    return net
-
-
-def load_network(
-    cfg: str | os.PathLike[str],
-    weights: str | os.PathLike[str] | None = None,
-    *,
-    seed: int = 0,
-    dialect: str = "auto",
-    **overrides: object,
-) -> Network:
-    """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
-
-    seed: as in `srand(seed)`, for the initial weights and the draws after them.
-    dialect: `upstream` or `alexeyab`; `auto` is that of the file, and upstream for a new network.
-    overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
-    Raises CfgError and WeightsError.
-    """
-    parsed = override_net(find_cfg(cfg), overrides)
-    if weights is None:
-        net = Network(parsed, UPSTREAM if dialect == "auto" else DIALECTS[dialect])
-        net.initialize(Rand(seed))
-    else:
-        net = network_of_weights(parsed, weights, dialect, Rand(seed))
-        net.use_rand(Rand(seed, net.initial_draws))
-    return net

@@ -19,11 +19,13 @@ from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
+from darknet_py.loading import settle_hidden
 from darknet_py.machine import choose_threads, limit_threads, memory
-from darknet_py.network import Network, dialect_of, settle_hidden
+from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.run_folder import RunFolder
 from darknet_py.validation import Validation
+from darknet_py.weights import dialect_of
 
 log = logging.getLogger(__name__)
 

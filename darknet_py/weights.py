@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import WeightsError
 from darknet_py.files import write_whole
 from darknet_py.layers.base import Parameter
@@ -77,6 +77,11 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     if not 0 <= seen < 1 << 62:
         raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
     return Header(major, minor, revision, seen, length, (size - length) // 4)
+
+
+def dialect_of(weights: str | os.PathLike[str], dialect: str = "auto") -> Dialect:
+    """The named dialect; `auto` is the one of the weights file's header. Raises WeightsError."""
+    return read_header(weights).dialect if dialect == "auto" else DIALECTS[dialect]
 
 
 def read_weights(

@@ -1,0 +1,70 @@
+"""From a cfg and a weights file to a network."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+from darknet_py.cfg import Cfg, find_cfg, override_net
+from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
+from darknet_py.errors import DarknetWarning
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from darknet_py.weights import dialect_of, read_header
+
+
+def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
+    """`cfg`, or where only that fits the weights file, `cfg` without its `hidden` keys.
+
+    Upstream darknet since 2017 reads `hidden` and uses `output` for the state too, so that its
+    files have the size that goes without. Raises CfgError and WeightsError.
+    """
+    if not any("hidden" in section.options for section in cfg.layers):
+        return cfg
+    floats = read_header(weights).floats
+    plain = cfg.without("hidden")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
+        if Network(cfg, dialect).loaded_count != floats == Network(plain, dialect).loaded_count:
+            return plain
+    return cfg
+
+
+def network_of_weights(
+    cfg: Cfg, weights: str | os.PathLike[str], dialect: str = "auto", rand: Rand | None = None
+) -> Network:
+    """The network of `cfg` with the parameters of a weights file, in the file's dialect.
+
+    rand: what layers with dontload=1 are drawn from. Raises CfgError and WeightsError.
+    """
+    origin = dialect_of(weights, dialect)
+    net = Network(settle_hidden(cfg, weights, origin), origin)
+    if any(layer.dontload or layer.dontloadscales for layer in net.layers):
+        net.initialize(rand or Rand(0))
+    net.load_weights(weights, origin.name)
+    return net
+
+
+def load_network(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    dialect: str = "auto",
+    **overrides: object,
+) -> Network:
+    """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
+
+    seed: as in `srand(seed)`, for the initial weights and the draws after them.
+    dialect: `upstream` or `alexeyab`; `auto` is that of the file, and upstream for a new network.
+    overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
+    Raises CfgError and WeightsError.
+    """
+    parsed = override_net(find_cfg(cfg), overrides)
+    if weights is None:
+        net = Network(parsed, UPSTREAM if dialect == "auto" else DIALECTS[dialect])
+        net.initialize(Rand(seed))
+    else:
+        net = network_of_weights(parsed, weights, dialect, Rand(seed))
+        net.use_rand(Rand(seed, net.initial_draws))
+    return net
