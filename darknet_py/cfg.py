@@ -27,6 +27,11 @@ _INT_MAX = 2**31 - 1
 _FLOAT_MAX = 3.4028234663852886e38
 
 
+def printable(text: str, limit: int = 40) -> str:
+    """`text` for a message: unprintable characters escaped, long texts cut."""
+    return _show(text, limit)[1:-1]
+
+
 def _show(text: str, limit: int = 40) -> str:
     """`text` in quotes for a message: unprintable characters escaped, long ones cut."""
     return repr(text if len(text) <= limit else text[: limit - 3] + "...")
@@ -41,7 +46,10 @@ class Option:
     place: str
 
     def error(self, expected: str) -> CfgError:
-        return CfgError(f"{self.place}: {self.key}={_show(self.value)}: expected {expected}")
+        return CfgError(f"{self.place}: {self}: expected {expected}")
+
+    def __str__(self) -> str:
+        return f"{printable(self.key)}={_show(self.value)}"
 
 
 @dataclass
@@ -58,7 +66,7 @@ class Section:
     _asked: set[str] = field(default_factory=set, repr=False)
 
     def error(self, message: str) -> CfgError:
-        return CfgError(f"{self.place}: [{self.name}]: {message}")
+        return CfgError(f"{self.place}: [{printable(self.name)}]: {message}")
 
     def changed(self, changes: Mapping[str, Option | None]) -> Section:
         """A copy with these options set, or removed where None."""
@@ -254,9 +262,7 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
             name = stripped[1:-1]
             section = Section(_ALIASES.get(name, name), place, number - 1)
             if not sections and section.name != "net":
-                raise CfgError(
-                    f"{place}: [{_show(name)[1:-1]}]: expected [net] as the first section"
-                )
+                raise CfgError(f"{place}: [{printable(name)}]: expected [net] as the first section")
             sections.append(section)
             continue
         key, _, value = stripped.partition("=")
@@ -343,6 +349,10 @@ class NetOptions:
             raise section.error(
                 "inputs is missing: expected the number of symbols, like inputs=256"
             )
+        if inputs > _INT_MAX:
+            raise section.error(
+                f"inputs (height * width * channels) is {inputs}: expected up to {_INT_MAX}"
+            )
         batch = section.integer("batch", 1, minimum=1)
         subdivisions = section.integer("subdivisions", 1, minimum=1)
         if batch % subdivisions:
@@ -411,13 +421,12 @@ def bundled_cfgs() -> dict[str, Path]:
 
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:
     """The cfg file at path `name`, or the bundled one of that name. Raises CfgError."""
-    path = Path(name)
     bundled = bundled_cfgs()
-    if not path.exists() and os.fspath(name) in bundled:
-        return read_cfg(bundled[os.fspath(name)])
-    if not path.exists():
+    if os.path.exists(name):
+        return read_cfg(name)
+    if os.fspath(name) not in bundled:
         raise CfgError(
             f"{name}: no such cfg file, and no bundled cfg of that name: "
             f"expected a path or one of {', '.join(bundled)}"
         )
-    return read_cfg(path)
+    return read_cfg(bundled[os.fspath(name)])

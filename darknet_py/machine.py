@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from darknet_py.network import Network
+if TYPE_CHECKING:
+    from darknet_py.network import Network
 
 # Below this width a product is so short that waking a second thread costs more than it saves.
 WIDE = 512

@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from darknet_py import weights as weights_file
-from darknet_py.cfg import Cfg, NetOptions, Section
+from darknet_py.cfg import Cfg, NetOptions, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
 from darknet_py.parts import accumulate_in_parts
 from darknet_py.rand import Rand
@@ -41,7 +42,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
             continue
         if section.name not in LAYERS:
             raise CfgError(
-                f"{section.place}: unknown section [{section.name}]: expected one of "
+                f"{section.place}: unknown section [{printable(section.name)}]: expected one of "
                 + ", ".join(f"[{name}]" for name in LAYERS)
             )
         layer = LAYERS[section.name].make(section, Setting(len(made), inputs, net, dialect))
@@ -50,9 +51,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
         inputs = layer.outputs
     for section in cfg.sections:
         for option in section.unused():
-            message = (
-                f"{option.place}: Unused field: {option.key}={option.value!r} in [{section.name}]"
-            )
+            message = f"{option.place}: Unused field: {option} in [{section.name}]"
             warnings.warn(message, DarknetWarning, stacklevel=2)
     return made
 
@@ -89,6 +88,12 @@ class Network:
         for layer in self.layers:
             layer.scratch = self._scratch
         count = sum(parameter.size for parameter in self.tensors())
+        size = count * self.dtype.itemsize
+        if size > memory():
+            raise CfgError(
+                f"{cfg.path}: {count:,} parameters take {size / 1e9:,.1f} GB: expected at most "
+                f"the {memory() / 1e9:,.1f} GB of this machine"
+            )
         self._values = np.zeros(count, self.dtype)
         self._updates = np.zeros(count, self.dtype)
         self._summed = np.zeros(count if self.net.subdivisions > 1 else 0, self.dtype)

@@ -86,9 +86,19 @@ def bound_gradient(updates: Array, net: NetOptions) -> None:
     if net.clip:
         np.clip(updates, -net.clip * net.symbols, net.clip * net.symbols, out=updates)
     if net.clip_norm:
-        norm = math.sqrt(float(np.dot(updates, updates))) / net.symbols
+        norm = _norm(updates) / net.symbols
         if norm > net.clip_norm:
             np.multiply(updates, net.clip_norm / norm, out=updates)
+
+
+def _norm(vector: Array) -> float:
+    """The Euclidean norm, also where the square of an entry is too large for the dtype."""
+    with np.errstate(over="ignore"):
+        square = float(np.dot(vector, vector))
+    if math.isinf(square):
+        peak = float(np.abs(vector).max())
+        return peak * _norm(vector / peak) if math.isfinite(peak) else peak
+    return math.sqrt(square)
 
 
 def learning_rate(net: NetOptions, batch: int, rand: Rand | None = None) -> float:
@@ -104,8 +114,9 @@ def learning_rate(net: NetOptions, batch: int, rand: Rand | None = None) -> floa
             return rate * _power(net.scale, batch // net.step)
         case "steps":
             for step, scale in zip(net.steps, net.scales, strict=True):
-                if step <= batch:
-                    rate *= scale
+                if step > batch:
+                    break
+                rate *= scale
             return rate
         case "exp":
             return rate * _power(net.gamma, batch)

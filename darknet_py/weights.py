@@ -29,7 +29,7 @@ _FLOAT = np.dtype("<f4")
 
 @dataclass(frozen=True)
 class Header:
-    """The start of a weights file, and the number of floats that follow it.
+    """The start of a weights file, and what follows it: whole floats and a rest of bytes.
 
     seen: symbols that the network was trained on. length: of the header, in bytes.
     """
@@ -40,6 +40,7 @@ class Header:
     seen: int
     length: int
     floats: int
+    rest: int
 
     @property
     def transposed(self) -> bool:
@@ -69,14 +70,12 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         )
     long_seen = major * 10 + minor >= 2 and major < 1000 and minor < 1000
     length = 20 if long_seen else 16
-    if size < length or (size - length) % 4:
-        raise WeightsError(
-            f"{path}: {size} bytes: expected {length} of header and 4 for each number"
-        )
+    if size < length:
+        raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least {length}")
     (seen,) = struct.unpack_from("<Q" if long_seen else "<i", start, 12)
     if not 0 <= seen < 1 << 62:
         raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
-    return Header(major, minor, revision, seen, length, (size - length) // 4)
+    return Header(major, minor, revision, seen, length, *divmod(size - length, 4))
 
 
 def dialect_of(weights: str | os.PathLike[str], dialect: str = "auto") -> Dialect:
@@ -94,13 +93,14 @@ def read_weights(
     """
     header = read_header(path)
     count = sum(tensor.size for tensor in tensors)
-    if header.floats not in (count, count + spare):
+    if header.rest or header.floats not in (count, count + spare):
+        rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
-            f"{path}: {header.floats:,} numbers, but the network has {count:,} parameters: "
-            f"expected weights of this cfg"
+            f"{path}: {header.floats:,} numbers{rest}, but the network has {count:,} parameters: "
+            f"expected a whole weights file of this cfg"
         )
     try:
-        floats = np.fromfile(path, _FLOAT, offset=header.length)
+        floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
     if len(floats) != header.floats:

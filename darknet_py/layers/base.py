@@ -18,6 +18,7 @@ from its forward stays in buffers that the next call overwrites.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -52,7 +53,7 @@ class Parameter:
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
     def bind(self, place: slice, values: Array, updates: Array) -> None:
         """Become a view of `values[place]` and `updates[place]`, flat vectors of the network."""

@@ -74,7 +74,7 @@ class SoftmaxLayer(LossLayer):
     def loss_delta(self, targets: Array) -> Array:
         delta = np.negative(self.p, out=self.p)
         rows = delta.reshape(-1, self.inputs)
-        symbols = targets.reshape(-1)
+        symbols = targets.reshape(-1).astype(np.intp)
         rows[np.arange(len(rows)), symbols] += 1
         if self.groups > 1:
             size = self.inputs // self.groups
