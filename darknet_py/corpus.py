@@ -18,21 +18,24 @@ from darknet_py.rand import Rand
 log = logging.getLogger(__name__)
 
 
-def read_text(source: str | os.PathLike[str], tokenized: bool = False) -> Array:
+def read_text(
+    source: str | os.PathLike[str], tokenized: bool = False, until_nul: bool = False
+) -> Array:
     """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
+    until_nul: end a text of bytes before its first NUL byte, as C does, instead of refusing it.
     Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte, for what is no
     token, and for a source that is missing, empty or unreadable.
     """
     if os.fspath(source) == "-":
-        return _symbols(sys.stdin.buffer.read(), "stdin", tokenized)
+        return _symbols(sys.stdin.buffer.read(), "stdin", tokenized, until_nul)
     path = Path(source)
     try:
         if not path.is_dir():
-            return _symbols(path.read_bytes(), os.fspath(source), tokenized)
+            return _symbols(path.read_bytes(), os.fspath(source), tokenized, until_nul)
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        pieces = [_symbols(p.read_bytes(), os.fspath(p), tokenized) for p in files]
+        pieces = [_symbols(p.read_bytes(), os.fspath(p), tokenized, until_nul) for p in files]
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not pieces:
@@ -58,7 +61,9 @@ def read_token_names(path: str | os.PathLike[str]) -> list[str]:
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
-def _symbols(data: bytes, name: str, tokenized: bool) -> Array:
+def _symbols(data: bytes, name: str, tokenized: bool, until_nul: bool) -> Array:
+    if until_nul and not tokenized:
+        data = data.partition(b"\0")[0]
     if not data:
         raise CorpusError(f"{name}: empty: expected a text")
     if tokenized:

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Names of files, and writing them whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 TEMPORARY_SUFFIX = ".part"
+
+
+def base_name(path: str) -> str:
+    """darknet's name for a run: the cfg's file name up to its first dot."""
+    return Path(path).name.split(".")[0] or "network"
 
 
 def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:

@@ -6,7 +6,7 @@ import os
 import warnings
 
 from darknet_py.cfg import Cfg, find_cfg, override_net
-from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
+from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -42,6 +42,35 @@ def network_of_weights(
     if any(layer.dontload or layer.dontloadscales for layer in net.layers):
         net.initialize(rand or Rand(0))
     net.load_weights(weights, origin.name)
+    return net
+
+
+def network_for_training(
+    cfg: Cfg,
+    weights: str | os.PathLike[str] | None,
+    rand: Rand,
+    dialect: str | None = None,
+) -> Network:
+    """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
+
+    dialect: of the files that it will write. By default that of `weights`; for a new network
+    upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program.
+    Raises CfgError and WeightsError.
+    """
+    if weights is not None:
+        cfg = settle_hidden(cfg, weights, dialect_of(weights))
+    if dialect is not None:
+        chosen = DIALECTS[dialect]
+    elif weights is not None:
+        chosen = dialect_of(weights)
+    else:
+        hidden = [s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options]
+        differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
+        chosen = ALEXEYAB if differ else UPSTREAM
+    net = Network(cfg, chosen)
+    net.initialize(rand)
+    if weights is not None:
+        net.load_weights(weights)
     return net
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
-from darknet_py.files import write_whole
+from darknet_py.files import base_name, write_whole
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +56,6 @@ class RunFolder:
             re.escape(self.base) + r"(_(final|best|\d+)\.weights|\.(backup|state|csv|png|cfg))"
         )
         return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
-
-
-def base_name(path: str) -> str:
-    """darknet's name for a run: the cfg's file name up to its first dot."""
-    return Path(path).name.split(".")[0] or "network"
 
 
 def _is_ours(cfg: Path) -> bool:

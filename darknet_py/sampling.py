@@ -6,20 +6,21 @@ import numpy as np
 
 from darknet_py.layers.base import Array
 
-# Probabilities below this are never drawn: darknet's cut-off.
-SMALLEST_PROBABILITY = np.float32(0.0001)
+# Probabilities below .0001 are never drawn. This is the largest f32 number below it.
+CUT_OFF = np.float32(0.0001)
 
 
 def cut_off(p: Array) -> Array:
     """Zero what lies below the cut-off and normalise the rest, in place; p is flat, f32.
 
-    The sum is taken in order, as C does, so that the drawn symbol is the same.
+    As in C the sum is taken in order and p multiplied by its inverse, each rounded to f32, so that
+    the drawn symbol is the same.
     """
-    keep = p >= SMALLEST_PROBABILITY
+    keep = p > CUT_OFF
     if keep.any():
         np.multiply(p, keep, out=p)
-    np.divide(p, np.add.accumulate(p)[-1], out=p)
-    return p
+    total = float(np.add.accumulate(p)[-1])
+    return np.multiply(p, np.float32(1 / total), out=p)
 
 
 def draw(p: Array, uniform: np.float32) -> int:

@@ -15,17 +15,16 @@ import numpy as np
 
 from darknet_py.cfg import Cfg, find_cfg, override_net
 from darknet_py.corpus import Streams, check_known, read_text, split
-from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
-from darknet_py.loading import settle_hidden
+from darknet_py.loading import network_for_training
 from darknet_py.machine import choose_threads, limit_threads, memory
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.replay import Replay
 from darknet_py.run_folder import RunFolder
 from darknet_py.validation import Validation
-from darknet_py.weights import dialect_of
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +105,7 @@ def train(
     save_every: int = 100,
     state: str | None = None,
     dialect: str | None = None,
+    gradient: str = "exact",
     tokenized: bool = False,
     threads: int | None = None,
     memory_limit: int | None = None,
@@ -128,19 +128,12 @@ def train(
     if tokenized:
         parsed = parsed.override("tokenized", 1, "--tokenized")
     start = None if weights is None else find_weights(weights)
-    if start is not None:
-        parsed = settle_hidden(parsed, start, dialect_of(start))
-    net = Network(parsed, _dialect(parsed, start, dialect))
-    net.check_trainable()
+    chosen_seed = time.time_ns() // 1_000_000 % 2**31 if seed is None else seed
+    net = network_for_training(parsed, start, Rand(chosen_seed), dialect)
+    train_datum = _trainer(net, gradient)
     net.limit_memory(memory() // 2 if memory_limit is None else memory_limit)
     text, held_out = _read_texts(net, data, val)
-    folder = RunFolder(Path(out), parsed)
-    if seed is None:
-        seed = time.time_ns() // 1_000_000 % 2**31
-        log.info("seed %d (drawn from the clock; --seed %d repeats this run)", seed, seed)
-    net.initialize(Rand(seed))
-    if start is not None:
-        net.load_weights(start)
+    folder = RunFolder(Path(out), net.cfg)
     if clear:
         net.seen = 0
     limit = net.net.max_batches if batches is None else batches
@@ -149,13 +142,16 @@ def train(
             f"{weights}: already at batch {net.batch_number}, and training ends at batch {limit}: "
             f"expected a larger --batches, or --clear to count from 0"
         )
+    if seed is None:
+        log.info("seed %d (from the clock; --seed %d repeats this run)", chosen_seed, chosen_seed)
     if not limit and seconds is None:
         log.info(
             "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
         )
     folder.begin()
     streams = Streams(text, net.streams, net.rand)
-    run = _Run(net, streams, Validation(held_out, val_every), folder, save_every, limit)
+    validation = Validation(held_out, val_every)
+    run = _Run(net, train_datum, streams, validation, folder, save_every, limit)
     interrupted = False
     with limit_threads(threads or choose_threads(net)):
         for row in run.batches(seconds):
@@ -167,18 +163,18 @@ def train(
         return run.end(interrupted)
 
 
-def _dialect(cfg: Cfg, start: Path | None, name: str | None) -> Dialect:
-    """Of the files written: the one asked for, else that of the weights to start from.
-
-    For a new network it is upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program.
-    """
-    if name is not None:
-        return DIALECTS[name]
-    if start is not None:
-        return dialect_of(start)
-    hidden = (s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options)
-    differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
-    return ALEXEYAB if differ else UPSTREAM
+def _trainer(net: Network, gradient: str) -> Callable[[Array, Array], float]:
+    """What trains on one datum. Raises CfgError where that cannot train this network."""
+    if gradient == "exact":
+        net.check_trainable()
+        return net.train_batch
+    replay = Replay(net)
+    replay.check_trainable()
+    log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
+    own = [key for key in ("state", "clip", "clip_norm") if key in net.cfg.net.options]
+    if own:
+        log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
+    return replay.train_datum
 
 
 def _read_texts(
@@ -212,6 +208,7 @@ class _Run:
     def __init__(
         self,
         net: Network,
+        train_datum: Callable[[Array, Array], float],
         streams: Streams,
         validation: Validation,
         folder: RunFolder,
@@ -219,6 +216,7 @@ class _Run:
         limit: int,
     ) -> None:
         self.net = net
+        self.train_datum = train_datum
         self.streams = streams
         self.validation = validation
         self.folder = folder
@@ -256,7 +254,7 @@ class _Run:
         begun = time.perf_counter()
         losses = []
         for _ in range(options.subdivisions):
-            losses.append(net.train_batch(*self.streams.next_datum(options.time_steps)))
+            losses.append(self.train_datum(*self.streams.next_datum(options.time_steps)))
             for stream in self.streams.jump():
                 net.reset_state(stream)
         loss = sum(losses) / len(losses)

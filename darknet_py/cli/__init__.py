@@ -24,6 +24,7 @@ COMMANDS = {
     "valid": "darknet_py.cli.valid",
     "vec": "darknet_py.cli.vec",
     "info": "darknet_py.cli.info",
+    "rnn": "darknet_py.cli.rnn",
 }
 INTERRUPTED = 130
 

@@ -74,6 +74,13 @@ INTERRUPTED = 130
     type=click.Choice(["upstream", "alexeyab"]),
     help="Of the files written (else that of --weights, else upstream).",
 )
+@click.option(
+    "--gradient",
+    type=click.Choice(["exact", "darknet-cpu"]),
+    default="exact",
+    show_default=True,
+    help="darknet-cpu replays the C program, digit for digit (slow).",
+)
 @click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
 @click.option(
     "--memory",
@@ -87,8 +94,6 @@ INTERRUPTED = 130
 def command(
     cfg: str,
     data: str,
-    seconds: float | None,
-    batches: int | None,
     settings: tuple[tuple[str, str], ...],
     **options: Any,
 ) -> None:
@@ -103,14 +108,17 @@ def command(
       darknet-py train tiny mybook.txt --time 2m
       darknet-py train cfg/tiny.cfg mybook.txt --batches 5000 --set learning_rate=.002
     """
+    run_training(cfg, data, overrides=dict(settings), **options)
+
+
+def run_training(cfg: str, data: str, **options: Any) -> None:
+    """Train as a person at a terminal expects: progress, Ctrl-C, a word on what is next."""
     quiet = is_quiet()
+    seconds = options.get("seconds")
     with Interruption() as interruption, Progress(seconds, quiet) as progress:
         result = train(
             cfg,
             data,
-            batches=batches,
-            seconds=seconds,
-            overrides=dict(settings),
             callback=progress,
             stop=interruption.asked,
             **options,
@@ -132,7 +140,7 @@ def _say_result(result: Result, cfg: str, data: str, options: dict[str, Any]) ->
         say(f"best: {result.best_val:.4f} nats per character, {part} the held-out text")
     if result.interrupted:
         again = ["darknet-py", "train", cfg, data, "--weights", str(result.weights)]
-        if options["out"] != "backup":
+        if options.get("out", "backup") != "backup":
             again += ["--out", options["out"]]
         say(f"stopped; to go on: {shlex.join(again)}")
     else:

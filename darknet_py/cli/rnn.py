@@ -1,0 +1,214 @@
+"""darknet-py rnn: the C program's own command lines, with its options, formats and arithmetic."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from darknet_py.cfg import find_cfg, override_net
+from darknet_py.cli.console import TextWriter, say
+from darknet_py.cli.options import SEED, is_quiet, verbosity_options
+from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
+from darknet_py.dialect import UPSTREAM
+from darknet_py.loading import network_for_training, network_of_weights
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from darknet_py.replay import Replay
+from darknet_py.replay import text as replay_text
+from darknet_py.replay.training import train as replay_train
+
+F = TypeVar("F", bound=Callable[..., object])
+DEFAULT_FILE = "data/shakespeare.txt"
+BACKUP = Path("backup")
+EXAMPLES = {
+    "train": "rnn.train.cfg -file mybook.txt",
+    "valid": "rnn.cfg rnn.weights < mybook.txt",
+    "validtactic": "rnn.cfg rnn.weights < proofs.txt",
+    "vec": "rnn.cfg rnn.weights < words.txt",
+    "generate": 'rnn.cfg rnn.weights -len 500 -temp .5 -srand 1 -seed "Once"',
+    "generatetactic": "rnn.cfg rnn.weights -len 500 < prompt.txt",
+}
+
+
+@click.group("rnn")
+@verbosity_options
+def command() -> None:
+    """The C program's commands, in its arithmetic: `darknet rnn ...` as it was meant.
+
+    They are slow and exact to the last digit. For real work there are `darknet-py train` and
+    `darknet-py generate`.
+
+    \b
+    Example:
+      darknet-py rnn generate cfg/rnn.cfg rnn.weights -len 500 -temp .5 -srand 1
+    """
+
+
+def _command(name: str) -> Callable[[F], click.Command]:
+    """A subcommand with the arguments and options that all of them accept, as in C."""
+
+    def decorate(function: F) -> click.Command:
+        example = f"darknet-py rnn {name} {EXAMPLES[name]}"
+        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {example}"
+        wrapped = verbosity_options(function)
+        for option in (
+            click.option("-tokens", metavar="F", help="Names of symbols, one a line."),
+            click.option("-tokenized", is_flag=True, help="The text is integers."),
+            click.option("-clear", is_flag=True, help="Set `seen` to 0."),
+            click.option("-srand", type=SEED, metavar="N", help="Seed; else the clock."),
+            click.option("-temp", default=0.7, show_default=True, metavar="T", type=float),
+            click.option("-len", "length", default=1000, show_default=True, metavar="N"),
+            click.option("-seed", default="\n\n", metavar="S", help="Prompt; else two newlines."),
+            click.option("-file", "data", default=DEFAULT_FILE, show_default=True, metavar="F"),
+            click.argument("weights", required=False),
+            click.argument("cfg"),
+        ):
+            wrapped = option(wrapped)
+        return command.command(name)(wrapped)
+
+    return decorate
+
+
+def _clock() -> int:
+    return int(time.time())
+
+
+def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
+    """The network at one stream and step, its random numbers where C's are after building it."""
+    parsed = override_net(find_cfg(cfg), {"batch": 1, "time_steps": 1}, "one stream")
+    rand = Rand(_clock() if srand is None else srand)
+    if weights is None:
+        net = Network(parsed, UPSTREAM)
+        net.initialize(rand)
+        return net
+    net = network_of_weights(parsed, weights, rand=rand)
+    net.use_rand(Rand(rand.seed, net.initial_draws))
+    return net
+
+
+def _prompt(net: Network, seed: str) -> bytes:
+    import numpy as np
+
+    prompt = os.fsencode(seed)
+    check_known(np.frombuffer(prompt, np.uint8), net.inputs, "-seed")
+    return prompt
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        click.echo(line)
+
+
+@_command("train")
+@click.option("--gradient", type=click.Choice(["darknet-cpu", "exact"]), default="darknet-cpu")
+def train(
+    cfg: str,
+    weights: str | None,
+    data: str,
+    srand: int | None,
+    clear: bool,
+    tokenized: bool,
+    gradient: str,
+    **_: object,
+) -> None:
+    """Train as the C program does on a CPU, digit for digit; files go to ./backup."""
+    seed = _clock() if srand is None else srand
+    if gradient == "exact":
+        from darknet_py.cli.train import run_training
+
+        run_training(
+            cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
+        )
+        return
+    say("replaying the C program's arithmetic; for real work `darknet-py train` is the one to use")
+    net = network_for_training(find_cfg(cfg), weights, Rand(seed))
+    if clear:
+        net.seen = 0
+    text = read_text(data, tokenized or net.net.tokenized, until_nul=True)
+    check_known(text, net.inputs, data)
+    for line in replay_train(Replay(net), text, BACKUP):
+        if not is_quiet():
+            say(line)
+
+
+@_command("generate")
+def generate(
+    cfg: str,
+    weights: str | None,
+    seed: str,
+    length: int,
+    temp: float,
+    srand: int | None,
+    tokens: str | None,
+    **_: object,
+) -> None:
+    """Print the prompt and generated text."""
+    net = _one_stream(cfg, weights, srand)
+    prompt = _prompt(net, seed)
+    symbols = replay_text.generate(Replay(net), prompt, length, _above_zero(temp), net.rand)
+    _print_symbols(symbols, tokens)
+
+
+@_command("generatetactic")
+def generatetactic(
+    cfg: str,
+    weights: str | None,
+    length: int,
+    temp: float,
+    srand: int | None,
+    tokens: str | None,
+    **_: object,
+) -> None:
+    """Print text that goes on from stdin, up to the end of a line after a full stop."""
+    net = _one_stream(cfg, weights, srand)
+    prompt = read_text("-", until_nul=True)
+    check_known(prompt, net.inputs, "stdin")
+    symbols = replay_text.generate_tactic(
+        Replay(net), prompt.tolist(), length, _above_zero(temp), net.rand
+    )
+    _print_symbols(symbols, tokens)
+
+
+def _above_zero(temperature: float) -> float:
+    if not temperature > 0:
+        raise click.BadParameter(f"{temperature:g}: expected a number above 0", param_hint="-temp")
+    return temperature
+
+
+def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:
+    names = None if tokens is None else read_token_names(tokens)
+    with TextWriter(raw=False, names=names) as writer:
+        for symbol in symbols:
+            writer.write([symbol])
+
+
+@_command("valid")
+def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+    """Score the text on stdin, a line per character."""
+    net = _one_stream(cfg, weights, srand)
+    text, prompt = read_text("-").tolist(), _prompt(net, seed)
+    _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))
+
+
+@_command("validtactic")
+def validtactic(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+    """Score those parts of stdin that stand between >> and the end of a line after a full stop."""
+    net = _one_stream(cfg, weights, srand)
+    text, prompt = read_text("-").tolist(), _prompt(net, seed)
+    _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))
+
+
+@_command("vec")
+def vec(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+    """Print layer 0's outputs after each line of stdin."""
+    net = _one_stream(cfg, weights, srand)
+    prompt = _prompt(net, seed)
+    for line in replay_text.vec(Replay(net), read_lines("-"), prompt):
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()

@@ -1,0 +1,75 @@
+"""What a layer of the replay is: darknet's make, forward, backward and update.
+
+Arrays are f32 and time-major, `(time_steps, streams, features)`. Deltas and updates are minus the
+gradient, and both are *added into*: a layer adds to the delta of the layer below, which was cleared
+before the forward, and to the updates of its parameters, which are never cleared: what is left in
+them after an update is the momentum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from darknet_py.replay.arithmetic import Array
+
+
+@dataclass
+class Tensor:
+    """One parameter, a view into the network's vector, and its updates, of the same shape."""
+
+    values: Array
+    updates: Array
+
+
+Tensors = dict[str, Tensor]  # by their names within a layer: "self.weight", or "weight"
+
+
+def part_of(tensors: Tensors, part: str) -> Tensors:
+    """The tensors of one connected layer inside another layer: {"self.weight"} -> {"weight"}."""
+    prefix = part + "."
+    return {
+        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
+    }
+
+
+@dataclass(frozen=True)
+class UpdateArgs:
+    """darknet's `update_args`: f32 numbers, and the symbols per update as `batch`."""
+
+    batch: int
+    learning_rate: np.float32
+    momentum: np.float32
+    decay: np.float32
+
+
+class ReplayLayer:
+    """The base of all layers.
+
+    output, delta: (time_steps, streams, outputs), of the last forward.
+    cost: the f32 sum of the losses of the last forward, in the layers that have one.
+    stop_backward: `stopbackward=1`, which ends the walk backwards above this layer.
+    """
+
+    output: Array
+    delta: Array
+    cost: np.float32 | None = None
+    stop_backward = False
+
+    def reset_state(self) -> None:
+        """Zero what prediction carries from one symbol to the next."""
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        """x (time_steps, streams, inputs) -> `output`, and clear `delta`.
+
+        truth: the symbols (time_steps, streams) that follow, in training; None in prediction.
+        """
+        raise NotImplementedError
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        """Add to the updates, and to `below`, the delta of x (none below the first layer)."""
+        raise NotImplementedError
+
+    def update(self, args: UpdateArgs) -> None:
+        """One step of the parameters along their updates."""

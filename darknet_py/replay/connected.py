@@ -1,0 +1,196 @@
+"""The connected layer, with its batch norm: the brick that the recurrent layers are made of.
+
+Formulas: darknet's `connected_layer.c`, `batchnorm_layer.c` and `blas.c`. `t` is the time step,
+where the C program moves pointers (`increment_layer`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.dialect import Dialect
+from darknet_py.replay.activations import activate, gradient
+from darknet_py.replay.arithmetic import (
+    Array,
+    add_input_delta,
+    add_rows,
+    add_weight_updates,
+    double,
+    forward_product,
+    power,
+    sum_rows,
+    sum_squares,
+)
+from darknet_py.replay.base import ReplayLayer, Tensors, UpdateArgs
+
+EPSILON = np.float32(0.00001)  # under the root in batch norm's backward
+
+
+class Connected:
+    """y = f(x W^T + biases), or with batch norm y = f(x_norm scales + biases), a step at a time.
+
+    exact: with the exact gradient of batch norm, for which the statistics of every step are kept.
+    The arrays of a datum: output, delta, x, x_norm (time_steps, batch, outputs), where x is the
+    product before batch norm; mean, variance (time_steps, outputs), or one row that every step
+    overwrites, as in C.
+    """
+
+    def __init__(self, tensors: Tensors, activation: str, dialect: Dialect, exact: bool) -> None:
+        self.biases = tensors["bias"]
+        self.weights = tensors["weight"]
+        self.outputs = len(self.weights.values)
+        self.batch_normalize = "scale" in tensors
+        if self.batch_normalize:
+            self.scales = tensors["scale"]
+            self.rolling_mean = tensors["rolling_mean"].values
+            self.rolling_variance = tensors["rolling_variance"].values
+        self.activation = activation
+        self.dialect = dialect
+        self.exact = exact
+        self.learning_rate_scale = np.float32(1)
+
+    def clear(self, time_steps: int, batch: int) -> None:
+        """Make room for a datum, its output and delta cleared."""
+        shape = (time_steps, batch, self.outputs)
+        self.output = np.zeros(shape, np.float32)
+        self.delta = np.zeros(shape, np.float32)
+        if self.batch_normalize:
+            self.x = np.empty(shape, np.float32)
+            self.x_norm = np.empty(shape, np.float32)
+            kept = time_steps if self.exact else 1
+            self.mean = np.empty((kept, self.outputs), np.float32)
+            self.variance = np.empty((kept, self.outputs), np.float32)
+
+    # --- forward
+
+    def forward(self, t: int, x: Array, train: bool) -> None:
+        """x (batch, inputs), or symbols (batch,) -> output[t]."""
+        output = self.output[t]
+        output[...] = forward_product(x, self.weights.values)
+        if self.batch_normalize:
+            self._forward_batchnorm(t, train)
+        np.add(output, self.biases.values, out=output)
+        activate(output, self.activation)
+
+    def _forward_batchnorm(self, t: int, train: bool) -> None:
+        output = self.output[t]
+        if train:
+            self.x[t] = output
+            mean, variance = self._statistics(t)
+            batch = len(output)
+            mean[...] = sum_rows(output) * np.float32(1 / batch)
+            variance[...] = sum_squares(output - mean) * np.float32(1 / (batch - 1))
+            self._roll(self.rolling_mean, mean)
+            self._roll(self.rolling_variance, variance)
+            output[...] = double(output - mean) / self._deviation(variance)
+            self.x_norm[t] = output
+        else:
+            deviation = self._deviation(self.rolling_variance)
+            output[...] = double(output - self.rolling_mean) / deviation
+        np.multiply(output, self.scales.values, out=output)
+
+    def _statistics(self, t: int) -> tuple[Array, Array]:
+        row = t if self.exact else 0
+        return self.mean[row], self.variance[row]
+
+    def _deviation(self, variance: Array) -> Array:
+        """sqrt(variance) + 1e-6 (AlexeyAB's: sqrt(variance + 1e-5)), in double."""
+        root = np.sqrt(double(variance + np.float32(self.dialect.root_epsilon)))
+        return root + double(np.float32(self.dialect.deviation_epsilon))
+
+    def _roll(self, rolling: Array, now: Array) -> None:
+        np.multiply(rolling, np.float32(1 - self.dialect.rolling), out=rolling)
+        np.add(rolling, np.float32(self.dialect.rolling) * now, out=rolling)
+
+    # --- backward
+
+    def backward(self, t: int, x: Array, below: Array | None) -> None:
+        """delta[t] of the output -> the updates, and into `below` (batch, inputs) the delta of x.
+
+        delta[t] becomes the delta of the product.
+        """
+        delta = self.delta[t]
+        np.multiply(delta, gradient(self.output[t], self.activation), out=delta)
+        add_rows(self.biases.updates, delta)
+        if self.batch_normalize:
+            self._backward_batchnorm(t)
+        add_weight_updates(self.weights.updates, delta, x)
+        if below is not None:
+            add_input_delta(below, delta, self.weights.values)
+
+    def _backward_batchnorm(self, t: int) -> None:
+        delta = self.delta[t]
+        updates = self.scales.updates
+        np.add(updates, sum_rows(delta * self.x_norm[t]), out=updates)
+        np.multiply(delta, self.scales.values, out=delta)
+        if self.exact:
+            self._through_statistics_exactly(t)
+        else:
+            self._through_statistics(t)
+
+    def _through_statistics(self, t: int) -> None:
+        """As in C: as if the variance had been divided by n, and not n - 1.
+
+        Inside a recurrent layer mean and variance are those of the last step, whatever t is.
+        """
+        delta = self.delta[t]
+        mean, variance = self._statistics(t)
+        batch = len(delta)
+        root = np.sqrt(double(variance + EPSILON))
+        centred = self.x[t] - mean
+        mean_delta = (sum_rows(delta) * (-1 / root)).astype(np.float32)
+        slope = -0.5 * power(variance + EPSILON, -1.5)
+        variance_delta = (sum_rows(delta * centred) * slope).astype(np.float32)
+        along = double(variance_delta) * 2 * centred / batch
+        delta[...] = double(delta) / root + along + mean_delta / np.float32(batch)
+
+    def _through_statistics_exactly(self, t: int) -> None:
+        """q (d - mean(d) - x_norm sum(d x_norm)/(n-1) (s + e)/s), with q = 1/(s + e) bounded."""
+        delta, x_norm = self.delta[t], self.x_norm[t]
+        _, variance = self._statistics(t)
+        batch = len(delta)
+        deviation = self._deviation(variance)
+        along = double(sum_rows(delta * x_norm)) / (batch - 1)
+        if self.dialect.deviation_epsilon:
+            root = np.sqrt(double(variance))
+            along *= np.divide(deviation, root, out=np.ones_like(root), where=root > 0)
+        centred = delta - double(sum_rows(delta)) / batch - x_norm * along
+        delta[...] = centred / np.maximum(deviation, np.sqrt(1e-5))
+
+    # --- update
+
+    def update(self, args: UpdateArgs) -> None:
+        rate = args.learning_rate * self.learning_rate_scale / np.float32(args.batch)
+        decay = -args.decay * np.float32(args.batch)
+        weights = self.weights
+        np.add(weights.updates, decay * weights.values, out=weights.updates)
+        tensors = [self.biases, self.scales] if self.batch_normalize else [self.biases]
+        for tensor in (*tensors, weights):
+            np.add(tensor.values, rate * tensor.updates, out=tensor.values)
+            np.multiply(tensor.updates, args.momentum, out=tensor.updates)
+
+
+class ConnectedLayer(ReplayLayer):
+    """`[connected]`: all rows of a datum as one step, so that batch norm is over all of them."""
+
+    def __init__(self, connected: Connected) -> None:
+        self.connected = connected
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        time_steps, streams = x.shape[:2]
+        connected = self.connected
+        connected.clear(1, time_steps * streams)
+        connected.forward(0, _rows(x), truth is not None)
+        shape = (time_steps, streams, connected.outputs)
+        self.output, self.delta = connected.output.reshape(shape), connected.delta.reshape(shape)
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        self.connected.backward(0, _rows(x), None if below is None else _rows(below))
+
+    def update(self, args: UpdateArgs) -> None:
+        self.connected.update(args)
+
+
+def _rows(x: Array) -> Array:
+    """(time_steps, streams, features) -> (time_steps * streams, features), a view."""
+    return x.reshape(-1, *x.shape[2:])

@@ -1,0 +1,112 @@
+"""From a section of the cfg to a layer of the replay: darknet's `parser.c`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import Section
+from darknet_py.dialect import ALEXEYAB
+from darknet_py.network import Network
+from darknet_py.replay.arithmetic import Array
+from darknet_py.replay.base import ReplayLayer, Tensor, Tensors
+from darknet_py.replay.connected import Connected, ConnectedLayer
+from darknet_py.replay.gates import GruLayer, LstmLayer
+from darknet_py.replay.rnn import RnnLayer
+from darknet_py.replay.small import (
+    ActivationLayer,
+    CostLayer,
+    DropoutLayer,
+    LogisticLayer,
+    SoftmaxLayer,
+)
+
+COST_TYPES = ("sse", "masked", "smooth", "L1")
+
+
+def make_layers(net: Network, updates: Array, exact: bool) -> list[ReplayLayer]:
+    """The layers of `net.cfg` over the parameters of `net`, and `updates` of the same layout.
+
+    Raises CfgError for a section that the C program cannot run.
+    """
+    tensors = _tensors(net, updates)
+    layers: list[ReplayLayer] = []
+    for section in net.cfg.layers:
+        layer = _make_layer(section, net, tensors, layers[-1] if layers else None, exact)
+        layer.stop_backward = section.flag("stopbackward")
+        layers.append(layer)
+    return layers
+
+
+def _tensors(net: Network, updates: Array) -> Iterator[Tensors]:
+    """The tensors of each layer that has some, named without the layer's number."""
+    first = 0
+    for layer in net.layers:
+        tensors: Tensors = {}
+        for parameter in layer.parameters():
+            last = first + parameter.size
+            name = parameter.name.split(".", 1)[1]
+            tensors[name] = Tensor(parameter.values, updates[first:last].reshape(parameter.shape))
+            first = last
+        if tensors:
+            yield tensors
+
+
+def _make_layer(
+    section: Section,
+    net: Network,
+    tensors: Iterator[Tensors],
+    below: ReplayLayer | None,
+    exact: bool,
+) -> ReplayLayer:
+    match section.name:
+        case "rnn":
+            return _make_rnn(section, net, next(tensors), exact)
+        case "connected":
+            activation = _activation(section, "logistic")
+            connected = Connected(next(tensors), activation, net.dialect, exact)
+            connected.learning_rate_scale = np.float32(section.number("learning_rate", 1))
+            return ConnectedLayer(connected)
+        case "gru":
+            # AlexeyAB's ignores `tanh`.
+            tanh = section.flag("tanh") and net.dialect is not ALEXEYAB
+            return GruLayer(next(tensors), net.dialect, tanh)
+        case "lstm":
+            return LstmLayer(next(tensors), net.dialect)
+        case "softmax":
+            groups = section.integer("groups", 1, minimum=1)
+            temperature = section.number("temperature", 1, above=0)
+            return SoftmaxLayer(groups, temperature, section.flag("noloss"), exact)
+        case "logistic":
+            return LogisticLayer()
+        case "cost":
+            kind = section.choice("type", "sse", COST_TYPES)
+            return CostLayer(kind, section.number("scale", 1))
+        case "dropout":
+            probability = section.number("probability", 0.5)
+            return DropoutLayer(below, probability, net, exact)
+        case "activation":
+            return ActivationLayer(_activation(section, "linear"))
+    raise section.error(
+        "the C program cannot run it on a CPU: expected `darknet-py train` and `darknet-py "
+        "generate`, which can"
+    )
+
+
+def _make_rnn(section: Section, net: Network, tensors: Tensors, exact: bool) -> RnnLayer:
+    activation = _activation(section, "logistic")
+    # AlexeyAB's key for the self layer.
+    named = {1: "logistic", 2: "loggy"}
+    self_activation = named.get(section.integer("logistic", 0), activation)
+    shortcut = section.flag("shortcut")
+    layer = RnnLayer(tensors, activation, self_activation, shortcut, net.dialect, exact)
+    if exact:  # in C the inner layers never see the key
+        for part in layer.parts:
+            part.learning_rate_scale = np.float32(section.number("learning_rate", 1))
+    return layer
+
+
+def _activation(section: Section, default: str) -> str:
+    return section.choice("activation", default, ACTIVATIONS)

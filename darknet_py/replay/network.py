@@ -1,0 +1,172 @@
+"""A network walked as in darknet's `network.c`: train on a datum, predict a symbol."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.network import Network
+from darknet_py.replay.arithmetic import Array
+from darknet_py.replay.base import UpdateArgs
+from darknet_py.replay.connected import ConnectedLayer
+from darknet_py.replay.gates import GatedLayer
+from darknet_py.replay.make import make_layers
+from darknet_py.replay.rates import current_rate
+from darknet_py.replay.rnn import RnnLayer
+from darknet_py.replay.small import SoftmaxLayer, one_hot
+
+
+class Replay:
+    """Trains and runs `net` as the C program does on a CPU.
+
+    It works on the parameters of `net`, in place, and on its `seen` and `rand`; the state, the
+    momentum and all else are its own.
+
+    deviations: False mends what the C program does wrong (the gradients of [rnn], batch norm,
+    [softmax] and [dropout], and the `learning_rate` of an [rnn], which C forgets), in the same
+    arithmetic. That is for checking `Network`.
+    Keys of `[net]` that are not darknet's (`state`, `clip` and so on) have no effect here.
+    updates: flat, in the order of the parameters; between two batches they are the momentum.
+    last_rate: the learning rate of the last update.
+    Raises CfgError for a layer that the C program cannot run.
+    """
+
+    def __init__(self, net: Network, deviations: bool = True) -> None:
+        self.net = net
+        self.updates = np.zeros(net.parameters.size, np.float32)
+        self.layers = make_layers(net, self.updates, exact=not deviations)
+        self.takes_symbols = isinstance(self.layers[0], RnnLayer | ConnectedLayer | GatedLayer)
+        self.last_rate = 0.0
+        self._trainable = False
+
+    # --- training
+
+    def check_trainable(self) -> None:
+        """Raise CfgError where the C program cannot train this network on a CPU.
+
+        Warns where it ignores `adam`. The first `train_datum` calls this, if nothing has before.
+        """
+        options, path = self.net.net, self.net.cfg.path
+        for section, layer in zip(self.net.cfg.layers, self.layers, strict=True):
+            if isinstance(layer, GatedLayer):
+                raise section.error(
+                    "the C program cannot train it on a CPU: expected --gradient exact, the "
+                    "default of `darknet-py train`"
+                )
+            batch = 2
+            if isinstance(layer, RnnLayer) and layer.self_layer.batch_normalize:
+                batch = options.streams
+            elif isinstance(layer, ConnectedLayer) and layer.connected.batch_normalize:
+                batch = options.streams * options.time_steps
+            if batch < 2:
+                raise section.error(
+                    "batch_normalize=1 needs at least two streams to train: expected something "
+                    "like batch=16"
+                )
+        if all(layer.cost is None for layer in self.layers):
+            raise CfgError(f"{path}: no loss: expected [softmax] as last layer")
+        if self.net.outputs < self.net.inputs:
+            raise CfgError(
+                f"{path}: {self.net.outputs} outputs for {self.net.inputs} symbols: expected one "
+                f"output per symbol"
+            )
+        if options.adam:
+            message = f"{self.net.cfg.net.place}: adam=1: the C program runs plain SGD on a CPU"
+            warnings.warn(message, DarknetWarning, stacklevel=2)
+        self._trainable = True
+
+    def train_datum(self, inputs: Array, targets: Array) -> float:
+        """`train_network_datum`: forward, backward and, when a batch is complete, the update.
+
+        inputs, targets: symbols (time_steps, streams), the targets being the next ones.
+        Returns the loss per symbol, the f32 number that `rnn train` prints. Raises CfgError where
+        the network cannot be trained so.
+        """
+        if not self._trainable:
+            self.check_trainable()
+        net = self.net
+        net.seen += inputs.size
+        cost = self.accumulate(inputs, targets)
+        if (net.seen // inputs.size) % net.net.subdivisions == 0:
+            self.update()
+        return float(cost / np.float32(inputs.size))
+
+    def accumulate(self, inputs: Array, targets: Array) -> np.float32:
+        """Forward and backward over one datum, into `updates`; returns the mean of the costs."""
+        with np.errstate(all="ignore"):
+            x = self.forward(inputs, targets)
+            self.backward(x)
+            costs = [layer.cost for layer in self.layers if layer.cost is not None]
+            total = np.float32(0)
+            for cost in costs:
+                total = total + cost
+            return total / np.float32(len(costs))
+
+    def forward(self, symbols: Array, truth: Array | None) -> Array:
+        """symbols (time_steps, streams) through all layers; returns what the first was given.
+
+        truth: the next symbols, in training; None predicts.
+        """
+        first = symbols if self.takes_symbols else one_hot(symbols, self.net.inputs)
+        x = first
+        for layer in self.layers:
+            layer.forward(x, truth)
+            x = layer.output
+        return first
+
+    def backward(self, first: Array) -> None:
+        """From the deltas of the last layer to the updates of all, down to `stopbackward`."""
+        for index in range(len(self.layers) - 1, -1, -1):
+            layer = self.layers[index]
+            if layer.stop_backward:
+                break
+            if index > 0:
+                below = self.layers[index - 1]
+                layer.backward(below.output, below.delta)
+            else:
+                layer.backward(first, None)
+
+    def update(self) -> None:
+        """`update_network`: every layer, also those that no gradient has reached."""
+        options = self.net.net
+        self.last_rate = self.net.last_rate = self.current_rate()
+        args = UpdateArgs(
+            batch=options.symbols,
+            learning_rate=np.float32(self.last_rate),
+            momentum=np.float32(options.momentum),
+            decay=np.float32(options.decay),
+        )
+        with np.errstate(all="ignore"):
+            for layer in self.layers:
+                layer.update(args)
+
+    def current_rate(self) -> float:
+        """`get_current_rate`: an f32 number. With `policy=random` every call draws anew."""
+        net = self.net
+        with np.errstate(all="ignore"):
+            return float(current_rate(net.net, net.seen // net.net.symbols, net.rand))
+
+    # --- prediction, one stream
+
+    def reset_state(self) -> None:
+        """Zero the state that `predict` carries from symbol to symbol."""
+        for layer in self.layers:
+            layer.reset_state()
+
+    def set_temperature(self, temperature: float) -> None:
+        """As `rnn generate -temp` does."""
+        for layer in self.layers:
+            if isinstance(layer, SoftmaxLayer):
+                layer.temperature = np.float32(temperature)
+
+    def predict(self, symbol: int) -> Array:
+        """`network_predict`: one symbol -> the probabilities (outputs,) of the next, f32."""
+        with np.errstate(all="ignore"):
+            self.forward(np.array([[symbol]]), truth=None)
+        return self.hidden(-1)
+
+    def hidden(self, layer: int) -> Array:
+        """The outputs (outputs,) of the layer with this index after `predict`."""
+        return self.layers[layer].output[0, 0]

@@ -1,0 +1,166 @@
+"""The layers without a matrix: softmax, logistic and cost, which compare with the truth; dropout
+and activation.
+
+Formulas: darknet's `softmax_layer.c`, `logistic_layer.c`, `cost_layer.c`, `dropout_layer.c`,
+`activation_layer.c` and `blas.c`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.network import Network
+from darknet_py.replay.activations import activate, gradient
+from darknet_py.replay.arithmetic import Array, exp, log, sum_rows
+from darknet_py.replay.base import ReplayLayer
+
+
+def one_hot(symbols: Array, count: int) -> Array:
+    """symbols (time_steps, streams) -> f32 (time_steps, streams, count)."""
+    rows = np.zeros((*symbols.shape, count), np.float32)
+    np.put_along_axis(rows, symbols[..., None].astype(np.intp), 1, axis=-1)
+    return rows
+
+
+def _sum(losses: Array) -> np.float32:
+    """The sum of all elements, in order, from 0."""
+    return np.float32(0) + sum_rows(losses.reshape(-1, 1))[0]
+
+
+class SoftmaxLayer(ReplayLayer):
+    """`[softmax]`: exp(x/T - max/T) over its sum, in `groups`; loss -log p of the truth.
+
+    exact: with the 1/T that C's delta lacks, and no delta in groups that the truth is not in.
+    """
+
+    def __init__(self, groups: int, temperature: float, noloss: bool, exact: bool) -> None:
+        self.groups = groups
+        self.temperature = np.float32(temperature)
+        self.noloss = noloss
+        self.exact = exact
+        self.cost = np.float32(0)
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        rows = x.reshape(-1, x.shape[-1] // self.groups)
+        peak = rows.max(axis=1, keepdims=True)
+        e = exp(rows / self.temperature - peak / self.temperature).astype(np.float32)
+        total = sum_rows(e.T)[:, None]
+        self.output = (e / total).reshape(x.shape)
+        self.delta = np.zeros(x.shape, np.float32)
+        if truth is not None and not self.noloss:
+            index = truth[..., None].astype(np.intp)
+            p = np.take_along_axis(self.output, index, axis=-1)
+            self.cost = _sum((-log(p)).astype(np.float32))
+            self.delta[...] = one_hot(truth, x.shape[-1]) - self.output
+            if self.exact:
+                self._mend(truth)
+
+    def _mend(self, truth: Array) -> None:
+        size = self.delta.shape[-1] // self.groups
+        grouped = self.delta.reshape(*truth.shape, self.groups, size)
+        grouped *= one_hot(truth // size, self.groups)[..., None]
+        self.delta /= self.temperature
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        if below is not None:
+            below += self.delta
+
+
+class LogisticLayer(ReplayLayer):
+    """`[logistic]`: p = logistic(x), loss -t log p - (1-t) log(1-p), summed over the outputs."""
+
+    cost = np.float32(0)
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        self.output = x.copy()
+        activate(self.output, "logistic")
+        self.delta = np.zeros(x.shape, np.float32)
+        if truth is not None:
+            t, p = one_hot(truth, x.shape[-1]), self.output
+            self.cost = _sum((-t * log(p) - (1 - t) * log(1 - p)).astype(np.float32))
+            self.delta[...] = t - p
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        if below is not None:
+            below += self.delta
+
+
+class CostLayer(ReplayLayer):
+    """`[cost]`: the losses of its input, which it passes on, against a one-hot truth."""
+
+    def __init__(self, kind: str, scale: float) -> None:
+        self.kind = kind
+        self.scale = np.float32(scale)
+        self.cost = np.float32(0)
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        self.output = x
+        if truth is None:
+            return
+        difference = one_hot(truth, x.shape[-1]) - x
+        size = np.abs(difference)
+        # With a one-hot truth `masked` masks nothing, and is `sse`.
+        losses, self.delta = difference * difference, difference
+        if self.kind == "smooth":
+            # Above 1 the sign of C's delta is wrong.
+            wrong = np.where(difference < 0, np.float32(1), np.float32(-1))
+            losses = np.where(size < 1, losses, 2 * size - 1)
+            self.delta = np.where(size < 1, difference, wrong)
+        elif self.kind == "L1":
+            losses = size
+            self.delta = np.where(difference > 0, np.float32(1), np.float32(-1))
+        self.cost = _sum(losses)
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        if below is not None:
+            below += self.scale * self.delta
+
+
+class DropoutLayer(ReplayLayer):
+    """`[dropout]`: works in place, its output and delta being those of the layer below.
+
+    So the derivative of the layer below is taken from the scaled outputs, unless `exact`.
+    net: whose source of random numbers it draws from.
+    """
+
+    def __init__(
+        self, below: ReplayLayer | None, probability: float, net: Network, exact: bool
+    ) -> None:
+        self.below = below
+        self.probability = np.float32(probability)
+        self.scale = np.float32(1 / (1 - float(self.probability)))
+        self.net = net
+        self.exact = exact
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        self.output = x.copy() if self.exact else x
+        self.delta = np.zeros_like(x) if self.below is None else self.below.delta
+        if truth is not None:
+            draws = self.net.rand.uniform(0, 1, x.size).reshape(x.shape)
+            self.dropped = draws < self.probability
+            self._drop(self.output)
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        if below is not None:
+            self._drop(below)
+
+    def _drop(self, x: Array) -> None:
+        np.multiply(x, self.scale, out=x)
+        x[self.dropped] = 0
+
+
+class ActivationLayer(ReplayLayer):
+    """`[activation]`: y = f(x)."""
+
+    def __init__(self, activation: str) -> None:
+        self.activation = activation
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        self.output = x.copy()
+        self.delta = np.zeros_like(x)
+        activate(self.output, self.activation)
+
+    def backward(self, x: Array, below: Array | None) -> None:
+        np.multiply(self.delta, gradient(self.output, self.activation), out=self.delta)
+        if below is not None:
+            below[...] = self.delta

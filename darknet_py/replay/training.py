@@ -1,0 +1,61 @@
+"""`rnn train`: the C program's loop over datums, its log lines and its files.
+
+Formulas and formats: `train_char_rnn` in darknet's `examples/rnn.c`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from darknet_py.corpus import Streams
+from darknet_py.errors import TrainingError
+from darknet_py.files import base_name
+from darknet_py.replay.arithmetic import Array
+from darknet_py.replay.network import Replay
+from darknet_py.replay.text import running_average
+
+KEEP_EVERY = 10_000
+SAVE_EVERY = 100
+
+
+def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
+    """Train on `text` until max_batches; yields the line that C prints for each datum.
+
+    Writes BASE.backup, BASE_N.weights and BASE_final.weights into the folder `backup`, BASE being
+    the cfg's name up to its first dot. `i` counts datums, not updates.
+    Raises CfgError, TrainingError and OSError.
+    """
+    replay.check_trainable()
+    net, options = replay.net, replay.net.net
+    if net.batch_number >= options.max_batches:
+        raise TrainingError(
+            f"{net.cfg.path}: already at batch {net.batch_number}, and training ends at "
+            f"max_batches={options.max_batches}: expected a larger one, or -clear"
+        )
+    base = backup / base_name(net.cfg.path)
+    backup.mkdir(parents=True, exist_ok=True)
+    streams = Streams(text, net.streams, net.rand)
+    size = net.streams * options.time_steps
+    datum = net.seen // size
+    average: float | None = None
+    while net.batch_number < options.max_batches:
+        datum += 1
+        begun = time.perf_counter()
+        loss = replay.train_datum(*streams.next_datum(options.time_steps))
+        average = running_average(average, loss)
+        seconds = time.perf_counter() - begun
+        epochs = float(np.float32(net.batch_number * size) / np.float32(len(text)))
+        yield (
+            f"{datum}: {loss:f}, {average:f} avg, {replay.current_rate():f} rate, "
+            f"{seconds:f} seconds, {epochs:f} epochs"
+        )
+        streams.jump()
+        if datum % KEEP_EVERY == 0:
+            net.save_weights(f"{base}_{datum}.weights")
+        if datum % SAVE_EVERY == 0:
+            net.save_weights(f"{base}.backup")
+    net.save_weights(f"{base}_final.weights")
