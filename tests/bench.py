@@ -1,7 +1,8 @@
 """Speed, as ratios measured in one run: `make bench`.
 
-The yardstick of a training update is the time of its bare matrix products, the same shapes at the same
-number of BLAS threads, taken in turn with the update so that a change of the machine's speed hits both.
+The yardstick of a training update is the time of its bare matrix products, the same shapes at the
+same number of BLAS threads, taken in turn with the update so that a change of the machine's speed
+hits both.
 """
 
 from __future__ import annotations
@@ -15,10 +16,9 @@ import numpy as np
 
 from darknet_py.cfg import find_cfg
 from darknet_py.corpus import Streams, read_text
-from darknet_py.layers.base import Parameter
+from darknet_py.machine import choose_threads, limit_threads
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.machine import choose_threads, limit_threads
 
 ROUNDS = 7
 TEXT = Path(__file__).parent.parent / "data" / "tales.txt"
@@ -39,10 +39,11 @@ def bare_products(net: Network) -> Callable[[], None]:
     matrix needs none, because symbols pick its rows.
     """
     steps, streams = net.net.time_steps, net.streams
-    work: list[tuple[Parameter, bool]] = []
-    for tensor in net.tensors():
-        if tensor.decayed and tensor.name != "0.input.weight":
-            work.append((tensor, ".self." in tensor.name))
+    work = [
+        (tensor, ".self." in tensor.name)
+        for tensor in net.tensors()
+        if tensor.decayed and tensor.name != "0.input.weight"
+    ]
     arrays = {
         width: np.ones((steps, streams, width), np.float32)
         for tensor, _ in work
