@@ -70,6 +70,9 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split())
 
 
+logging.getLogger("darknet_py").setLevel(logging.INFO)
+
+
 @click.group(
     cls=CommandGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},

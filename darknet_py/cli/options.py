@@ -78,7 +78,6 @@ def verbosity_options(command: F) -> F:
 
         return callback
 
-    _LOGGER.setLevel(logging.INFO)
     quiet = click.option(
         "-q",
         "--quiet",

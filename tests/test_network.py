@@ -1,0 +1,556 @@
+"""A network as a whole: its vector, its draws, its updates and its states."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from darknet_py import load_network
+from darknet_py.cfg import parse_cfg, read_cfg
+from darknet_py.dialect import ALEXEYAB, UPSTREAM
+from darknet_py.errors import CfgError, WeightsError
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from tests.helpers import (
+    RECORDED,
+    Array,
+    case,
+    cases,
+    cfg_text,
+    draw_symbols,
+    make_network,
+    summed_loss,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.5 momentum=.8 decay=.01"
+RNN = "[rnn] output=5 hidden=4 activation=tanh"
+BN = f"{RNN} batch_normalize=1"
+END = ["[connected] output=7 activation=linear", "[softmax]"]
+
+# One of each layer that remembers.
+MEMORIES = {
+    "rnn": RNN,
+    "shortcut": f"{RNN} shortcut=1",
+    "gru": "[gru] output=5 tanh=1",
+    "lstm": "[lstm] output=5",
+}
+with_memory = pytest.mark.parametrize("section", MEMORIES.values(), ids=MEMORIES)
+
+
+def states_of(net: Network, kind: str) -> list[Array]:
+    """The arrays of the training state or the prediction state."""
+    return [part for layer in getattr(net, f"{kind}_state") for part in layer]
+
+
+# --- the initial weights -------------------------------------------------------------------------
+
+INITIAL = sorted(set(cases("srand")) - set(cases("train_log")))
+
+
+@pytest.mark.parametrize("folder", INITIAL)
+def test_initial_weights_are_those_of_darknet_bit_for_bit(folder: str, tmp_path: Path) -> None:
+    seed = case(RECORDED / folder / "case.json")["srand"]
+    net = Network(read_cfg(RECORDED / folder / "test.cfg"))
+    net.initialize(Rand(seed))
+    net.save_weights(tmp_path / "my.weights")
+    recorded = (RECORDED / folder / "model.weights").read_bytes()
+    assert (tmp_path / "my.weights").read_bytes() == recorded
+
+
+def test_initial_weights_of_every_kind_of_layer_are_recorded() -> None:
+    assert {"init-rnn", "gru-tanh", "lstm"} <= set(INITIAL)
+
+
+@pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB])
+@pytest.mark.parametrize("section", [BN, "[gru] output=4", "[lstm] output=4 batch_normalize=1"])
+def test_initial_weights_by_the_formula(section: str, dialect: Any) -> None:
+    """sqrt(2/inputs) * uniform(-1, 1), row by row, in the C's order; biases 0, scales 1."""
+    net = make_network(NET, section, dialect=dialect, dtype=np.float32)
+    net.initialize(Rand(5))
+    parts = {
+        "rnn": "input self output",
+        "gru": "uz wz ur wr uh wh",
+        "lstm": "uf ui ug uo wf wi wg wo",
+    }
+    tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+    rand = Rand(5)
+    for part in parts[net.layers[0].kind].split():
+        weights = tensors.pop(f"0.{part}.weight")
+        reach = np.float32(np.sqrt(2 / weights.shape[1]))
+        expected = [[reach * rand.uniform(-1, 1, 1)[0] for _ in row] for row in weights]
+        np.testing.assert_array_equal(weights, np.array(expected, np.float32))
+    for name, values in tensors.items():
+        assert (values == (1 if name.endswith(".scale") else 0)).all(), name
+    assert rand.drawn == net.initial_draws
+
+
+def test_load_network_draws_or_loads(tmp_path: Path) -> None:
+    path = tmp_path / "my.cfg"
+    path.write_text(cfg_text(NET, RNN, *END))
+    drawn = load_network(path, seed=3, batch=2)
+    assert (drawn.net.batch, drawn.net.time_steps) == (2, 4)
+    assert drawn.parameters.dtype == np.float32
+    by_hand = Network(read_cfg(path))
+    by_hand.initialize(Rand(3))
+    np.testing.assert_array_equal(drawn.parameters, by_hand.parameters)
+    drawn.seen = 70
+    drawn.save_weights(tmp_path / "my.weights")
+    loaded = load_network(path, tmp_path / "my.weights", seed=3)
+    np.testing.assert_array_equal(loaded.parameters, drawn.parameters)
+    assert loaded.seen == 70
+    assert loaded.rand.drawn == drawn.rand.drawn == drawn.initial_draws
+    with pytest.raises(WeightsError):
+        load_network(path, tmp_path / "none.weights")
+
+
+# --- the parameter vector ------------------------------------------------------------------------
+
+
+def test_parameters_are_a_live_view() -> None:
+    net = make_network(NET, BN, *END)
+    vector = net.parameters
+    names = [tensor.name for tensor in net.tensors()]
+    assert len(set(names)) == len(names)
+    first = 0
+    for tensor in net.tensors():
+        assert tensor.place == slice(first, first + tensor.size)
+        vector[tensor.place] = np.arange(tensor.size)
+        np.testing.assert_array_equal(tensor.values.ravel(), np.arange(tensor.size))
+        tensor.values[...] = 2
+        assert (vector[tensor.place] == 2).all()
+        first += tensor.size
+    assert first == len(vector)
+    net.train_batch(*draw_symbols(net))
+    assert net.parameters is vector
+
+
+@with_memory
+def test_what_is_written_to_the_parameters_is_what_counts(section: str) -> None:
+    """Nothing keeps a copy of the weights from one call to the next."""
+    one, other = (make_network(NET, section, *END, seed=seed) for seed in (1, 2))
+    inputs, targets = draw_symbols(one)
+    for _ in range(2):
+        one.predict(inputs)
+        one.accumulate(inputs, targets, one.initial_state(8))
+    one.parameters[...] = other.parameters
+    one.reset_state()
+    np.testing.assert_array_equal(one.predict(inputs), other.predict(inputs))
+    one.accumulate(inputs, targets, one.initial_state(8))
+    other.accumulate(inputs, targets, other.initial_state(8))
+    np.testing.assert_array_equal(one.updates, other.updates)
+
+
+def test_rolling_statistics_follow_every_step_in_order() -> None:
+    """r = .99 r + .01 now, once per time step; .95 and .05 in AlexeyAB's."""
+    for dialect, share in ((UPSTREAM, 0.01), (ALEXEYAB, 0.05)):
+        net = make_network(NET, BN, *END, dialect=dialect)
+        net.parameters[...] = make_network(NET, BN, *END, seed=4).parameters
+        tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+        mean = tensors["0.input.rolling_mean"].copy()
+        variance = tensors["0.input.rolling_variance"].copy()
+        inputs, targets = draw_symbols(net)
+        net.accumulate(inputs, targets, net.initial_state(8))
+        for symbols in inputs:
+            x = tensors["0.input.weight"].T[symbols]
+            mean = (1 - share) * mean + share * x.mean(axis=0)
+            variance = (1 - share) * variance + share * x.var(axis=0, ddof=1)
+        np.testing.assert_allclose(tensors["0.input.rolling_mean"], mean, rtol=1e-12)
+        np.testing.assert_allclose(tensors["0.input.rolling_variance"], variance, rtol=1e-12)
+
+
+def test_rolling_statistics_of_connected_take_all_rows_at_once() -> None:
+    net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]")
+    tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+    before = tensors["0.rolling_variance"].copy()
+    inputs, targets = draw_symbols(net)
+    net.accumulate(inputs, targets, net.initial_state(8))
+    rows = tensors["0.weight"].T[inputs.ravel()]
+    expected = 0.99 * before + 0.01 * rows.var(axis=0, ddof=1)
+    np.testing.assert_allclose(tensors["0.rolling_variance"], expected, rtol=1e-12)
+
+
+def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
+    """AlexeyAB's rolls .9 and .1 here."""
+    for dialect, share in ((UPSTREAM, 0.01), (ALEXEYAB, 0.1)):
+        net = make_network(NET, "[batchnorm]", "[softmax]", dialect=dialect)
+        tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+        before = tensors["0.rolling_mean"].copy()
+        inputs, targets = draw_symbols(net)
+        net.accumulate(inputs, targets, net.initial_state(8))
+        mean = np.eye(7)[inputs.ravel()].mean(axis=0)
+        expected = (1 - share) * before + share * mean
+        np.testing.assert_allclose(tensors["0.rolling_mean"], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB])
+def test_prediction_normalises_with_the_rolling_statistics(dialect: Any) -> None:
+    net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]", dialect=dialect)
+    t = {tensor.name.removeprefix("0."): tensor.values for tensor in net.tensors()}
+    inputs, _ = draw_symbols(net)
+    before = net.parameters.copy()
+    v = t["rolling_variance"]
+    deviation = np.sqrt(v) + 1e-6 if dialect is UPSTREAM else np.sqrt(v + 1e-5)
+    x = (t["weight"].T[inputs] - t["rolling_mean"]) / deviation * t["scale"] + t["bias"]
+    e = np.exp(1 / (1 + np.exp(-x)))
+    np.testing.assert_allclose(net.predict(inputs), e / e.sum(axis=-1, keepdims=True), rtol=1e-12)
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+# --- updates -------------------------------------------------------------------------------------
+
+
+def test_train_batch_is_accumulate_and_an_update() -> None:
+    net, copy = (make_network(NET, BN, *END) for _ in range(2))
+    inputs, targets = draw_symbols(net)
+    summed, _ = copy.accumulate(inputs, targets, copy.initial_state(8))
+    assert net.train_batch(inputs, targets) == summed / 32
+    np.testing.assert_array_equal(net.updates, copy.updates)
+    for tensor in copy.tensors():
+        if tensor.trained:
+            d = tensor.updates - (0.01 * 32 * tensor.values if tensor.decayed else 0)
+            tensor.values[...] += 0.5 / 32 * d
+    np.testing.assert_allclose(net.parameters, copy.parameters, rtol=1e-13)
+    assert net.seen == 32
+
+
+def test_the_loss_is_nats_per_symbol() -> None:
+    net = make_network(NET, RNN, *END)
+    inputs, targets = draw_symbols(net)
+    p = net.predict(inputs)
+    nats = -np.log(np.take_along_axis(p, targets[..., None], -1)).mean()
+    assert net.train_batch(inputs, targets) == pytest.approx(nats, rel=1e-12)
+
+
+@pytest.mark.parametrize("adam", [0, 1])
+@with_memory
+def test_subdivisions_are_the_same_streams_in_parts(section: str, adam: int) -> None:
+    whole = make_network(f"{NET} adam={adam}", section, *END)
+    parts = make_network(f"{NET} adam={adam} subdivisions=2", section, *END)
+    for seed in range(3):
+        inputs, targets = draw_symbols(whole, seed)
+        loss = whole.train_batch(inputs, targets)
+        before = parts.parameters.copy()
+        first = parts.train_batch(inputs[:, :4], targets[:, :4])
+        np.testing.assert_array_equal(parts.parameters, before)
+        second = parts.train_batch(inputs[:, 4:], targets[:, 4:])
+        assert (first + second) / 2 == pytest.approx(loss, rel=1e-12)
+        np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-10, atol=1e-12)
+        assert parts.seen == whole.seen == 32 * (seed + 1)
+
+
+def test_training_learns() -> None:
+    """A text that repeats itself is predicted nearly without loss."""
+    text = np.tile(np.array([0, 1, 2, 0, 3]), 100)
+    places = np.arange(12)[:, None] + 7 * np.arange(8)
+    section = "[net] inputs=4 batch=8 time_steps=12 learning_rate=.3 decay=0"
+    net = make_network(section, BN, "[connected] output=4 activation=linear", "[softmax]")
+    losses = [net.train_batch(text[places], text[places + 1]) for _ in range(100)]
+    assert losses[-1] < 0.1 < 1 < losses[0]
+
+
+# --- states --------------------------------------------------------------------------------------
+
+FIXED = "[net] inputs=7 batch=8 time_steps=4 learning_rate=0 decay=0"
+
+
+@with_memory
+def test_carry_goes_on_from_the_last_datum(section: str) -> None:
+    """Two data are then one twice as long, but for the gradient across the border."""
+    net = make_network(f"{FIXED} state=carry", section, *END)
+    inputs, targets = draw_symbols(net, time_steps=8)
+    losses, after = net.losses(inputs, targets, net.initial_state(8))
+    for half in (slice(0, 4), slice(4, 8)):
+        loss = net.train_batch(inputs[half], targets[half])
+        assert loss == pytest.approx(losses[half].mean(), rel=1e-12)
+    for part, expected in zip(states_of(net, "training"), sum(after, ()), strict=True):
+        np.testing.assert_allclose(part, expected, rtol=1e-12)
+
+    _, middle = net.forward(inputs[:4], net.initial_state(8))
+    from_middle, _ = net.accumulate(inputs[4:], targets[4:], middle)
+    assert from_middle / 32 == pytest.approx(losses[4:].mean(), rel=1e-12)
+
+
+@with_memory
+def test_zero_starts_every_datum_anew(section: str) -> None:
+    net = make_network(f"{FIXED} state=zero", section, *END)
+    inputs, targets = draw_symbols(net)
+    assert net.train_batch(inputs, targets) == net.train_batch(inputs, targets)
+    carried = make_network(f"{FIXED} state=carry", section, *END)
+    first = carried.train_batch(inputs, targets)
+    assert first == net.train_batch(inputs, targets)
+    assert abs(carried.train_batch(inputs, targets) - first) > 1e-5
+
+
+@with_memory
+@pytest.mark.parametrize("bn", [0, 1])
+def test_predict_carries_its_state(section: str, bn: int) -> None:
+    """Steps one at a time, in pieces and all at once are the same."""
+    net = make_network(FIXED, f"{section} batch_normalize={bn}", *END)
+    inputs, _ = draw_symbols(net, time_steps=9)
+    whole = net.predict(inputs)
+    assert whole.shape == (9, 8, 7)
+    np.testing.assert_allclose(whole.sum(axis=-1), 1)
+    for size in (1, 4):
+        net.reset_state()
+        pieces = [net.predict(inputs[i : i + size]) for i in range(0, 9, size)]
+        np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=1e-11)
+    assert not np.allclose(net.predict(inputs), whole)
+
+
+@with_memory
+def test_each_stream_is_a_sequence_of_its_own(section: str) -> None:
+    net = make_network(FIXED, section, *END)
+    alone = make_network(FIXED.replace("batch=8", "batch=1"), section, *END)
+    inputs, _ = draw_symbols(net, time_steps=5)
+    whole = net.predict(inputs)
+    for stream in range(8):
+        alone.reset_state()
+        np.testing.assert_allclose(
+            alone.predict(inputs[:, stream : stream + 1])[:, 0], whole[:, stream], rtol=1e-11
+        )
+
+
+@with_memory
+def test_training_and_prediction_have_states_of_their_own(section: str) -> None:
+    nets = [make_network(f"{FIXED} state=carry", section, *END) for _ in range(3)]
+    both, trained, predicted = nets
+    for seed in range(3):
+        inputs, targets = draw_symbols(both, seed)
+        loss = both.train_batch(inputs, targets)
+        np.testing.assert_array_equal(both.predict(inputs), predicted.predict(inputs))
+        assert loss == trained.train_batch(inputs, targets)
+
+
+def test_predicting_between_subdivisions_changes_nothing() -> None:
+    section = f"{NET} subdivisions=2"
+    one, other = (make_network(section, RNN, *END) for _ in range(2))
+    for seed in range(4):
+        inputs, targets = draw_symbols(one, seed)
+        one.train_batch(inputs, targets)
+        other.train_batch(inputs, targets)
+        other.predict(inputs[:2])
+    np.testing.assert_array_equal(one.parameters, other.parameters)
+
+
+@with_memory
+def test_reset_state(section: str) -> None:
+    net = make_network(f"{FIXED} state=carry", section, *END)
+    inputs, targets = draw_symbols(net)
+    net.train_batch(inputs, targets)
+    net.predict(inputs)
+    arrays = [
+        array.copy() for array in (*states_of(net, "training"), *states_of(net, "prediction"))
+    ]
+    net.reset_state(3)
+    for before, after in zip(
+        arrays, (*states_of(net, "training"), *states_of(net, "prediction")), strict=True
+    ):
+        assert before[3].all()
+        assert not after[3].any()
+        np.testing.assert_array_equal(np.delete(after, 3, 0), np.delete(before, 3, 0))
+    net.reset_state()
+    for after in (*states_of(net, "training"), *states_of(net, "prediction")):
+        assert not after.any()
+
+
+@with_memory
+@pytest.mark.parametrize("bn", [0, 1])
+def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn: int) -> None:
+    net = make_network(NET, f"{section} batch_normalize={bn}", *END, dtype=np.float32)
+    inputs, targets = draw_symbols(net)
+    start = net.initial_state(8)
+    _, first = net.forward(inputs, start)
+    _, second = net.accumulate(inputs, targets, first)
+    probabilities = net.predict(inputs)
+    given = [*sum(start, ()), *sum(first, ()), *sum(second, ()), probabilities]
+    copies = [array.copy() for array in given]
+    for seed in range(3):
+        inputs, targets = draw_symbols(net, seed)
+        net.train_batch(inputs, targets)
+        net.predict(inputs)
+        net.accumulate(inputs, targets, second)
+        net.losses(inputs, targets, first)
+    for array, copy in zip(given, copies, strict=True):
+        assert array.dtype == np.float32
+        np.testing.assert_array_equal(array, copy)
+
+
+def test_the_inputs_given_are_not_written_to() -> None:
+    net = make_network(NET, BN, *END)
+    inputs, targets = draw_symbols(net)
+    copies = inputs.copy(), targets.copy()
+    net.train_batch(inputs, targets)
+    net.predict(inputs)
+    np.testing.assert_array_equal(inputs, copies[0])
+    np.testing.assert_array_equal(targets, copies[1])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64", ">i4"])
+def test_symbols_may_be_any_integers(dtype: str) -> None:
+    nets = [make_network(NET, RNN, *END) for _ in range(2)]
+    inputs, targets = draw_symbols(nets[0])
+    expected = nets[0].train_batch(inputs, targets), nets[0].predict(inputs)
+    inputs, targets = inputs.astype(dtype), np.asfortranarray(targets.astype(dtype))
+    assert nets[1].train_batch(inputs, targets) == expected[0]
+    np.testing.assert_array_equal(nets[1].predict(inputs), expected[1])
+
+
+# --- what is refused -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((4, 7), int),
+        np.zeros((3, 8), int),
+        np.zeros((8, 4), int),
+        np.zeros((4, 8, 1), int),
+        np.zeros(32, int),
+        np.zeros((4, 8)),
+        np.zeros((4, 8), bool),
+        np.full((4, 8), 7),
+        np.full((4, 8), -1),
+        np.full((4, 8), 255, np.uint8),
+    ],
+    ids=lambda bad: f"{bad.dtype} {bad.shape} {bad.flat[0]}",
+)
+def test_wrong_arrays_are_refused(bad: Array) -> None:
+    net = make_network(NET, RNN, *END)
+    good = np.zeros((4, 8), int)
+    before = net.parameters.copy()
+    for name, arrays in (("inputs", (bad, good)), ("targets", (good, bad))):
+        with pytest.raises(ValueError, match=name):
+            net.train_batch(*arrays)
+    if bad.shape != (3, 8):
+        with pytest.raises(ValueError, match="inputs"):
+            net.predict(bad)
+    np.testing.assert_array_equal(net.parameters, before)
+    assert net.seen == 0
+
+
+def test_no_steps_are_refused() -> None:
+    with pytest.raises(ValueError, match="inputs"):
+        make_network(NET, RNN, *END).predict(np.zeros((0, 8), int))
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
+def test_batch_norm_on_one_stream_is_refused_in_training_only(kind: str) -> None:
+    section = f"[{kind}] output=5 batch_normalize=1"
+    for options in ("batch=1", "batch=4 subdivisions=4"):
+        net = make_network(f"[net] inputs=7 time_steps=4 {options}", section, *END)
+        with pytest.raises(CfgError, match=r"cfg:\d+: .*batch_normalize=1.* streams"):
+            net.train_batch(np.zeros((4, 1), int), np.zeros((4, 1), int))
+        assert np.isfinite(net.predict(np.zeros((1, 1), int))).all()
+
+
+def test_batch_norm_of_connected_is_refused_on_one_symbol_only() -> None:
+    bn = "[connected] output=7 batch_normalize=1"
+    one = make_network("[net] inputs=7", bn, "[softmax]")
+    with pytest.raises(CfgError, match="batch_normalize=1"):
+        one.train_batch(np.zeros((1, 1), int), np.zeros((1, 1), int))
+    steps = make_network("[net] inputs=7 time_steps=4", bn, "[softmax]")
+    assert np.isfinite(steps.train_batch(*draw_symbols(steps)))
+
+
+@pytest.mark.parametrize("end", [RNN, "[connected] output=7", "[softmax] noloss=1"])
+def test_a_network_without_a_loss_predicts_but_does_not_train(end: str) -> None:
+    net = make_network(NET, "[connected] output=7", end)
+    assert net.predict(np.zeros((1, 8), int)).shape[:2] == (1, 8)
+    with pytest.raises(CfgError, match=r"no loss .*\[softmax\]"):
+        net.train_batch(*draw_symbols(net))
+
+
+@pytest.mark.parametrize("outputs", [6, 8])
+def test_other_outputs_than_inputs_are_refused_in_training(outputs: int) -> None:
+    net = make_network(NET, f"[connected] output={outputs}", "[softmax]")
+    inputs, targets = draw_symbols(net)
+    with pytest.raises(CfgError, match=f"{outputs} outputs for 7 inputs"):
+        net.train_batch(inputs % 6, targets % 6)
+
+
+def test_a_network_too_large_for_any_memory_is_refused() -> None:
+    wide = "[connected] output=2147483647"
+    with pytest.raises(CfgError, match=r"parameters take [0-9,.]+ GB"):
+        Network(parse_cfg(cfg_text("[net] inputs=7", wide, wide, "[softmax]")))
+
+
+def test_a_softmax_alone_can_be_all() -> None:
+    net = make_network("[net] inputs=3 batch=2", "[softmax]")
+    p = net.predict(np.array([[0, 1]]))
+    e = np.exp(np.eye(3)[:2])
+    np.testing.assert_allclose(p[0], e / e.sum(axis=-1, keepdims=True))
+
+
+def test_saturated_logits_have_a_finite_loss() -> None:
+    """log(sum exp(x)) - x[truth]: -log p would be infinite."""
+    net = make_network(
+        "[net] inputs=3", "[connected] output=3 activation=linear", "[softmax]", dtype=np.float32
+    )
+    net.parameters[:3] = [0, 3000, -3000]
+    net.parameters[3:] = 0
+    state = net.initial_state(1)
+    with np.errstate(all="raise", under="ignore"):
+        for target, loss in ((0, 3000), (1, 0), (2, 6000)):
+            inputs = np.array([[0]])
+            assert summed_loss(net, inputs, np.array([[target]]), state) == pytest.approx(loss)
+            net.accumulate(inputs, np.array([[target]]), state)
+            assert np.isfinite(net.updates).all()
+
+
+# --- layers that are not trained -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("adam", [0, 1])
+def test_layers_up_to_stopbackward_stay_as_they_are(adam: int) -> None:
+    """Their rolling statistics too; those above learn."""
+    stop = f"{BN} stopbackward=1"
+    net = make_network(f"{NET} adam={adam}", BN, stop, BN, *END)
+    before = {tensor.name: tensor.values.copy() for tensor in net.tensors()}
+    net.train_batch(*draw_symbols(net))
+    for tensor in net.tensors():
+        changed = (tensor.values != before[tensor.name]).any()
+        assert changed == (int(tensor.name.split(".")[0]) > 1), tensor.name
+
+
+def test_dropout_draws_a_number_per_element_in_training_only() -> None:
+    """Below `probability` an element becomes 0, the others grow by 1 / (1 - probability)."""
+    draws = Rand(8).uniform(0, 1, 60).reshape(5, 4, 3)
+    probability = float(draws[1, 1, 1])
+    section = f"[dropout] probability={probability!r}"
+    drop = make_network("[net] inputs=3 batch=4 time_steps=5", section).layers[0]
+    x = 1 + np.arange(60, dtype=np.float32).reshape(5, 4, 3)
+    drop.rand = Rand(8)
+    y, _ = drop.forward(x, (), training=True)
+    expected = np.where(draws < probability, 0, x / (1 - probability))
+    np.testing.assert_allclose(y, expected, rtol=1e-6)
+    assert 0 < (y == 0).sum() < 60
+    assert drop.rand.drawn == 60
+    y, _ = drop.forward(x, (), training=False)
+    np.testing.assert_array_equal(y, x)
+    assert drop.rand.drawn == 60
+
+
+# --- memory --------------------------------------------------------------------------------------
+
+
+def test_a_memory_budget_is_kept_by_computing_in_parts() -> None:
+    net = make_network(NET.replace("time_steps=4", "time_steps=400"), RNN, *END)
+    whole = net.training_bytes()
+    net.limit_memory(whole)
+    assert net.part_steps == 400
+    net.limit_memory(whole // 3)
+    assert 1 < net.part_steps < 400
+    assert net.training_bytes() <= whole // 3
+    with pytest.raises(CfgError, match="MB"):
+        net.limit_memory(1000)
+
+
+def test_a_batch_norm_over_the_whole_datum_cannot_be_computed_in_parts() -> None:
+    net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]")
+    with pytest.raises(CfgError, match=r"\[connected\]"):
+        net.limit_memory(net.training_bytes() - 1)

@@ -1,0 +1,515 @@
+"""The replay against the recordings of the C programs, and against `Network` where it is exact."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darknet_py import load_network
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import parse_cfg
+from darknet_py.corpus import Streams, read_token_names
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.errors import CfgError, CorpusError, DarknetWarning
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from darknet_py.replay import Replay, arithmetic
+from darknet_py.replay.activations import activate
+from darknet_py.replay.text import (
+    generate,
+    generate_tactic,
+    running_average,
+    valid,
+    valid_tactic,
+    vec,
+)
+from tests.helpers import (
+    RECORDED,
+    Array,
+    case,
+    cases,
+    cfg_text,
+    draw_symbols,
+    make_network,
+    recorded_network,
+)
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def folder_case(folder: str) -> tuple[Path, dict[str, Any]]:
+    return RECORDED / folder, case(RECORDED / folder / "case.json")
+
+
+def bits(values: Array) -> Array:
+    """f32 numbers as integers, which tell 0 from -0."""
+    return np.ascontiguousarray(values, np.float32).view(np.uint32)
+
+
+# --- recorded training ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", cases("train_log"))
+def test_training_log_and_weights(folder: str) -> None:
+    path, record = folder_case(folder)
+    data = (path / record["text"]).read_bytes()
+    text = np.frombuffer(data.split(b"\0")[0], np.uint8)
+    if record.get("tokenized"):
+        text = np.array(data.split(), np.int64)
+    net = load_network(path / "train.cfg", seed=record["srand"])
+    replay = Replay(net)
+    streams = Streams(text, net.streams, net.rand)
+    average = None
+    for row in record["train_log"]:
+        loss = replay.train_datum(*streams.next_datum(net.net.time_steps))
+        average = running_average(average, loss)
+        printed = [f"{number:f}" for number in (loss, average, replay.current_rate())]
+        assert printed == [f"{row[key]:f}" for key in ("loss", "avg", "rate")], row["batch"]
+        streams.jump()
+    trained = load_network(path / "train.cfg", path / "model.weights")
+    assert trained.seen == net.seen
+    np.testing.assert_array_equal(bits(net.parameters), bits(trained.parameters))
+
+
+# --- recorded texts ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", cases("generate"))
+def test_generate(folder: str) -> None:
+    path, record = folder_case(folder)
+    for run in record["generate"]:
+        net = recorded_network(folder)
+        rand = Rand(run["srand"], net.initial_draws)
+        prompt = run["seed"].encode("latin-1")
+        symbols = list(generate(Replay(net), prompt, run["len"], run["temp"], rand))
+        text = bytes(symbols)
+        if "tokens" in run:
+            names = read_token_names(path / run["tokens"])
+            text = "".join(names[symbol] + " " for symbol in symbols).encode()
+        assert text + b"\n" == (path / run["stdout"]).read_bytes()
+
+
+# AlexeyAB's program was built with optimisation, which sums in another order.
+SAME_BYTES = [folder for folder in cases("valid") if not folder.startswith("alexeyab")]
+ALEXEYAB_FOLDERS = [folder for folder in cases("valid") if folder.startswith("alexeyab")]
+
+
+def valid_text(folder: str) -> tuple[str, str]:
+    path, record = folder_case(folder)
+    run = record["valid"]
+    net = recorded_network(folder)
+    text, prompt = (path / run["stdin"]).read_bytes(), run["seed"].encode()
+    lines = valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM)
+    return "".join(line + "\n" for line in lines), (path / run["stdout"]).read_text()
+
+
+def vec_text(folder: str) -> tuple[bytes, bytes]:
+    path, record = folder_case(folder)
+    run = record["vec"]
+    with open(path / run["stdin"], "rb") as file:
+        lines = vec(Replay(recorded_network(folder)), file, run["seed"].encode())
+        return b"".join(line + b"\n" for line in lines), (path / run["stdout"]).read_bytes()
+
+
+@pytest.mark.parametrize("folder", SAME_BYTES)
+def test_valid_and_vec(folder: str) -> None:
+    assert valid_text(folder)[0] == valid_text(folder)[1]
+    assert vec_text(folder)[0] == vec_text(folder)[1]
+
+
+@pytest.mark.parametrize("folder", ALEXEYAB_FOLDERS)
+def test_valid_and_vec_of_alexeyab(folder: str) -> None:
+    # Six digits, of which rounding moves the last; word perplexity is a large power.
+    for ours, theirs in (valid_text(folder), map(bytes.decode, vec_text(folder))):
+        words = [text.replace(",", " ").split() for text in (ours, theirs)]
+        assert len(words[0]) == len(words[1])
+        for one, other in zip(*words, strict=True):
+            if one != other:
+                assert float(one) == pytest.approx(float(other), rel=1e-5, abs=1e-6)
+
+
+def test_tactics() -> None:
+    net = recorded_network("rnn-bn-leaky")
+    text = b"no >>one.\nno.\n>>> a.\n"
+    lines = list(valid_tactic(Replay(net), text, b"\n\n"))
+    # Scored are "one." and, from the third >, ">" to the full stop before the newline.
+    assert [line.split()[:2] for line in lines] == [
+        [str(count), "2" if count <= 4 else "3"] for count in range(1, 9)
+    ]
+    drawn = bytes(generate_tactic(Replay(net), b"\n\n", 100, 0.3, Rand(1, net.initial_draws)))
+    assert drawn.endswith(b".")
+    assert b".\n" not in drawn
+    with pytest.raises(CorpusError, match="0 characters"):
+        list(generate_tactic(Replay(net), b"", 1, 1, Rand(0)))
+
+
+def test_valid_refuses_characters() -> None:
+    with pytest.raises(CorpusError, match=r"offset 2: character 255"):
+        list(valid(Replay(recorded_network("act-elu")), b"ab\xff", b""))
+    with pytest.raises(CorpusError, match=r"below 40"):
+        list(valid(Replay(recorded_network("tokenized")), [1, 40], []))
+
+
+# --- the order of sums ---------------------------------------------------------------------------
+
+SIZES = st.integers(1, 40)
+
+
+def random_array(seed: int, *shape: int) -> Array:
+    rng = np.random.default_rng(seed)
+    return (rng.standard_normal(shape) * 10 ** rng.uniform(-3, 3, shape)).astype(np.float32)
+
+
+@settings(deadline=None, max_examples=60)
+@given(count=SIZES, rows=SIZES, columns=SIZES, seed=st.integers(0, 99))
+def test_products_add_term_after_term(count: int, rows: int, columns: int, seed: int) -> None:
+    a, b = random_array(seed, count, rows), random_array(seed + 1, count, columns)
+    total = random_array(seed + 2, rows, columns)
+    expected = total.copy()
+    for k in range(count):
+        for i in range(rows):
+            expected[i] += a[k, i] * b[k]
+    arithmetic.add_product(total, a, b)
+    np.testing.assert_array_equal(bits(total), bits(expected))
+
+    product = np.zeros((rows, columns), np.float32)
+    for k in range(count):
+        product += a[k][:, None] * b[k]
+    x, weights = np.ascontiguousarray(a.T), np.ascontiguousarray(b.T)
+    np.testing.assert_array_equal(bits(arithmetic.forward_product(x, weights)), bits(product))
+
+
+@pytest.mark.parametrize(("count", "rows", "columns"), [(3, 300, 400), (700, 30, 40), (900, 1, 1)])
+def test_large_products(count: int, rows: int, columns: int) -> None:
+    """More than one piece in each direction."""
+    a, b = random_array(1, count, rows), random_array(2, count, columns)
+    total = np.zeros((rows, columns), np.float32)
+    expected = total.copy()
+    for k in range(count):
+        expected += a[k][:, None] * b[k]
+    arithmetic.add_product(total, a, b)
+    np.testing.assert_array_equal(bits(total), bits(expected))
+
+
+@settings(deadline=None, max_examples=60)
+@given(count=st.integers(1, 300), columns=st.integers(1, 9), seed=st.integers(0, 99))
+def test_sums_add_row_after_row(count: int, columns: int, seed: int) -> None:
+    rows = random_array(seed, count, columns)
+    plain, on_top = np.zeros(columns, np.float32), random_array(seed + 1, columns)
+    total, squares = on_top.copy(), [np.float32(0)] * columns
+    for row in rows:
+        plain += row
+        on_top += row
+        squares = [np.float32(float(s) + float(x) ** 2) for s, x in zip(squares, row, strict=True)]
+    arithmetic.add_rows(total, rows)
+    np.testing.assert_array_equal(bits(arithmetic.sum_rows(rows)), bits(plain))
+    np.testing.assert_array_equal(bits(total), bits(on_top))
+    np.testing.assert_array_equal(bits(arithmetic.sum_squares(rows)), bits(np.array(squares)))
+
+
+def test_symbols_are_one_hot_rows() -> None:
+    weights, delta = random_array(1, 6, 9), random_array(2, 12, 6)
+    symbols = np.random.default_rng(3).integers(0, 9, 12)
+    rows = np.eye(9, dtype=np.float32)[symbols]
+    inputs: list[Array] = [symbols, rows]
+    products = [arithmetic.forward_product(x, weights) for x in inputs]
+    np.testing.assert_array_equal(bits(products[0]), bits(products[1]))
+    updates = [random_array(4, 6, 9) for _ in range(2)]
+    for x, update in zip(inputs, updates, strict=True):
+        arithmetic.add_weight_updates(update, delta, x)
+    np.testing.assert_array_equal(bits(updates[0]), bits(updates[1]))
+
+
+def test_functions_of_the_c_library() -> None:
+    def infinite_or_nan(function: Any, *numbers: float) -> list[float]:
+        return list(function(np.array(numbers)))
+
+    assert infinite_or_nan(arithmetic.exp, 1, 710, -800) == [math.exp(1), math.inf, 0]
+    logs = infinite_or_nan(arithmetic.log, 2, 0, -1)
+    assert logs[:2] == [math.log(2), -math.inf]
+    assert math.isnan(logs[2])
+    powers = infinite_or_nan(lambda x: arithmetic.power(x, -1.5), 4, 0, math.inf)
+    assert powers == [0.125, math.inf, 0]
+    assert math.isnan(arithmetic.c_pow(-1, 0.5))
+    assert arithmetic.c_pow(10, 400) == math.inf
+
+
+def test_tanh_of_c_is_nan_above_355() -> None:
+    x = np.array([-400, 0.5, 400], np.float32)
+    with np.errstate(invalid="ignore"):
+        activate(x, "tanh")
+    assert list(x[:2]) == [-1, np.float32(math.tanh(0.5))]
+    assert math.isnan(x[2])
+
+
+# --- without deviations: an oracle of the exact path ---------------------------------------------
+
+NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.05 decay=.002"
+LINEAR = "[connected] output=7 activation=linear"
+END = "[softmax]"
+
+
+def both(*sections: str, dialect: Dialect = UPSTREAM, reach: float = 1) -> tuple[Replay, Network]:
+    """The replay of a network without deviations, and the same network in double precision."""
+    replay = Replay(
+        make_network(*sections, dialect=dialect, dtype=np.float32, reach=reach), deviations=False
+    )
+    net = Network(parse_cfg(cfg_text(*sections)), dialect, np.float64)
+    net.parameters[...] = replay.net.parameters
+    return replay, net
+
+
+def check_agreement(
+    *sections: str, dialect: Dialect = UPSTREAM, reach: float = 1, tolerance: float = 2e-5
+) -> None:
+    """The loss and gradient of a datum, and the parameters after some more."""
+    replay, net = both(*sections, dialect=dialect, reach=reach)
+    inputs, targets = draw_symbols(net)
+    loss, _ = net.accumulate(inputs, targets, net.initial_state(net.streams))
+    cost = replay.accumulate(inputs, targets)
+    assert cost == pytest.approx(loss, rel=1e-5)
+    largest = np.abs(net.updates).max()
+    assert largest > 1e-2
+    np.testing.assert_allclose(replay.updates, net.updates, rtol=0, atol=tolerance * largest)
+
+    replay, net = both(*sections, dialect=dialect, reach=reach)
+    for seed in range(4):
+        inputs, targets = draw_symbols(net, seed)
+        loss = net.train_batch(inputs, targets)
+        assert replay.train_datum(inputs, targets) == pytest.approx(loss, rel=1e-5)
+    assert replay.net.seen == net.seen
+    assert replay.last_rate == pytest.approx(net.last_rate)
+    np.testing.assert_allclose(replay.net.parameters, net.parameters, rtol=0, atol=tolerance)
+
+
+REACH = {"plse": 4, "stair": 2, "hardtan": 1.5}
+NORMS = [(0, UPSTREAM), (1, UPSTREAM), (1, ALEXEYAB)]
+norms = pytest.mark.parametrize(("bn", "dialect"), NORMS, ids=["plain", "upstream", "alexeyab"])
+
+
+@norms
+@pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
+def test_exact_activations(activation: str, bn: int, dialect: Dialect) -> None:
+    rnn = f"[rnn] output=5 activation={activation} batch_normalize={bn}"
+    connected = f"[connected] output=7 activation={activation} batch_normalize={bn}"
+    reach = REACH.get(activation, 1)
+    check_agreement(NET, rnn, connected, END, dialect=dialect, reach=reach)
+
+
+@pytest.mark.parametrize("shortcut", [0, 1])
+@norms
+def test_exact_stack(bn: int, dialect: Dialect, shortcut: int) -> None:
+    more = f"activation=tanh batch_normalize={bn} shortcut={shortcut}"
+    check_agreement(
+        NET,
+        f"[rnn] output=6 hidden=4 {more}",
+        f"[rnn] output=4 hidden=9 logistic=1 learning_rate=.5 {more}",
+        LINEAR,
+        END,
+        dialect=dialect,
+    )
+
+
+def test_exact_subdivisions() -> None:
+    net = "[net] inputs=7 batch=16 subdivisions=2 time_steps=4 policy=exp gamma=.8"
+    check_agreement(net, "[rnn] output=5 activation=tanh batch_normalize=1", LINEAR, END)
+
+
+def test_exact_temperature_and_groups() -> None:
+    net = NET.replace("inputs=7", "inputs=8")
+    linear = LINEAR.replace("output=7", "output=8")
+    check_agreement(net, "[rnn] output=5", linear, "[softmax] temperature=1.7 groups=2")
+
+
+def test_exact_dropout() -> None:
+    rnn = "[rnn] output=12 activation=tanh"
+    check_agreement(NET, rnn, "[dropout] probability=.4", LINEAR, END)
+
+
+def test_exact_where_symbols_are_dropped() -> None:
+    check_agreement(NET, "[dropout] probability=.2", "[rnn] output=5", LINEAR, END)
+
+
+def test_exact_activation_layer() -> None:
+    rnn = "[rnn] output=5 activation=linear"
+    check_agreement(NET, rnn, "[activation] activation=tanh", LINEAR, END)
+
+
+@pytest.mark.parametrize(
+    "end",
+    ["[logistic]", "[cost]", "[cost] type=masked scale=2", "[cost] type=L1", "[cost] type=smooth"],
+)
+def test_exact_losses(end: str) -> None:
+    # All differences are below 1, where the sign of smooth's delta is right in C too.
+    connected = "[connected] output=7 activation=logistic"
+    check_agreement(NET, "[rnn] output=5", connected, end)
+
+
+# --- what is C's own -----------------------------------------------------------------------------
+
+
+RNN = "[rnn] output=5 activation=tanh batch_normalize=1"
+
+
+def replay_of(*sections: str, reach: float = 1) -> Replay:
+    return Replay(make_network(*sections, dtype=np.float32, reach=reach))
+
+
+def difference(replay: Replay, layer: int) -> Array:
+    """One-hot targets less the outputs of a layer, after the forward of a datum."""
+    inputs, targets = draw_symbols(replay.net)
+    replay.forward(inputs, targets)
+    return np.eye(7, dtype=np.float32)[targets] - replay.layers[layer].output
+
+
+def test_cost_after_softmax_doubles_the_gradient() -> None:
+    plain = replay_of(NET, RNN, LINEAR, END)
+    loss = plain.accumulate(*draw_symbols(plain.net))
+    with pytest.warns(DarknetWarning, match="ignored: the softmax has a loss"):
+        replay = replay_of(NET, RNN, LINEAR, END, "[cost] type=sse")
+    mean = replay.accumulate(*draw_symbols(replay.net))
+    squares = np.square(difference(replay, 2)).sum()
+    assert mean == pytest.approx((loss + squares) / 2, rel=1e-6)
+    np.testing.assert_array_equal(replay.updates, 2 * plain.updates)
+
+
+def test_softmax_without_loss_counts_as_a_loss_of_0() -> None:
+    plain = replay_of(NET, RNN, LINEAR, END)
+    plain.accumulate(*draw_symbols(plain.net))
+    replay = replay_of(NET, RNN, LINEAR, "[softmax] noloss=1", "[cost]")
+    mean = replay.accumulate(*draw_symbols(replay.net))
+    assert mean == pytest.approx(np.square(difference(replay, 2)).sum() / 2, rel=1e-6)
+    # The delta of [cost], truth - p, goes through the softmax as it is.
+    np.testing.assert_array_equal(replay.updates, plain.updates)
+
+
+def test_temperature_is_missing_in_the_delta() -> None:
+    replay = replay_of(NET, RNN, LINEAR, "[softmax] temperature=2")
+    np.testing.assert_array_equal(difference(replay, 2), replay.layers[2].delta)
+
+
+def test_smooth_has_the_wrong_sign_above_1() -> None:
+    replay = replay_of(NET, RNN, LINEAR, "[cost] type=smooth scale=3", reach=4)
+    d = difference(replay, 1)
+    assert (np.abs(d) > 1).any()
+    expected = np.where(np.abs(d) < 1, d, -np.sign(d))
+    np.testing.assert_array_equal(replay.layers[2].delta, expected)
+
+
+@pytest.mark.parametrize(
+    ("activation", "same"), [("linear", True), ("tanh", False)], ids=["linear", "tanh"]
+)
+def test_without_deviations_only_what_c_gets_wrong_changes(activation: str, same: bool) -> None:
+    """C is exact for a linear [rnn] without batch norm, and a [dropout] above it."""
+    rnn = f"[rnn] output=5 activation={activation}"
+    updates = []
+    for deviations in (True, False):
+        net = make_network(NET, rnn, "[dropout]", LINEAR, END, dtype=np.float32)
+        replay = Replay(net, deviations)
+        replay.accumulate(*draw_symbols(net))
+        updates.append(replay.updates)
+    assert (updates[0] == updates[1]).all() == same
+
+
+def test_dropout_takes_the_derivative_of_the_scaled_outputs() -> None:
+    connected = LINEAR.replace("linear", "tanh")
+    replay = replay_of(NET, connected, "[dropout] probability=.3", LINEAR, END)
+    replay.accumulate(*draw_symbols(replay.net))
+    below, _, above, _ = replay.layers
+    kept = below.output != 0
+    assert 0.6 < kept.mean() < 0.8
+    weights = replay.net.layers[2].parameters()[1].values
+    expected = above.delta @ weights * kept / 0.7 * (1 - below.output**2)
+    np.testing.assert_allclose(below.delta, expected, rtol=0, atol=1e-6)
+
+
+def test_learning_rate_of_a_layer_acts_in_connected_only() -> None:
+    def trained(rnn: str, connected: str) -> Array:
+        replay = replay_of(NET, rnn, connected, END)
+        replay.train_datum(*draw_symbols(replay.net))
+        return replay.net.parameters
+
+    plain = trained(RNN, LINEAR)
+    np.testing.assert_array_equal(trained(RNN + " learning_rate=5", LINEAR), plain)
+    changed = trained(RNN, LINEAR + " learning_rate=5") != plain
+    assert changed[-42:].all()
+    assert not changed[:-42].any()
+
+
+def test_stopbackward_leaves_decay_and_momentum() -> None:
+    sections = (NET, RNN, LINEAR.replace("7 ", "7 stopbackward=1 "), LINEAR, END)
+    replay = replay_of(*sections)
+    before = replay.net.parameters.copy()
+    replay.accumulate(*draw_symbols(replay.net))
+    assert not replay.updates[:-56].any()
+    assert replay.updates[-56:].all()
+    replay.update()
+    for tensor in replay.net.layers[1].parameters():
+        change = tensor.values - before[tensor.place].reshape(tensor.shape)
+        assert change.any() == tensor.decayed
+
+
+def test_random_rates_are_drawn_on_every_call() -> None:
+    net = make_network(NET + " policy=random power=1", RNN, LINEAR, END, dtype=np.float32)
+    replay = Replay(net)
+    uniform = Rand(0).uniform(0, 1, 3)
+    replay.train_datum(*draw_symbols(net))
+    rates = [replay.last_rate, replay.current_rate(), replay.current_rate()]
+    assert rates == [float(np.float32(0.05) * u) for u in uniform]
+
+
+def test_steps_end_at_the_first_to_come() -> None:
+    policy = NET + " policy=steps steps=0,9,0 scales=.5,.1,10"
+    assert Replay(make_network(policy, RNN, LINEAR, END)).current_rate() == np.float32(0.05) / 2
+
+
+def test_adam_is_ignored() -> None:
+    sections = (NET, RNN, LINEAR, END)
+    plain = replay_of(*sections)
+    adam = replay_of(NET + " adam=1", *sections[1:])
+    with pytest.warns(DarknetWarning, match=r"cfg:1: .*adam=1.*SGD"):
+        adam.check_trainable()
+    losses = [replay.train_datum(*draw_symbols(replay.net)) for replay in (plain, adam)]
+    assert losses[0] == losses[1]
+    np.testing.assert_array_equal(plain.net.parameters, adam.net.parameters)
+
+
+@pytest.mark.parametrize("layer", ["[gru] output=7", "[lstm] output=7", "[batchnorm]"])
+def test_refuses_what_c_cannot_train(layer: str) -> None:
+    net = make_network(NET, layer, LINEAR, END, dtype=np.float32)
+    message = r"^cfg:8: \[(gru|lstm|batchnorm)\]: the C program cannot .*`darknet-py train`"
+    with pytest.raises(CfgError, match=message):
+        Replay(net).check_trainable()
+
+
+def test_refuses_what_cannot_be_trained() -> None:
+    def check(message: str, *sections: str) -> None:
+        replay = replay_of(*sections)
+        with pytest.raises(CfgError, match=message):
+            replay.train_datum(*draw_symbols(replay.net))
+
+    one = NET.replace("batch=8", "batch=1")
+    check("at least two streams", one, RNN, LINEAR, END)
+    norm = LINEAR + " batch_normalize=1"
+    check("at least two streams", one.replace("steps=4", "steps=1"), norm, END)
+    check("no loss", NET, RNN, LINEAR)
+    check("5 outputs for 7 symbols", NET, RNN, END)
+
+
+def test_prediction_leaves_training_alone() -> None:
+    """And its state runs on until it is reset."""
+    replays = [replay_of(NET, RNN, LINEAR, END) for _ in range(2)]
+    inputs, targets = draw_symbols(replays[0].net)
+    first, second = replays[1].predict(3), replays[1].predict(3)
+    assert (first != second).any()
+    replays[1].reset_state()
+    np.testing.assert_array_equal(replays[1].predict(3), first)
+    for replay in replays:
+        replay.train_datum(inputs, targets)
+    np.testing.assert_array_equal(replays[0].net.parameters, replays[1].net.parameters)
