@@ -12,6 +12,7 @@ from darknet_py.errors import CorpusError
 from darknet_py.generation import FEED_STEPS, check_symbols, feed
 from darknet_py.network import Network
 
+DEFAULT_PROMPT = b"\n\n"
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
@@ -32,16 +33,19 @@ class Evaluation:
 
 
 def evaluate(
-    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = b"\n\n"
+    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = DEFAULT_PROMPT
 ) -> Evaluation:
     """Score `text` as one stream from a zero state, after `prompt`, which is not scored.
 
     The first character of the text is fed, the others are predicted. The network's own states are
-    left alone. Raises CorpusError for unknown symbols or a text of fewer than two characters.
+    left alone. The default prompt is left out where the network has no newline.
+    Raises CorpusError for unknown symbols or a text of fewer than two characters.
     """
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
         raise CorpusError(f"text: {len(symbols)} characters: expected at least 2 to score")
+    if prompt is DEFAULT_PROMPT and net.inputs <= max(prompt):
+        prompt = b""
     state = feed(net, check_symbols(net, prompt, "prompt"), net.initial_state(1))
     nats = 0.0
     for first in range(0, len(symbols) - 1, FEED_STEPS):

@@ -29,7 +29,9 @@ def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryvie
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(target)
         with contextlib.suppress(OSError):
             beside.unlink()
         raise

@@ -34,7 +34,7 @@ def generate(
     if not temperature > 0:
         raise ValueError(f"temperature={temperature}: expected a number above 0")
     net.check_symbols_match()
-    symbols = check_symbols(net, prompt or [0], "prompt")
+    symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
     rand = Rand(seed, net.initial_draws)
     state = feed(net, symbols[:-1], net.initial_state(1))
     return _draw_symbols(net, int(symbols[-1]), state, rand, length, temperature)

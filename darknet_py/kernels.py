@@ -250,7 +250,8 @@ def sum_by_symbol(delta: Array, symbols: Array, out: Array) -> None:
 
 def softmax(x: Array, temperature: float, out: Array, log_sums: Array) -> None:
     """Probabilities exp(x/T) / sum over the last axis; log_sums (..., 1) = log(sum exp(x/T))."""
-    inverse = x.dtype.type(1 / temperature)
+    # Bounded, so that the largest x, at 0 after the subtraction, does not become 0 times infinity.
+    inverse = x.dtype.type(min(1 / temperature, 1e30))
     for part in parts(x.shape):
         p = out[part]
         peak = np.max(x[part], axis=-1, keepdims=True)

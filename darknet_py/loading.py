@@ -25,7 +25,7 @@ def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -
     plain = cfg.without("hidden")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)
-        if Network(cfg, dialect).loaded_count != floats == Network(plain, dialect).loaded_count:
+        if not Network(cfg, dialect).fits(floats) and Network(plain, dialect).fits(floats):
             return plain
     return cfg
 
@@ -45,6 +45,13 @@ def network_of_weights(
     return net
 
 
+def dialect_of_new(cfg: Cfg) -> Dialect:
+    """Upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program. Raises CfgError."""
+    hidden = [s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options]
+    differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
+    return ALEXEYAB if differ else UPSTREAM
+
+
 def network_for_training(
     cfg: Cfg,
     weights: str | os.PathLike[str] | None,
@@ -53,8 +60,7 @@ def network_for_training(
 ) -> Network:
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
 
-    dialect: of the files that it will write. By default that of `weights`; for a new network
-    upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program.
+    dialect: of the files that it will write. By default that of `weights`, or `dialect_of_new`.
     Raises CfgError and WeightsError.
     """
     if weights is not None:
@@ -64,9 +70,7 @@ def network_for_training(
     elif weights is not None:
         chosen = dialect_of(weights)
     else:
-        hidden = [s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options]
-        differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
-        chosen = ALEXEYAB if differ else UPSTREAM
+        chosen = dialect_of_new(cfg)
     net = Network(cfg, chosen)
     net.initialize(rand)
     if weights is not None:
@@ -85,13 +89,14 @@ def load_network(
     """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
 
     seed: as in `srand(seed)`, for the initial weights and the draws after them.
-    dialect: `upstream` or `alexeyab`; `auto` is that of the file, and upstream for a new network.
+    dialect: `upstream` or `alexeyab`; `auto` is that of the file, or `dialect_of_new`.
     overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
     Raises CfgError and WeightsError.
     """
     parsed = override_net(find_cfg(cfg), overrides)
     if weights is None:
-        net = Network(parsed, UPSTREAM if dialect == "auto" else DIALECTS[dialect])
+        chosen = dialect_of_new(parsed) if dialect == "auto" else DIALECTS[dialect]
+        net = Network(parsed, chosen)
         net.initialize(Rand(seed))
     else:
         net = network_of_weights(parsed, weights, dialect, Rand(seed))

@@ -16,7 +16,7 @@ import numpy as np
 from darknet_py import weights as weights_file
 from darknet_py.cfg import Cfg, NetOptions, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
-from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.errors import CfgError, DarknetWarning, WeightsError
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
@@ -81,7 +81,7 @@ class Network:
         self.layers = [layer for _, layer in made]
         stops = [layer.index for layer in self.layers if layer.stopbackward]
         # Layers below this one stay as they are, rolling statistics included.
-        self._first_trained = stops[-1] + 1 if stops else 0
+        self.first_trained = stops[-1] + 1 if stops else 0
         self._sections = [section for section, _ in made]
         self.use_rand(Rand(0))
         self._scratch = Workspace()
@@ -146,9 +146,12 @@ class Network:
         vectors = (4 if options.adam else 3) + (options.subdivisions > 1)
         vectors += steps < options.time_steps
         kept = sum(layer.training_floats(steps, options.streams) for layer in self.layers)
-        # Four buffers of deltas are shared by all layers.
+        # Two buffers of deltas and the layers' scratch are shared by all layers.
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
-        deltas = 4 * steps * options.streams * widest
+        scratch = max(layer.scratch_floats(steps, options.streams) for layer in self.layers)
+        deltas = 2 * steps * options.streams * widest + scratch
+        states = sum(array.size for own in self.initial_state(options.streams) for array in own)
+        kept += states * -(-options.time_steps // max(1, steps))
         return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
 
     # --- parameters: drawn, loaded, saved
@@ -185,14 +188,26 @@ class Network:
             other = Network(self.cfg, origin)
         other.load_weights(path, origin.name)
         self.seen = other.seen
-        loaded = {parameter.name: parameter for parameter in other._to_load()}
-        for parameter in self._to_load():
-            np.copyto(parameter.values, loaded[parameter.name].values)
+        loaded = {parameter.name: parameter.values for parameter in other._to_load()}
+        own = {parameter.name: parameter.values for parameter in self._to_load()}
+        for name, values in loaded.items():
+            # AlexeyAB's [batchnorm] has biases, upstream's has not.
+            if name not in own and values.any():
+                raise WeightsError(
+                    f"{path}: {name} has no place in the {self.dialect.name} dialect: "
+                    f"expected --dialect {origin.name}"
+                )
+        for name, values in own.items():
+            np.copyto(values, loaded.get(name, 0))
 
     @property
     def loaded_count(self) -> int:
         """How many numbers `load_weights` expects in a file."""
         return sum(parameter.size for parameter in self._to_load())
+
+    def fits(self, floats: int) -> bool:
+        """Whether a weights file with so many numbers can be loaded."""
+        return floats in (self.loaded_count, self.loaded_count + self._spare())
 
     def _to_load(self) -> list[Parameter]:
         return [parameter for layer in self.layers for parameter in layer.loaded()]
@@ -249,7 +264,7 @@ class Network:
             x = np.eye(self.inputs, dtype=self.dtype)[symbols]
         after = list(state)
         for layer in self.layers[:count]:
-            trained = training and layer.index >= self._first_trained
+            trained = training and layer.index >= self.first_trained
             x, after[layer.index] = layer.forward(x, state[layer.index], trained)
         return x, tuple(after)
 
@@ -315,11 +330,11 @@ class Network:
         """
         delta = self.loss_layer.loss_delta(targets)
         d_before: list[State] = [()] * len(self.layers)
-        for layer in reversed(self.layers[self._first_trained : -1]):
+        for layer in reversed(self.layers[self.first_trained : -1]):
             # Two buffers take turns: a layer reads the one and writes the other.
             name = f"delta{layer.index % 2}"
             shape = (*targets.shape, layer.inputs)
-            wanted = layer.index > self._first_trained
+            wanted = layer.index > self.first_trained
             below = self._scratch.array(name, shape, self.dtype) if wanted else None
             after = None if d_after is None else d_after[layer.index]
             d_before[layer.index] = layer.backward(delta, below, after) or ()
@@ -333,19 +348,21 @@ class Network:
         Raises CfgError where even one step at a time needs more, or a layer cannot be computed so.
         """
         steps = self.net.time_steps
-        self.part_steps = steps
-        if self.training_bytes() <= budget:
+        if self.training_bytes(steps) <= budget:
+            self.part_steps = steps
             return
-        fixed = self.training_bytes(0)
-        self.part_steps = min(steps, (budget - fixed) // max(1, self.training_bytes(1) - fixed))
+        fitting = (n for n in range(steps - 1, 0, -1) if self.training_bytes(n) <= budget)
+        part = next(fitting, 0)
         whole = [layer.kind for layer in self.layers if layer.needs_whole_datum]
-        if self.part_steps < 1 or whole:
+        if part < 1 or whole:
             reason = f" ([{whole[0]}] with batch norm needs a whole batch at once)" if whole else ""
-            needed = self.training_bytes(steps if whole else 1)
+            sizes = [steps] if whole else range(1, steps + 1)
+            needed = min(self.training_bytes(n) for n in sizes)
             raise CfgError(
                 f"{self.cfg.path}: training needs {needed / 1e6:,.0f} MB{reason}: expected at most "
                 f"{budget / 1e6:,.0f} MB (--memory), or a smaller batch or network"
             )
+        self.part_steps = part
 
     # --- training and prediction
 
@@ -400,7 +417,7 @@ class Network:
         bound_gradient(self._updates, self.net)
         self.last_rate = learning_rate(self.net, self.batch_number, self.rand)
         self.optimizer.begin()
-        for layer in self.layers[self._first_trained :]:
+        for layer in self.layers[self.first_trained :]:
             layer.update(self.optimizer, self.last_rate)
 
     def predict(self, inputs: Array) -> Array:

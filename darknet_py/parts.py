@@ -58,7 +58,7 @@ def _place_draws(net: Network, drawn: int, step: int, time_steps: int) -> int:
     drawn: the numbers drawn before the datum. Returns how many are drawn after it.
     """
     for layer in net.layers:
-        if isinstance(layer, DropoutLayer):
+        if isinstance(layer, DropoutLayer) and layer.index >= net.first_trained:
             per_step = net.streams * layer.outputs
             layer.rand = Rand(net.rand.seed, drawn + step * per_step)
             drawn += time_steps * per_step

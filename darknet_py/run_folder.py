@@ -48,7 +48,7 @@ class RunFolder:
             for file in earlier:
                 os.replace(file, aside / file.name)
             log.info("moved an earlier run's files to %s", aside)
-        text = f"{CFG_MARK}\n{self.cfg.of_saved_weights().text()}"
+        text = f"{CFG_MARK}\n{self.cfg.of_saved_weights().text().removeprefix(CFG_MARK).lstrip()}"
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
 
     def _earlier_files(self) -> list[Path]:

@@ -153,7 +153,8 @@ def train(
     validation = Validation(held_out, val_every)
     run = _Run(net, train_datum, streams, validation, folder, save_every, limit)
     interrupted = False
-    with limit_threads(threads or choose_threads(net)):
+    # Where a run diverges its own message says so.
+    with limit_threads(threads or choose_threads(net)), np.errstate(all="ignore"):
         for row in run.batches(seconds):
             if callback is not None:
                 callback(row)
@@ -186,8 +187,6 @@ def _read_texts(
     check_known(text, net.inputs, os.fspath(data))
     if isinstance(val, (int, float)):
         text, held_out = split(text, val)
-        if val > 0 and len(held_out) < 2:
-            log.info("%s: too short for held-out text: training without validation", data)
     else:
         held_out = read_text(val, tokenized)
         check_known(held_out, net.inputs, os.fspath(val))
@@ -199,6 +198,8 @@ def _read_texts(
             f"{data}: {len(text)} symbols to train on: expected at least {least} for the cfg's "
             f"time_steps={net.net.time_steps} (--set time_steps=N makes it shorter)"
         )
+    if val != 0 and len(held_out) < 2:
+        log.info("%s: too short for held-out text: training without validation", data)
     return text, held_out if len(held_out) >= 2 else held_out[:0]
 
 

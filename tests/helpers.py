@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from darknet_py.cfg import Cfg, parse_cfg, read_cfg
+from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
-from darknet_py.layers import LAYERS
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 
@@ -27,11 +26,6 @@ def cases(key: str) -> list[str]:
 
 def case(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
-
-
-def unsupported(cfg: Cfg) -> str:
-    """The first section that no layer implements, or nothing."""
-    return next((section.name for section in cfg.layers if section.name not in LAYERS), "")
 
 
 def recorded_network(folder: str, weights: str = "model.weights") -> Network:

@@ -10,7 +10,6 @@ import pytest
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.network import Network
-from tests.helpers import unsupported
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -25,8 +24,6 @@ TOLERANCES = {np.float32: (2e-5, 2e-6, 1.4e-5), np.float64: (1e-7, 1e-7, 1e-7)}
 def test_record(path: Path, dtype: Any) -> None:
     record = np.load(path)
     cfg = parse_cfg(str(record["cfg"]), path.name)
-    if unsupported(cfg):
-        pytest.skip(f"[{unsupported(cfg)}] is not implemented yet")
     net = Network(cfg, dtype=dtype)
     net.parameters[...] = record["parameters"]
     inputs, targets = record["inputs"], record["targets"]

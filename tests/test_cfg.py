@@ -24,7 +24,7 @@ from darknet_py.cfg import (
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS
 from darknet_py.network import Network
-from tests.helpers import RECORDED, cfg_text, unsupported
+from tests.helpers import RECORDED, cfg_text
 
 SOFTMAX = "[softmax]\n"
 
@@ -206,8 +206,6 @@ def test_forms_of_a_number(value: str, number: float) -> None:
 def test_recorded_cfgs_build_and_write_back(path: Path) -> None:
     cfg = read_cfg(path)
     assert sections(parse_cfg(cfg.text())) == sections(cfg)
-    if unsupported(cfg):
-        pytest.skip(f"[{unsupported(cfg)}] is not implemented yet")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Network(cfg)

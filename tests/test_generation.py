@@ -12,14 +12,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from darknet_py import evaluation, generation
-from darknet_py.cfg import read_cfg
 from darknet_py.errors import CorpusError
 from darknet_py.evaluation import estimate_loss, evaluate
 from darknet_py.generation import generate
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sampling import cut_off, draw
-from tests.helpers import RECORDED, Array, case, cases, make_network, recorded_network, unsupported
+from tests.helpers import RECORDED, Array, case, cases, make_network, recorded_network
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -51,8 +50,6 @@ def names_in(folder: str, run: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize(("folder", "run"), TEXTS)
 def test_recorded_text(folder: str, run: dict[str, Any]) -> None:
-    if unsupported(read_cfg(RECORDED / folder / "test.cfg")):
-        pytest.skip("not implemented yet")
     net = recorded_network(folder)
     prompt = run["seed"].encode()
     symbols = generate(net, prompt, run["len"], run["temp"], run["srand"])
@@ -254,8 +251,6 @@ def test_unknown_symbols_are_named_with_their_offset(prompt: Any, offset: int) -
 
 @pytest.mark.parametrize("folder", cases("valid"))
 def test_recorded_scores(folder: str) -> None:
-    if unsupported(read_cfg(RECORDED / folder / "test.cfg")):
-        pytest.skip("not implemented yet")
     net = recorded_network(folder)
     run = case(RECORDED / folder / "case.json")["valid"]
     score = evaluate(net, (RECORDED / folder / run["stdin"]).read_bytes(), run["seed"].encode())

@@ -11,10 +11,11 @@ import warnings
 from typing import Any
 
 import click
+import numpy as np
 
 from darknet_py import __version__
 from darknet_py.cli.console import ConsoleHandler
-from darknet_py.cli.options import is_verbose, verbosity_options
+from darknet_py.cli.options import CONTEXT, is_verbose, verbosity_options
 from darknet_py.errors import DarknetError, DarknetWarning
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
@@ -43,7 +44,8 @@ class CommandGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with np.errstate(all="ignore"):
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(INTERRUPTED)
@@ -75,7 +77,7 @@ logging.getLogger("darknet_py").setLevel(logging.INFO)
 
 @click.group(
     cls=CommandGroup,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    context_settings=CONTEXT,
 )
 @click.version_option(__version__, prog_name="darknet-py")
 @verbosity_options

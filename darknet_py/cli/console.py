@@ -106,7 +106,13 @@ class TextWriter:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on a line of stdout."""
+    """One JSON object on a line of stdout; a number that is not finite is null, as in JSON."""
     import json
+    import math
 
-    click.echo(json.dumps(value))
+    if isinstance(value, dict):
+        value = {
+            key: None if isinstance(item, float) and not math.isfinite(item) else item
+            for key, item in value.items()
+        }
+    click.echo(json.dumps(value, allow_nan=False))

@@ -9,10 +9,13 @@ import click
 
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
+    CONTEXT,
     SEED,
+    above_zero,
     cfg_option,
     dialect_option,
     prompt_option,
+    prompt_or_default,
     verbosity_options,
 )
 from darknet_py.corpus import read_token_names
@@ -22,7 +25,7 @@ from darknet_py.generation import generate
 log = logging.getLogger("darknet_py.generate")
 
 
-@click.command("generate")
+@click.command("generate", context_settings=CONTEXT)
 @click.argument("weights")
 @cfg_option
 @dialect_option
@@ -31,7 +34,8 @@ log = logging.getLogger("darknet_py.generate")
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(0, min_open=True),
+    type=above_zero,
+    metavar="NUMBER",
     default=0.7,
     show_default=True,
     help="Below 1 is careful, above 1 is bold.",
@@ -48,7 +52,7 @@ def command(
     length: int,
     temperature: float,
     seed: int | None,
-    prompt: bytes,
+    prompt: bytes | None,
     tokens: str | None,
     raw: bool,
 ) -> None:
@@ -71,9 +75,9 @@ def command(
         names = read_token_names(tokens)
     elif net.net.tokenized or net.outputs > 256:
         names = [str(symbol) for symbol in range(net.outputs)]
-    prompt = prompt or b"\0"
-    symbols = generate(net, prompt, length, temperature, seed)
+    start = prompt_or_default(prompt, net.inputs) or b"\0"
+    symbols = generate(net, start, length, temperature, seed)
     with TextWriter(raw, names) as writer:
-        writer.write(prompt)
+        writer.write(start)
         for symbol in symbols:
             writer.write([symbol])

@@ -7,21 +7,22 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import bundled_cfgs, find_cfg
+from darknet_py.cfg import find_cfg
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import cfg_option, verbosity_options
+from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
+from darknet_py.errors import WeightsError
 from darknet_py.finding import find_cfg_of, find_weights
 from darknet_py.network import Network
 from darknet_py.weights import read_header
 
 
-@click.command("info")
+@click.command("info", context_settings=CONTEXT)
 @click.argument("source", metavar="CFG|WEIGHTS")
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @verbosity_options
 def command(source: str, cfg: str | None, as_json: bool) -> None:
-    """Show a network: its layers, their parameters, the memory to train it, its weights file.
+    """Show a network: its layers, memory to train, weights file.
 
     \b
     Examples:
@@ -55,9 +56,23 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
     click.echo(f"total{facts['parameters']:>42,}{facts['operations']:>17,}")
 
 
+def _is_weights(source: str) -> bool:
+    """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content."""
+    path = Path(source)
+    if path.is_dir() or path.suffix in (".weights", ".backup"):
+        return True
+    if path.suffix == ".cfg" or not path.exists():
+        return False
+    try:
+        read_header(path)
+    except WeightsError:
+        return False
+    return True
+
+
 def _facts(source: str, cfg: str | None) -> dict[str, Any]:
     weights = None
-    if source.endswith(".cfg") or (source in bundled_cfgs() and not Path(source).exists()):
+    if not _is_weights(source):
         found = find_cfg(source)
     else:
         path = find_weights(source)
@@ -75,8 +90,9 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
     net = Network(found)
     count = len(net.parameters)
     if weights is not None:
-        fits = weights["floats"] == count
-        weights["fit"] = "all of the cfg's parameters" if fits else f"the cfg has {count:,}"
+        expected = net.loaded_count
+        fit = f"as many as the cfg expects (of {count:,} parameters)"
+        weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.net
     layers = [
         {

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
+
+from darknet_py.evaluation import DEFAULT_PROMPT
 
 _LOGGER = logging.getLogger("darknet_py")
 
@@ -64,7 +67,27 @@ def escaped(value: str) -> bytes:
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or bytes([int(m[1][1:], 16)]), text)
 
 
-PROMPT_DEFAULT = r"\n\n"
+def above_zero(value: str | float) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"{value}: expected a number above 0")
+    return number
+
+
+def part_of_one(value: str | float) -> float:
+    """A number between 0 and 1, both left out."""
+    number = above_zero(value)
+    if number >= 1:
+        raise click.BadParameter(f"{value}: expected a number between 0 and 1")
+    return number
+
+
+# For every command: -h, and lines as wide as the terminal up to this.
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -130,7 +153,12 @@ def prompt_option(command: F) -> F:
         "--prompt",
         type=escaped,
         metavar="TEXT",
-        default=PROMPT_DEFAULT,
-        show_default=True,
-        help=r"Text to start from; \n \t \r \\ \xHH are understood.",
+        help=r"Text to start from (else \n\n); \n \t \r \\ \xHH are understood.",
     )(command)
+
+
+def prompt_or_default(prompt: bytes | None, inputs: int) -> bytes:
+    """The prompt given, else C's two newlines, else nothing where a network has no newline."""
+    if prompt is not None:
+        return prompt
+    return DEFAULT_PROMPT if inputs > max(DEFAULT_PROMPT) else b""

@@ -13,7 +13,7 @@ import click
 
 from darknet_py.cfg import find_cfg, override_net
 from darknet_py.cli.console import TextWriter, say
-from darknet_py.cli.options import SEED, is_quiet, verbosity_options
+from darknet_py.cli.options import CONTEXT, SEED, is_quiet, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
 from darknet_py.loading import network_for_training, network_of_weights
@@ -36,7 +36,7 @@ EXAMPLES = {
 }
 
 
-@click.group("rnn")
+@click.group("rnn", context_settings=CONTEXT)
 @verbosity_options
 def command() -> None:
     """The C program's commands, in its arithmetic: `darknet rnn ...` as it was meant.
@@ -62,15 +62,26 @@ def _command(name: str) -> Callable[[F], click.Command]:
             click.option("-tokenized", is_flag=True, help="The text is integers."),
             click.option("-clear", is_flag=True, help="Set `seen` to 0."),
             click.option("-srand", type=SEED, metavar="N", help="Seed; else the clock."),
-            click.option("-temp", default=0.7, show_default=True, metavar="T", type=float),
-            click.option("-len", "length", default=1000, show_default=True, metavar="N"),
+            click.option(
+                "-temp",
+                default=0.7,
+                show_default=True,
+                metavar="T",
+                help="Temperature.",
+                type=float,
+            ),
+            click.option(
+                "-len", "length", default=1000, show_default=True, metavar="N", help="Symbols."
+            ),
             click.option("-seed", default="\n\n", metavar="S", help="Prompt; else two newlines."),
-            click.option("-file", "data", default=DEFAULT_FILE, show_default=True, metavar="F"),
+            click.option(
+                "-file", "data", default=DEFAULT_FILE, show_default=True, metavar="F", help="Text."
+            ),
             click.argument("weights", required=False),
             click.argument("cfg"),
         ):
             wrapped = option(wrapped)
-        return command.command(name)(wrapped)
+        return command.command(name, context_settings=CONTEXT)(wrapped)
 
     return decorate
 
@@ -106,7 +117,12 @@ def _print_lines(lines: Iterable[str]) -> None:
 
 
 @_command("train")
-@click.option("--gradient", type=click.Choice(["darknet-cpu", "exact"]), default="darknet-cpu")
+@click.option(
+    "--gradient",
+    type=click.Choice(["darknet-cpu", "exact"]),
+    default="darknet-cpu",
+    help="exact trains as `darknet-py train` does.",
+)
 def train(
     cfg: str,
     weights: str | None,
@@ -117,7 +133,7 @@ def train(
     gradient: str,
     **_: object,
 ) -> None:
-    """Train as the C program does on a CPU, digit for digit; files go to ./backup."""
+    """Train as C does, digit for digit; files go to ./backup."""
     seed = _clock() if srand is None else srand
     if gradient == "exact":
         from darknet_py.cli.train import run_training
@@ -165,7 +181,7 @@ def generatetactic(
     tokens: str | None,
     **_: object,
 ) -> None:
-    """Print text that goes on from stdin, up to the end of a line after a full stop."""
+    """Go on from stdin, to a line's end after a full stop."""
     net = _one_stream(cfg, weights, srand)
     prompt = read_text("-", until_nul=True)
     check_known(prompt, net.inputs, "stdin")
@@ -198,7 +214,7 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 
 @_command("validtactic")
 def validtactic(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
-    """Score those parts of stdin that stand between >> and the end of a line after a full stop."""
+    """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, srand)
     text, prompt = read_text("-").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))

@@ -12,6 +12,7 @@ import click
 
 from darknet_py.cli.console import say
 from darknet_py.cli.options import (
+    CONTEXT,
     SEED,
     duration,
     fraction_or_file,
@@ -25,7 +26,7 @@ from darknet_py.training import Result, Row, train
 INTERRUPTED = 130
 
 
-@click.command("train")
+@click.command("train", context_settings=CONTEXT)
 @click.argument("cfg")
 @click.argument("data")
 @click.option("--out", default="backup", show_default=True, help="Folder for checkpoints.")
@@ -124,12 +125,12 @@ def run_training(cfg: str, data: str, **options: Any) -> None:
             **options,
         )
     if not quiet:
-        _say_result(result, cfg, data, options)
+        _say_result(result, cfg, data)
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _say_result(result: Result, cfg: str, data: str, options: dict[str, Any]) -> None:
+def _say_result(result: Result, cfg: str, data: str) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
     say(
         f"batch {result.batches}: {result.characters:,} characters in {result.seconds:.1f} s, "
@@ -139,12 +140,38 @@ def _say_result(result: Result, cfg: str, data: str, options: dict[str, Any]) ->
         part = "an estimate on" if result.interrupted else "on all of"
         say(f"best: {result.best_val:.4f} nats per character, {part} the held-out text")
     if result.interrupted:
-        again = ["darknet-py", "train", cfg, data, "--weights", str(result.weights)]
-        if options.get("out", "backup") != "backup":
-            again += ["--out", options["out"]]
-        say(f"stopped; to go on: {shlex.join(again)}")
+        say(f"stopped; to go on: darknet-py {shlex.join(_words_to_go_on(result, cfg, data))}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
+
+
+def _words_to_go_on(result: Result, cfg: str, data: str) -> list[str]:
+    """The command that was run, `train` or `rnn train`, from the weights that it left."""
+    weights = str(result.weights)
+    if click.get_current_context().command_path.endswith("rnn train"):
+        return ["rnn", "train", cfg, weights, *_options_given()]
+    return ["train", cfg, data, "--weights", weights, *_options_given()]
+
+
+def _options_given() -> list[str]:
+    """The options on the command line, but those that say where to begin."""
+    context = click.get_current_context()
+    words: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+        if not given or not isinstance(parameter, click.Option) or not parameter.expose_value:
+            continue
+        if name in ("weights", "clear"):
+            continue
+        option, value = parameter.opts[-1], context.params[name]
+        if parameter.is_flag:
+            words.append(option)
+        elif name == "settings":
+            words += [word for key, text in value for word in (option, f"{key}={text}")]
+        else:
+            words += [option, f"{value:g}s" if name == "seconds" else str(value)]
+    return words
 
 
 class Interruption:

@@ -7,20 +7,30 @@ import dataclasses
 import click
 
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, verbosity_options
+from darknet_py.cli.options import (
+    CONTEXT,
+    cfg_option,
+    dialect_option,
+    part_of_one,
+    prompt_option,
+    prompt_or_default,
+    verbosity_options,
+)
 from darknet_py.corpus import check_known, read_text, split
+from darknet_py.errors import CorpusError
 from darknet_py.evaluation import evaluate
 from darknet_py.finding import open_network
 
 
-@click.command("valid")
+@click.command("valid", context_settings=CONTEXT)
 @click.argument("weights")
 @click.argument("text", default="-")
 @cfg_option
 @dialect_option
 @click.option(
     "--val",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    type=part_of_one,
+    metavar="FRACTION",
     help="Score only the last fraction of TEXT, which `train` with this value held out.",
 )
 @prompt_option
@@ -32,11 +42,12 @@ def command(
     cfg: str | None,
     dialect: str,
     val: float | None,
-    prompt: bytes,
+    prompt: bytes | None,
     as_json: bool,
 ) -> None:
-    """Score how well the network of WEIGHTS predicts TEXT (a file, a folder, or - for stdin).
+    """Score how well the network of WEIGHTS predicts TEXT.
 
+    TEXT is a file, a folder, or - for stdin.
     The prompt is fed first and not scored; of the text, the first character is fed and the others
     are predicted, in one stream from a zero state.
 
@@ -50,7 +61,9 @@ def command(
     check_known(symbols, net.inputs, text)
     if val is not None:
         symbols = split(symbols, val)[1]
-    score = evaluate(net, symbols, prompt)
+    if len(symbols) < 2:
+        raise CorpusError(f"{text}: {len(symbols)} symbols: expected at least 2 to score")
+    score = evaluate(net, symbols, prompt_or_default(prompt, net.inputs))
     if as_json:
         print_json(dataclasses.asdict(score))
         return

@@ -8,14 +8,21 @@ import sys
 import click
 import numpy as np
 
-from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, verbosity_options
+from darknet_py.cli.options import (
+    CONTEXT,
+    cfg_option,
+    dialect_option,
+    prompt_option,
+    prompt_or_default,
+    verbosity_options,
+)
 from darknet_py.corpus import read_lines
 from darknet_py.evaluation import hidden_vectors
 from darknet_py.files import write_whole
 from darknet_py.finding import open_network
 
 
-@click.command("vec")
+@click.command("vec", context_settings=CONTEXT)
 @click.argument("weights")
 @click.argument("lines", default="-")
 @cfg_option
@@ -32,7 +39,7 @@ def command(
     lines: str,
     cfg: str | None,
     dialect: str,
-    prompt: bytes,
+    prompt: bytes | None,
     carry: bool,
     layer: int,
     npy: str | None,
@@ -49,13 +56,14 @@ def command(
     net = open_network(weights, cfg, dialect)
     if layer >= len(net.layers):
         raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")
+    start = prompt_or_default(prompt, net.inputs)
     rows = []
-    for line, vector in hidden_vectors(net, read_lines(lines), prompt, layer, carry):
+    for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry):
         numbers = "".join(f",{number:g}" for number in vector.tolist())
         sys.stdout.buffer.write(line + numbers.encode() + b"\n")
         sys.stdout.buffer.flush()
         rows.append(vector)
     if npy is not None:
         file = io.BytesIO()
-        np.save(file, np.array(rows, np.float32).reshape(len(rows), -1))
+        np.save(file, np.array(rows, np.float32).reshape(-1, net.layers[layer].outputs))
         write_whole(npy, [file.getvalue()])

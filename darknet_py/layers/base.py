@@ -173,6 +173,10 @@ class Layer:
         """Numbers that the layer keeps from its forward for its backward, about."""
         return 0
 
+    def scratch_floats(self, time_steps: int, streams: int) -> int:
+        """Numbers of scratch memory, shared by all layers, that its backward takes, about."""
+        return 0
+
     def update(self, optimizer: Optimizer, rate: float) -> None:
         """One step of every trained parameter, at the net's `rate` times the layer's own."""
         for parameter in self.parameters():

@@ -85,6 +85,9 @@ class GruLayer(Layer):
         stacks = (self.u, self.wzr, self.wh)
         return own + sum(stack.training_floats(time_steps, streams) for stack in stacks)
 
+    def scratch_floats(self, time_steps: int, streams: int) -> int:
+        return (6 * time_steps + 2) * streams * self.outputs
+
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs

@@ -85,6 +85,10 @@ class LstmLayer(Layer):
         )
         return own + sum(both)
 
+    def scratch_floats(self, time_steps: int, streams: int) -> int:
+        wide = 8 if self.batch_normalize else 4
+        return (wide * time_steps + 2) * streams * self.outputs
+
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g

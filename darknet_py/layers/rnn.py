@@ -95,6 +95,9 @@ class RnnLayer(Layer):
         states = (time_steps + 1) * streams * self.hidden
         return states + sum(part.training_floats(time_steps, streams) for part in parts)
 
+    def scratch_floats(self, time_steps: int, streams: int) -> int:
+        return (2 * time_steps + 1) * streams * self.hidden
+
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         a = self.input_layer.forward(x, training)

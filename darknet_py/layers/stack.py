@@ -35,6 +35,10 @@ class Stack(Connected):
         )
         self.parts = parts
 
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        copies = 2 * sum(own.size for own in self.parameters())
+        return copies + super().training_floats(time_steps, streams)
+
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
         self.is_whole = training or time_steps * streams >= FEW_ROWS
         self._collect()

@@ -1,0 +1,343 @@
+"""Texts: what is read and refused, what is held out, and how the streams walk over the rest."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from darknet_py.corpus import (
+    Streams,
+    check_known,
+    held_out_length,
+    read_lines,
+    read_text,
+    read_token_names,
+    split,
+)
+from darknet_py.errors import CorpusError
+from darknet_py.rand import Rand
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+def write(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+class Stdin:
+    """A stdin of these bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.buffer = io.BytesIO(data)
+
+
+def refused(source: Path, tokenized: bool = False) -> str:
+    """The message, which names the source, that reading it fails with."""
+    with pytest.raises(CorpusError) as caught:
+        read_text(source, tokenized)
+    message = str(caught.value)
+    assert message.startswith(str(source))
+    assert "\n" not in message
+    return message
+
+
+# --- bytes ---------------------------------------------------------------------------------------
+
+
+@given(data=st.binary(min_size=1).map(lambda data: data.replace(b"\0", b"\1")))
+def test_a_text_is_its_bytes(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = write(tmp_path_factory.getbasetemp() / "any.txt", data)
+    assert bytes(read_text(path)) == data
+    assert bytes(read_text(str(path))) == data
+
+
+def test_line_ends_of_every_kind_are_kept(tmp_path: Path) -> None:
+    data = b"one\r\ntwo\rthree\n\r\n"
+    assert bytes(read_text(write(tmp_path / "text", data))) == data
+
+
+def test_a_byte_order_mark_is_kept_and_mentioned(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "text", b"\xef\xbb\xbfabc")
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        assert bytes(read_text(path)) == b"\xef\xbb\xbfabc"
+    assert str(path) in caplog.text
+    assert "byte-order mark" in caplog.text
+
+
+def test_an_ordinary_text_is_not_talked_about(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "darknet_py"):
+        read_text(write(tmp_path / "text", "Grüße".encode()))
+    assert caplog.text == ""
+
+
+def test_a_nul_byte_is_refused_with_its_offset(tmp_path: Path) -> None:
+    message = refused(write(tmp_path / "text", b"abc\0de\0"))
+    assert "NUL byte at offset 3" in message
+    assert "UTF-16" not in message
+
+
+@pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 3), ("utf-16-be", 2)])
+def test_a_text_in_utf_16_is_called_that(tmp_path: Path, encoding: str, offset: int) -> None:
+    message = refused(write(tmp_path / "text", "\ufeffabc".encode(encoding)))
+    assert f"NUL byte at offset {offset}:" in message
+    assert "UTF-16?" in message
+
+
+def test_reading_as_c_does_ends_before_the_first_nul_byte(tmp_path: Path) -> None:
+    path = write(tmp_path / "text", b"abc\0de")
+    assert bytes(read_text(path, until_nul=True)) == b"abc"
+    with pytest.raises(CorpusError, match="empty"):
+        read_text(write(tmp_path / "text", b"\0abc"), until_nul=True)
+
+
+def test_an_empty_text_is_refused(tmp_path: Path) -> None:
+    assert "empty" in refused(write(tmp_path / "text", b""))
+
+
+def test_a_missing_text_is_refused(tmp_path: Path) -> None:
+    assert "No such file" in refused(tmp_path / "nowhere")
+
+
+def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
+    refused(write(tmp_path / "text", b"abc") / "below")
+
+
+def test_stdin_is_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"ab\r\n\xff"))
+    assert bytes(read_text("-")) == b"ab\r\n\xff"
+
+
+@pytest.mark.parametrize("data", [b"", b"ab\0"])
+def test_what_is_refused_of_stdin_is_called_stdin(
+    monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(data))
+    with pytest.raises(CorpusError, match=r"^stdin: "):
+        read_text("-")
+
+
+# --- folders -------------------------------------------------------------------------------------
+
+
+def test_the_files_of_a_folder_are_read_in_sorted_order(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "c", "B.txt", "a10", "a9"):
+        write(tmp_path / name, f"<{name}>".encode())
+    assert bytes(read_text(tmp_path)) == b"<B.txt><a.txt><a10><a9><b.txt><c>"
+
+
+def test_hidden_files_and_folders_within_are_skipped(tmp_path: Path) -> None:
+    write(tmp_path / "a", b"text")
+    write(tmp_path / ".hidden", b"\0")
+    (tmp_path / "below").mkdir()
+    write(tmp_path / "below" / "b", b"more")
+    assert bytes(read_text(tmp_path)) == b"text"
+
+
+def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / ".hidden", b"text")
+    assert "no files" in refused(tmp_path)
+
+
+@pytest.mark.parametrize("data", [b"a\0b", b""])
+def test_the_bad_file_of_a_folder_is_named(tmp_path: Path, data: bytes) -> None:
+    write(tmp_path / "a", b"good")
+    bad = write(tmp_path / "b", data)
+    with pytest.raises(CorpusError, match=f"^{re.escape(str(bad))}: "):
+        read_text(tmp_path)
+
+
+def test_tokens_of_a_folder_do_not_run_into_each_other(tmp_path: Path) -> None:
+    write(tmp_path / "a", b"1 2")
+    write(tmp_path / "b", b"3")
+    assert read_text(tmp_path, tokenized=True).tolist() == [1, 2, 3]
+
+
+# --- tokens --------------------------------------------------------------------------------------
+
+
+@given(tokens=st.lists(st.integers(0, 999_999_999), min_size=1))
+def test_tokens_are_integers_between_white_space(
+    tmp_path_factory: pytest.TempPathFactory, tokens: list[int]
+) -> None:
+    spaces = [b" ", b"\n", b"\t", b"\r\n", b"  "]
+    data = b"".join(str(t).encode() + spaces[i % len(spaces)] for i, t in enumerate(tokens))
+    path = write(tmp_path_factory.getbasetemp() / "any.tokens", data)
+    assert read_text(path, tokenized=True).tolist() == tokens
+
+
+@pytest.mark.parametrize(
+    "bad", ["x", "-3", "1.5", "+2", "9" * 10, "9" * 5000, "1_0", "\u0663", "\0"]
+)
+def test_what_is_no_token_is_named_with_its_number(tmp_path: Path, bad: str) -> None:
+    message = refused(write(tmp_path / "tokens", f"5 6\n{bad} 7".encode()), tokenized=True)
+    assert "token 3 is" in message
+    assert repr(bad.encode()[:40]) in message
+    assert len(message) < len(str(tmp_path)) + 200
+
+
+@pytest.mark.parametrize("data", [b"", b" \n\t "])
+def test_a_text_without_tokens_is_refused(tmp_path: Path, data: bytes) -> None:
+    refused(write(tmp_path / "tokens", data), tokenized=True)
+
+
+def test_tokens_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"7 300"))
+    assert read_text("-", tokenized=True).tolist() == [7, 300]
+
+
+# --- symbols that a network knows ----------------------------------------------------------------
+
+
+def test_symbols_below_inputs_are_known() -> None:
+    check_known(np.array([0, 4, 2]), 5, "text")
+    check_known(np.array([], np.int64), 5, "text")
+
+
+def test_the_first_unknown_symbol_is_named_and_how_many_inputs_would_do() -> None:
+    with pytest.raises(CorpusError) as caught:
+        check_known(np.frombuffer(b"ab\xe4\xff", np.uint8), 128, "some.txt")
+    message = str(caught.value)
+    assert message.startswith("some.txt: symbol 228 at offset 2:")
+    assert "inputs=128" in message
+    assert "inputs=256" in message
+
+
+# --- held-out text -------------------------------------------------------------------------------
+
+
+@given(
+    length=st.integers(0, 10_000),
+    fraction=st.floats(0, 1, exclude_max=True),
+)
+def test_the_end_of_a_text_is_held_out(length: int, fraction: float) -> None:
+    text = np.arange(length)
+    training, held_out = split(text, fraction)
+    assert np.concatenate([training, held_out]).tolist() == text.tolist()
+    assert len(held_out) == held_out_length(length, fraction) == int(length * fraction)
+
+
+def test_a_tenth_is_held_out() -> None:
+    training, held_out = split(np.arange(105), 0.1)
+    assert len(training) == 95
+    assert held_out.tolist() == list(range(95, 105))
+
+
+# --- streams -------------------------------------------------------------------------------------
+
+
+class CStreams:
+    """DARKNET.md's loop, a draw and a character at a time."""
+
+    def __init__(self, text: list[int], streams: int, rand: Rand) -> None:
+        self.text = text
+        self.rand = rand
+        self.offsets = []
+        for _ in range(streams):
+            self.offsets.append(self.draw_offset())
+
+    def draw_offset(self) -> int:
+        number = 0
+        for shift in (56, 48, 40, 32, 24, 16, 8, 0):
+            number |= (self.rand.rand() & 0xFF) << shift
+        assert number < 2**64
+        return number % len(self.text)
+
+    def next_datum(self, time_steps: int) -> tuple[list[list[int]], list[list[int]]]:
+        x = [[0] * len(self.offsets) for _ in range(time_steps)]
+        y = [[0] * len(self.offsets) for _ in range(time_steps)]
+        for stream in range(len(self.offsets)):
+            for step in range(time_steps):
+                x[step][stream] = self.text[self.offsets[stream] % len(self.text)]
+                y[step][stream] = self.text[(self.offsets[stream] + 1) % len(self.text)]
+                self.offsets[stream] = (self.offsets[stream] + 1) % len(self.text)
+        return x, y
+
+    def jump(self) -> list[int]:
+        jumped = []
+        for stream in range(len(self.offsets)):
+            if self.rand.rand() % 64 == 0:
+                self.offsets[stream] = self.draw_offset()
+                jumped.append(stream)
+        return jumped
+
+
+@given(
+    length=st.integers(1, 300),
+    streams=st.integers(1, 6),
+    time_steps=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_streams_walk_as_in_c(length: int, streams: int, time_steps: int, seed: int) -> None:
+    text = np.random.default_rng(length).integers(0, 256, length)
+    ours = Streams(text, streams, Rand(seed))
+    c = CStreams(text.tolist(), streams, Rand(seed))
+    for _ in range(5):
+        assert ours.offsets.tolist() == c.offsets
+        inputs, targets = ours.next_datum(time_steps)
+        c_inputs, c_targets = c.next_datum(time_steps)
+        assert inputs.tolist() == c_inputs
+        assert targets.tolist() == c_targets
+        assert ours.jump() == c.jump()
+    assert ours.rand.drawn == c.rand.drawn
+
+
+def test_streams_jump_as_often_as_in_c() -> None:
+    text = np.arange(1000)
+    ours, c = Streams(text, 32, Rand(5)), CStreams(text.tolist(), 32, Rand(5))
+    jumps = 0
+    for _ in range(100):
+        jumped = ours.jump()
+        assert jumped == c.jump()
+        assert ours.offsets.tolist() == c.offsets
+        jumps += len(jumped)
+    assert 30 < jumps < 75  # one in 64 of 3200
+
+
+def test_a_stream_goes_round_its_text() -> None:
+    streams = Streams(np.array([7, 8, 9]), 1, Rand(1))
+    streams.offsets[0] = 2
+    inputs, targets = streams.next_datum(5)
+    assert inputs[:, 0].tolist() == [9, 7, 8, 9, 7]
+    assert targets[:, 0].tolist() == [7, 8, 9, 7, 8]
+    assert streams.offsets.tolist() == [1]
+
+
+# --- lines and names -----------------------------------------------------------------------------
+
+
+def test_lines_come_with_their_ends(tmp_path: Path) -> None:
+    path = write(tmp_path / "lines", b"a b\r\n\n\xff\nlast")
+    assert list(read_lines(path)) == [b"a b\r\n", b"\n", b"\xff\n", b"last"]
+
+
+def test_lines_of_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(b"a\nb"))
+    assert list(read_lines("-")) == [b"a\n", b"b"]
+
+
+def test_missing_lines_are_an_error_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere"
+    with pytest.raises(CorpusError, match=re.escape(str(path))):
+        list(read_lines(path))
+
+
+def test_names_of_tokens_are_a_line_each(tmp_path: Path) -> None:
+    path = write(tmp_path / "names", "the\r\n<NEWLINE>\n\nGrüße\n a b\n".encode())
+    assert read_token_names(path) == ["the", "\n", "", "Grüße", " a b"]
+
+
+def test_bytes_of_names_that_are_no_utf_8_do_not_stop_reading(tmp_path: Path) -> None:
+    assert read_token_names(write(tmp_path / "names", b"a\xff\nb")) == ["a\ufffd", "b"]

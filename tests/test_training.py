@@ -1,0 +1,965 @@
+"""Runs of training: their files, their numbers, how they end, and what stops them beforehand."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import errno
+import math
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import darknet_py as dn
+from darknet_py.cfg import read_cfg
+from darknet_py.cli.train import Interruption
+from darknet_py.corpus import Streams, read_text, split
+from darknet_py.finding import open_network
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from darknet_py.training import CSV_COLUMNS
+from darknet_py.weights import read_header
+from tests.cli_helpers import (
+    COMMAND,
+    CONNECTED,
+    ENVIRONMENT,
+    NET,
+    RNN,
+    SOFTMAX,
+    SYMBOLS,
+    Outcome,
+    files_in,
+    invoke,
+    run,
+    words,
+    write_cfg,
+    write_run_inputs,
+)
+from tests.helpers import Array
+
+LINE = re.compile(
+    r"(?P<batch>\d+): (?P<loss>\d+\.\d{6}), (?P<avg>\d+\.\d{6}) avg, (?P<rate>\d+\.\d{6}) rate, "
+    r"\d+\.\d{6} seconds, (?P<epochs>\d+\.\d{6}) epochs"
+)
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works in a folder of its own that has net.cfg and text.txt."""
+    write_run_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+def train(*args: str | Path, cfg: str = "net.cfg", text: str = "text.txt") -> Outcome:
+    """`train` within this process, which must succeed."""
+    outcome = invoke("train", cfg, text, *args)
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout == b""
+    return outcome
+
+
+def rows(folder: str = "backup", base: str = "net") -> list[dict[str, str]]:
+    with open(Path(folder) / f"{base}.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def floats(path: str | Path) -> Array:
+    """The numbers of a weights file."""
+    return np.fromfile(path, "<f4", offset=read_header(path).length)
+
+
+def lines_of_batches(outcome: Outcome) -> list[re.Match[str]]:
+    return [match for line in outcome.lines if (match := LINE.fullmatch(line))]
+
+
+# --- a whole run ---------------------------------------------------------------------------------
+
+
+def test_a_run_writes_its_files_and_says_what_it_does(tmp_path: Path) -> None:
+    args = ["net.cfg", "text.txt", "--batches", "25", "--seed", "1", "--save-every", "10"]
+    outcome = run("train", *args, cwd=tmp_path)
+    assert outcome.status == 0
+    assert outcome.stdout == b""
+    assert files_in(tmp_path / "backup") == [
+        "net.backup",
+        "net.cfg",
+        "net.csv",
+        "net_best.weights",
+        "net_final.weights",
+    ]
+    assert [int(line["batch"]) for line in lines_of_batches(outcome)] == list(range(1, 26))
+    others = [line for line in outcome.lines if not LINE.fullmatch(line)]
+    assert [line for line in others if re.fullmatch(r"\d+: \d\.\d{6} validation", line)]
+    assert "saved" in outcome.stderr
+    assert str(Path("backup/net_final.weights")) in outcome.stderr
+    assert others[-1] == f"next: darknet-py generate {Path('backup/net_best.weights')}"
+    assert run(*shlex.split(others[-1])[2:], cwd=tmp_path).status == 0
+
+
+def test_the_table_is_consistent_in_itself_and_with_the_log() -> None:
+    outcome = train("--batches", "30", "--seed", "1", "--val-every", "7")
+    table = rows()
+    assert tuple(table[0]) == CSV_COLUMNS
+    assert ",".join(table[0]) == "batch,seen,loss,avg,rate,seconds,epochs,val"
+    length = len(split(read_text("text.txt"), 0.1)[0])
+    avg, elapsed = float(table[0]["loss"]), 0.0
+    for number, (row, line) in enumerate(
+        zip(table, lines_of_batches(outcome), strict=True), start=1
+    ):
+        assert int(row["batch"]) == number
+        assert int(row["seen"]) == number * SYMBOLS
+        avg = 0.9 * avg + 0.1 * float(row["loss"])
+        assert float(row["avg"]) == pytest.approx(avg, abs=5e-6)
+        assert float(row["rate"]) == pytest.approx(0.01)
+        assert float(row["epochs"]) == pytest.approx(number * SYMBOLS / length, abs=2e-6)
+        assert float(row["seconds"]) >= elapsed
+        elapsed = float(row["seconds"])
+        assert (row["val"] != "") == (number % 7 == 0)
+        for key in ("batch", "loss", "avg", "epochs"):
+            assert line[key] == row[key]
+    assert len(table) == 30
+    assert float(table[-1]["avg"]) < float(table[0]["avg"]) - 1
+
+
+def test_the_losses_are_those_of_train_batch_on_the_streams_of_the_text() -> None:
+    train("--batches", "6", "--seed", "3")
+    net = dn.load_network("net.cfg", seed=3)
+    rand = Rand(3, net.initial_draws)
+    streams = Streams(split(read_text("text.txt"), 0.1)[0], 4, rand)
+    for row in rows():
+        assert float(row["loss"]) == pytest.approx(
+            net.train_batch(*streams.next_datum(8)), abs=1e-6
+        )
+        streams.jump()
+    assert net.parameters.tobytes() == floats("backup/net_final.weights").tobytes()
+
+
+def test_the_name_of_the_files_is_that_of_the_cfg_up_to_its_first_dot() -> None:
+    write_cfg(Path("my.net.cfg"))
+    train("--batches", "2", "--out", "a/b", cfg="my.net.cfg")
+    assert files_in(Path("a/b")) == ["my.cfg", "my.csv", "my_best.weights", "my_final.weights"]
+
+
+def test_a_bundled_cfg_goes_by_its_name(tmp_path: Path) -> None:
+    Path("text.txt").write_text(words(2000))
+    train("--batches", "1", "--set", "batch=2", "--set", "time_steps=4", cfg="tiny")
+    assert "tiny_final.weights" in files_in(tmp_path / "backup")
+
+
+def test_a_text_from_stdin_and_a_folder_train_as_the_file_does(tmp_path: Path) -> None:
+    text = Path("text.txt").read_bytes()
+    Path("texts").mkdir()
+    Path("texts/a").write_bytes(text[:1000])
+    Path("texts/b").write_bytes(text[1000:])
+    common = ("--batches", "3", "--seed", "1", "--out")
+    train(*common, "of-file")
+    train(*common, "of-folder", text="texts")
+    outcome = run("train", "net.cfg", "-", *common, "of-stdin", cwd=tmp_path, stdin=text)
+    assert outcome.status == 0
+    expected = Path("of-file/net_final.weights").read_bytes()
+    assert Path("of-folder/net_final.weights").read_bytes() == expected
+    assert Path("of-stdin/net_final.weights").read_bytes() == expected
+
+
+def test_carriage_returns_in_cfg_and_text_do_no_harm() -> None:
+    train("--batches", "3", "--seed", "1", "--out", "plain", "--val", "0")
+    cfg = Path("net.cfg").read_text().replace("\n", "\r\n")
+    Path("net.cfg").write_bytes(cfg.encode())
+    train("--batches", "3", "--seed", "1", "--out", "crlf", "--val", "0")
+    assert floats("crlf/net_final.weights").tobytes() == floats("plain/net_final.weights").tobytes()
+    text = Path("text.txt").read_bytes().replace(b"\n", b"\r\n")
+    Path("crlf.txt").write_bytes(text)
+    train("--batches", "3", "--out", "text", "--val", "0", text="crlf.txt")
+    assert float(rows("text")[0]["epochs"]) == pytest.approx(SYMBOLS / len(text), abs=1e-6)
+    assert dn.load_network("crlf/net.cfg", "crlf/net_final.weights").seen == 3 * SYMBOLS
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others() -> None:
+    for name, seed in (("a", "5"), ("b", "5"), ("c", "6")):
+        train("--batches", "5", "--seed", seed, "--out", name)
+    first, again, other = (Path(f"{n}/net_final.weights").read_bytes() for n in "abc")
+    assert first == again
+    assert first != other
+
+
+def test_a_seed_from_the_clock_is_printed_and_repeats_the_run() -> None:
+    outcome = train("--batches", "3", "--out", "a")
+    found = re.search(r"^seed (\d+) \(from the clock", outcome.stderr, re.MULTILINE)
+    assert found
+    again = train("--batches", "3", "--out", "b", "--seed", found[1])
+    assert "clock" not in again.stderr
+    assert Path("a/net_final.weights").read_bytes() == Path("b/net_final.weights").read_bytes()
+
+
+def test_batches_overrides_max_batches() -> None:
+    write_cfg(Path("net.cfg"), NET + " max_batches=4", RNN, CONNECTED, SOFTMAX)
+    train()
+    assert len(rows()) == 4
+    train("--batches", "6")
+    assert len(rows()) == 6
+
+
+def test_time_ends_a_run_that_has_no_other_limit() -> None:
+    elapsed: list[float] = []
+
+    def note(row: dn.Row) -> None:
+        elapsed.append(row.elapsed)
+
+    result = dn.train("net.cfg", "text.txt", seconds=0.2, callback=note)
+    assert result.seconds >= 0.2
+    assert all(seconds < 0.2 for seconds in elapsed[:-1])
+    assert not result.interrupted
+    assert read_header("backup/net_final.weights").seen == len(elapsed) * SYMBOLS
+
+
+def test_the_command_ends_after_its_time() -> None:
+    train("--time", "0.1s")
+    assert read_header("backup/net_final.weights").seen == int(rows()[-1]["seen"])
+
+
+def test_batches_end_a_run_before_its_time() -> None:
+    train("--time", "1h", "--batches", "3")
+    assert len(rows()) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("0.5", 0.5), ("7", 7)],
+)
+def test_durations(given: str, seconds: float) -> None:
+    from darknet_py.cli.options import duration
+
+    assert duration(given) == seconds
+
+
+def test_settings_go_into_the_run_and_into_its_cfg() -> None:
+    train("--batches", "2", "--set", "batch=8", "--set", "learning_rate=.005", "--val", "0")
+    assert [row["seen"] for row in rows()] == ["64", "128"]
+    assert float(rows()[0]["rate"]) == pytest.approx(0.005)
+    written = dn.load_network("backup/net.cfg").net
+    assert written.batch == 8
+    assert written.learning_rate == 0.005
+
+
+def test_an_unknown_setting_is_mentioned() -> None:
+    outcome = train("--batches", "1", "--set", "leraning_rate=1")
+    assert [line for line in outcome.lines if "leraning_rate" in line and "--set" in line]
+
+
+def test_subdivisions_count_as_one_batch_whose_loss_is_their_mean() -> None:
+    common = ("--batches", "1", "--seed", "1", "--val", "0")
+    train(*common, "--set", "batch=4", "--set", "subdivisions=2")
+    assert [(row["batch"], row["seen"]) for row in rows()] == [("1", "32")]
+    net = dn.load_network("net.cfg", seed=1, batch=4, subdivisions=2)
+    streams = Streams(read_text("text.txt"), 2, Rand(1, net.initial_draws))
+    losses = []
+    for _ in range(2):
+        losses.append(net.train_batch(*streams.next_datum(8)))
+        streams.jump()
+    assert float(rows()[0]["loss"]) == pytest.approx(sum(losses) / 2, abs=1e-6)
+
+
+def test_without_held_out_text_there_is_no_validation() -> None:
+    outcome = train("--batches", "21", "--val", "0")
+    assert files_in(Path("backup")) == ["net.cfg", "net.csv", "net_final.weights"]
+    assert {row["val"] for row in rows()} == {""}
+    assert "validation" not in outcome.stderr
+    assert "held-out" not in outcome.stderr
+    assert outcome.lines[-1].endswith(str(Path("backup/net_final.weights")))
+
+
+def test_the_whole_text_is_trained_on_where_the_held_out_text_is_a_file() -> None:
+    Path("other.txt").write_bytes(words(100, seed=9).encode())
+    train("--batches", "10", "--val", "other.txt", "--val-every", "5")
+    assert [n for n, row in enumerate(rows(), 1) if row["val"]] == [5, 10]
+    length = Path("text.txt").stat().st_size
+    assert float(rows()[-1]["epochs"]) == pytest.approx(10 * SYMBOLS / length, abs=2e-6)
+    Path("other.txt").write_bytes(words(100, seed=10).encode())
+    before = rows()
+    train("--batches", "10", "--val", "other.txt", "--val-every", "5")
+    assert before[4]["val"] != rows()[4]["val"]
+
+
+def test_the_best_weights_are_written_when_a_validation_has_a_new_lowest_loss() -> None:
+    best = Path("backup/net_best.weights")
+    lowest, written = math.inf, 0
+    every, improved = 0, 0
+
+    def note(row: dn.Row) -> None:
+        nonlocal lowest, written, every, improved
+        if row.val is not None:
+            every += 1
+            if row.val < lowest:
+                improved += 1
+                lowest, written = row.val, row.seen
+        assert (read_header(best).seen if best.exists() else 0) == written
+
+    rate = {"learning_rate": 0.5}
+    result = dn.train(
+        "net.cfg", "text.txt", batches=40, seed=1, val_every=3, overrides=rate, callback=note
+    )
+    assert every == 13
+    assert 0 < improved < every
+    assert result.best == best
+    assert result.best_val is not None
+    assert result.val is not None
+    assert result.best_val <= result.val
+
+
+def test_a_worse_end_does_not_become_the_best() -> None:
+    """From good weights, a rate that is far too large; the first validation stays the best."""
+    train("--batches", "60", "--seed", "1", "--out", "good")
+    common = ("--seed", "1", "--val-every", "1", "--set", "learning_rate=.8")
+    args = ("--weights", "good/net_final.weights", "--clear", "--batches", "20", *common)
+    outcome = train(*args, "--set", "burn_in=10")
+    table = [float(row["val"]) for row in rows()]
+    best = table.index(min(table))
+    assert best < 15
+    assert read_header("backup/net_best.weights").seen == (best + 1) * SYMBOLS
+    assert read_header("backup/net_final.weights").seen == 20 * SYMBOLS
+    said = re.search(r"best: (\d+\.\d+) nats", outcome.stderr)
+    assert said
+    assert float(said[1]) < table[-1]
+
+
+def test_the_printed_loss_is_that_of_valid_on_the_same_part() -> None:
+    Path("text.txt").write_bytes(words(6000).encode())
+    outcome = train("--batches", "80", "--seed", "1", "--val", ".25")
+    said = re.search(r"best: (\d+\.\d+) nats per character, on all of the held", outcome.stderr)
+    assert said
+    scored = invoke("valid", "backup/net_best.weights", "text.txt", "--val", ".25")
+    nats = re.search(rb"nats per character\s+([\d.]+)", scored.stdout)
+    assert nats
+    assert float(nats[1]) == pytest.approx(float(said[1]), abs=0.01)
+
+
+def test_checkpoints_come_as_often_as_asked_for() -> None:
+    at_batch = []
+
+    def note(row: dn.Row) -> None:
+        file = Path("backup/net.backup")
+        at_batch.append(read_header(file).seen // SYMBOLS if file.exists() else 0)
+
+    dn.train("net.cfg", "text.txt", batches=8, save_every=3, callback=note)
+    assert at_batch == [0, 0, 3, 3, 3, 6, 6, 6]
+
+
+def test_state_is_carried_from_batch_to_batch_where_asked_for() -> None:
+    for state in ("carry", "zero"):
+        train("--batches", "4", "--seed", "1", "--state", state, "--out", state)
+        assert dn.load_network(f"{state}/net.cfg").net.state == state
+    train("--batches", "4", "--seed", "1", "--out", "default")
+    carried, zero, default = (
+        floats(f"{name}/net_final.weights").tobytes() for name in ("carry", "zero", "default")
+    )
+    assert carried != zero == default
+
+
+def test_the_carried_state_of_a_stream_that_jumps_is_zeroed() -> None:
+    """After a jump a stream's first loss is that from a zero state."""
+    write_cfg(Path("net.cfg"), NET + " state=carry", RNN, CONNECTED, SOFTMAX)
+    states: list[Array] = []
+    result: list[Network] = []
+    train_batch = Network.train_batch
+
+    def watched(net: Network, inputs: Array, targets: Array) -> float:
+        states.append(net.training_state[0][0].copy())
+        return train_batch(net, inputs, targets)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Network, "train_batch", watched)
+        result.append(dn.train("net.cfg", "text.txt", batches=60, seed=2, val=0).net)
+    net = dn.load_network("net.cfg", seed=2)
+    streams = Streams(read_text("text.txt"), 4, Rand(2, net.initial_draws))
+    jumps = 0
+    for state in states[1:]:
+        streams.next_datum(8)
+        jumped = streams.jump()
+        assert [i for i in range(4) if not state[i].any()] == jumped
+        jumps += len(jumped)
+    assert jumps
+
+
+def test_weights_continue_what_was_seen() -> None:
+    train("--batches", "4", "--out", "first")
+    train("--weights", "first/net_final.weights", "--batches", "6")
+    assert [row["batch"] for row in rows()] == ["5", "6"]
+    assert [int(row["seen"]) for row in rows()] == [5 * SYMBOLS, 6 * SYMBOLS]
+    assert read_header("backup/net_final.weights").seen == 6 * SYMBOLS
+
+
+def test_weights_may_be_the_folder_of_a_run() -> None:
+    train("--batches", "4", "--out", "first", "--val", "0")
+    train("--weights", "first", "--batches", "5")
+    assert [row["batch"] for row in rows()] == ["5"]
+
+
+def test_training_starts_from_the_weights_and_draws_after_the_initial_ones() -> None:
+    train("--batches", "4", "--out", "first")
+    train("--weights", "first/net_final.weights", "--batches", "5", "--seed", "9", "--val", "0")
+    net = dn.load_network("net.cfg", "first/net_final.weights")
+    streams = Streams(read_text("text.txt"), 4, Rand(9, net.initial_draws))
+    loss = net.train_batch(*streams.next_datum(8))
+    assert float(rows()[0]["loss"]) == pytest.approx(loss, abs=1e-6)
+
+
+def test_nothing_left_to_train_is_an_error_with_both_numbers_and_the_ways_out(
+    tmp_path: Path,
+) -> None:
+    train("--batches", "7", "--out", "first")
+    args = ("train", "net.cfg", "text.txt", "--weights", "first/net_final.weights")
+    error = invoke(*args, "--batches", "5").error()
+    for word in ("batch 7", "batch 5", "--clear", "--batches", "net_final.weights"):
+        assert word in error
+    assert files_in(tmp_path / "backup") == []
+    invoke(*args, "--batches", "7").error()
+
+
+def test_clear_counts_from_zero() -> None:
+    train("--batches", "7", "--out", "first")
+    train("--weights", "first/net_final.weights", "--batches", "5", "--clear")
+    assert [row["batch"] for row in rows()] == ["1", "2", "3", "4", "5"]
+    assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
+
+
+def test_weights_in_the_folder_of_the_run_itself_are_read_before_they_are_moved() -> None:
+    train("--batches", "4")
+    train("--weights", "backup/net_final.weights", "--batches", "6")
+    assert [row["batch"] for row in rows()] == ["5", "6"]
+    assert read_header("backup/old-1/net_final.weights").seen == 4 * SYMBOLS
+
+
+TOKENS = "[net] inputs=300 batch=2 time_steps=4 learning_rate=.01"
+
+
+def test_tokens_train_and_the_cfg_remembers_it() -> None:
+    write_cfg(Path("net.cfg"), TOKENS, RNN, "[connected] output=300 activation=linear", SOFTMAX)
+    tokens = " ".join(str(n * n % 300) for n in range(500))
+    Path("tokens.txt").write_text(tokens)
+    train("--batches", "3", "--tokenized", text="tokens.txt")
+    assert dn.load_network("backup/net.cfg").net.tokenized
+    printed = invoke("generate", "backup/net_final.weights", "--length", "5", "-q")
+    assert len(printed.stdout.split()) == 2 + 5
+    assert all(0 <= int(word) < 300 for word in printed.stdout.split())
+
+
+def test_the_command_that_a_run_on_few_tokens_proposes_works() -> None:
+    """Its default prompt, two newlines, is no pair of tokens of such a network."""
+    sections = ("[rnn] output=4 activation=tanh", "[connected] output=6 activation=linear")
+    write_cfg(Path("net.cfg"), "[net] inputs=6 batch=2 time_steps=4", *sections, SOFTMAX)
+    Path("tokens.txt").write_text("0 1 2 3 4 5 " * 50)
+    said = train("--batches", "3", "--tokenized", text="tokens.txt").lines[-1]
+    again = invoke(*shlex.split(said.removeprefix("next: "))[1:])
+    assert again.status == 0, again.stderr
+
+
+def test_files_are_written_in_the_dialect_asked_for() -> None:
+    train("--batches", "2", "--seed", "1", "--dialect", "alexeyab", "--out", "alexeyab")
+    train("--batches", "2", "--seed", "1", "--out", "upstream")
+    assert read_header("alexeyab/net_final.weights").revision == 5
+    assert read_header("alexeyab/net_best.weights").revision == 5
+    assert read_header("upstream/net_final.weights").revision == 0
+    train("--weights", "alexeyab/net_final.weights", "--batches", "3")
+    assert read_header("backup/net_final.weights").revision == 5
+
+
+def test_the_replay_of_c_ends_with_the_weights_of_rnn_train() -> None:
+    sections = (
+        NET.replace("adam=1", "momentum=.9") + " max_batches=5",
+        "[rnn] output=6 activation=leaky batch_normalize=1",
+        CONNECTED,
+        SOFTMAX,
+    )
+    write_cfg(Path("net.cfg"), *sections)
+    common = ("--gradient", "darknet-cpu", "--val", "0", "--seed", "4", "--out", "ours")
+    ours = train(*common)
+    c = invoke("rnn", "train", "net.cfg", "-file", "text.txt", "-srand", "4")
+    assert c.status == 0
+    assert (
+        floats("ours/net_final.weights").tobytes() == floats("backup/net_final.weights").tobytes()
+    )
+    losses = [[line["loss"], line["avg"]] for line in lines_of_batches(ours)]
+    assert losses == [[line["loss"], line["avg"]] for line in lines_of_batches(c)]
+    assert len(losses) == 5
+
+
+def test_little_memory_computes_in_parts_with_the_same_result() -> None:
+    sections = ("[net] inputs=256 batch=4 time_steps=64 learning_rate=.1 decay=0", RNN)
+    write_cfg(Path("net.cfg"), *sections, CONNECTED, SOFTMAX)
+    whole = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="whole").net
+    assert whole.part_steps == 64
+    limit = whole.training_bytes(10) + 4 * len(whole.parameters)
+    parts = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="a", memory_limit=limit).net
+    assert 1 <= parts.part_steps <= 12
+    train("--batches", "4", "--seed", "1", "--memory", str(limit), "--out", "b")
+    assert floats("a/net_final.weights").tobytes() == floats("b/net_final.weights").tobytes()
+    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-4, atol=1e-6)
+
+
+def test_too_little_memory_is_an_error(tmp_path: Path) -> None:
+    error = invoke("train", "net.cfg", "text.txt", "--memory", "5K").error()
+    assert "--memory" in error
+    assert files_in(tmp_path / "backup") == []
+
+
+def test_threads_do_not_change_the_result() -> None:
+    train("--batches", "3", "--seed", "1", "--out", "a")
+    train("--batches", "3", "--seed", "1", "--out", "b", "--threads", "2")
+    np.testing.assert_allclose(
+        floats("a/net_final.weights"), floats("b/net_final.weights"), rtol=1e-4, atol=1e-6
+    )
+
+
+def test_quiet_training_says_nothing(tmp_path: Path) -> None:
+    assert train("--batches", "3", "-q").stderr == ""
+    assert run("train", "net.cfg", "text.txt", "--batches", "3", "-q", cwd=tmp_path).stderr == ""
+
+
+# --- the folder ----------------------------------------------------------------------------------
+
+
+def test_files_of_an_earlier_run_are_put_aside() -> None:
+    train("--batches", "2", "--save-every", "1")
+    first = {name: (Path("backup") / name).read_bytes() for name in files_in(Path("backup"))}
+    Path("backup/notes.txt").write_text("mine")
+    Path("backup/network_final.weights").write_text("another's")
+    outcome = train("--batches", "3", "--val", "0")
+    assert [line for line in outcome.lines if "moved" in line and str(Path("backup/old-1")) in line]
+    for name, data in first.items():
+        assert (Path("backup/old-1") / name).read_bytes() == data
+    assert files_in(Path("backup/old-1")) == sorted(first)
+    kept = ["net.cfg", "net.csv", "net_final.weights", "network_final.weights", "notes.txt"]
+    assert sorted(p.name for p in Path("backup").iterdir() if p.is_file()) == kept
+    train("--batches", "1")
+    assert "net_final.weights" in files_in(Path("backup/old-2"))
+    assert files_in(Path("backup/old-1")) == sorted(first)
+
+
+def test_a_first_run_puts_nothing_aside() -> None:
+    assert "moved" not in train("--batches", "1").stderr
+
+
+def test_a_cfg_of_somebody_else_is_never_overwritten(tmp_path: Path) -> None:
+    before = Path("net.cfg").read_bytes()
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "1", "--out", ".").error()
+    assert "net.cfg" in error
+    assert "--out" in error
+    assert Path("net.cfg").read_bytes() == before
+    assert files_in(tmp_path) == ["net.cfg", "text.txt"]
+
+
+def test_the_cfg_of_a_run_trains_on_in_its_own_folder() -> None:
+    train("--batches", "2", "--out", "a")
+    train("--batches", "3", "--out", "a", "--weights", "a/net_final.weights", cfg="a/net.cfg")
+    assert [row["batch"] for row in rows("a")] == ["3"]
+    assert Path("a/net.cfg").read_text().count("Written by") == 1
+
+
+@pytest.mark.parametrize("out", ["text.txt", "text.txt/below"])
+def test_an_out_that_can_be_no_folder_is_an_error_before_training(out: str) -> None:
+    before = Path("text.txt").read_bytes()
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "1", "--out", out).error()
+    assert out in error.replace(os.sep, "/")
+    assert Path("text.txt").read_bytes() == before
+
+
+def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_the_old_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    writes = 0
+
+    def fail(descriptor: int) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 5:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("darknet_py.files.os.fsync", fail)
+    args = ("train", "net.cfg", "text.txt", "--batches", "50", "--save-every", "1", "-q")
+    error = invoke(*args, "--val", "0").error()
+    assert os.strerror(errno.ENOSPC) in error
+    assert files_in(Path("backup")) == ["net.backup", "net.cfg", "net.csv"]
+    assert open_network("backup/net.backup").seen == 3 * SYMBOLS  # after the probe and the cfg
+    assert "net.backup" in error
+
+
+# --- the cfg beside the weights ------------------------------------------------------------------
+
+DRAW = ("--length", "40", "--seed", "3", "--prompt", "a", "-q")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"rnn": RNN + " batch_normalize=1 shortcut=1"},
+        {"rnn": RNN + " hidden=5"},
+        {"rnn": "[gru] output=8 batch_normalize=1"},
+        {"rnn": "[lstm] output=8"},
+        {"connected": CONNECTED + " batch_normalize=1 dontloadscales=1"},
+        {"connected": CONNECTED + " dontload=1"},
+        {"connected": CONNECTED + " dontsave=1"},
+        {"rnn": RNN + " dontsave=1"},
+        {"rnn": RNN + " dontload=1 stopbackward=1"},
+    ],
+    ids=lambda changes: next(iter(changes.values()), "plain"),
+)
+@pytest.mark.filterwarnings("ignore::darknet_py.DarknetWarning")
+def test_the_weights_alone_are_enough_afterwards(changes: dict[str, str]) -> None:
+    sections = {"rnn": RNN, "connected": CONNECTED, **changes}
+    write_cfg(Path("net.cfg"), NET, *sections.values(), SOFTMAX)
+    net = dn.train("net.cfg", "text.txt", batches=3, seed=1).net
+    Path("net.cfg").unlink()
+    final = Path("backup/net_final.weights")
+    loaded = open_network(final)
+    kept = [
+        parameter
+        for parameter in loaded.tensors()
+        if not loaded.layers[int(parameter.name.split(".")[0])].dontload
+    ]
+    trained = {parameter.name: parameter.values for parameter in net.tensors()}
+    assert kept
+    for parameter in kept:
+        assert parameter.values.tobytes() == trained[parameter.name].tobytes()
+    if not any("dontsave" in section for section in sections.values()):
+        assert loaded.parameters.tobytes() == net.parameters.tobytes()
+    outcome = invoke("generate", final, *DRAW)
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout == b"a" + bytes(dn.generate(loaded, b"a", 40, seed=3)) + b"\n"
+    assert invoke("info", final).status == 0
+
+
+def test_a_whole_file_starts_a_network_whose_last_layer_is_not_loaded() -> None:
+    train("--batches", "3", "--seed", "1", "--out", "whole")
+    write_cfg(Path("net.cfg"), NET, RNN, CONNECTED + " dontload=1", SOFTMAX)
+    train("--batches", "4", "--seed", "2", "--weights", "whole/net_final.weights")
+    count = sum(p.size for p in dn.load_network("net.cfg").tensors())
+    assert read_header("backup/net_final.weights").floats == count
+    assert "dontload" not in Path("backup/net.cfg").read_text()
+    # The other way round: what was trained here loads whole.
+    assert open_network("backup/net_final.weights").seen == 4 * SYMBOLS
+
+
+# --- the function --------------------------------------------------------------------------------
+
+
+def test_the_callback_gets_the_rows_of_the_table() -> None:
+    seen: list[dn.Row] = []
+    result = dn.train(
+        "net.cfg", "text.txt", out="a", batches=5, seed=1, val_every=2, callback=seen.append
+    )
+    assert [row.cells() for row in seen] == [list(row.values()) for row in rows("a")]
+    assert [row.batch for row in seen] == [1, 2, 3, 4, 5]
+    assert {row.limit for row in seen} == {5}
+    assert all(row.seconds <= row.elapsed for row in seen)
+    assert result.weights == Path("a/net_final.weights")
+    assert result.batches == 5
+    assert result.characters == 5 * SYMBOLS
+    assert result.avg == seen[-1].avg
+    assert not result.interrupted
+    assert result.net.parameters.tobytes() == floats(result.weights).tobytes()
+
+
+def test_the_function_and_the_command_are_one_run() -> None:
+    train("--batches", "5", "--seed", "1", "--out", "a")
+    dn.train(read_cfg("net.cfg"), "text.txt", out="b", batches=5, seed=1)
+    assert Path("a/net_final.weights").read_bytes() == Path("b/net_final.weights").read_bytes()
+    assert Path("a/net.cfg").read_bytes() == Path("b/net.cfg").read_bytes()
+
+
+def test_stop_ends_the_run_with_everything_saved() -> None:
+    result = dn.train("net.cfg", "text.txt", batches=50, seed=1, stop=lambda: True)
+    assert result.interrupted
+    assert result.batches == 1
+    assert result.weights == Path("backup/net.backup")
+    assert files_in(Path("backup")) == ["net.backup", "net.cfg", "net.csv"]
+    assert open_network("backup").parameters.tobytes() == result.net.parameters.tobytes()
+    assert len(rows()) == 1
+
+
+def test_a_row_is_unchangeable() -> None:
+    seen: list[dn.Row] = []
+    dn.train("net.cfg", "text.txt", batches=1, val=0, callback=seen.append)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        seen[0].loss = 0.0  # type: ignore[misc]
+
+
+# --- interruptions -------------------------------------------------------------------------------
+
+
+def test_the_first_interruption_is_remembered_and_the_second_acts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with Interruption() as interruption:
+        assert not interruption.asked()
+        signal.raise_signal(signal.SIGINT)
+        assert interruption.asked()
+        assert "again leaves at once" in capsys.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def interrupted(*args: str, after: str = "12: ", number: int = 2) -> Outcome:
+    """A command in a process that gets a signal when a line of stderr starts with `after`."""
+    with subprocess.Popen(
+        [*COMMAND, *args], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    ) as process:
+        assert process.stderr is not None
+        lines = []
+        for line in process.stderr:
+            lines.append(line)
+            if line.startswith(after):
+                process.send_signal(number)
+                break
+        lines += list(process.stderr)
+        return Outcome(process.wait(), b"", "".join(lines))
+
+
+def way_on(outcome: Outcome) -> list[str]:
+    """The arguments of the command that an interrupted run names, without the program."""
+    found = re.search(r"to go on: darknet-py (.*)$", outcome.stderr, re.MULTILINE)
+    assert found, outcome.stderr
+    return shlex.split(found[1])
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_is_saved_and_the_command_that_it_names_goes_on(
+    tmp_path: Path, number: int
+) -> None:
+    args = ("train", "net.cfg", "text.txt", "--batches", "1000000", "--out", "my run")
+    outcome = interrupted(*args, number=number)
+    assert outcome.status == 130
+    assert "Traceback" not in outcome.stderr
+    assert "finishing this batch" in outcome.stderr
+    header = read_header("my run/net.backup")
+    assert header.seen // SYMBOLS == len(rows("my run"))
+    assert open_network("my run/net.backup").seen == header.seen
+    assert not list(tmp_path.rglob("*.part"))
+    limit = header.seen // SYMBOLS + 3
+    again = invoke(*way_on(outcome), "--batches", str(limit))
+    assert again.status == 0, again.stderr
+    assert [row["batch"] for row in rows("my run")] == [str(limit - 2 + i) for i in range(3)]
+
+
+@posix
+def test_the_command_that_goes_on_has_the_options_of_the_run() -> None:
+    """A run that goes on with other settings, another text or without its end is another run."""
+    Path("tokens.txt").write_text(" ".join(str(n * n % 200) for n in range(900)))
+    outcome = interrupted(
+        *("train", "net.cfg", "tokens.txt", "--tokenized", "--batches", "1000000", "--val", "0"),
+        *("--set", "learning_rate=.003", "--save-every", "7", "--dialect", "alexeyab"),
+    )
+    assert outcome.status == 130
+    again = " ".join(way_on(outcome))
+    for option in ("--tokenized", "--batches 1000000", "--val 0", "learning_rate=.003"):
+        assert option in again
+    assert "--save-every 7" in again
+
+
+@posix
+def test_the_command_that_goes_on_with_rnn_train_by_the_exact_gradient_works() -> None:
+    write_cfg(Path("net.cfg"), NET + " max_batches=1000000", RNN, CONNECTED, SOFTMAX)
+    args = ("net.cfg", "-file", "text.txt", "-srand", "3", "--gradient", "exact")
+    outcome = interrupted("rnn", "train", *args)
+    assert outcome.status == 130
+    again = way_on(outcome)
+    limit = read_header("backup/net.backup").seen // SYMBOLS + 1
+    write_cfg(Path("net.cfg"), f"{NET} max_batches={limit}", RNN, CONNECTED, SOFTMAX)
+    resumed = invoke(*again)
+    assert resumed.status == 0, resumed.stderr
+    assert [row["batch"] for row in rows()] == [str(limit)]
+    assert rows()[0]["val"] == ""
+
+
+# --- divergence ----------------------------------------------------------------------------------
+
+WILD = (
+    "[net] inputs=256 batch=4 time_steps=8 learning_rate=1e9",
+    "[rnn] output=8 activation=linear",
+    CONNECTED,
+    SOFTMAX,
+)
+
+
+def test_a_run_that_diverges_ends_with_one_line_and_whole_files(tmp_path: Path) -> None:
+    write_cfg(Path("net.cfg"), *WILD)
+    args = ("train", "net.cfg", "text.txt", "--batches", "500", "--save-every", "1")
+    outcome = run(*args, "--val-every", "1", "-q", cwd=tmp_path)
+    error = outcome.error()
+    assert "diverged at batch" in error
+    assert "learning_rate" in error
+    assert not list(tmp_path.rglob("*.part"))
+    assert not Path("backup/net_final.weights").exists()
+    for name in ("net.backup", "net_best.weights"):
+        if (Path("backup") / name).exists():
+            assert np.isfinite(floats(Path("backup") / name)).all()
+    assert all(None not in row and None not in row.values() for row in rows())
+
+
+def test_a_run_that_diverges_names_the_checkpoint_that_is_good() -> None:
+    train("--batches", "5", "--out", "good")
+    write_cfg(Path("net.cfg"), *WILD)
+    steps = ("--set", "policy=steps", "--set", "steps=10", "--set", "scales=1e9")
+    rate = ("--set", "learning_rate=.01")
+    args = ("--batches", "500", "--save-every", "4", "--val", "0", *rate, *steps, "-q")
+    outcome = invoke("train", "net.cfg", "text.txt", *args)
+    assert "still good" in outcome.error()
+    assert str(Path("backup/net.backup")) in outcome.error()
+    assert np.isfinite(floats("backup/net.backup")).all()
+    assert math.isfinite(open_network("backup/net.backup").parameters.sum())
+
+
+# --- what is refused before training -------------------------------------------------------------
+
+
+def bad_text(data: bytes) -> Any:
+    def make() -> None:
+        Path("text.txt").write_bytes(data)
+
+    return make
+
+
+def bad_cfg(*sections: str) -> Any:
+    def make() -> None:
+        write_cfg(Path("net.cfg"), *sections)
+
+    return make
+
+
+def remove(name: str) -> Any:
+    def make() -> None:
+        Path(name).unlink()
+
+    return make
+
+
+def folder_at(name: str) -> Any:
+    def make() -> None:
+        Path(name).unlink()
+        Path(name).mkdir()
+
+    return make
+
+
+def other_weights() -> None:
+    write_cfg(Path("wide.cfg"), NET, "[rnn] output=9 activation=tanh", CONNECTED, SOFTMAX)
+    dn.load_network("wide.cfg").save_weights("some.weights")
+
+
+FROM_WEIGHTS = ("--weights", "some.weights")
+REFUSED: list[tuple[str, Any, tuple[str, ...], tuple[str, ...]]] = [
+    ("an empty text", bad_text(b""), (), ("text.txt", "empty")),
+    ("a missing text", remove("text.txt"), (), ("text.txt", "No such file")),
+    ("one character", bad_text(b"a"), (), ("text.txt", "time_steps=8")),
+    ("a text as long as time_steps", bad_text(b"abcdefgh"), (), ("text.txt", "8 symbols")),
+    ("a NUL byte", bad_text(b"ab\0cdefghijk"), (), ("text.txt", "NUL", "2")),
+    ("UTF-16", bad_text("\ufeffabcdefghijk".encode("utf-16-le")), (), ("text.txt", "UTF-16")),
+    ("an empty folder", folder_at("text.txt"), (), ("text.txt", "no files")),
+    (
+        "too few inputs",
+        bad_cfg("[net] inputs=100", RNN, "[connected] output=100 activation=linear", SOFTMAX),
+        (),
+        ("text.txt", "inputs=100", "offset"),
+    ),
+    ("no tokens", bad_text(b"12 x"), ("--tokenized",), ("text.txt", "token 2")),
+    ("a missing cfg", remove("net.cfg"), (), ("net.cfg", "tiny")),
+    ("a folder as cfg", folder_at("net.cfg"), (), ("net.cfg",)),
+    ("an empty cfg", lambda: Path("net.cfg").write_text(""), (), ("net.cfg",)),
+    ("no cfg", lambda: Path("net.cfg").write_bytes(os.urandom(500)), (), ("net.cfg",)),
+    ("only [net]", bad_cfg(NET), (), ("net.cfg",)),
+    ("an unknown layer", bad_cfg(NET, "[crnn] output=3"), (), ("net.cfg:", "crnn")),
+    ("a bad value", bad_cfg(NET, "[rnn] output=x", SOFTMAX), (), ("net.cfg:", "output='x'")),
+    ("no loss", bad_cfg(NET, RNN, CONNECTED), (), ("net.cfg", "[softmax]")),
+    ("other outputs", bad_cfg(NET, RNN, SOFTMAX), (), ("net.cfg", "8 outputs", "256")),
+    ("a bad setting", lambda: None, ("--set", "batch=x"), ("--set", "batch='x'")),
+    ("a missing validation text", lambda: None, ("--val", "nowhere"), ("nowhere",)),
+    ("missing weights", lambda: None, FROM_WEIGHTS, ("some.weights", "No such file")),
+    ("weights of another network", other_weights, FROM_WEIGHTS, ("some.weights", "4,504")),
+    (
+        "weights that are none",
+        lambda: Path("some.weights").write_text("no weights, but some text"),
+        FROM_WEIGHTS,
+        ("some.weights", "version"),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("make", "args", "named"), [pytest.param(*case, id=name) for name, *case in REFUSED]
+)
+def test_what_cannot_be_trained_is_refused_in_one_line(
+    tmp_path: Path, make: Any, args: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    make()
+    before = files_in(tmp_path)
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "2", *args).error()
+    for word in named:
+        assert word in error
+    assert files_in(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--batches", "0"),
+        ("--batches", "x"),
+        ("--time", "soon"),
+        ("--time", "0"),
+        ("--time", "1..5s"),
+        ("--set", "learning_rate"),
+        ("--set", "=1"),
+        ("--seed", "-1"),
+        ("--seed", str(2**32)),
+        ("--val", "1"),
+        ("--val", "-0.1"),
+        ("--val", "nan"),
+        ("--val-every", "0"),
+        ("--save-every", "0"),
+        ("--state", "keep"),
+        ("--dialect", "auto"),
+        ("--gradient", "other"),
+        ("--memory", "much"),
+        ("--threads", "0"),
+        ("--no-such-option",),
+        ("one-more",),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(tmp_path: Path, args: tuple[str, ...]) -> None:
+    outcome = invoke("train", "net.cfg", "text.txt", *args)
+    assert outcome.status == 2
+    assert outcome.stdout == b""
+    assert outcome.lines[-1].startswith("Error: ")
+    assert files_in(tmp_path) == ["net.cfg", "text.txt"]
+
+
+def test_an_error_in_a_process_of_its_own(tmp_path: Path) -> None:
+    Path("text.txt").write_bytes(b"ab\0c")
+    args = ("train", "net.cfg", "text.txt", "--batches", "2")
+    assert "NUL" in run(*args, cwd=tmp_path).error()
+    verbose = run(*args, "-v", cwd=tmp_path)
+    assert verbose.status == 1
+    assert "Traceback" in verbose.stderr
+    assert "NUL" in verbose.lines[-1]
+
+
+def test_a_run_that_is_too_short_to_hold_text_out_trains_without() -> None:
+    Path("text.txt").write_bytes(b"abcdefghijkl")
+    outcome = train("--batches", "2")
+    assert "without validation" in outcome.stderr
+    assert files_in(Path("backup")) == ["net.cfg", "net.csv", "net_final.weights"]
