@@ -142,13 +142,15 @@ def train(
             cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
         )
         return
-    say("replaying the C program's arithmetic; for real work `darknet-py train` is the one to use")
     net = network_for_training(find_cfg(cfg), weights, Rand(seed))
     if clear:
         net.seen = 0
     text = read_text(data, tokenized or net.net.tokenized, until_nul=True)
     check_known(text, net.inputs, data)
-    for line in replay_train(Replay(net), text, BACKUP):
+    replay = Replay(net)
+    replay.check_trainable()
+    say("replaying the C program's arithmetic; for real work `darknet-py train` is the one to use")
+    for line in replay_train(replay, text, BACKUP):
         if not is_quiet():
             say(line)
 
