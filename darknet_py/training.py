@@ -159,7 +159,7 @@ def train(
             if callback is not None:
                 callback(row)
             if stop is not None and stop():
-                interrupted = True
+                interrupted = not (limit and net.batch_number >= limit)
                 break
         return run.end(interrupted)
 
@@ -234,7 +234,7 @@ class _Run:
 
     def batches(self, seconds: float | None) -> Iterator[Row]:
         """Train until batch `limit` (0: none) or for `seconds`; yields after every batch."""
-        with open(self.folder.file(".csv"), "w", newline="", encoding="utf-8") as file:
+        with open(self.folder.file(".csv"), "w", buffering=1, newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(CSV_COLUMNS)
             while not (self.limit and self.net.batch_number >= self.limit):
@@ -243,7 +243,6 @@ class _Run:
                 row = self._batch()
                 table.writerow(row.cells())
                 if self._save_is_due(row.batch):
-                    file.flush()
                     self.save(".backup")
                 if row.batch % KEEP_EVERY == 0:
                     self.save(f"_{row.batch}.weights")

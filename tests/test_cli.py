@@ -629,6 +629,7 @@ def test_info_of_the_published_architecture() -> None:
     assert facts("tiny")["parameters"] == 148_480
 
 
+@pytest.mark.filterwarnings("ignore::darknet_py.DarknetWarning")
 @pytest.mark.parametrize("name", sorted(bundled_cfgs()))
 def test_info_of_every_bundled_cfg(name: str) -> None:
     found = facts(name)
