@@ -520,7 +520,7 @@ def test_the_bundled_cfgs_that_people_hold() -> None:
 
 def test_rnn_cfg_needs_streams_to_train() -> None:
     _, net, _ = built(bundled_cfgs()["rnn"])
-    with pytest.raises(CfgError, match="expected something like batch=16"):
+    with pytest.raises(CfgError, match="expected more, like --set batch=16"):
         net.check_trainable()
 
 

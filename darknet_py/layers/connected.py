@@ -269,5 +269,5 @@ def check_batch_norm(section: Section, net: NetOptions, batch_normalize: bool) -
     if batch_normalize and net.streams == 1:
         raise section.error(
             "batch_normalize=1 needs at least two streams to train, and batch / subdivisions is 1: "
-            "expected something like batch=16, time_steps=64"
+            "expected more, like --set batch=16 --set time_steps=64"
         )
