@@ -21,8 +21,8 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
-from darknet_py.layers.connected import Connected, check_batch_norm
-from darknet_py.layers.stack import Stack
+from darknet_py.layers.connected import check_batch_norm
+from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
 FILE_UPSTREAM = ("wz", "wr", "wh", "uz", "ur", "uh")
@@ -41,17 +41,7 @@ class GruLayer(Layer):
         self.batch_normalize = batch_normalize
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
-        self.parts = {
-            name: Connected(
-                f"{setting.index}.{name}",
-                self.inputs if name[0] == "u" else outputs,
-                outputs,
-                ACTIVATIONS["linear"],
-                batch_normalize,
-                setting.dialect,
-            )
-            for name in self.file_order
-        }
+        self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.u = Stack([self.parts[name] for name in ("uz", "ur", "uh")])
         self.wzr = Stack([self.parts[name] for name in ("wz", "wr")])
         self.wh = self.parts["wh"]

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 
 from darknet_py import kernels
-from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
-from darknet_py.layers.connected import Connected, check_batch_norm
-from darknet_py.layers.stack import Stack
+from darknet_py.layers.connected import check_batch_norm
+from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
 GATES = "fiog"
@@ -42,17 +41,7 @@ class LstmLayer(Layer):
         super().__init__(setting.index, setting.inputs, outputs)
         self.batch_normalize = batch_normalize
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
-        self.parts = {
-            name: Connected(
-                f"{setting.index}.{name}",
-                self.inputs if name[0] == "u" else outputs,
-                outputs,
-                ACTIVATIONS["linear"],
-                batch_normalize,
-                setting.dialect,
-            )
-            for name in self.file_order
-        }
+        self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.u = Stack([self.parts[f"u{gate}"] for gate in GATES])
         self.w = Stack([self.parts[f"w{gate}"] for gate in GATES])
 

@@ -13,11 +13,28 @@ from collections.abc import Sequence
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.base import Array, Parameter, Setting
 from darknet_py.layers.connected import Connected
 
 # With fewer rows than this, copying the matrices together costs more than it saves.
 FEW_ROWS = 8
+
+
+def gate_layers(
+    names: Sequence[str], setting: Setting, outputs: int, batch_normalize: bool
+) -> dict[str, Connected]:
+    """The linear connected layers of a gated layer by name: u... see the input, w... the state."""
+    return {
+        name: Connected(
+            f"{setting.index}.{name}",
+            setting.inputs if name[0] == "u" else outputs,
+            outputs,
+            ACTIVATIONS["linear"],
+            batch_normalize,
+            setting.dialect,
+        )
+        for name in names
+    }
 
 
 class Stack(Connected):
