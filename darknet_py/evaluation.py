@@ -41,19 +41,49 @@ def evaluate(
     left alone. The default prompt is left out where the network has no newline.
     Raises CorpusError for unknown symbols or a text of fewer than two characters.
     """
+    symbols = _scorable(net, text)
+    nats = 0.0
+    for losses in _losses(net, symbols, prompt):
+        nats += float(np.sum(losses, dtype=np.float64))
+    return _score(nats, len(symbols) - 1, 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum()))
+
+
+def trace(
+    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = DEFAULT_PROMPT
+) -> Iterator[Evaluation]:
+    """The score of `text` up to each of its characters but the first: `evaluate` as it goes.
+
+    Raises CorpusError like `evaluate`.
+    """
+    symbols = _scorable(net, text)
+    words = 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS))
+    nats, characters = 0.0, 0
+    for losses in _losses(net, symbols, prompt):
+        for loss in losses.tolist():
+            nats += loss
+            characters += 1
+            yield _score(nats, characters, int(words[characters - 1]))
+
+
+def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
         raise CorpusError(f"text: {len(symbols)} characters: expected at least 2 to score")
+    return symbols
+
+
+def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
+    """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
     if prompt is DEFAULT_PROMPT and net.inputs <= max(prompt):
         prompt = b""
     state = feed(net, check_symbols(net, prompt, "prompt"), net.initial_state(1))
-    nats = 0.0
     for first in range(0, len(symbols) - 1, FEED_STEPS):
         piece = symbols[first : first + FEED_STEPS + 1, None]
         losses, state = net.losses(piece[:-1], piece[1:], state)
-        nats += float(np.sum(losses, dtype=np.float64))
-    characters = len(symbols) - 1
-    words = 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum())
+        yield losses[:, 0]
+
+
+def _score(nats: float, characters: int, words: int) -> Evaluation:
     bits = nats / math.log(2)
     return Evaluation(
         characters=characters,

@@ -77,6 +77,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seen = 0
         self.last_rate = 0.0
+        self._is_trainable = False
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
         stops = [layer.index for layer in self.layers if layer.stopbackward]
@@ -372,6 +373,7 @@ class Network:
         self.check_symbols_match()
         for section, layer in zip(self._sections, self.layers, strict=True):
             layer.check_trainable(section, self.net)
+        self._is_trainable = True
 
     def check_symbols_match(self) -> None:
         """Raise CfgError where what the network writes is not what it reads."""
@@ -389,7 +391,8 @@ class Network:
         last datum, without its gradient; otherwise every datum starts from zeros.
         Raises CfgError where the network cannot be trained, ValueError for wrong arrays.
         """
-        self.check_trainable()
+        if not self._is_trainable:
+            self.check_trainable()
         shape = (self.net.time_steps, self.streams)
         inputs = self._symbols("inputs", inputs, shape)
         targets = self._symbols("targets", targets, shape)

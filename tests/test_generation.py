@@ -18,6 +18,7 @@ from darknet_py.generation import generate
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sampling import cut_off, draw
+from tests.cli_helpers import invoke
 from tests.helpers import RECORDED, Array, case, cases, make_network, recorded_network
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -337,3 +338,28 @@ def test_the_quick_estimate_is_the_mean_over_many_streams() -> None:
     assert estimate_loss(net, TEXT, characters, streams) == pytest.approx(
         float(expected), rel=1e-11
     )
+
+
+@pytest.mark.parametrize(
+    ("folder", "tolerance"),
+    [("rnn-bn-leaky", 1e-4), ("lstm", 1e-4), ("alexeyab-gru", 1e-3), ("alexeyab-rnn-bn", 1e-3)],
+)
+def test_a_trace_is_the_recorded_line_for_every_character(folder: str, tolerance: float) -> None:
+    run = case(RECORDED / folder / "case.json")["valid"]
+    weights, cfg = RECORDED / folder / "model.weights", RECORDED / folder / "test.cfg"
+    text = RECORDED / folder / run["stdin"]
+    outcome = invoke("valid", str(weights), str(text), "--cfg", str(cfg), "--trace", "-q")
+    recorded = (RECORDED / folder / run["stdout"]).read_text().splitlines()
+    traced = outcome.stdout.decode().splitlines()
+    assert len(traced) == len(recorded)
+    for line, expected in zip(traced, recorded, strict=True):
+        words, others = line.split(), expected.split()
+        assert len(words) == len(others)
+        for word, other in zip(words[:-1], others[:-1], strict=True):
+            if other[0].isdigit():
+                assert float(word) == pytest.approx(float(other), rel=tolerance, abs=tolerance)
+            else:
+                assert word == other
+        # The word perplexity is 2 to the bits of all characters: compare its logarithm.
+        bits, expected_bits = math.log2(float(words[-1])), math.log2(float(others[-1]))
+        assert bits == pytest.approx(expected_bits, rel=tolerance, abs=tolerance)

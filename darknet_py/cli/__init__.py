@@ -42,6 +42,11 @@ class CommandGroup(click.Group):
         command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
         return command
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        # Before -v and -q are read, which may be said again in the same process.
+        logging.getLogger("darknet_py").setLevel(logging.INFO)
+        return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             with np.errstate(all="ignore"):
@@ -70,9 +75,6 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return " ".join(str(error).split())
-
-
-logging.getLogger("darknet_py").setLevel(logging.INFO)
 
 
 @click.group(

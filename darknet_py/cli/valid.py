@@ -17,8 +17,9 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.corpus import check_known, read_text, split
+from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
-from darknet_py.evaluation import evaluate
+from darknet_py.evaluation import evaluate, trace
 from darknet_py.finding import open_network
 
 
@@ -34,6 +35,7 @@ from darknet_py.finding import open_network
     help="Score only the last fraction of TEXT, which `train` with this value held out.",
 )
 @prompt_option
+@click.option("--trace", "as_trace", is_flag=True, help="The C program's line per character.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @verbosity_options
 def command(
@@ -43,6 +45,7 @@ def command(
     dialect: str,
     val: float | None,
     prompt: bytes | None,
+    as_trace: bool,
     as_json: bool,
 ) -> None:
     """Score how well the network of WEIGHTS predicts TEXT.
@@ -63,7 +66,16 @@ def command(
         symbols = split(symbols, val)[1]
     if len(symbols) < 2:
         raise CorpusError(f"{text}: {len(symbols)} symbols: expected at least 2 to score")
-    score = evaluate(net, symbols, prompt_or_default(prompt, net.inputs))
+    start = prompt_or_default(prompt, net.inputs)
+    if as_trace:
+        for now in trace(net, symbols, start):
+            bpc = "" if net.dialect is ALEXEYAB else f"BPC: {now.bpc:4.4f}   "
+            click.echo(
+                f"{now.characters} {bpc}Perplexity: {now.perplexity:4.4f}    "
+                f"Word Perplexity: {now.word_perplexity:4.4f}"
+            )
+        return
+    score = evaluate(net, symbols, start)
     if as_json:
         print_json(dataclasses.asdict(score))
         return
