@@ -16,6 +16,11 @@ DEFAULT_PROMPT = b"\n\n"
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
+def default_prompt(inputs: int) -> bytes:
+    """C's two newlines, or nothing where a network of so many symbols has no newline."""
+    return DEFAULT_PROMPT if inputs > max(DEFAULT_PROMPT) else b""
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The score of a text.
@@ -74,8 +79,8 @@ def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
 
 def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
     """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
-    if prompt is DEFAULT_PROMPT and net.inputs <= max(prompt):
-        prompt = b""
+    if prompt is DEFAULT_PROMPT:
+        prompt = default_prompt(net.inputs)
     state = feed(net, check_symbols(net, prompt, "prompt"), net.initial_state(1))
     for first in range(0, len(symbols) - 1, FEED_STEPS):
         piece = symbols[first : first + FEED_STEPS + 1, None]
@@ -97,7 +102,7 @@ def _score(nats: float, characters: int, words: int) -> Evaluation:
 def hidden_vectors(
     net: Network,
     lines: Iterable[bytes],
-    prompt: Sequence[int] = b"\n\n",
+    prompt: Sequence[int] = DEFAULT_PROMPT,
     layer: int = 0,
     carry: bool = False,
 ) -> Iterator[tuple[bytes, np.ndarray]]:

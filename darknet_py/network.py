@@ -80,6 +80,9 @@ class Network:
         self._is_trainable = False
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
+        # The last layer but a [cost]: its outputs are the probabilities.
+        outputs = [layer for layer in self.layers if not isinstance(layer, CostLayer)]
+        self.output_layer = (outputs or self.layers)[-1]
         stops = [layer.index for layer in self.layers if layer.stopbackward]
         # Layers below this one stay as they are, rolling statistics included.
         self.first_trained = stops[-1] + 1 if stops else 0
@@ -151,8 +154,8 @@ class Network:
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
         scratch = max(layer.scratch_floats(steps, options.streams) for layer in self.layers)
         deltas = 2 * steps * options.streams * widest + scratch
-        states = sum(array.size for own in self.initial_state(options.streams) for array in own)
-        kept += states * -(-options.time_steps // max(1, steps))
+        per_stream = sum(array.size for own in self.initial_state(1) for array in own)
+        kept += options.streams * per_stream * -(-options.time_steps // max(1, steps))
         return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
 
     # --- parameters: drawn, loaded, saved
@@ -285,11 +288,6 @@ class Network:
             return self.output_layer.losses(targets), after
         p = np.take_along_axis(y, targets[..., None].astype(np.intp), axis=-1)[..., 0]
         return -np.log(np.maximum(p, np.finfo(self.dtype).tiny)), after
-
-    @property
-    def output_layer(self) -> Layer:
-        """The last layer but a `[cost]`: its outputs are the probabilities."""
-        return [layer for layer in self.layers if not isinstance(layer, CostLayer)][-1]
 
     @property
     def loss_layer(self) -> LossLayer:

@@ -18,6 +18,7 @@ exact. Two things follow:
 """
 
 import operator
+import time
 from collections import deque
 from functools import cache
 
@@ -33,6 +34,11 @@ _WARM_UP = 310  # words srand() throws away before the first draw
 _FIRST_BLOCK = 64
 _LAST_BLOCK = 4096
 _PIECE = 2**18  # draws filled at a time, which bounds the working memory of draws()
+
+
+def seed_from_clock() -> int:
+    """A seed for a run that nobody gave one: the milliseconds of the clock."""
+    return time.time_ns() // 1_000_000 % 2**31
 
 
 class Rand:

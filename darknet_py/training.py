@@ -21,7 +21,7 @@ from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
 from darknet_py.machine import choose_threads, limit_threads, memory
 from darknet_py.network import Network
-from darknet_py.rand import Rand
+from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
 from darknet_py.run_folder import RunFolder
 from darknet_py.validation import Validation
@@ -128,7 +128,7 @@ def train(
     if tokenized:
         parsed = parsed.override("tokenized", 1, "--tokenized")
     start = None if weights is None else find_weights(weights)
-    chosen_seed = time.time_ns() // 1_000_000 % 2**31 if seed is None else seed
+    chosen_seed = seed_from_clock() if seed is None else seed
     net = network_for_training(parsed, start, Rand(chosen_seed), dialect)
     train_datum = _trainer(net, gradient)
     net.limit_memory(memory() // 2 if memory_limit is None else memory_limit)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 
 import click
 
@@ -21,6 +20,7 @@ from darknet_py.cli.options import (
 from darknet_py.corpus import read_token_names
 from darknet_py.finding import open_network
 from darknet_py.generation import generate
+from darknet_py.rand import seed_from_clock
 
 log = logging.getLogger("darknet_py.generate")
 
@@ -68,7 +68,7 @@ def command(
     """
     net = open_network(weights, cfg, dialect)
     if seed is None:
-        seed = time.time_ns() // 1_000_000 % 2**31
+        seed = seed_from_clock()
         log.info("seed %d", seed)
     names = None
     if tokens is not None:

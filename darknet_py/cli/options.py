@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from darknet_py.evaluation import DEFAULT_PROMPT
+from darknet_py.evaluation import default_prompt
 
 _LOGGER = logging.getLogger("darknet_py")
 
@@ -159,6 +159,4 @@ def prompt_option(command: F) -> F:
 
 def prompt_or_default(prompt: bytes | None, inputs: int) -> bytes:
     """The prompt given, else C's two newlines, else nothing where a network has no newline."""
-    if prompt is not None:
-        return prompt
-    return DEFAULT_PROMPT if inputs > max(DEFAULT_PROMPT) else b""
+    return default_prompt(inputs) if prompt is None else prompt

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+import numpy as np
 
-from darknet_py.cfg import find_cfg, override_net
+from darknet_py.cfg import find_cfg
 from darknet_py.cli.console import TextWriter, say
-from darknet_py.cli.options import CONTEXT, SEED, is_quiet, verbosity_options
+from darknet_py.cli.options import CONTEXT, SEED, above_zero, is_quiet, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
-from darknet_py.loading import network_for_training, network_of_weights
+from darknet_py.loading import load_network, network_for_training
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
@@ -68,7 +69,7 @@ def _command(name: str) -> Callable[[F], click.Command]:
                 show_default=True,
                 metavar="T",
                 help="Temperature.",
-                type=float,
+                type=above_zero,
             ),
             click.option(
                 "-len", "length", default=1000, show_default=True, metavar="N", help="Symbols."
@@ -92,20 +93,11 @@ def _clock() -> int:
 
 def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     """The network at one stream and step, its random numbers where C's are after building it."""
-    parsed = override_net(find_cfg(cfg), {"batch": 1, "time_steps": 1}, "one stream")
-    rand = Rand(_clock() if srand is None else srand)
-    if weights is None:
-        net = Network(parsed, UPSTREAM)
-        net.initialize(rand)
-        return net
-    net = network_of_weights(parsed, weights, rand=rand)
-    net.use_rand(Rand(rand.seed, net.initial_draws))
-    return net
+    seed = _clock() if srand is None else srand
+    return load_network(cfg, weights, seed=seed, batch=1, time_steps=1)
 
 
 def _prompt(net: Network, seed: str) -> bytes:
-    import numpy as np
-
     prompt = os.fsencode(seed)
     check_known(np.frombuffer(prompt, np.uint8), net.inputs, "-seed")
     return prompt
@@ -169,7 +161,7 @@ def generate(
     """Print the prompt and generated text."""
     net = _one_stream(cfg, weights, srand)
     prompt = _prompt(net, seed)
-    symbols = replay_text.generate(Replay(net), prompt, length, _above_zero(temp), net.rand)
+    symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
     _print_symbols(symbols, tokens)
 
 
@@ -187,16 +179,8 @@ def generatetactic(
     net = _one_stream(cfg, weights, srand)
     prompt = read_text("-", until_nul=True)
     check_known(prompt, net.inputs, "stdin")
-    symbols = replay_text.generate_tactic(
-        Replay(net), prompt.tolist(), length, _above_zero(temp), net.rand
-    )
+    symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
     _print_symbols(symbols, tokens)
-
-
-def _above_zero(temperature: float) -> float:
-    if not temperature > 0:
-        raise click.BadParameter(f"{temperature:g}: expected a number above 0", param_hint="-temp")
-    return temperature
 
 
 def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
+from darknet_py.layers.cost import TYPES
 from darknet_py.network import Network
 from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.base import ReplayLayer, Tensor, Tensors
@@ -22,8 +23,6 @@ from darknet_py.replay.small import (
     LogisticLayer,
     SoftmaxLayer,
 )
-
-COST_TYPES = ("sse", "masked", "smooth", "L1")
 
 
 def make_layers(net: Network, updates: Array, exact: bool) -> list[ReplayLayer]:
@@ -82,7 +81,7 @@ def _make_layer(
         case "logistic":
             return LogisticLayer()
         case "cost":
-            kind = section.choice("type", "sse", COST_TYPES)
+            kind = section.choice("type", "sse", TYPES)
             return CostLayer(kind, section.number("scale", 1))
         case "dropout":
             probability = section.number("probability", 0.5)
