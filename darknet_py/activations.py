@@ -82,7 +82,8 @@ def _rectifier(below: float) -> tuple[Callable[[Array], Any], Callable[[Array, A
         np.maximum(x, below * x, out=x)
 
     def slope(y: Array, out: Array) -> None:
-        np.maximum(y > 0, out.dtype.type(below), out=out)
+        np.copyto(out, y > 0)
+        np.maximum(out, below, out=out)
 
     return apply, slope
 

@@ -234,15 +234,14 @@ def gather(table: Array, symbols: Array, out: Array) -> None:
     np.take(table, symbols, axis=0, out=out, mode="clip")
 
 
-def sum_by_symbol(delta: Array, symbols: Array, out: Array) -> None:
-    """out[c] = sum of delta[t, s] where symbols[t, s] == c: (inputs, features)."""
+def add_by_symbol(delta: Array, symbols: Array, out: Array) -> None:
+    """out[c] += sum of delta[t, s] where symbols[t, s] == c: (inputs, features)."""
     rows = delta.reshape(-1, delta.shape[-1])
     order = np.argsort(symbols, axis=None, kind="stable")
     found, firsts = np.unique(symbols.reshape(-1)[order], return_index=True)
     ends = np.append(firsts[1:], len(order))
-    out.fill(0)
     for symbol, first, end in zip(found, firsts, ends, strict=True):
-        np.add.reduce(rows[order[first:end]], axis=0, out=out[symbol])
+        out[symbol] += np.add.reduce(rows[order[first:end]], axis=0)
 
 
 # --- softmax -------------------------------------------------------------------------------------

@@ -20,11 +20,12 @@ from darknet_py.errors import CfgError, DarknetWarning, WeightsError
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
-from darknet_py.parts import accumulate_in_parts
 from darknet_py.rand import Rand
+from darknet_py.segments import accumulate_in_segments
 
 NetworkState = tuple[State, ...]
 
@@ -100,7 +101,6 @@ class Network:
             )
         self._values = np.zeros(count, self.dtype)
         self._updates = np.zeros(count, self.dtype)
-        self._summed = np.zeros(count if self.net.subdivisions > 1 else 0, self.dtype)
         first = 0
         for parameter in self.tensors():
             parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
@@ -133,7 +133,7 @@ class Network:
 
     @property
     def updates(self) -> Array:
-        """Minus the gradient of the last datum's summed loss, laid out like `parameters`."""
+        """Minus the gradient of the summed loss since the last update, like `parameters`."""
         return self._updates
 
     def tensors(self) -> list[Parameter]:
@@ -147,8 +147,7 @@ class Network:
         """
         options = self.net
         steps = self.part_steps if time_steps is None else time_steps
-        vectors = (4 if options.adam else 3) + (options.subdivisions > 1)
-        vectors += steps < options.time_steps
+        vectors = 4 if options.adam else 3
         kept = sum(layer.training_floats(steps, options.streams) for layer in self.layers)
         # Two buffers of deltas and the layers' scratch are shared by all layers.
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
@@ -263,14 +262,18 @@ class Network:
         The outputs are a buffer of the last layer run, which is that of the first `count` layers
         where it is given. Without `training` batch norm uses its rolling statistics.
         """
-        x = symbols
-        if not self.layers[0].takes_symbols:
-            x = np.eye(self.inputs, dtype=self.dtype)[symbols]
+        x = self._coded(symbols)
         after = list(state)
         for layer in self.layers[:count]:
             trained = training and layer.index >= self.first_trained
             x, after[layer.index] = layer.forward(x, state[layer.index], trained)
         return x, tuple(after)
+
+    def _coded(self, symbols: Array) -> Array:
+        """The symbols as the first layer takes them: as they are, or one-hot."""
+        if self.layers[0].takes_symbols:
+            return symbols
+        return np.eye(self.inputs, dtype=self.dtype)[symbols]
 
     def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
         """What comes into the output layer, a buffer of the one before; the state after."""
@@ -303,28 +306,62 @@ class Network:
     def accumulate(
         self, inputs: Array, targets: Array, state: NetworkState
     ) -> tuple[float, NetworkState]:
-        """Forward and backward over one datum, `(time_steps, streams)`: fills `updates`.
+        """Forward and backward over one datum, `(time_steps, streams)`: sets `updates`.
 
         Returns the summed loss in nats and the state after. Where `limit_memory` asks for it, the
         datum is computed in parts, with the same result but for rounding.
         """
+        self._updates.fill(0)
+        return self._accumulate(inputs, targets, state)
+
+    def _accumulate(
+        self, inputs: Array, targets: Array, state: NetworkState
+    ) -> tuple[float, NetworkState]:
+        """`accumulate`, but added to the `updates` that are there."""
         if self.part_steps >= len(inputs):
             loss, after = self.forward_loss(inputs, targets, state)
             self.backward(targets, None)
-            return loss, after
-        return accumulate_in_parts(self, inputs, targets, state, self.part_steps)
+        else:
+            loss, after = accumulate_in_segments(self, inputs, targets, state, self.part_steps)
+        for layer in self._dropouts():
+            self.rand.skip(inputs.size * layer.outputs)
+            layer.rand = self.rand
+        return loss, after
+
+    def _dropouts(self) -> list[Layer]:
+        return [
+            layer for layer in self.layers[self.first_trained :] if isinstance(layer, DropoutLayer)
+        ]
+
+    def _place_draws(self, step: int, time_steps: int) -> None:
+        """Let each dropout draw, from time step `step` on, what it draws in a datum of `time_steps`
+        that is computed whole: all of its own numbers before the next dropout's.
+        """
+        drawn = self.rand.drawn
+        for layer in self._dropouts():
+            per_step = self.streams * layer.outputs
+            layer.rand = Rand(self.rand.seed, drawn + step * per_step)
+            drawn += time_steps * per_step
 
     def forward_loss(
-        self, inputs: Array, targets: Array, state: NetworkState
+        self,
+        inputs: Array,
+        targets: Array,
+        state: NetworkState,
+        place: tuple[int, int] | None = None,
     ) -> tuple[float, NetworkState]:
-        """The summed loss of a training forward in nats, and the state after."""
+        """The summed loss of a training forward in nats, and the state after.
+
+        place: where these are a segment of a datum, its first step and the steps of the datum.
+        """
+        self._place_draws(*(place or (0, len(inputs))))
         _, after = self.forward(inputs, state, training=True)
         return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
 
     def backward(self, targets: Array, d_after: NetworkState | None) -> NetworkState:
-        """From the loss of the last forward down to the lowest trained layer: fills `updates`.
+        """From the loss of the last forward down to the lowest trained layer: adds to `updates`.
 
-        d_after: where the steps are a part of a datum, the deltas of the states after them; the
+        d_after: where the steps are a segment of a datum, the deltas of the states after them; the
         deltas of the states before are returned.
         """
         delta = self.loss_layer.loss_delta(targets)
@@ -397,10 +434,10 @@ class Network:
         state = self.training_state
         if self.net.state == "zero":
             state = self.initial_state(self.streams)
-        loss, self.training_state = self.accumulate(inputs, targets, state)
+        if (self.seen // inputs.size) % self.net.subdivisions == 0:
+            self._updates.fill(0)
+        loss, self.training_state = self._accumulate(inputs, targets, state)
         self.seen += inputs.size
-        if len(self._summed):
-            np.add(self._summed, self._updates, out=self._summed)
         if (self.seen // inputs.size) % self.net.subdivisions == 0:
             self._update()
         return loss / inputs.size
@@ -412,9 +449,6 @@ class Network:
 
     def _update(self) -> None:
         """The optimiser's step on every layer."""
-        if len(self._summed):
-            np.copyto(self._updates, self._summed)
-            self._summed.fill(0)
         bound_gradient(self._updates, self.net)
         self.last_rate = learning_rate(self.net, self.batch_number, self.rand)
         self.optimizer.begin()

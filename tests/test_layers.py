@@ -13,7 +13,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
-from darknet_py.layers.stack import FEW_ROWS
+from darknet_py.layers.connected import FEW_ROWS
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.helpers import Array, cfg_text, draw_symbols, make_network

@@ -156,7 +156,7 @@ class Layer:
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None
     ) -> State | None:
-        """delta (time_steps, streams, outputs) of y -> the parameters' `updates`, and that of x.
+        """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
         d_after: the delta of the state after the last step, where the steps are a part of a longer

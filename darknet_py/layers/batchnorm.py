@@ -108,9 +108,9 @@ class BatchnormLayer(Layer):
             LINEAR,
             self.dialect,
         )
-        np.copyto(self.scales.updates, scale_sums[0, 0])
+        self.scales.updates += scale_sums[0, 0]
         if self.has_biases:
-            np.copyto(self.biases.updates, bias_sums[0, 0])
+            self.biases.updates += bias_sums[0, 0]
         if below is not None:
             np.copyto(below, delta)
         return d_after

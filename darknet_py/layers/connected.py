@@ -16,6 +16,9 @@ from darknet_py.dialect import Dialect
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Workspace
 from darknet_py.rand import Rand
 
+# With fewer rows than this, copying a matrix costs more than it saves.
+FEW_ROWS = 8
+
 
 class Connected:
     """One matrix with its bias or batch norm and its activation, over all steps or one at a time.
@@ -25,6 +28,10 @@ class Connected:
         x_norm  (time_steps, streams, outputs)  the product, normalised in place
         y       (time_steps, streams, outputs)  the same buffer as x_norm without batch norm
         mean, variance, scale_sums, bias_sums  (time_steps, 1, outputs)
+
+    symbols: x is the symbols themselves. stepwise: all products but the matrix's own update are of
+    one time step. Both multiply by a transposed copy of the matrix, made once per forward: symbols
+    pick rows of it, and BLAS takes half the time for the few rows of a step.
     """
 
     def __init__(
@@ -35,12 +42,17 @@ class Connected:
         activation: Activation,
         batch_normalize: bool,
         dialect: Dialect,
+        symbols: bool = False,
+        stepwise: bool = False,
     ) -> None:
         self.inputs = inputs
         self.outputs = outputs
         self.activation = activation
         self.batch_normalize = batch_normalize
         self.dialect = dialect
+        self.symbols = symbols
+        self.transposes = symbols or stepwise
+        self.is_whole = False
         self.buffers = Workspace()
         self.biases = Parameter(f"{name}.bias", (outputs,))
         self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
@@ -71,17 +83,24 @@ class Connected:
     def _array(self, name: str, *shape: int) -> Array:
         return self.buffers.array(name, shape, self.biases.values.dtype)
 
-    def operations(self, symbols: bool = False) -> int:
-        """Per symbol: two for each entry of the matrix, or one row of it where x is `symbols`."""
-        return self.outputs * (3 if symbols else 2 * self.inputs + 2)
+    def operations(self) -> int:
+        """Per character: two for each entry of the matrix, or one row of it where x is symbols."""
+        return self.outputs * (3 if self.symbols else 2 * self.inputs + 2)
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         rows = time_steps * streams
         return rows * self.outputs * (2 if self.batch_normalize else 1)
 
+    def _table(self, name: str) -> Array:
+        """A buffer (inputs, outputs)."""
+        return self._array(name, self.inputs, self.outputs)
+
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
         """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
         self.training = training
+        self.is_whole = time_steps * streams >= FEW_ROWS
+        if self.transposes and self.is_whole:
+            np.copyto(self._table("transposed"), self.weights.values.T)
         self.x_norm = self._array("x_norm", time_steps, streams, self.outputs)
         self.y = self.x_norm
         if not self.batch_normalize:
@@ -99,7 +118,7 @@ class Connected:
         """x -> y for all time steps: one product. Returns y, a buffer of this layer."""
         self.begin(x.shape[0], x.shape[1], training)
         self.x = x
-        if x.dtype.kind in "iu":
+        if self.symbols:
             self._look_up(x, self.x_norm)
         else:
             self._multiply(x.reshape(-1, self.inputs), self.x_norm.reshape(-1, self.outputs))
@@ -116,16 +135,15 @@ class Connected:
 
     def _multiply(self, x: Array, out: Array) -> None:
         """x (rows, inputs) -> x W^T (rows, outputs)."""
-        np.matmul(x, self.weights.values.T, out=out)
+        copied = self.transposes and self.is_whole
+        np.matmul(x, self._table("transposed") if copied else self.weights.values.T, out=out)
 
     def _look_up(self, symbols: Array, out: Array) -> None:
         """The product with one-hot rows: a column of the matrix for each of `symbols`."""
-        if symbols.size < self.inputs:
+        if self.transposes and self.is_whole:
+            kernels.gather(self._table("transposed"), symbols, out)
+        else:
             np.copyto(out, np.moveaxis(self.weights.values[:, symbols], 0, -1))
-            return
-        table = self._array("table", self.inputs, self.outputs)
-        np.copyto(table, self.weights.values.T)
-        kernels.gather(table, symbols, out)
 
     def _activate(self, product: Array, y: Array, steps: slice) -> None:
         if not self.batch_normalize:
@@ -151,7 +169,7 @@ class Connected:
             kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling)
 
     def backward(self, delta: Array, out: Array | None) -> None:
-        """delta of y -> parameter updates, and into `out` (like x), where given, the delta of x.
+        """delta of y -> added to the updates, and into `out` (like x), where given, the delta of x.
 
         Overwrites `delta` with that of the product.
         """
@@ -191,20 +209,23 @@ class Connected:
             kernels.activate_backward(delta, self.y[steps], self.bias_sums[steps], self.activation)
 
     def end_backward(self, x: Array, delta: Array) -> None:
-        """The updates of all parameters: one product for the matrix.
+        """Add to the updates of all parameters: one product for the matrix.
 
         x: what came in, all steps; delta: that of the product, (time_steps, streams, outputs).
         """
-        np.sum(self.bias_sums, axis=(0, 1), out=self.biases.updates)
+        self.biases.updates += self.bias_sums.sum(axis=(0, 1))
         if self.batch_normalize:
-            np.sum(self.scale_sums, axis=(0, 1), out=self.scales.updates)
-        if x.dtype.kind in "iu":
-            table = self._array("table", self.inputs, self.outputs)
-            kernels.sum_by_symbol(delta, x, table)
-            np.copyto(self.weights.updates, table.T)
+            self.scales.updates += self.scale_sums.sum(axis=(0, 1))
+        if self.symbols:
+            table = self._table("updates")
+            table.fill(0)
+            kernels.add_by_symbol(delta, x, table)
+            self.weights.updates += table.T
         else:
             rows = delta.reshape(-1, self.outputs)
-            np.matmul(rows.T, x.reshape(-1, self.inputs), out=self.weights.updates)
+            product = self.buffers.array("product", self.weights.shape, delta.dtype)
+            np.matmul(rows.T, x.reshape(-1, self.inputs), out=product)
+            self.weights.updates += product
 
 
 class ConnectedLayer(Layer):
@@ -227,6 +248,7 @@ class ConnectedLayer(Layer):
             ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)],
             section.flag("batch_normalize"),
             setting.dialect,
+            symbols=setting.index == 0,
         )
         return cls(setting.index, connected)
 
@@ -244,7 +266,7 @@ class ConnectedLayer(Layer):
             raise section.error("batch_normalize=1 cannot train on one symbol at a time")
 
     def operations(self) -> int:
-        return self.connected.operations(symbols=self.index == 0)
+        return self.connected.operations()
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         return self.connected.training_floats(time_steps, streams)

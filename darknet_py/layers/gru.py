@@ -21,7 +21,7 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
-from darknet_py.layers.connected import check_batch_norm
+from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -56,6 +56,9 @@ class GruLayer(Layer):
     def parameters(self) -> list[Parameter]:
         return [p for name in self.file_order for p in self.parts[name].parameters()]
 
+    def bricks(self) -> list[Connected]:
+        return [self.u, self.wzr, self.wh]
+
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
@@ -67,13 +70,11 @@ class GruLayer(Layer):
         check_batch_norm(section, net, self.batch_normalize)
 
     def operations(self) -> int:
-        w = self.wzr.operations() + self.wh.operations()
-        return self.u.operations(symbols=self.index == 0) + w + 16 * self.outputs
+        return sum(brick.operations() for brick in self.bricks()) + 16 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (2 * time_steps + 1) * streams * self.outputs
-        stacks = (self.u, self.wzr, self.wh)
-        return own + sum(stack.training_floats(time_steps, streams) for stack in stacks)
+        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs

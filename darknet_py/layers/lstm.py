@@ -20,7 +20,7 @@ from darknet_py import kernels
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
-from darknet_py.layers.connected import check_batch_norm
+from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -53,6 +53,9 @@ class LstmLayer(Layer):
     def parameters(self) -> list[Parameter]:
         return [p for name in self.file_order for p in self.parts[name].parameters()]
 
+    def bricks(self) -> list[Connected]:
+        return [self.u, self.w]
+
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
@@ -64,15 +67,11 @@ class LstmLayer(Layer):
         check_batch_norm(section, net, self.batch_normalize)
 
     def operations(self) -> int:
-        return self.u.operations(symbols=self.index == 0) + self.w.operations() + 24 * self.outputs
+        return sum(brick.operations() for brick in self.bricks()) + 24 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (3 * time_steps + 2) * streams * self.outputs
-        both = (
-            self.u.training_floats(time_steps, streams),
-            self.w.training_floats(time_steps, streams),
-        )
-        return own + sum(both)
+        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         wide = 8 if self.batch_normalize else 4

@@ -49,12 +49,16 @@ class RnnLayer(Layer):
         self.batch_normalize = batch_normalize
         self.shortcut = shortcut
 
-        def connected(part: str, inputs: int, outputs: int, function: Activation) -> Connected:
+        def connected(
+            part: str, inputs: int, outputs: int, function: Activation, **how: bool
+        ) -> Connected:
             name = f"{setting.index}.{part}"
-            return Connected(name, inputs, outputs, function, batch_normalize, setting.dialect)
+            dialect = setting.dialect
+            return Connected(name, inputs, outputs, function, batch_normalize, dialect, **how)
 
-        self.input_layer = connected("input", self.inputs, hidden, activation)
-        self.self_layer = connected("self", hidden, hidden, self_activation)
+        symbols = setting.index == 0
+        self.input_layer = connected("input", self.inputs, hidden, activation, symbols=symbols)
+        self.self_layer = connected("self", hidden, hidden, self_activation, stepwise=True)
         self.output_layer = connected("output", hidden, outputs, activation)
 
     @classmethod
@@ -73,12 +77,14 @@ class RnnLayer(Layer):
         )
 
     def parameters(self) -> list[Parameter]:
-        parts = (self.input_layer, self.self_layer, self.output_layer)
-        return [parameter for part in parts for parameter in part.parameters()]
+        return [parameter for brick in self.bricks() for parameter in brick.parameters()]
+
+    def bricks(self) -> list[Connected]:
+        return [self.input_layer, self.self_layer, self.output_layer]
 
     def initialize(self, rand: Rand) -> None:
-        for part in (self.input_layer, self.self_layer, self.output_layer):
-            part.initialize(rand)
+        for brick in self.bricks():
+            brick.initialize(rand)
 
     def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
         return (np.zeros((streams, self.hidden), dtype),)
@@ -87,13 +93,11 @@ class RnnLayer(Layer):
         check_batch_norm(section, net, self.batch_normalize)
 
     def operations(self) -> int:
-        first = self.input_layer.operations(symbols=self.index == 0)
-        return first + self.self_layer.operations() + self.output_layer.operations() + self.hidden
+        return sum(brick.operations() for brick in self.bricks()) + self.hidden
 
     def training_floats(self, time_steps: int, streams: int) -> int:
-        parts = (self.input_layer, self.self_layer, self.output_layer)
         states = (time_steps + 1) * streams * self.hidden
-        return states + sum(part.training_floats(time_steps, streams) for part in parts)
+        return states + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (2 * time_steps + 1) * streams * self.hidden

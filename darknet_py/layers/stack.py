@@ -8,16 +8,13 @@ backward.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.layers.base import Array, Parameter, Setting
-from darknet_py.layers.connected import Connected
-
-# With fewer rows than this, copying the matrices together costs more than it saves.
-FEW_ROWS = 8
+from darknet_py.layers.connected import FEW_ROWS, Connected
 
 
 def gate_layers(
@@ -32,6 +29,8 @@ def gate_layers(
             ACTIVATIONS["linear"],
             batch_normalize,
             setting.dialect,
+            symbols=name[0] == "u" and setting.index == 0,
+            stepwise=name[0] == "w",
         )
         for name in names
     }
@@ -49,6 +48,8 @@ class Stack(Connected):
             ACTIVATIONS["linear"],
             first.batch_normalize,
             first.dialect,
+            first.symbols,
+            first.transposes and not first.symbols,
         )
         self.parts = parts
 
@@ -57,17 +58,16 @@ class Stack(Connected):
         return copies + super().training_floats(time_steps, streams)
 
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
-        self.is_whole = training or time_steps * streams >= FEW_ROWS
-        self._collect()
+        self._collect(with_matrix=time_steps * streams >= FEW_ROWS)
         super().begin(time_steps, streams, training)
 
-    def _collect(self) -> None:
+    def _collect(self, with_matrix: bool) -> None:
         """Copy the parts' parameters together; the matrices only where they are to be one."""
         dtype = self.parts[0].biases.values.dtype
         for own, pieces in self._tensors():
             if own.values.shape != own.shape or own.values.dtype != dtype:
                 own.values, own.updates = np.empty(own.shape, dtype), np.empty(own.shape, dtype)
-            if self.is_whole or own is not self.weights:
+            if with_matrix or own is not self.weights:
                 np.concatenate([piece.values for piece in pieces], out=own.values)
 
     def _tensors(self) -> list[tuple[Parameter, tuple[Parameter, ...]]]:
@@ -100,18 +100,24 @@ class Stack(Connected):
     def end(self) -> None:
         super().end()
         if self.batch_normalize and self.training:
-            self._distribute("values", trained=False)
+            for own, pieces in self._tensors():
+                if not own.trained:
+                    for rows, piece in _rows(own.values, pieces):
+                        np.copyto(piece.values, rows)
 
     def end_backward(self, x: Array, delta: Array) -> None:
+        for own, _ in self._tensors():
+            own.updates.fill(0)
         super().end_backward(x, delta)
-        self._distribute("updates", trained=True)
-
-    def _distribute(self, field: str, trained: bool) -> None:
-        """Copy the stack's `values` or `updates` of its trained parameters, or the others, back."""
         for own, pieces in self._tensors():
-            if own.trained == trained:
-                first = 0
-                for piece in pieces:
-                    rows = getattr(own, field)[first : first + piece.shape[0]]
-                    np.copyto(getattr(piece, field), rows)
-                    first += piece.shape[0]
+            if own.trained:
+                for rows, piece in _rows(own.updates, pieces):
+                    piece.updates += rows
+
+
+def _rows(together: Array, pieces: Sequence[Parameter]) -> Iterator[tuple[Array, Parameter]]:
+    """Each of `pieces` with its rows of the array that has them all below each other."""
+    first = 0
+    for piece in pieces:
+        yield together[first : first + piece.shape[0]], piece
+        first += piece.shape[0]
