@@ -18,7 +18,7 @@ from darknet_py.dialect import Dialect
 from darknet_py.kernels import SMALLEST_DEVIATION, Array
 
 # Columns whose rows of one time step stay in the fastest cache.
-BLOCK = 64
+BLOCK = 512
 # Activations that are x above 0 and a multiple of it under 0.
 RECTIFIERS = {"linear": 1.0, "leaky": 0.1, "relie": 0.01, "relu": 0.0}
 # How a backward finds the slope: of a rectifier, or from the output, or left to numpy.

@@ -8,7 +8,8 @@ dtype is that of the arrays given. Nothing here allocates more than a part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -49,7 +50,12 @@ def _row(length: int, value: float, dtype: Any) -> Array:
     return row
 
 
-# --- connected layers: what follows the matrix product -------------------------------------------
+# --- connected layers: the matrix product, and what follows it -----------------------------------
+
+
+def product(a: Array, b: Array, out: Array) -> None:
+    """out = a b, by BLAS."""
+    np.matmul(a, b, out=out)
 
 
 def bias_activate(x: Array, biases: Array, activation: Activation) -> None:
@@ -314,3 +320,37 @@ def adam(
         np.divide(m, d, out=d)
         np.multiply(d, unbias, out=d)
         np.add(values[part], d, out=values[part])
+
+
+# What a profile times. Callers find all of these in this module when they call, so that others can
+# stand in for them.
+TIMED = (
+    "product",
+    "bias_activate",
+    "activate_backward",
+    "normalize_activate",
+    "normalize_activate_backward",
+    "roll",
+    "affine_activate",
+    "logistic",
+    "lstm_step",
+    "lstm_step_backward",
+    "gru_mix",
+    "gru_mix_backward",
+    "gather",
+    "add_by_symbol",
+    "softmax",
+    "sgd",
+    "adam",
+)
+
+
+@contextmanager
+def replaced(others: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
+    """Let `others` stand in for this module's functions of the same names within."""
+    own = {name: globals()[name] for name in others}
+    globals().update(others)
+    try:
+        yield
+    finally:
+        globals().update(own)

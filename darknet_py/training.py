@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
-from darknet_py.machine import choose_threads, limit_threads, memory
+from darknet_py.machine import Threads, memory, use_kernels
 from darknet_py.network import Network
+from darknet_py.profiling import DATA, VALIDATION, Profile
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
 from darknet_py.run_folder import RunFolder
@@ -109,13 +111,16 @@ def train(
     tokenized: bool = False,
     threads: int | None = None,
     memory_limit: int | None = None,
+    kernels: str = "auto",
+    profile: bool = False,
     callback: Callable[[Row], object] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
 
     The parameters are the command's options; `seconds` is its `--time`, `overrides` its `--set`,
-    `memory_limit` its `--memory` in bytes (default: half of the machine's).
+    `memory_limit` its `--memory` in bytes (default: half of the machine's). kernels: `auto`,
+    `numpy` or `compiled`. profile: at the end, log where the time went.
     callback: called after every batch. stop: asked after every batch; true ends the run as Ctrl-C
     does, with everything saved. Messages go to the logger `darknet_py`.
     Raises CfgError, CorpusError and WeightsError before the first batch, TrainingError and OSError
@@ -153,15 +158,25 @@ def train(
     validation = Validation(held_out, val_every)
     run = _Run(net, train_datum, streams, validation, folder, save_every, limit)
     interrupted = False
+    timed = run.profile.running() if profile else nullcontext()
     # Where a run diverges its own message says so.
-    with limit_threads(threads or choose_threads(net)), np.errstate(all="ignore"):
+    with (
+        use_kernels(kernels),
+        Threads(net, threads) as chosen,
+        np.errstate(all="ignore"),
+        timed,
+    ):
         for row in run.batches(seconds):
+            chosen.batch_done(row.seconds)
             if callback is not None:
                 callback(row)
             if stop is not None and stop():
                 interrupted = not (limit and net.batch_number >= limit)
                 break
-        return run.end(interrupted)
+        result = run.end(interrupted)
+    if profile:
+        log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
+    return result
 
 
 def _trainer(net: Network, gradient: str) -> Callable[[Array, Array], float]:
@@ -223,6 +238,7 @@ class _Run:
         self.folder = folder
         self.save_every = save_every
         self.limit = limit
+        self.profile = Profile()
         self.avg = math.nan
         self.first_seen = net.seen
         self.started = self.saved = time.perf_counter()
@@ -254,7 +270,9 @@ class _Run:
         begun = time.perf_counter()
         losses = []
         for _ in range(options.subdivisions):
-            losses.append(self.train_datum(*self.streams.next_datum(options.time_steps)))
+            with self.profile.kind(DATA):
+                datum = self.streams.next_datum(options.time_steps)
+            losses.append(self.train_datum(*datum))
             for stream in self.streams.jump():
                 net.reset_state(stream)
         loss = sum(losses) / len(losses)
@@ -280,7 +298,9 @@ class _Run:
         done = (self.net.seen - self.first_seen) // self.net.net.symbols
         if not self.validation.is_due(batch, done):
             return None
-        if self.validation.estimate(self.net, self.elapsed / done):
+        with self.profile.kind(VALIDATION):
+            is_best = self.validation.estimate(self.net, self.elapsed / done)
+        if is_best:
             self.save("_best.weights")
         return self.validation.loss
 
@@ -310,7 +330,9 @@ class _Run:
         seconds = self.elapsed
         weights = self.save(".backup" if interrupted else "_final.weights")
         validation = self.validation
-        if not interrupted and validation.conclude(self.net):
+        with self.profile.kind(VALIDATION):
+            is_best = not interrupted and validation.conclude(self.net)
+        if is_best:
             self.save("_best.weights")
         return Result(
             net=self.net,

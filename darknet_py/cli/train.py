@@ -90,7 +90,14 @@ INTERRUPTED = 130
     metavar="SIZE",
     help="Stay within this: 500M, 4G; long time_steps are then computed in parts.",
 )
-@click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by layer width).")
+@click.option(
+    "--kernels",
+    type=click.Choice(["auto", "numpy", "compiled"]),
+    default="auto",
+    help="Element-wise loops: compiled where the extra `fast` is installed, or numpy's.",
+)
+@click.option("--profile", is_flag=True, help="Say at the end where the time went.")
+@click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by width and load).")
 @verbosity_options
 def command(
     cfg: str,

@@ -136,7 +136,7 @@ class Connected:
     def _multiply(self, x: Array, out: Array) -> None:
         """x (rows, inputs) -> x W^T (rows, outputs)."""
         copied = self.transposes and self.is_whole
-        np.matmul(x, self._table("transposed") if copied else self.weights.values.T, out=out)
+        kernels.product(x, self._table("transposed") if copied else self.weights.values.T, out=out)
 
     def _look_up(self, symbols: Array, out: Array) -> None:
         """The product with one-hot rows: a column of the matrix for each of `symbols`."""
@@ -178,7 +178,7 @@ class Connected:
         self.end_backward(self.x, delta)
         if out is not None:
             rows = delta.reshape(-1, self.outputs)
-            np.matmul(rows, self.weights.values, out=out.reshape(-1, self.inputs))
+            kernels.product(rows, self.weights.values, out=out.reshape(-1, self.inputs))
 
     def begin_backward(self, time_steps: int) -> None:
         """Lay out what `backward`, or the steps of a backward walk, sum into."""
@@ -190,7 +190,7 @@ class Connected:
         """At step t: the delta (streams, outputs) of y -> of the product, in place, and of x."""
         self._deactivate(delta[None], slice(t, t + 1))
         if out is not None:
-            np.matmul(delta, self.weights.values, out=out)
+            kernels.product(delta, self.weights.values, out=out)
 
     def _deactivate(self, delta: Array, steps: slice) -> None:
         if self.batch_normalize:
@@ -224,7 +224,7 @@ class Connected:
         else:
             rows = delta.reshape(-1, self.outputs)
             product = self.buffers.array("product", self.weights.shape, delta.dtype)
-            np.matmul(rows.T, x.reshape(-1, self.inputs), out=product)
+            kernels.product(rows.T, x.reshape(-1, self.inputs), out=product)
             self.weights.updates += product
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.layers.base import Array, Parameter, Setting
 from darknet_py.layers.connected import FEW_ROWS, Connected
@@ -80,7 +81,7 @@ class Stack(Connected):
             super()._multiply(x, out)
             return
         for columns, part in self._columns():
-            np.matmul(x, part.weights.values.T, out=out[:, columns])
+            kernels.product(x, part.weights.values.T, out=out[:, columns])
 
     def _look_up(self, symbols: Array, out: Array) -> None:
         if self.is_whole:

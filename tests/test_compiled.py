@@ -1,0 +1,238 @@
+"""The compiled kernels compute what numpy's do, and are chosen where they can be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from darknet_py import compiled, kernels
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.dialect import DIALECTS
+from darknet_py.errors import DarknetError
+from darknet_py.machine import Threads, use_kernels
+from darknet_py.network import Network
+from darknet_py.profiling import PASSES, PRODUCTS, UPDATE, Profile
+from darknet_py.training import train
+from tests.helpers import draw_symbols, make_network
+
+Array = NDArray[Any]
+DTYPES = (np.float32, np.float64)
+# More columns than one block has, and not a whole number of vectors.
+STEPS, STREAMS, FEATURES = 3, 5, compiled.BLOCK + 37
+
+
+def draw(rng: np.random.Generator, dtype: Any, *shape: int) -> Array:
+    return rng.standard_normal(shape).astype(dtype)
+
+
+def arguments(name: str, dtype: Any) -> list[Any]:
+    """What the kernel is called with, drawn anew but always the same."""
+    rng = np.random.default_rng(3)
+    wide = (STEPS, STREAMS, FEATURES)
+    sums = (STEPS, 1, FEATURES)
+    gates = (STREAMS, 4 * FEATURES)
+    one = (STREAMS, FEATURES)
+
+    def array(*shape: int) -> Array:
+        return draw(rng, dtype, *shape)
+
+    def share(*shape: int) -> Array:
+        return rng.uniform(0.1, 0.9, shape).astype(dtype)
+
+    vector = FEATURES * 3
+    made: dict[str, list[Any]] = {
+        "bias_activate": [array(*wide), array(FEATURES)],
+        "affine_activate": [array(*wide), array(FEATURES), array(FEATURES)],
+        "activate_backward": [array(*wide), share(*wide), array(*sums)],
+        "normalize_activate": [
+            *(array(*wide), array(*wide), array(*sums), array(*sums)),
+            *(array(FEATURES), array(FEATURES)),
+        ],
+        "normalize_activate_backward": [
+            *(array(*wide), share(*wide), array(*wide), share(*sums)),
+            *(array(FEATURES), array(*sums), array(*sums)),
+        ],
+        "add_by_symbol": [array(*wide), rng.integers(0, 7, wide[:2]), array(7, FEATURES)],
+        "lstm_step_backward": [
+            *(array(*one), array(*one), share(*gates), array(*one), share(*one), array(*gates)),
+        ],
+        "gru_mix": [share(*one), array(*one), array(*one), array(*one)],
+        "gru_mix_backward": [
+            *(array(*one), share(*one), array(*one), array(*one), array(*one), array(*one)),
+        ],
+        "sgd": [array(vector), array(vector), array(vector), 0.1, 0.9, 0.01],
+        "adam": [
+            *(array(vector), array(vector), array(vector), share(vector)),
+            *(0.01, 0.9, 0.999, 1e-6, 0.01, 3),
+        ],
+    }
+    return made[name]
+
+
+def compare(name: str, dtype: Any, *rest: Any) -> None:
+    ours, theirs = arguments(name, dtype), arguments(name, dtype)
+    getattr(kernels, name)(*ours, *rest)
+    compiled.TWINS[name](*theirs, *rest)
+    # y is used up by a backward, in ways of its own.
+    used_up = {"activate_backward": [1], "normalize_activate_backward": [1]}.get(name, [])
+    for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if isinstance(one, np.ndarray) and place not in used_up:
+            scale = max(1.0, float(np.abs(one).max()))
+            bound = scale * (2e-6 if dtype is np.float32 else 1e-13)
+            np.testing.assert_allclose(other, one, rtol=0, atol=bound, err_msg=f"{name} {place}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["bias_activate", "affine_activate", "activate_backward"])
+def test_compiled_activations_are_numpys(name: str, activation: str, dtype: Any) -> None:
+    compare(name, dtype, ACTIVATIONS[activation])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["normalize_activate", "normalize_activate_backward"])
+def test_compiled_batch_norm_is_numpys(
+    name: str, activation: str, dialect: str, dtype: Any
+) -> None:
+    compare(name, dtype, ACTIVATIONS[activation], DIALECTS[dialect])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "name", ["add_by_symbol", "lstm_step_backward", "gru_mix", "gru_mix_backward", "sgd", "adam"]
+)
+def test_the_other_compiled_kernels_are_numpys(name: str, dtype: Any) -> None:
+    compare(name, dtype)
+
+
+def test_every_twin_is_compared() -> None:
+    for name in compiled.TWINS:
+        assert arguments(name, np.float32)
+
+
+def test_a_value_that_is_not_finite_stays_so() -> None:
+    x = np.full((2, 3, 70), np.nan, np.float32)
+    compiled.bias_activate(x, np.zeros(70, np.float32), ACTIVATIONS["leaky"])
+    assert np.isnan(x).all()
+    with np.errstate(invalid="ignore"):
+        y, sums = np.empty_like(x), np.empty((2, 1, 70), np.float32)
+        x[...] = np.inf
+        ones = np.ones(70, np.float32)
+        compiled.normalize_activate(
+            x, y, sums, sums.copy(), ones, ones, ACTIVATIONS["leaky"], DIALECTS["upstream"]
+        )
+    assert not np.isfinite(y).any()
+
+
+@pytest.mark.parametrize(
+    "kind", ["[rnn] output=9 activation=leaky", "[gru] output=9", "[lstm] output=9"]
+)
+@pytest.mark.parametrize("bn", [0, 1])
+def test_a_datum_with_compiled_kernels(kind: str, bn: int) -> None:
+    sections = (
+        "[net] inputs=11 batch=4 time_steps=6",
+        f"{kind} batch_normalize={bn}",
+        "[connected] output=11 activation=linear",
+        "[softmax]",
+    )
+    nets = [make_network(*sections) for _ in range(2)]
+    for net, choice in zip(nets, ("numpy", "compiled"), strict=True):
+        with use_kernels(choice) as used:
+            assert used == choice
+            net.train_batch(*draw_symbols(net))
+    np.testing.assert_allclose(nets[0].updates, nets[1].updates, atol=1e-12)
+    np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, atol=1e-12)
+
+
+def test_numpys_kernels_are_back_afterwards() -> None:
+    before = kernels.normalize_activate
+    with use_kernels("auto") as used:
+        assert used == "compiled"
+        assert kernels.normalize_activate is compiled.normalize_activate
+    assert kernels.normalize_activate is before
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import darknet_py
+
+    monkeypatch.delattr(darknet_py, "compiled", raising=False)
+    monkeypatch.setitem(__import__("sys").modules, "darknet_py.compiled", None)
+    with use_kernels("auto") as used:
+        assert used == "numpy"
+    with pytest.raises(DarknetError, match="pip install 'darknet-py"), use_kernels("compiled"):
+        pass
+
+
+def test_a_profile_counts_each_kind_once(tmp_path: Path) -> None:
+    profile = Profile()
+    net = make_network(
+        "[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[connected] output=7", "[softmax]"
+    )
+    product = kernels.product
+    with profile.running():
+        net.train_batch(*draw_symbols(net))
+    assert kernels.product is product
+    assert {PRODUCTS, PASSES, UPDATE} <= set(profile.seconds)
+    assert all(seconds > 0 for seconds in profile.seconds.values())
+    assert sum(profile.seconds.values()) <= profile.total
+    with profile.kind("outer"), profile.kind("inner"):
+        pass
+    assert profile.seconds["outer"] < profile.total
+    shares = [float(line.split()[-1].rstrip("%")) for line in profile.lines()]
+    assert sum(shares) == pytest.approx(100, abs=0.6)
+
+
+class Timed:
+    """A run whose batches take the given time at each number of threads."""
+
+    def __init__(self, net: Network, seconds: dict[int, float]) -> None:
+        self.seconds = seconds
+        self.threads = Threads(net)
+        self.threads.choices = sorted(seconds, reverse=True)
+        self.threads.count = self.threads.choices[0]
+        self.threads._trials = list(self.threads.choices)
+
+    def run(self, batches: int) -> list[int]:
+        used = []
+        with self.threads:
+            for _ in range(batches):
+                used.append(self.threads.count)
+                self.threads.batch_done(self.seconds[self.threads.count])
+        return used
+
+
+def test_the_faster_number_of_threads_is_kept_and_tried_again() -> None:
+    net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
+    run = Timed(net, {2: 1.0, 1: 3.0})
+    used = run.run(300)
+    assert used[:9] == [2, 2, 2, 1, 1, 1, 2, 2, 2]
+    assert used.count(2) > 240  # the second, slow choice is tried seldom
+    run.seconds = {2: 9.0, 1: 3.0}
+    assert run.run(300)[-100:].count(1) > 80
+
+
+def test_a_narrow_network_has_one_thread_and_a_fixed_number_stays() -> None:
+    net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
+    assert Threads(net).choices == [1]
+    fixed = Threads(net, 2)
+    with fixed:
+        for _ in range(50):
+            fixed.batch_done(1.0)
+            assert fixed.count == 2
+
+
+def test_training_with_either_kernels_ends_alike(tmp_path: Path) -> None:
+    text = tmp_path / "text.txt"
+    text.write_bytes(b"the cat sat on the mat. " * 200)
+    ends = []
+    for choice in ("numpy", "compiled"):
+        out = tmp_path / choice
+        result = train("tiny", text, out=out, batches=3, seed=1, kernels=choice, profile=True)
+        ends.append(result.net.parameters.copy())
+    np.testing.assert_allclose(ends[0], ends[1], atol=2e-5)
