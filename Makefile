@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench format clean
+.PHONY: demo test lint bench bench-quick format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -30,8 +30,17 @@ format: .venv/tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/tests
-	$(BIN)/python tests/bench.py
+# PyTorch, which the benchmark measures beside, has an environment of its own.
+bench: .venv/tests .venv-torch/done
+	$(BIN)/python tests/bench.py --torch .venv-torch/bin/python --write docs/benchmarks.md
+
+bench-quick: .venv/tests .venv-torch/done
+	$(BIN)/python tests/bench.py --torch .venv-torch/bin/python --quick
+
+.venv-torch/done:
+	$(PYTHON) -m venv .venv-torch
+	.venv-torch/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0 numpy
+	@touch $@
 
 .venv/runs: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -43,4 +52,4 @@ bench: .venv/tests
 	@touch $@
 
 clean:
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

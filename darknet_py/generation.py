@@ -44,15 +44,12 @@ def _draw_symbols(
     net: Network, symbol: int, state: NetworkState, rand: Rand, length: int, temperature: float
 ) -> Iterator[int]:
     softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
-    inputs = np.empty((1, 1), np.int64)
+    step = net.stepper(state)
     for _ in range(length):
-        inputs[0, 0] = symbol
+        p = step(symbol)
         if softmax is not None:
-            logits, state = net.logits(inputs, state)
-            p = softmax.probabilities(logits, temperature)
-        else:
-            p, state = net.forward(inputs, state)
-        odds = p[0, 0].astype(np.float32)
+            p = softmax.probabilities(p[None, None], temperature)[0, 0]
+        odds = p.astype(np.float32)
         symbol = draw(cut_off(odds), rand.uniform(0, 1, 1)[0])
         yield symbol
 

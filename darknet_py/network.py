@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -275,6 +276,24 @@ class Network:
             return symbols
         return np.eye(self.inputs, dtype=self.dtype)[symbols]
 
+    def stepper(self, state: NetworkState) -> Callable[[int], Array]:
+        """A function from a symbol to what comes into the output layer (inputs,), a buffer.
+
+        Or to its outputs, where that is no softmax. It starts in `state`, of one stream, and goes
+        on from call to call, much quicker than `forward`. The parameters are those of now.
+        """
+        count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
+        steps = [layer.stepper(state[layer.index]) for layer in self.layers[:count]]
+        coded = None if self.layers[0].takes_symbols else np.eye(self.inputs, dtype=self.dtype)
+
+        def step(symbol: int) -> Array:
+            x: Any = symbol if coded is None else coded[symbol]
+            for layer_step in steps:
+                x = layer_step(x)
+            return x
+
+        return step
+
     def logits(self, symbols: Array, state: NetworkState) -> tuple[Array, NetworkState]:
         """What comes into the output layer, a buffer of the one before; the state after."""
         return self.forward(symbols, state, count=self.output_layer.index)
@@ -304,20 +323,16 @@ class Network:
         return layer
 
     def accumulate(
-        self, inputs: Array, targets: Array, state: NetworkState
+        self, inputs: Array, targets: Array, state: NetworkState, add: bool = False
     ) -> tuple[float, NetworkState]:
         """Forward and backward over one datum, `(time_steps, streams)`: sets `updates`.
 
-        Returns the summed loss in nats and the state after. Where `limit_memory` asks for it, the
-        datum is computed in parts, with the same result but for rounding.
+        add: to those that are there. Returns the summed loss in nats and the state after. Where
+        `limit_memory` asks for it, the datum is computed in segments, with the same result but for
+        rounding.
         """
-        self._updates.fill(0)
-        return self._accumulate(inputs, targets, state)
-
-    def _accumulate(
-        self, inputs: Array, targets: Array, state: NetworkState
-    ) -> tuple[float, NetworkState]:
-        """`accumulate`, but added to the `updates` that are there."""
+        if not add:
+            self._updates.fill(0)
         if self.part_steps >= len(inputs):
             loss, after = self.forward_loss(inputs, targets, state)
             self.backward(targets, None)
@@ -434,9 +449,8 @@ class Network:
         state = self.training_state
         if self.net.state == "zero":
             state = self.initial_state(self.streams)
-        if (self.seen // inputs.size) % self.net.subdivisions == 0:
-            self._updates.fill(0)
-        loss, self.training_state = self._accumulate(inputs, targets, state)
+        add = (self.seen // inputs.size) % self.net.subdivisions > 0
+        loss, self.training_state = self.accumulate(inputs, targets, state, add)
         self.seen += inputs.size
         if (self.seen // inputs.size) % self.net.subdivisions == 0:
             self._update()

@@ -1,29 +1,39 @@
-"""Speed, as ratios measured in one run: `make bench`.
+"""Speed, as ratios measured in one run: `make bench`, or `make bench-quick` for daily work.
 
-The yardstick of a training update is the time of its bare matrix products, the same shapes at the
-same number of BLAS threads, taken in turn with the update so that a change of the machine's speed
-hits both.
+Every row is the median of pairs that were measured in turn, so that a change of the machine's speed
+hits both sides, with the smallest and the largest. The yardsticks: the same network in PyTorch, in
+an environment of its own (`bench_torch.py`), and the bare matrix products of an update.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import platform
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate
-from darknet_py.machine import choose_threads, limit_threads
+from darknet_py.machine import choose_threads, limit_threads, processors, use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 
+HERE = Path(__file__).parent
+TEXT = HERE.parent / "data" / "tales.txt"
+# Layers, width, time steps, streams.
+SIZES = [(2, 128, 32, 16), (2, 128, 50, 50), (3, 256, 64, 32), (2, 512, 64, 64), (3, 1024, 32, 128)]
 ROUNDS = 7
-TEXT = Path(__file__).parent.parent / "data" / "tales.txt"
+PAIR_SECONDS = 0.5
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
@@ -32,6 +42,114 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     for _ in range(repeats):
         work()
     return (time.perf_counter() - begun) / repeats
+
+
+def spread(ratios: list[float], form: str = ".2f") -> str:
+    """Median, least and largest."""
+    middle = statistics.median(ratios)
+    return f"{middle:{form}} ({min(ratios):{form}} to {max(ratios):{form}})"
+
+
+class Peer:
+    """PyTorch in another process; None where its environment could not be made."""
+
+    def __init__(self, python: str | None) -> None:
+        self.process = python and subprocess.Popen(
+            [python, str(HERE / "bench_torch.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def ask(self, **job: Any) -> Any:
+        assert self.process
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+def make_net(kind: str, size: tuple[int, int, int, int], adam: bool) -> Network:
+    layers, width, steps, streams = size
+    section = {
+        "rnn": f"[rnn]\noutput={width}\nactivation=leaky\nbatch_normalize=1\n",
+        "plain": f"[rnn]\noutput={width}\nactivation=tanh\n",
+        "gru": f"[gru]\noutput={width}\ntanh=1\n",
+        "lstm": f"[lstm]\noutput={width}\n",
+    }[kind]
+    net = Network(
+        parse_cfg(
+            f"[net]\ninputs=256\nbatch={streams}\ntime_steps={steps}\nadam={int(adam)}\n"
+            f"learning_rate=.001\n{section * layers}[connected]\noutput=256\nactivation=linear\n"
+            "[softmax]\n"
+        )
+    )
+    net.initialize(Rand(1))
+    return net
+
+
+def bench_beside_torch(
+    peer: Peer, kind: str, size: tuple[int, int, int, int], adam: bool, compiled: bool = False
+) -> list[str]:
+    """Milliseconds of one update and the ratios to PyTorch's and to the bare products."""
+    net = make_net(kind, size, adam)
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(0, 96, (net.net.time_steps + 1, net.streams))
+    layers, width, steps, streams = size
+    threads = choose_threads(net)
+    products = bare_products(net)
+    job = {"kind": kind, "layers": layers, "width": width, "steps": steps, "streams": streams}
+    made = None
+    if peer.process:
+        made = peer.ask(make={**job, "adam": adam, "threads": processors(), "compile": compiled})
+
+    def update() -> None:
+        net.train_batch(symbols[:-1], symbols[1:])
+
+    works: dict[str, Callable[[int], float]] = {}
+    for name in ("numpy", "compiled"):
+
+        def ours(count: int, name: str = name) -> float:
+            with use_kernels(name), limit_threads(threads):
+                return seconds(update, count)
+
+        works[name] = ours
+
+    def bare(count: int) -> float:
+        # Each at the better of one thread and all.
+        times = []
+        for number in {1, processors()}:
+            with limit_threads(number):
+                times.append(seconds(products, count))
+        return min(times)
+
+    works["bare"] = bare
+    if isinstance(made, str):
+        works["torch"] = lambda count: float(peer.ask(run=count))
+    times: dict[str, list[float]] = {name: [] for name in works}
+    repeats = {name: max(1, int(PAIR_SECONDS / work(1))) for name, work in works.items()}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            times[name].append(work(repeats[name]))
+
+    def ratio(above: str, below: str) -> str:
+        if above not in times:
+            return "not measured"
+        pairs = zip(times[above], times[below], strict=True)
+        return spread([one / other for one, other in pairs])
+
+    cells = [f"{statistics.median(times[name]) * 1e3:.1f}" for name in ("numpy", "compiled")]
+    torch_ms = f"{statistics.median(times['torch']) * 1e3:.1f}" if "torch" in times else "-"
+    return [
+        f"{kind} {layers}x{width}, {steps} steps, {streams} streams{', torch.compile' * compiled}",
+        *cells,
+        torch_ms,
+        ratio("torch", "numpy"),
+        ratio("torch", "compiled"),
+        ratio("compiled", "bare"),
+    ]
 
 
 def bare_products(net: Network) -> Callable[[], None]:
@@ -71,38 +189,19 @@ def bare_products(net: Network) -> Callable[[], None]:
     return run
 
 
-def bench_training(name: str, repeats: int) -> None:
-    net = Network(find_cfg(name))
-    net.initialize(Rand(1))
-    streams = Streams(read_text(TEXT), net.streams, net.rand)
-    products = bare_products(net)
-
-    def update() -> None:
-        net.train_batch(*streams.next_datum(net.net.time_steps))
-
-    rates, ratios = [], []
-    with limit_threads(choose_threads(net)):
-        update()
-        products()
-        for _ in range(ROUNDS):
-            whole, bare = seconds(update, repeats), seconds(products, repeats)
-            rates.append(net.net.symbols / whole)
-            ratios.append(whole / bare)
-    print(
-        f"train {name:<12} {statistics.median(rates):>10,.0f} characters a second"
-        f" ({min(rates):,.0f} to {max(rates):,.0f}); an update takes"
-        f" {statistics.median(ratios):.2f} times its bare matrix products"
-        f" ({min(ratios):.2f} to {max(ratios):.2f})"
-    )
-
-
-def bench_generation(name: str, length: int) -> None:
-    """Characters a second of one stream, beside the network's matrices times vectors alone."""
+def generating(name: str) -> Network:
+    """A bundled network, new, with rolling variances of 1, for one stream."""
     net = Network(override_net(find_cfg(name), {"batch": 1, "time_steps": 1}))
     net.initialize(Rand(1))
     for tensor in net.tensors():
         if tensor.name.endswith("rolling_variance"):
             tensor.values.fill(1)
+    return net
+
+
+def bench_generation(name: str, length: int) -> str:
+    """Characters a second of one stream, beside the network's matrices times vectors alone."""
+    net = generating(name)
     matrices = [t.values for t in net.tensors() if t.decayed and t.name != "0.input.weight"]
     vectors = [np.ones((1, matrix.shape[1]), np.float32) for matrix in matrices]
 
@@ -117,14 +216,13 @@ def bench_generation(name: str, length: int) -> None:
             bare = seconds(products, length)
             rates.append(1 / whole)
             shares.append(bare / whole)
-    print(
-        f"generate {name:<9} {statistics.median(rates):>10,.0f} characters a second"
-        f" ({min(rates):,.0f} to {max(rates):,.0f}),"
-        f" {statistics.median(shares):.0%} of the rate of its bare matrix-vector products"
+    return (
+        f"`{name}` generates {statistics.median(rates):,.0f} characters a second, "
+        f"{spread(shares, '.0%')} of the rate of its bare matrix-vector products"
     )
 
 
-def bench_replay(width: int, streams: int, time_steps: int) -> None:
+def bench_replay(width: int, streams: int, time_steps: int) -> str:
     """How many times longer the replay of the C program takes for a datum."""
     text = (
         f"[net]\ninputs=256\nbatch={streams}\ntime_steps={time_steps}\n"
@@ -141,27 +239,128 @@ def bench_replay(width: int, streams: int, time_steps: int) -> None:
         for _ in range(3):
             exact = seconds(lambda: net.train_batch(*datum), 3)
             ratios.append(seconds(lambda: replay.train_datum(*datum), 1) / exact)
-    print(
-        f"replay 1x{width:<9} {statistics.median(ratios):>7.0f} times the exact update"
-        f" ({streams} streams, {time_steps} steps)"
-    )
+    return f"the replay of the C program, 1x{width}: {spread(ratios, '.0f')} times the exact update"
 
 
-def bench_rand() -> None:
+def bench_rand() -> str:
     count = 9_000_000
     rates = [count / seconds(lambda: Rand(7).uniform(-1, 1, count), 1) for _ in range(ROUNDS)]
-    print(
-        f"rand               {statistics.median(rates) / 1e6:>8,.0f} million uniform numbers"
-        f" a second ({count / statistics.median(rates):.2f} s for {count:,})"
-    )
+    return f"{count:,} uniform random numbers take {count / statistics.median(rates):.2f} s"
+
+
+def bench_samples(count: int, length: int) -> str:
+    """Characters a second of so many streams as one batch, beside one stream."""
+    net = generating("rnn")
+    with limit_threads(choose_threads(net)):
+        ratios = []
+        for _ in range(ROUNDS):
+            one = seconds(lambda: list(generate(net, b"a", length)), 1)
+            state = net.initial_state(count)
+            symbols = np.zeros((1, count), np.int64)
+
+            def many(state: Any = state, symbols: Any = symbols) -> None:
+                for _ in range(length):
+                    _, state = net.forward(symbols, state)
+
+            ratios.append(one * count / seconds(many, 1))
+    return f"forward of {count} streams of `rnn` as one batch, beside one: {spread(ratios)} times"
+
+
+def bench_start() -> list[str]:
+    """Seconds of whole commands."""
+    rows = []
+    program = [sys.executable, "-m", "darknet_py"]
+    for words in (["--version"], ["info", "tiny"]):
+        command = [*program, *words]
+
+        def start(command: list[str] = command) -> None:
+            subprocess.run(command, capture_output=True, check=True)
+
+        times = [seconds(start, 1) for _ in range(ROUNDS)]
+        rows.append(f"`darknet-py {' '.join(words)}`: {spread(times)} s")
+    return rows
+
+
+def processor() -> str:
+    """The name of the machine's processor, as far as it tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+HEAD = (
+    "network",
+    "numpy, ms",
+    "compiled, ms",
+    "PyTorch, ms",
+    "PyTorch / numpy",
+    "PyTorch / compiled",
+    "compiled / bare products",
+)
+
+
+def report(peer: Peer, quick: bool) -> Iterator[str]:
+    """The lines of docs/benchmarks.md."""
+    import numba
+
+    yield "# Benchmarks"
+    yield ""
+    yield "Made by `make bench`: medians of pairs measured in turn in one run, the smallest and the"
+    yield "largest in brackets. Milliseconds are of one update."
+    yield ""
+    yield f"Machine: {processors()} cores of an {processor()}, {platform.system()}, Python"
+    yield f"{platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}; PyTorch"
+    yield f"with {processors()} threads, ours with as many from width 256 on, else with one. The"
+    yield "bare products are those of the update by numpy, with one thread or all, as is faster."
+    yield ""
+    yield f"| {' | '.join(HEAD)} |"
+    yield f"|{'---|' * len(HEAD)}"
+    rows: list[tuple[str, tuple[int, int, int, int], bool, bool]] = []
+    sizes = SIZES[:3] if quick else SIZES
+    rows += [("rnn", size, False, False) for size in sizes]
+    rows += [("plain", size, False, False) for size in ([] if quick else sizes)]
+    rows += [(kind, (2, 256, 64, 32), True, False) for kind in ("gru", "lstm")]
+    if not quick:
+        rows.append(("rnn", SIZES[0], False, True))
+    for kind, size, adam, compiled in rows:
+        yield f"| {' | '.join(bench_beside_torch(peer, kind, size, adam, compiled))} |"
+    yield ""
+    yield "`rnn` is darknet's layer with batch norm and leaky activations, trained by SGD; `plain`"
+    yield "the same with tanh and without batch norm, against `torch.nn.RNN`; `gru` and `lstm` are"
+    yield "trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
+    yield ""
+    for name, length in (("tiny", 2000), ("rnn", 200)):
+        yield f"* {bench_generation(name, length)}"
+    if not quick:
+        yield f"* {bench_samples(16, 50)}"
+    for line in bench_start():
+        yield f"* {line}"
+    yield f"* {bench_replay(48, 16, 32)}"
+    if not quick:
+        yield f"* {bench_replay(1024, 16, 8)}"
+        yield f"* {bench_rand()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--torch", help="the Python that has torch installed")
+    parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
+    parser.add_argument("--write", type=Path, help="also write the report to this file")
+    options = parser.parse_args()
+    global ROUNDS, PAIR_SECONDS
+    if options.quick:
+        ROUNDS, PAIR_SECONDS = 3, 0.25
+    lines = []
+    for line in report(Peer(options.torch), options.quick):
+        print(line, flush=True)
+        lines.append(line)
+    if options.write:
+        options.write.parent.mkdir(exist_ok=True)
+        options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    bench_training("tiny", 50)
-    bench_training("tiny-gru", 30)
-    bench_training("tiny-lstm", 30)
-    bench_generation("tiny", 2000)
-    bench_generation("rnn", 100)
-    bench_replay(48, 16, 32)
-    bench_replay(1024, 16, 8)
-    bench_rand()
+    main()

@@ -1,133 +1,139 @@
-"""The tiny networks beside the same in PyTorch: `python tests/bench_torch.py` (needs torch).
+"""The same networks in PyTorch, in an environment of its own: `bench.py` starts this program.
 
-Updates in turn, ours and PyTorch's, on the same symbols, at the same number of threads. PyTorch's
-networks are written as its users write them for speed: an embedding for the first product, products
-over all time steps at once, torch.nn.GRU and torch.nn.LSTM where there is one, Adam and gradient
-clipping. Its GRU resets after the recurrent product and not before; the work is the same.
+Reads a job a line from stdin, JSON, and answers with a line each: {"make": {...}} builds a network
+and answers what it is, {"run": N} answers the seconds of one update, the mean of N.
+
+Written as PyTorch's users write it for speed: an embedding for the first product, products over all
+time steps at once, fused modules where there is one. Its GRU resets after the recurrent product and
+not before; the work is the same.
 """
 
 from __future__ import annotations
 
-import statistics
+import json
+import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
-from darknet_py.cfg import find_cfg
-from darknet_py.corpus import Streams, read_text
-from darknet_py.machine import choose_threads, limit_threads
-from darknet_py.network import Network
-from darknet_py.rand import Rand
+SYMBOLS = 256
 
-TEXT = Path(__file__).parent.parent / "data" / "tales.txt"
-WIDTH, ROUNDS, REPEATS = 128, 7, 30
+
+class BatchNorm(nn.Module):  # type: ignore[misc]
+    """Batch norm of each time step over its streams: x (time_steps, streams, features)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+        self.register_buffer("mean", torch.zeros(features))
+        self.register_buffer("variance", torch.zeros(features))
+
+    def step(self, x: Tensor) -> Tensor:
+        rolling = (self.mean, self.variance)
+        return functional.batch_norm(x, *rolling, self.scale, self.bias, True, 0.01, 1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A fused call for each step was faster here than var_mean over all of them.
+        return torch.stack([self.step(step) for step in x.unbind(0)])
 
 
 class Rnn(nn.Module):  # type: ignore[misc]
-    """darknet's [rnn] with tanh: a = f(W_i x), b = f(W_s s), s = a + b, y = f(W_o s)."""
+    """darknet's [rnn] with batch norm and leaky activations."""
 
-    def __init__(self, inputs: int | None) -> None:
+    def __init__(self, width: int, is_first: bool) -> None:
         super().__init__()
-        self.input = nn.Linear(inputs, WIDTH) if inputs else nn.Embedding(256, WIDTH)
-        self.bias = nn.Parameter(torch.zeros(WIDTH))
-        self.self_layer = nn.Linear(WIDTH, WIDTH)
-        self.output = nn.Linear(WIDTH, WIDTH)
+        self.width = width
+        self.input: nn.Module = nn.Linear(width, width, bias=False)
+        if is_first:
+            self.input = nn.Embedding(SYMBOLS, width)
+        self.self_layer = nn.Linear(width, width, bias=False)
+        self.output = nn.Linear(width, width, bias=False)
+        self.input_norm, self.self_norm, self.output_norm = (BatchNorm(width) for _ in range(3))
 
-    def forward(self, x: torch.Tensor, state: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        steps = []
-        for a in torch.tanh(self.input(x) + self.bias):
-            state = a + torch.tanh(self.self_layer(state))
-            steps.append(state)
-        return torch.tanh(self.output(torch.stack(steps))), state
+    def forward(self, x: Tensor) -> Tensor:
+        a = functional.leaky_relu(self.input_norm(self.input(x)), 0.1)
+        state = torch.zeros(a.shape[1], self.width)
+        states = []
+        for step in a.unbind(0):
+            state = step + functional.leaky_relu(self.self_norm.step(self.self_layer(state)), 0.1)
+            states.append(state)
+        return functional.leaky_relu(self.output_norm(self.output(torch.stack(states))), 0.1)
 
 
-class Tiny(nn.Module):  # type: ignore[misc]
-    """Two recurrent layers and a linear one; the state is carried from batch to batch."""
+class Fused(nn.Module):  # type: ignore[misc]
+    """torch.nn.RNN with the output layer that darknet's [rnn] has, or a stack of GRU or LSTM."""
 
-    def __init__(self, kind: str, streams: int) -> None:
+    def __init__(self, kind: str, layers: int, width: int) -> None:
         super().__init__()
-        self.kind = kind
-        self.state: Any = None
-        zeros = torch.zeros(streams, WIDTH)
-        if kind == "tiny":
-            self.layers = nn.ModuleList([Rnn(None), Rnn(WIDTH)])
-            self.state = [zeros, zeros]
+        module = {"plain": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}[kind]
+        self.embed = nn.Embedding(SYMBOLS, width)
+        if kind == "plain":
+            self.layers = nn.ModuleList([module(width, width) for _ in range(layers)])
+            self.outputs = nn.ModuleList([nn.Linear(width, width) for _ in range(layers)])
         else:
-            module = nn.GRU if kind == "tiny-gru" else nn.LSTM
-            self.embed = nn.Embedding(256, WIDTH)
-            self.layers = module(WIDTH, WIDTH, 2)
-        self.last = nn.Linear(WIDTH, 256)
+            self.layers = nn.ModuleList([module(width, width, layers)])
+            self.outputs = nn.ModuleList([nn.Identity()])
 
-    def forward(self, symbols: torch.Tensor) -> torch.Tensor:
-        if self.kind == "tiny":
-            x = symbols
-            for index, layer in enumerate(self.layers):
-                x, after = layer(x, self.state[index])
-                self.state[index] = after.detach()
-        else:
-            x, after = self.layers(self.embed(symbols), self.state)
-            many = isinstance(after, tuple)
-            self.state = tuple(part.detach() for part in after) if many else after.detach()
-        return self.last(x)
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x)
+        for layer, output in zip(self.layers, self.outputs, strict=True):
+            x = layer(x)[0]
+            if not isinstance(output, nn.Identity):
+                x = torch.tanh(output(x))
+        return x
 
 
-def torch_update(
-    kind: str, data: Callable[[], tuple[np.ndarray, np.ndarray]], net: Network
-) -> Callable[[], None]:
-    model = Tiny(kind, net.streams)
-    optimizer = torch.optim.Adam(model.parameters(), lr=net.net.learning_rate)
-
-    def update() -> None:
-        inputs, targets = (torch.from_numpy(part.astype(np.int64)) for part in data())
-        optimizer.zero_grad()
-        logits = model(inputs)
-        nn.functional.cross_entropy(logits.reshape(-1, 256), targets.reshape(-1)).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), net.net.clip_norm)
-        optimizer.step()
-
-    return update
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Mean seconds of one call of `work`."""
-    begun = time.perf_counter()
-    for _ in range(REPEATS):
-        work()
-    return (time.perf_counter() - begun) / REPEATS
-
-
-def bench(kind: str) -> None:
-    net = Network(find_cfg(kind))
-    net.initialize(Rand(1))
-    streams = Streams(read_text(TEXT), net.streams, net.rand)
-
-    def data() -> tuple[np.ndarray, np.ndarray]:
-        return streams.next_datum(net.net.time_steps)
-
-    threads = choose_threads(net)
-    torch.set_num_threads(threads)
-    peer = torch_update(kind, data, net)
-    ours, theirs = [], []
-    with limit_threads(threads):
-        for count in range(ROUNDS + 1):
-            mine, other = seconds(lambda: net.train_batch(*data())), seconds(peer)
-            if count:  # the first round warms up
-                ours.append(net.net.symbols / mine)
-                theirs.append(net.net.symbols / other)
-    ratios = [mine / other for mine, other in zip(ours, theirs, strict=True)]
-    print(
-        f"{kind:<10} {statistics.median(ours):>9,.0f} characters a second, PyTorch "
-        f"{statistics.median(theirs):>9,.0f}; ratio {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f})"
+def make(job: dict[str, Any]) -> Callable[[], None]:
+    """One update of the network that `job` describes."""
+    torch.set_num_threads(job["threads"])
+    kind, layers, width = job["kind"], job["layers"], job["width"]
+    body: nn.Module = (
+        Fused(kind, layers, width)
+        if kind != "rnn"
+        else nn.Sequential(*(Rnn(width, index == 0) for index in range(layers)))
     )
+    model: Any = nn.Sequential(body, nn.Linear(width, SYMBOLS))
+    if job["compile"]:
+        model = torch.compile(model)
+    adam = job["adam"]
+    optimizer = torch.optim.Adam if adam else torch.optim.SGD
+    options = {} if adam else {"momentum": 0.9}
+    update = optimizer(model.parameters(), lr=0.001, **options)
+    symbols = torch.randint(0, 96, (job["steps"] + 1, job["streams"]))
+    targets = symbols[1:].reshape(-1)
+
+    def run() -> None:
+        update.zero_grad()
+        logits = model(symbols[:-1]).reshape(-1, SYMBOLS)
+        functional.cross_entropy(logits, targets).backward()
+        update.step()
+
+    run()
+    return run
+
+
+def main() -> None:
+    run: Callable[[], None] = lambda: None  # noqa: E731
+    for line in sys.stdin:
+        job = json.loads(line)
+        if "make" in job:
+            try:
+                run = make(job["make"])
+                answer: Any = f"torch {torch.__version__}"
+            except Exception as error:
+                answer = {"error": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+        else:
+            begun = time.perf_counter()
+            for _ in range(job["run"]):
+                run()
+            answer = (time.perf_counter() - begun) / job["run"]
+        print(json.dumps(answer), flush=True)
 
 
 if __name__ == "__main__":
-    print(f"torch {torch.__version__}, numpy {np.__version__}")
-    for name in ("tiny", "tiny-gru", "tiny-lstm"):
-        bench(name)
+    main()

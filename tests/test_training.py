@@ -131,7 +131,7 @@ def test_the_table_is_consistent_in_itself_and_with_the_log() -> None:
 
 
 def test_the_losses_are_those_of_train_batch_on_the_streams_of_the_text() -> None:
-    train("--batches", "6", "--seed", "3")
+    train("--batches", "6", "--seed", "3", "--kernels", "numpy")
     net = dn.load_network("net.cfg", seed=3)
     rand = Rand(3, net.initial_draws)
     streams = Streams(split(read_text("text.txt"), 0.1)[0], 4, rand)

@@ -19,6 +19,7 @@ from its forward stays in buffers that the next call overwrites.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -31,6 +32,7 @@ from darknet_py.rand import Rand
 
 Array = NDArray[Any]
 State = tuple[Array, ...]
+Stepper = Callable[[Any], Array]
 
 
 @dataclass
@@ -164,6 +166,21 @@ class Layer:
         Follows a forward with training=True, once; overwrites `delta`.
         """
         raise NotImplementedError
+
+    def stepper(self, state: State) -> Stepper:
+        """A function from x (inputs,) of one symbol, or the symbol, to y (outputs,), a buffer.
+
+        It starts in `state`, of one stream, and goes on from call to call; for what generates
+        symbol by symbol. The parameters are those of now: later changes may not be seen.
+        """
+        after = state
+
+        def step(x: Any) -> Array:
+            nonlocal after
+            y, after = self.forward(np.asarray(x)[None, None], after, training=False)
+            return y[0, 0]
+
+        return step
 
     def operations(self) -> int:
         """Additions and multiplications that one symbol costs on its way forward, about."""

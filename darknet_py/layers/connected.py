@@ -7,13 +7,15 @@ biases).
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import Dialect
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Workspace
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper, Workspace
 from darknet_py.rand import Rand
 
 # With fewer rows than this, copying a matrix costs more than it saves.
@@ -98,7 +100,7 @@ class Connected:
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
         """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
         self.training = training
-        self.is_whole = time_steps * streams >= FEW_ROWS
+        self.is_whole = training or time_steps * streams >= FEW_ROWS
         if self.transposes and self.is_whole:
             np.copyto(self._table("transposed"), self.weights.values.T)
         self.x_norm = self._array("x_norm", time_steps, streams, self.outputs)
@@ -167,6 +169,33 @@ class Connected:
         if self.batch_normalize and self.training:
             kernels.roll(self.rolling_mean.values, self.mean, self.dialect.rolling)
             kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling)
+
+    def stepper(self) -> Stepper:
+        """A function from x (inputs,), or a symbol, to y (outputs,): see Layer.stepper."""
+        self.begin(1, 1, training=False)
+        weights = self._matrix()
+        gains = self.gains if self.batch_normalize else None
+        shifts = self.shifts if self.batch_normalize else self.biases.values.copy()
+        apply = self.activation.apply
+        y = np.empty(self.outputs, weights.dtype)
+        if self.symbols:
+            table = np.ascontiguousarray(weights.T)
+
+        def step(x: Any) -> Array:
+            if self.symbols:
+                np.copyto(y, table[x])
+            else:
+                np.dot(weights, x, out=y)
+            if gains is not None:
+                np.multiply(y, gains, out=y)
+            np.add(y, shifts, out=y)
+            apply(y)
+            return y
+
+        return step
+
+    def _matrix(self) -> Array:
+        return self.weights.values
 
     def backward(self, delta: Array, out: Array | None) -> None:
         """delta of y -> added to the updates, and into `out` (like x), where given, the delta of x.
@@ -274,6 +303,9 @@ class ConnectedLayer(Layer):
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         y = self.connected.forward(self._rows(x), training)
         return y.reshape(*x.shape[:2], self.outputs), state
+
+    def stepper(self, state: State) -> Stepper:
+        return self.connected.stepper()
 
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None

@@ -20,7 +20,7 @@ from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper
 from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
@@ -101,6 +101,24 @@ class GruLayer(Layer):
         self.wzr.end()
         self.wh.end()
         return s[1:], (s[time_steps].copy(),)
+
+    def stepper(self, state: State) -> Stepper:
+        n = self.outputs
+        s = state[0][0].copy()
+        u_step, zr_step, h_step = (brick.stepper() for brick in self.bricks())
+
+        def step(x: Any) -> Array:
+            gates = u_step(x)
+            zr, h = gates[: 2 * n], gates[2 * n :]
+            np.add(zr, zr_step(s), out=zr)
+            kernels.logistic(zr)
+            np.add(h, h_step(zr[n:] * s), out=h)
+            self.activation.apply(h)
+            np.subtract(s, h, out=s)
+            np.multiply(s, zr[:n], out=s)
+            return np.add(s, h, out=s)
+
+        return step
 
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None

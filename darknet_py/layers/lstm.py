@@ -19,7 +19,7 @@ import numpy as np
 from darknet_py import kernels
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper
 from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
@@ -93,6 +93,25 @@ class LstmLayer(Layer):
             kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
         self.w.end()
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
+
+    def stepper(self, state: State) -> Stepper:
+        n = self.outputs
+        h, c = (part[0].copy() for part in state)
+        u_step, w_step = (brick.stepper() for brick in self.bricks())
+
+        def step(x: Any) -> Array:
+            gates = u_step(x)
+            np.add(gates, w_step(h), out=gates)
+            rises, g = gates[: 3 * n], gates[3 * n :]
+            kernels.logistic(rises)
+            np.tanh(g, out=g)
+            np.multiply(c, rises[:n], out=c)
+            np.multiply(g, rises[n : 2 * n], out=g)
+            np.add(c, g, out=c)
+            np.tanh(c, out=h)
+            return np.multiply(h, rises[2 * n :], out=h)
+
+        return step
 
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None

@@ -20,7 +20,7 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper
 from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.rand import Rand
 
@@ -118,6 +118,20 @@ class RnnLayer(Layer):
         self.self_layer.end()
         y = self.output_layer.forward(states[1:], training)
         return y, (states[time_steps].copy(),)
+
+    def stepper(self, state: State) -> Stepper:
+        s = state[0][0].copy()
+        input_step, self_step = self.input_layer.stepper(), self.self_layer.stepper()
+        output_step = self.output_layer.stepper()
+
+        def step(x: Any) -> Array:
+            a, b = input_step(x), self_step(s)
+            if self.shortcut:
+                np.add(b, s, out=b)
+            np.add(a, b, out=s)
+            return output_step(s)
+
+        return step
 
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None

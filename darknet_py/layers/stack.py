@@ -59,7 +59,7 @@ class Stack(Connected):
         return copies + super().training_floats(time_steps, streams)
 
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
-        self._collect(with_matrix=time_steps * streams >= FEW_ROWS)
+        self._collect(with_matrix=training or time_steps * streams >= FEW_ROWS)
         super().begin(time_steps, streams, training)
 
     def _collect(self, with_matrix: bool) -> None:
@@ -75,6 +75,9 @@ class Stack(Connected):
         """Each parameter of the stack with those of its parts."""
         pieces = zip(*(part.parameters() for part in self.parts), strict=True)
         return list(zip(self.parameters(), pieces, strict=True))
+
+    def _matrix(self) -> Array:
+        return np.concatenate([part.weights.values for part in self.parts])
 
     def _multiply(self, x: Array, out: Array) -> None:
         if self.is_whole:
