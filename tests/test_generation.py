@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from darknet_py import evaluation, generation
 from darknet_py.errors import CorpusError
 from darknet_py.evaluation import estimate_loss, evaluate
-from darknet_py.generation import generate
+from darknet_py.generation import generate, generate_samples
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sampling import cut_off, draw
@@ -363,3 +363,52 @@ def test_a_trace_is_the_recorded_line_for_every_character(folder: str, tolerance
         # The word perplexity is 2 to the bits of all characters: compare its logarithm.
         bits, expected_bits = math.log2(float(words[-1])), math.log2(float(others[-1]))
         assert bits == pytest.approx(expected_bits, rel=tolerance, abs=tolerance)
+
+
+@pytest.mark.parametrize("kind", ["[rnn] output=8", "[gru] output=8", "[lstm] output=8"])
+@pytest.mark.parametrize("bn", [0, 1])
+def test_samples_are_the_texts_of_the_seeds_that_follow(kind: str, bn: int) -> None:
+    net = make_network(
+        "[net] inputs=9 batch=2 time_steps=3",
+        f"{kind} batch_normalize={bn}",
+        "[connected] output=9 activation=linear",
+        "[softmax]",
+    )
+    texts = generate_samples(net, [1, 2, 3], 40, seed=7, samples=3)
+    assert texts.shape == (3, 40)
+    for number, text in enumerate(texts):
+        assert text.tolist() == list(generate(net, [1, 2, 3], 40, seed=7 + number))
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        ["[rnn] output=8 batch_normalize=1 shortcut=1", "[connected] output=9"],
+        ["[rnn] output=8 logistic=1", "[dropout] probability=.5", "[connected] output=9"],
+        ["[gru] output=8 tanh=1", "[gru] output=5", "[connected] output=9 batch_normalize=1"],
+        ["[lstm] output=8 batch_normalize=1", "[lstm] output=5", "[connected] output=9"],
+        ["[connected] output=6", "[activation] activation=tanh", "[connected] output=9"],
+        ["[batchnorm]", "[connected] output=9"],
+    ],
+)
+def test_a_stepper_gives_what_forward_gives(sections: list[str]) -> None:
+    net = make_network("[net] inputs=9 batch=1 time_steps=1", *sections, "[softmax]")
+    symbols = np.array([3, 1, 4, 1, 5, 8, 2, 6])
+    start = tuple(tuple(np.full_like(part, 0.3) for part in own) for own in net.initial_state(1))
+    logits, _ = net.logits(symbols[:, None], start)
+    step = net.stepper(start)
+    for symbol, expected in zip(symbols.tolist(), logits[:, 0], strict=True):
+        np.testing.assert_allclose(step(symbol), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_samples_from_the_command_line() -> None:
+    folder = RECORDED / next(iter(cases("generate")))
+    path, cfg = str(folder / "model.weights"), ("--cfg", str(folder / "test.cfg"))
+    options = ("--length", "30", "--seed", "5", "--prompt", "ab")
+    outcome = invoke("generate", path, *cfg, *options, "--samples", "2")
+    assert outcome.status == 0, outcome.stderr
+    first, second = (
+        invoke("generate", path, *cfg, *options[:3], str(seed), *options[4:]).stdout
+        for seed in (5, 6)
+    )
+    assert outcome.stdout == b"--- seed 5\n" + first + b"--- seed 6\n" + second

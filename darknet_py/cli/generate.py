@@ -19,7 +19,7 @@ from darknet_py.cli.options import (
 )
 from darknet_py.corpus import read_token_names
 from darknet_py.finding import open_network
-from darknet_py.generation import generate
+from darknet_py.generation import generate, generate_samples
 from darknet_py.rand import seed_from_clock
 
 log = logging.getLogger("darknet_py.generate")
@@ -42,6 +42,13 @@ log = logging.getLogger("darknet_py.generate")
 )
 @click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
 @prompt_option
+@click.option(
+    "--samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Texts to write; the k-th is that of --seed N+k.",
+)
 @click.option("--tokens", metavar="FILE", help="Names of symbols, one a line; <NEWLINE> is one.")
 @click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @verbosity_options
@@ -53,6 +60,7 @@ def command(
     temperature: float,
     seed: int | None,
     prompt: bytes | None,
+    samples: int,
     tokens: str | None,
     raw: bool,
 ) -> None:
@@ -76,6 +84,15 @@ def command(
     elif net.net.tokenized or net.outputs > 256:
         names = [str(symbol) for symbol in range(net.outputs)]
     start = prompt_or_default(prompt, net.inputs) or b"\0"
+    if samples > 1:
+        for number, text in enumerate(
+            generate_samples(net, start, length, temperature, seed, samples)
+        ):
+            click.echo(f"--- seed {seed + number}")
+            with TextWriter(raw, names) as writer:
+                writer.write(start)
+                writer.write(text.tolist())
+        return
     symbols = generate(net, start, length, temperature, seed)
     with TextWriter(raw, names) as writer:
         writer.write(start)

@@ -72,7 +72,7 @@ def sample(p: Array, rand: Rand) -> int:
     p[double(p) < 0.0001] = 0
     with np.errstate(all="ignore"):
         np.multiply(p, np.float32(1 / double(sum_rows(p[:, None]))), out=p)
-    return draw(p, rand.uniform(0, 1, 1)[0])
+    return int(draw(p, rand.uniform(0, 1, 1)[0]))
 
 
 # --- scoring -------------------------------------------------------------------------------------
