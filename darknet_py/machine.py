@@ -4,6 +4,7 @@ compiled kernels where they are installed.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,6 +105,16 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 8 << 30
+
+
+def program_memory() -> int:
+    """The bytes that training takes before any array, about: Python and its libraries.
+
+    Measured with Python 3.11 on Linux; several times as many with compiled kernels, whose compiler
+    is in memory.
+    """
+    has_compiler = importlib.util.find_spec("numba") is not None
+    return 155_000_000 if has_compiler else 36_000_000
 
 
 def limit_threads(count: int) -> Any:

@@ -299,7 +299,7 @@ HEAD = (
 )
 
 
-def report(peer: Peer, quick: bool) -> Iterator[str]:
+def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     """The lines of docs/benchmarks.md."""
     import numba
 
@@ -320,7 +320,7 @@ def report(peer: Peer, quick: bool) -> Iterator[str]:
     rows += [("rnn", size, False, False) for size in sizes]
     rows += [("plain", size, False, False) for size in ([] if quick else sizes)]
     rows += [(kind, (2, 256, 64, 32), True, False) for kind in ("gru", "lstm")]
-    if not quick:
+    if compiled_torch:
         rows.append(("rnn", SIZES[0], False, True))
     for kind, size, adam, compiled in rows:
         yield f"| {' | '.join(bench_beside_torch(peer, kind, size, adam, compiled))} |"
@@ -345,13 +345,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--torch", help="the Python that has torch installed")
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
+    parser.add_argument(
+        "--compile", action="store_true", help="also torch.compile, which takes minutes to begin"
+    )
     parser.add_argument("--write", type=Path, help="also write the report to this file")
     options = parser.parse_args()
     global ROUNDS, PAIR_SECONDS
     if options.quick:
         ROUNDS, PAIR_SECONDS = 3, 0.25
     lines = []
-    for line in report(Peer(options.torch), options.quick):
+    for line in report(Peer(options.torch), options.quick, options.compile):
         print(line, flush=True)
         lines.append(line)
     if options.write:

@@ -13,7 +13,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
-from darknet_py.layers.connected import FEW_ROWS
+from darknet_py.layers.connected import FEW_STEPS
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.helpers import Array, cfg_text, draw_symbols, make_network
@@ -419,7 +419,7 @@ def test_other_probabilities_are_refused(probability: str) -> None:
 
 @norms
 @recurrent
-@pytest.mark.parametrize("streams", [1, FEW_ROWS - 1, FEW_ROWS])
+@pytest.mark.parametrize("streams", [1, FEW_STEPS])
 def test_symbols_one_at_a_time_are_the_whole_sequence(
     streams: int, section: str, bn: int, dialect: Dialect
 ) -> None:

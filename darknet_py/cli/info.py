@@ -12,6 +12,7 @@ from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
 from darknet_py.errors import WeightsError
 from darknet_py.finding import find_cfg_of, find_weights
+from darknet_py.machine import program_memory
 from darknet_py.network import Network
 from darknet_py.weights import read_header
 
@@ -45,7 +46,10 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
         f"batch       {facts['streams']} streams x {facts['time_steps']} time steps"
         f" x {facts['subdivisions']} subdivisions = {facts['symbols']:,} characters"
     )
-    click.echo(f"to train    {facts['memory'] / 1e6:,.1f} MB")
+    click.echo(
+        f"to train    {facts['memory'] / 1e6:,.1f} MB, with the program about "
+        f"{facts['peak_memory'] / 1e6:,.0f} MB, and the text"
+    )
     click.echo()
     click.echo("layer  kind          inputs  outputs   parameters  operations/char  activations")
     for row in facts["layers"]:
@@ -116,5 +120,6 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "parameters": count,
         "operations": sum(row["operations"] for row in layers),
         "memory": net.training_bytes(),
+        "peak_memory": net.training_bytes() + program_memory(),
         "layers": layers,
     }

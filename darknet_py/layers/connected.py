@@ -18,8 +18,8 @@ from darknet_py.dialect import Dialect
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper, Workspace
 from darknet_py.rand import Rand
 
-# With fewer rows than this, copying a matrix costs more than it saves.
-FEW_ROWS = 8
+# With fewer time steps than this, copying a matrix costs more than it saves.
+FEW_STEPS = 4
 
 
 class Connected:
@@ -90,8 +90,9 @@ class Connected:
         return self.outputs * (3 if self.symbols else 2 * self.inputs + 2)
 
     def training_floats(self, time_steps: int, streams: int) -> int:
-        rows = time_steps * streams
-        return rows * self.outputs * (2 if self.batch_normalize else 1)
+        arrays, sums = (2, 4) if self.batch_normalize else (1, 1)
+        copies = self.weights.size * (2 if self.transposes else 1)
+        return time_steps * (streams * arrays + sums) * self.outputs + copies
 
     def _table(self, name: str) -> Array:
         """A buffer (inputs, outputs)."""
@@ -100,7 +101,7 @@ class Connected:
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
         """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
         self.training = training
-        self.is_whole = training or time_steps * streams >= FEW_ROWS
+        self.is_whole = training or time_steps >= FEW_STEPS
         if self.transposes and self.is_whole:
             np.copyto(self._table("transposed"), self.weights.values.T)
         self.x_norm = self._array("x_norm", time_steps, streams, self.outputs)

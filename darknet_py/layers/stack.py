@@ -15,7 +15,7 @@ import numpy as np
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.layers.base import Array, Parameter, Setting
-from darknet_py.layers.connected import FEW_ROWS, Connected
+from darknet_py.layers.connected import FEW_STEPS, Connected
 
 
 def gate_layers(
@@ -59,7 +59,7 @@ class Stack(Connected):
         return copies + super().training_floats(time_steps, streams)
 
     def begin(self, time_steps: int, streams: int, training: bool) -> None:
-        self._collect(with_matrix=training or time_steps * streams >= FEW_ROWS)
+        self._collect(with_matrix=training or time_steps >= FEW_STEPS)
         super().begin(time_steps, streams, training)
 
     def _collect(self, with_matrix: bool) -> None:
