@@ -78,14 +78,13 @@ def generate_samples(
     drawn = np.empty((length + 1, samples), np.int64)
     drawn[0] = symbols[-1]
     softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+    step = net.stepper(state, samples)
     for place in range(length):
-        inputs = drawn[place : place + 1]
+        p = step(drawn[place] if samples > 1 else drawn[place, 0])
         if softmax is not None:
-            logits, state = net.logits(inputs, state)
-            p = softmax.probabilities(logits, temperature)
-        else:
-            p, state = net.forward(inputs, state)
-        drawn[place + 1] = draw(cut_off(p[0].astype(np.float32)), uniform[:, place])
+            p = softmax.probabilities(p.reshape(1, samples, -1), temperature)
+        odds = p.reshape(samples, -1).astype(np.float32)
+        drawn[place + 1] = draw(cut_off(odds), uniform[:, place])
     return drawn[1:].T
 
 

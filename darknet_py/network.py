@@ -276,18 +276,19 @@ class Network:
             return symbols
         return np.eye(self.inputs, dtype=self.dtype)[symbols]
 
-    def stepper(self, state: NetworkState) -> Callable[[int], Array]:
-        """A function from a symbol to what comes into the output layer (inputs,), a buffer.
+    def stepper(self, state: NetworkState, streams: int = 1) -> Callable[[Any], Array]:
+        """A function from one symbol of each stream, integers (streams,), to what comes into the
+        output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
 
-        Or to its outputs, where that is no softmax. It starts in `state`, of one stream, and goes
-        on from call to call, much quicker than `forward`. The parameters are those of now.
+        For one stream all arrays come without that axis. It starts in `state` and goes on from
+        call to call, much quicker than `forward`. The parameters are those of now.
         """
         count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
-        steps = [layer.stepper(state[layer.index]) for layer in self.layers[:count]]
+        steps = [layer.stepper(state[layer.index], streams) for layer in self.layers[:count]]
         coded = None if self.layers[0].takes_symbols else np.eye(self.inputs, dtype=self.dtype)
 
-        def step(symbol: int) -> Array:
-            x: Any = symbol if coded is None else coded[symbol]
+        def step(symbols: Any) -> Array:
+            x: Any = symbols if coded is None else coded[symbols]
             for layer_step in steps:
                 x = layer_step(x)
             return x

@@ -332,7 +332,7 @@ def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     for name, length in (("tiny", 2000), ("rnn", 200)):
         yield f"* {bench_generation(name, length)}"
     if not quick:
-        yield f"* {bench_samples(16, 50)}"
+        yield f"* {bench_samples(16, 500)}"
     for line in bench_start():
         yield f"* {line}"
     yield f"* {bench_replay(48, 16, 32)}"

@@ -167,20 +167,26 @@ class Layer:
         """
         raise NotImplementedError
 
-    def stepper(self, state: State) -> Stepper:
-        """A function from x (inputs,) of one symbol, or the symbol, to y (outputs,), a buffer.
+    def stepper(self, state: State, streams: int) -> Stepper:
+        """A function from x of one time step to y (streams, outputs), a buffer.
 
-        It starts in `state`, of one stream, and goes on from call to call; for what generates
-        symbol by symbol. The parameters are those of now: later changes may not be seen.
+        x: (streams, inputs), or symbols (streams,); where streams is 1 all arrays, the symbol too,
+        come without that axis. It starts in `state` and goes on from call to call; for what
+        generates symbol by symbol. The parameters are those of now: later changes may not be seen.
         """
         after = state
 
         def step(x: Any) -> Array:
             nonlocal after
-            y, after = self.forward(np.asarray(x)[None, None], after, training=False)
-            return y[0, 0]
+            rows = np.asarray(x)[None, None] if streams == 1 else np.asarray(x)[None]
+            y, after = self.forward(rows, after, training=False)
+            return y[0, 0] if streams == 1 else y[0]
 
         return step
+
+    def _rows_of(self, state: State, streams: int) -> tuple[Array, ...]:
+        """Copies of a state as a stepper keeps it."""
+        return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
 
     def operations(self) -> int:
         """Additions and multiplications that one symbol costs on its way forward, about."""

@@ -171,20 +171,21 @@ class Connected:
             kernels.roll(self.rolling_mean.values, self.mean, self.dialect.rolling)
             kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling)
 
-    def stepper(self) -> Stepper:
-        """A function from x (inputs,), or a symbol, to y (outputs,): see Layer.stepper."""
-        self.begin(1, 1, training=False)
+    def stepper(self, streams: int) -> Stepper:
+        """A function from x of one time step, or symbols, to y: see Layer.stepper."""
+        self.begin(1, streams, training=False)
         weights = self._matrix()
         gains = self.gains if self.batch_normalize else None
         shifts = self.shifts if self.batch_normalize else self.biases.values.copy()
         apply = self.activation.apply
-        y = np.empty(self.outputs, weights.dtype)
-        if self.symbols:
-            table = np.ascontiguousarray(weights.T)
+        y = np.empty((streams, self.outputs) if streams > 1 else self.outputs, weights.dtype)
+        table = np.ascontiguousarray(weights.T) if self.symbols or streams > 1 else weights.T
 
         def step(x: Any) -> Array:
             if self.symbols:
                 np.copyto(y, table[x])
+            elif streams > 1:
+                np.matmul(x, table, out=y)
             else:
                 np.dot(weights, x, out=y)
             if gains is not None:
@@ -305,8 +306,8 @@ class ConnectedLayer(Layer):
         y = self.connected.forward(self._rows(x), training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
-    def stepper(self, state: State) -> Stepper:
-        return self.connected.stepper()
+    def stepper(self, state: State, streams: int) -> Stepper:
+        return self.connected.stepper(streams)
 
     def backward(
         self, delta: Array, below: Array | None, d_after: State | None = None

@@ -102,20 +102,20 @@ class GruLayer(Layer):
         self.wh.end()
         return s[1:], (s[time_steps].copy(),)
 
-    def stepper(self, state: State) -> Stepper:
+    def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        s = state[0][0].copy()
-        u_step, zr_step, h_step = (brick.stepper() for brick in self.bricks())
+        (s,) = self._rows_of(state, streams)
+        u_step, zr_step, h_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
             gates = u_step(x)
-            zr, h = gates[: 2 * n], gates[2 * n :]
+            zr, h = gates[..., : 2 * n], gates[..., 2 * n :]
             np.add(zr, zr_step(s), out=zr)
             kernels.logistic(zr)
-            np.add(h, h_step(zr[n:] * s), out=h)
+            np.add(h, h_step(zr[..., n:] * s), out=h)
             self.activation.apply(h)
             np.subtract(s, h, out=s)
-            np.multiply(s, zr[:n], out=s)
+            np.multiply(s, zr[..., :n], out=s)
             return np.add(s, h, out=s)
 
         return step

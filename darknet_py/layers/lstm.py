@@ -94,22 +94,22 @@ class LstmLayer(Layer):
         self.w.end()
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
-    def stepper(self, state: State) -> Stepper:
+    def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        h, c = (part[0].copy() for part in state)
-        u_step, w_step = (brick.stepper() for brick in self.bricks())
+        h, c = self._rows_of(state, streams)
+        u_step, w_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
             gates = u_step(x)
             np.add(gates, w_step(h), out=gates)
-            rises, g = gates[: 3 * n], gates[3 * n :]
+            rises, g = gates[..., : 3 * n], gates[..., 3 * n :]
             kernels.logistic(rises)
             np.tanh(g, out=g)
-            np.multiply(c, rises[:n], out=c)
-            np.multiply(g, rises[n : 2 * n], out=g)
+            np.multiply(c, rises[..., :n], out=c)
+            np.multiply(g, rises[..., n : 2 * n], out=g)
             np.add(c, g, out=c)
             np.tanh(c, out=h)
-            return np.multiply(h, rises[2 * n :], out=h)
+            return np.multiply(h, rises[..., 2 * n :], out=h)
 
         return step
 

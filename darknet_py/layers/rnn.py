@@ -119,10 +119,9 @@ class RnnLayer(Layer):
         y = self.output_layer.forward(states[1:], training)
         return y, (states[time_steps].copy(),)
 
-    def stepper(self, state: State) -> Stepper:
-        s = state[0][0].copy()
-        input_step, self_step = self.input_layer.stepper(), self.self_layer.stepper()
-        output_step = self.output_layer.stepper()
+    def stepper(self, state: State, streams: int) -> Stepper:
+        (s,) = self._rows_of(state, streams)
+        input_step, self_step, output_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
             a, b = input_step(x), self_step(s)
