@@ -40,17 +40,11 @@ def _slope(activation: Activation) -> tuple[int, float]:
 
 def bias_activate(x: Array, biases: Array, activation: Activation) -> None:
     """See kernels.bias_activate."""
-    below = RECTIFIERS.get(activation.name)
-    rows = x.reshape(-1, x.shape[-1])
-    if below is None:
-        _affine(rows, biases[:0], biases, x.dtype.type(1))
-        activation.apply(x)
-    else:
-        _affine(rows, biases[:0], biases, x.dtype.type(below))
+    affine_activate(x, biases[:0], biases, activation)
 
 
 def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activation) -> None:
-    """See kernels.affine_activate."""
+    """See kernels.affine_activate. Without gains, x is not multiplied."""
     below = RECTIFIERS.get(activation.name)
     _affine(x.reshape(-1, x.shape[-1]), gains, shifts, x.dtype.type(1 if below is None else below))
     if below is None:
@@ -129,6 +123,7 @@ def normalize_activate(
         scales,
         biases,
         number(1 if below is None else below),
+        number(1),
         number(dialect.root_epsilon),
         number(dialect.deviation_epsilon),
     )
@@ -145,11 +140,11 @@ def _normalize(
     scales: Any,
     biases: Any,
     below: Any,
+    one: Any,
     root_epsilon: Any,
     deviation_epsilon: Any,
 ) -> None:
     steps, streams, features = x.shape
-    one = below / below if below else below + 1
     share, unbiased = one / streams, one / (streams - 1)
     total, inverse = np.empty(BLOCK, x.dtype), np.empty(BLOCK, x.dtype)
     for t in range(steps):

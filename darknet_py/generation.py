@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,26 +32,16 @@ def generate(
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
     CfgError where outputs are not inputs, ValueError for a temperature that is not above 0.
     """
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature}: expected a number above 0")
-    net.check_symbols_match()
-    symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
+    last, state = _after_prompt(net, prompt, temperature)
     rand = Rand(seed, net.initial_draws)
-    state = feed(net, symbols[:-1], net.initial_state(1))
-    return _draw_symbols(net, int(symbols[-1]), state, rand, length, temperature)
+    return _draw_symbols(_odds(net, state, 1, temperature), last, rand, length)
 
 
 def _draw_symbols(
-    net: Network, symbol: int, state: NetworkState, rand: Rand, length: int, temperature: float
+    odds: Callable[[Any], np.ndarray], symbol: int, rand: Rand, length: int
 ) -> Iterator[int]:
-    softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
-    step = net.stepper(state)
     for _ in range(length):
-        p = step(symbol)
-        if softmax is not None:
-            p = softmax.probabilities(p[None, None], temperature)[0, 0]
-        odds = p.astype(np.float32)
-        symbol = int(draw(cut_off(odds), rand.uniform(0, 1, 1)[0]))
+        symbol = int(draw(odds(symbol)[0], rand.uniform(0, 1, 1)[0]))
         yield symbol
 
 
@@ -67,25 +58,44 @@ def generate_samples(
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Raises as `generate` does.
     """
-    start = generate(net, prompt, 0, temperature, seed)
-    for _ in start:
-        pass
-    symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
+    last, one = _after_prompt(net, prompt, temperature)
     rands = [Rand((seed + number) & 0xFFFFFFFF, net.initial_draws) for number in range(samples)]
     uniform = np.array([rand.uniform(0, 1, length) for rand in rands], np.float32)
-    state = feed(net, symbols[:-1], net.initial_state(1))
-    state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in state)
+    state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
+    odds = _odds(net, state, samples, temperature)
     drawn = np.empty((length + 1, samples), np.int64)
-    drawn[0] = symbols[-1]
-    softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
-    step = net.stepper(state, samples)
+    drawn[0] = last
     for place in range(length):
-        p = step(drawn[place] if samples > 1 else drawn[place, 0])
-        if softmax is not None:
-            p = softmax.probabilities(p.reshape(1, samples, -1), temperature)
-        odds = p.reshape(samples, -1).astype(np.float32)
-        drawn[place + 1] = draw(cut_off(odds), uniform[:, place])
+        symbols = drawn[place] if samples > 1 else drawn[place, 0]
+        drawn[place + 1] = draw(odds(symbols), uniform[:, place])
     return drawn[1:].T
+
+
+def _after_prompt(
+    net: Network, prompt: Sequence[int], temperature: float
+) -> tuple[int, NetworkState]:
+    """The last symbol of the prompt and the state before it. Raises as `generate` does."""
+    if not temperature > 0:
+        raise ValueError(f"temperature={temperature}: expected a number above 0")
+    net.check_symbols_match()
+    symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
+    return int(symbols[-1]), feed(net, symbols[:-1], net.initial_state(1))
+
+
+def _odds(
+    net: Network, state: NetworkState, streams: int, temperature: float
+) -> Callable[[Any], np.ndarray]:
+    """A function from one symbol of each stream to the odds (streams, symbols) to draw from."""
+    step = net.stepper(state, streams)
+    softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+
+    def odds(symbols: Any) -> np.ndarray:
+        p = step(symbols).reshape(1, streams, -1)
+        if softmax is not None:
+            p = softmax.probabilities(p, temperature)
+        return cut_off(p[0].astype(np.float32))
+
+    return odds
 
 
 def feed(net: Network, symbols: np.ndarray, state: NetworkState) -> NetworkState:

@@ -8,7 +8,7 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from darknet_py import kernels
 from darknet_py.errors import DarknetError
@@ -20,15 +20,11 @@ if TYPE_CHECKING:
 WIDE = 256
 
 
-def is_wide(net: Network) -> bool:
-    """Whether a network's products are long enough for several threads."""
-    matrices = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
-    return max((min(shape) for shape in matrices), default=1) >= WIDE
-
-
 def choose_threads(net: Network) -> int:
     """One for narrow networks, every processor that this process may use for wide ones."""
-    return processors() if is_wide(net) else 1
+    matrices = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
+    width = max((min(shape) for shape in matrices), default=1)
+    return processors() if width >= WIDE else 1
 
 
 class Threads:
@@ -46,7 +42,7 @@ class Threads:
         everyone = choose_threads(net)
         self.choices = [fixed] if fixed else sorted({1, everyone}, reverse=True)
         self.count = self.choices[0]
-        self._trials = self.choices[1:] and list(self.choices)
+        self._trials = list(self.choices) if len(self.choices) > 1 else []
         self._times: dict[int, float] = {}
         self._batches: list[float] = []
         self._wait = 0.0
@@ -115,13 +111,6 @@ def program_memory() -> int:
     """
     has_compiler = importlib.util.find_spec("numba") is not None
     return 155_000_000 if has_compiler else 36_000_000
-
-
-def limit_threads(count: int) -> Any:
-    """A context manager in which BLAS uses `count` threads."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(count, user_api="blas")
 
 
 @contextmanager

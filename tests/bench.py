@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate, generate_samples
-from darknet_py.machine import choose_threads, limit_threads, processors, use_kernels
+from darknet_py.machine import choose_threads, processors, use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
@@ -44,6 +45,11 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     for _ in range(repeats):
         work()
     return (time.perf_counter() - begun) / repeats
+
+
+def limit_threads(count: int) -> Any:
+    """A context manager in which BLAS uses `count` threads."""
+    return threadpool_limits(count, user_api="blas")
 
 
 def spread(ratios: list[float], form: str = ".2f") -> str:

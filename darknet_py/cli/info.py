@@ -98,6 +98,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         fit = f"as many as the cfg expects (of {count:,} parameters)"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.net
+    memory = net.training_bytes()
     layers = [
         {
             "index": layer.index,
@@ -119,7 +120,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "symbols": options.symbols,
         "parameters": count,
         "operations": sum(row["operations"] for row in layers),
-        "memory": net.training_bytes(),
-        "peak_memory": net.training_bytes() + program_memory(),
+        "memory": memory,
+        "peak_memory": memory + program_memory(),
         "layers": layers,
     }

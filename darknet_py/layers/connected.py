@@ -53,8 +53,10 @@ class Connected:
         self.batch_normalize = batch_normalize
         self.dialect = dialect
         self.symbols = symbols
+        self.stepwise = stepwise
         self.transposes = symbols or stepwise
-        self.is_whole = False
+        # A part of a stack is asked for products without `begin`.
+        self.is_transposed = False
         self.buffers = Workspace()
         self.biases = Parameter(f"{name}.bias", (outputs,))
         self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
@@ -102,7 +104,9 @@ class Connected:
         """Lay out the buffers of one call, before `forward` or the first `forward_step`."""
         self.training = training
         self.is_whole = training or time_steps >= FEW_STEPS
-        if self.transposes and self.is_whole:
+        self.is_transposed = self.transposes and self.is_whole
+        self._collect()
+        if self.is_transposed:
             np.copyto(self._table("transposed"), self.weights.values.T)
         self.x_norm = self._array("x_norm", time_steps, streams, self.outputs)
         self.y = self.x_norm
@@ -116,6 +120,9 @@ class Connected:
             divisor = kernels.deviation(self.rolling_variance.values, self.dialect)
             self.gains = self.scales.values / divisor
             self.shifts = self.biases.values - self.rolling_mean.values * self.gains
+
+    def _collect(self) -> None:
+        """Bring the parameters together where they are those of several layers."""
 
     def forward(self, x: Array, training: bool) -> Array:
         """x -> y for all time steps: one product. Returns y, a buffer of this layer."""
@@ -138,12 +145,12 @@ class Connected:
 
     def _multiply(self, x: Array, out: Array) -> None:
         """x (rows, inputs) -> x W^T (rows, outputs)."""
-        copied = self.transposes and self.is_whole
-        kernels.product(x, self._table("transposed") if copied else self.weights.values.T, out=out)
+        matrix = self._table("transposed") if self.is_transposed else self.weights.values.T
+        kernels.product(x, matrix, out=out)
 
     def _look_up(self, symbols: Array, out: Array) -> None:
         """The product with one-hot rows: a column of the matrix for each of `symbols`."""
-        if self.transposes and self.is_whole:
+        if self.is_transposed:
             kernels.gather(self._table("transposed"), symbols, out)
         else:
             np.copyto(out, np.moveaxis(self.weights.values[:, symbols], 0, -1))

@@ -15,7 +15,7 @@ import numpy as np
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.layers.base import Array, Parameter, Setting
-from darknet_py.layers.connected import FEW_STEPS, Connected
+from darknet_py.layers.connected import Connected
 
 
 def gate_layers(
@@ -50,7 +50,7 @@ class Stack(Connected):
             first.batch_normalize,
             first.dialect,
             first.symbols,
-            first.transposes and not first.symbols,
+            first.stepwise,
         )
         self.parts = parts
 
@@ -58,17 +58,13 @@ class Stack(Connected):
         copies = 2 * sum(own.size for own in self.parameters())
         return copies + super().training_floats(time_steps, streams)
 
-    def begin(self, time_steps: int, streams: int, training: bool) -> None:
-        self._collect(with_matrix=training or time_steps >= FEW_STEPS)
-        super().begin(time_steps, streams, training)
-
-    def _collect(self, with_matrix: bool) -> None:
+    def _collect(self) -> None:
         """Copy the parts' parameters together; the matrices only where they are to be one."""
         dtype = self.parts[0].biases.values.dtype
         for own, pieces in self._tensors():
             if own.values.shape != own.shape or own.values.dtype != dtype:
                 own.values, own.updates = np.empty(own.shape, dtype), np.empty(own.shape, dtype)
-            if with_matrix or own is not self.weights:
+            if self.is_whole or own is not self.weights:
                 np.concatenate([piece.values for piece in pieces], out=own.values)
 
     def _tensors(self) -> list[tuple[Parameter, tuple[Parameter, ...]]]:
