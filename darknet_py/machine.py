@@ -8,7 +8,10 @@ import importlib.util
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from darknet_py import kernels
 from darknet_py.errors import DarknetError
@@ -16,15 +19,60 @@ from darknet_py.errors import DarknetError
 if TYPE_CHECKING:
     from darknet_py.network import Network
 
-# Below this width a product is so short that waking a second thread costs more than it saves.
-WIDE = 256
+Array = NDArray[Any]
+
+# Below this width a second thread never saved time, between the two it does on an idle machine.
+NARROW, WIDE = 128, 256
+# Operations after which comparing products is given up: about 2 seconds.
+COMPARED = 2e11
 
 
-def choose_threads(net: Network) -> int:
-    """One for narrow networks, every processor that this process may use for wide ones."""
+def thread_choices(net: Network) -> list[int]:
+    """The numbers of BLAS threads to try, the likeliest first.
+
+    One for narrow networks; else every processor that this process may use, and one. Where the
+    number of threads would change the last bits of a product there is no choice, so that a run is
+    the same each time.
+    """
+    everyone = processors()
     matrices = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
     width = max((min(shape) for shape in matrices), default=1)
-    return processors() if width >= WIDE else 1
+    if everyone == 1 or width < NARROW:
+        return [1]
+    if _products_agree(net, {(rows, columns) for rows, columns in matrices}, (1, everyone)):
+        return [everyone, 1]
+    return [everyone] if width >= WIDE else [1]
+
+
+def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[int, int]) -> bool:
+    """Whether a batch's products have the same bits with either number of threads.
+
+    False where finding that out would take too long.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows = net.segment_steps * net.streams
+    if 12 * rows * sum(a * b for a, b in shapes) > COMPARED:
+        return False
+    rng = np.random.default_rng(0)
+
+    def products(x: Array, delta: Array, weights: Array) -> list[Array]:
+        step = slice(0, net.streams)
+        all_steps = [x @ weights.T, delta @ weights, delta.T @ x]
+        return [*all_steps, x[step] @ weights.T.copy(), delta[step] @ weights]
+
+    for outputs, inputs in shapes:
+        x, delta, weights = (
+            rng.standard_normal(shape, np.float32)
+            for shape in ((rows, inputs), (rows, outputs), (outputs, inputs))
+        )
+        found = []
+        for count in counts:
+            with threadpool_limits(count, user_api="blas"):
+                found.append(products(x, delta, weights))
+        if not all(map(np.array_equal, *found)):
+            return False
+    return True
 
 
 class Threads:
@@ -32,15 +80,14 @@ class Threads:
 
     Where another process keeps a processor busy, a product on all of them waits for it and takes
     several times as long as on one. So one thread and all of them are tried for a few batches in
-    turn, at first and then every AGAIN seconds. Narrow networks get one.
+    turn, at first and then every AGAIN seconds.
     """
 
     TRIED = 3  # batches of a trial, the first of which does not count
     AGAIN = 30.0  # seconds between trials; more where they would take over 1/20 of the time
 
     def __init__(self, net: Network, fixed: int | None = None) -> None:
-        everyone = choose_threads(net)
-        self.choices = [fixed] if fixed else sorted({1, everyone}, reverse=True)
+        self.choices = [fixed] if fixed else thread_choices(net)
         self.count = self.choices[0]
         self._trials = list(self.choices) if len(self.choices) > 1 else []
         self._times: dict[int, float] = {}

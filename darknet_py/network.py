@@ -106,7 +106,7 @@ class Network:
         for parameter in self.tensors():
             parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
             first += parameter.size
-        self.part_steps = self.net.time_steps
+        self.segment_steps = self.net.time_steps
         self.optimizer = make_optimizer(self._values, self.net)
         self.reset_state()
 
@@ -147,7 +147,7 @@ class Network:
         time_steps: by default what `limit_memory` has chosen.
         """
         options = self.net
-        steps = self.part_steps if time_steps is None else time_steps
+        steps = self.segment_steps if time_steps is None else time_steps
         vectors = 4 if options.adam else 3
         kept = sum(layer.training_floats(steps, options.streams) for layer in self.layers)
         # Two buffers of deltas and the layers' scratch are shared by all layers.
@@ -334,11 +334,11 @@ class Network:
         """
         if not add:
             self._updates.fill(0)
-        if self.part_steps >= len(inputs):
+        if self.segment_steps >= len(inputs):
             loss, after = self.forward_loss(inputs, targets, state)
             self.backward(targets, None)
         else:
-            loss, after = accumulate_in_segments(self, inputs, targets, state, self.part_steps)
+            loss, after = accumulate_in_segments(self, inputs, targets, state, self.segment_steps)
         for layer in self._dropouts():
             self.rand.skip(inputs.size * layer.outputs)
             layer.rand = self.rand
@@ -395,13 +395,13 @@ class Network:
         return tuple(d_before)
 
     def limit_memory(self, budget: int) -> None:
-        """Compute each datum in parts, of as many time steps as keep within `budget` bytes.
+        """Compute each datum in segments, of as many time steps as keep within `budget` bytes.
 
         Raises CfgError where even one step at a time needs more, or a layer cannot be computed so.
         """
         steps = self.net.time_steps
         if self.training_bytes(steps) <= budget:
-            self.part_steps = steps
+            self.segment_steps = steps
             return
         fitting = (n for n in range(steps - 1, 0, -1) if self.training_bytes(n) <= budget)
         part = next(fitting, 0)
@@ -414,7 +414,7 @@ class Network:
                 f"{self.cfg.path}: training needs {needed / 1e6:,.0f} MB{reason}: expected at most "
                 f"{budget / 1e6:,.0f} MB (--memory), or a smaller batch or network"
             )
-        self.part_steps = part
+        self.segment_steps = part
 
     # --- training and prediction
 

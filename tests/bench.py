@@ -24,7 +24,7 @@ from threadpoolctl import threadpool_limits
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate, generate_samples
-from darknet_py.machine import choose_threads, processors, use_kernels
+from darknet_py.machine import processors, thread_choices, use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
@@ -106,7 +106,7 @@ def bench_beside_torch(
     rng = np.random.default_rng(0)
     symbols = rng.integers(0, 96, (net.net.time_steps + 1, net.streams))
     layers, width, steps, streams = size
-    threads = choose_threads(net)
+    threads = thread_choices(net)[0]
     products = bare_products(net)
     job = {"kind": kind, "layers": layers, "width": width, "steps": steps, "streams": streams}
     made = None
@@ -219,7 +219,7 @@ def bench_generation(name: str, length: int) -> str:
             np.matmul(vector, matrix.T)
 
     rates, shares = [], []
-    with limit_threads(choose_threads(net)):
+    with limit_threads(thread_choices(net)[0]):
         for _ in range(ROUNDS):
             whole = seconds(lambda: list(generate(net, b"a", length)), 1) / length
             bare = seconds(products, length)
@@ -243,7 +243,7 @@ def bench_replay(width: int, streams: int, time_steps: int) -> str:
     datum = Streams(read_text(TEXT), streams, net.rand).next_datum(time_steps)
     replay = Replay(net)
     ratios = []
-    with limit_threads(choose_threads(net)):
+    with limit_threads(thread_choices(net)[0]):
         net.train_batch(*datum)
         for _ in range(3):
             exact = seconds(lambda: net.train_batch(*datum), 3)
@@ -260,7 +260,7 @@ def bench_rand() -> str:
 def bench_samples(count: int, length: int) -> str:
     """Characters a second of so many texts as one batch, beside one text."""
     net = generating("rnn")
-    with limit_threads(choose_threads(net)):
+    with limit_threads(thread_choices(net)[0]):
         ratios = []
         for _ in range(ROUNDS):
             one = seconds(lambda: list(generate(net, b"a", length)), 1)
@@ -316,7 +316,7 @@ def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     yield ""
     yield f"Machine: {processors()} cores of an {processor()}, {platform.system()}, Python"
     yield f"{platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}; PyTorch"
-    yield f"with {processors()} threads, ours with as many from width 256 on, else with one. The"
+    yield f"with {processors()} threads, ours with as many, or one as the program would choose. The"
     yield "bare products are those of the update by numpy, with one thread or all, as is faster."
     yield ""
     yield f"| {' | '.join(HEAD)} |"

@@ -363,13 +363,13 @@ def test_batch_norm_gradient_is_bounded_where_a_column_is_nearly_constant(dialec
 def test_a_datum_in_parts_is_the_same(section: str, bn: int, dialect: Dialect, steps: int) -> None:
     """Loss, gradient, state, rolling statistics and draws."""
     results = []
-    for part_steps in (7, steps):
+    for segment_steps in (7, steps):
         recurrent = f"{section} batch_normalize={bn}"
         drop = "[dropout] probability=.2"
         sections = [recurrent, drop, recurrent, drop, LINEAR, END]
         net = make_network("[net] inputs=7 batch=8 time_steps=7", *sections, dialect=dialect)
         net.use_rand(Rand(4))
-        net.part_steps = part_steps
+        net.segment_steps = segment_steps
         loss, after = net.accumulate(*draw_symbols(net), random_state(net))
         assert all(layer.rand is net.rand for layer in net.layers)
         flat = [part.ravel() for part in sum(after, ())]

@@ -542,9 +542,9 @@ def test_a_memory_budget_is_kept_by_computing_in_parts() -> None:
     net = make_network(NET.replace("time_steps=4", "time_steps=400"), RNN, *END)
     whole = net.training_bytes()
     net.limit_memory(whole)
-    assert net.part_steps == 400
+    assert net.segment_steps == 400
     net.limit_memory(whole // 3)
-    assert 1 < net.part_steps < 400
+    assert 1 < net.segment_steps < 400
     assert net.training_bytes() <= whole // 3
     with pytest.raises(CfgError, match="MB"):
         net.limit_memory(1000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import errno
+import json
 import math
 import os
 import re
@@ -499,10 +500,10 @@ def test_little_memory_computes_in_parts_with_the_same_result() -> None:
     sections = ("[net] inputs=256 batch=4 time_steps=64 learning_rate=.1 decay=0", RNN)
     write_cfg(Path("net.cfg"), *sections, CONNECTED, SOFTMAX)
     whole = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="whole").net
-    assert whole.part_steps == 64
+    assert whole.segment_steps == 64
     limit = whole.training_bytes(10) + 4 * len(whole.parameters)
     parts = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="a", memory_limit=limit).net
-    assert 1 <= parts.part_steps <= 12
+    assert 1 <= parts.segment_steps <= 12
     train("--batches", "4", "--seed", "1", "--memory", str(limit), "--out", "b")
     assert floats("a/net_final.weights").tobytes() == floats("b/net_final.weights").tobytes()
     np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-4, atol=1e-6)
@@ -963,3 +964,28 @@ def test_a_run_that_is_too_short_to_hold_text_out_trains_without() -> None:
     outcome = train("--batches", "2")
     assert "without validation" in outcome.stderr
     assert files_in(Path("backup")) == ["net.cfg", "net.csv", "net_final.weights"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs the peak memory of a child process")
+def test_info_predicts_the_peak_memory_of_training(tmp_path: Path) -> None:
+    write_cfg(
+        tmp_path / "net.cfg",
+        "[net] inputs=256 batch=64 time_steps=100 adam=1",
+        "[rnn] output=384 activation=leaky batch_normalize=1",
+        "[lstm] output=256",
+        CONNECTED,
+        SOFTMAX,
+    )
+    (tmp_path / "text.txt").write_bytes(words(40_000).encode())
+    said = json.loads(run("info", "net.cfg", "--json", cwd=tmp_path).stdout)["peak_memory"]
+    training = [*COMMAND, "train", "net.cfg", "text.txt", "--batches", "3", "--val-every", "3"]
+    watch = (
+        "import resource, subprocess, sys;"
+        "subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"
+        "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watch, *training], cwd=tmp_path, capture_output=True, check=True
+    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    assert said == pytest.approx(int(done.stdout) * unit, rel=0.15)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import click
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
-from darknet_py.errors import WeightsError
+from darknet_py.errors import CfgError, WeightsError
 from darknet_py.finding import find_cfg_of, find_weights
-from darknet_py.machine import program_memory
+from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
 from darknet_py.weights import read_header
 
@@ -98,7 +99,9 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         fit = f"as many as the cfg expects (of {count:,} parameters)"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.net
-    memory = net.training_bytes()
+    with suppress(CfgError):  # A network too large to train here is shown whole.
+        net.limit_memory(memory() // 2)
+    needed = net.training_bytes()
     layers = [
         {
             "index": layer.index,
@@ -107,7 +110,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
             "outputs": layer.outputs,
             "parameters": sum(parameter.size for parameter in layer.parameters()),
             "operations": layer.operations(),
-            "memory": 4 * layer.training_floats(options.time_steps, options.streams),
+            "memory": 4 * layer.training_floats(net.segment_steps, options.streams),
         }
         for layer in net.layers
     ]
@@ -120,7 +123,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "symbols": options.symbols,
         "parameters": count,
         "operations": sum(row["operations"] for row in layers),
-        "memory": memory,
-        "peak_memory": memory + program_memory(),
+        "memory": needed,
+        "peak_memory": needed + program_memory(),
         "layers": layers,
     }

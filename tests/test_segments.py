@@ -1,4 +1,4 @@
-"""A datum in parts of a few time steps: the same numbers from less memory."""
+"""A datum in segments of a few time steps: the same numbers from less memory."""
 
 from __future__ import annotations
 
@@ -33,43 +33,45 @@ KINDS = {
 kinds = pytest.mark.parametrize("section", KINDS.values(), ids=KINDS)
 
 
-def same_training(net: Network, parts: Network, count: int = 3) -> None:
+def same_training(net: Network, segments: Network, count: int = 3) -> None:
     """Train both: losses, updates, parameters (with rolling statistics), draws and states agree."""
-    for each in (net, parts):
+    for each in (net, segments):
         each.use_rand(Rand(5))
     for seed in range(count):
         data = draw_symbols(net, seed)
-        assert parts.train_batch(*data) == pytest.approx(net.train_batch(*data), rel=1e-12)
-        assert parts.rand is parts.layers[0].rand
-        assert parts.rand.drawn == net.rand.drawn
-        assert parts.last_rate == net.last_rate
-        np.testing.assert_allclose(parts.updates, net.updates, rtol=1e-10, atol=1e-11)
-        np.testing.assert_allclose(parts.parameters, net.parameters, rtol=1e-11, atol=1e-12)
-        states = (sum(each.training_state, ()) for each in (parts, net))
+        assert segments.train_batch(*data) == pytest.approx(net.train_batch(*data), rel=1e-12)
+        assert segments.rand is segments.layers[0].rand
+        assert segments.rand.drawn == net.rand.drawn
+        assert segments.last_rate == net.last_rate
+        np.testing.assert_allclose(segments.updates, net.updates, rtol=1e-10, atol=1e-11)
+        np.testing.assert_allclose(segments.parameters, net.parameters, rtol=1e-11, atol=1e-12)
+        states = (sum(each.training_state, ()) for each in (segments, net))
         for one, other in zip(*states, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
 
 
-def pair(part_steps: int, *sections: str, dialect: Dialect = UPSTREAM) -> tuple[Network, Network]:
-    whole, parts = (make_network(*sections, dialect=dialect) for _ in range(2))
-    parts.part_steps = part_steps
-    return whole, parts
+def pair(
+    segment_steps: int, *sections: str, dialect: Dialect = UPSTREAM
+) -> tuple[Network, Network]:
+    whole, segments = (make_network(*sections, dialect=dialect) for _ in range(2))
+    segments.segment_steps = segment_steps
+    return whole, segments
 
 
 @kinds
 @norms
-@pytest.mark.parametrize("part_steps", [1, 3, STEPS - 1, STEPS])
+@pytest.mark.parametrize("segment_steps", [1, 3, STEPS - 1, STEPS])
 def test_training_in_parts_is_the_same(
-    part_steps: int, section: str, bn: int, dialect: Dialect
+    segment_steps: int, section: str, bn: int, dialect: Dialect
 ) -> None:
     recurrent = f"{section} batch_normalize={bn}"
     sections = [f"{NET} state=carry", recurrent, DROP, recurrent, DROP, *END]
-    whole, parts = pair(part_steps, *sections, dialect=dialect)
+    whole, segments = pair(segment_steps, *sections, dialect=dialect)
     before = whole.parameters.copy()
-    same_training(whole, parts)
+    same_training(whole, segments)
     assert all(
         (tensor.values != before[tensor.place].reshape(tensor.shape)).any()
-        for tensor in parts.tensors()
+        for tensor in segments.tensors()
     )
 
 
@@ -105,12 +107,12 @@ def test_layers_below_stopbackward_are_the_same_in_parts(stop: str) -> None:
 def test_dropout_in_every_place_draws_what_it_draws_in_one_piece() -> None:
     """Each element has the number that it has in the whole datum, in a part of any size."""
     sections = ["[net] inputs=3 batch=4 time_steps=6", "[connected] output=3 activation=linear"]
-    whole, parts = pair(4, *sections, DROP, "[dropout] probability=.6", "[cost]")
-    same_training(whole, parts)
+    whole, segments = pair(4, *sections, DROP, "[dropout] probability=.6", "[cost]")
+    same_training(whole, segments)
     assert whole.rand.drawn == 3 * 2 * 6 * 4 * 3
 
 
-# --- the choice of parts -------------------------------------------------------------------------
+# --- the choice of segments -------------------------------------------------------------------------
 
 
 def large(*sections: str, options: str = "") -> Network:
@@ -119,7 +121,7 @@ def large(*sections: str, options: str = "") -> Network:
 
 
 def smallest(net: Network) -> int:
-    """The least memory: small parts, but not so many that the states between them weigh more."""
+    """The least memory: small segments, but not so many that the states between them weigh more."""
     return min(net.training_bytes(steps) for steps in range(1, net.net.time_steps + 1))
 
 
@@ -129,14 +131,14 @@ def test_as_many_steps_as_a_budget_allows(options: str, section: str) -> None:
     net = large(section, DROP, options=options)
     whole = net.training_bytes()
     net.limit_memory(whole)
-    assert net.part_steps == 400
+    assert net.segment_steps == 400
     for budget in (whole - 1, whole // 2, whole // 3, smallest(net)):
         net.limit_memory(budget)
-        assert 1 <= net.part_steps < 400
+        assert 1 <= net.segment_steps < 400
         assert net.training_bytes() <= budget
-        assert net.training_bytes(net.part_steps + 1) > budget
+        assert net.training_bytes(net.segment_steps + 1) > budget
     net.limit_memory(whole)
-    assert net.part_steps == 400
+    assert net.segment_steps == 400
 
 
 @pytest.mark.parametrize("share", [1, 4, 9])
@@ -188,7 +190,7 @@ def test_what_needs_a_whole_datum_is_refused_with_the_figures(section: str, kind
 def test_one_step_cannot_be_divided() -> None:
     net = make_network("[net] inputs=7 batch=900", RNN, *END)
     net.limit_memory(net.training_bytes())
-    assert net.part_steps == 1
+    assert net.segment_steps == 1
     with pytest.raises(CfgError, match="training needs"):
         net.limit_memory(net.training_bytes() - 1)
 
@@ -198,5 +200,5 @@ def test_a_refused_budget_leaves_the_network_as_it_was(section: str) -> None:
     net, other = (large(section) for _ in range(2))
     with pytest.raises(CfgError):
         net.limit_memory(1000 if section == RNN else net.training_bytes() - 1)
-    assert net.part_steps == 400
+    assert net.segment_steps == 400
     assert net.train_batch(*draw_symbols(net)) == other.train_batch(*draw_symbols(other))
