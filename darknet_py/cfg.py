@@ -191,6 +191,21 @@ class Cfg:
             rows += _updated(self.lines[section.row : end], section)
         return "".join(row + "\n" for row in rows)
 
+    def difference(self, other: Cfg) -> str | None:
+        """The first option or section of `other` that is unlike this one's, or None."""
+        for own, its in zip(self.sections, other.sections, strict=False):
+            if own.name != its.name:
+                return f"[{printable(its.name)}] was [{printable(own.name)}]"
+            for key in dict.fromkeys([*own.options, *its.options]):
+                was, now = own.options.get(key), its.options.get(key)
+                if was is None or now is None or was.value != now.value:
+                    before = "not there" if was is None else str(was)
+                    after = "is gone" if now is None else str(now)
+                    return f"[{printable(own.name)}] {after}, was {before}"
+        if len(self.sections) != len(other.sections):
+            return f"{len(other.layers)} layers, were {len(self.layers)}"
+        return None
+
     def override(self, key: str, value: object, place: str) -> Cfg:
         """A new Cfg in which `[net]` has `key=value`. Raises CfgError.
 

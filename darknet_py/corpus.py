@@ -119,10 +119,12 @@ class Streams:
     jump to a new one.
     """
 
-    def __init__(self, text: Array, streams: int, rand: Rand) -> None:
+    def __init__(self, text: Array, streams: int, rand: Rand, offsets: Array | None = None) -> None:
+        """offsets: where each stream reads on, (streams,); drawn where they are not given."""
         self.text = text
         self.rand = rand
-        self.offsets = np.array([self._draw_offset() for _ in range(streams)], np.int64)
+        drawn = [self._draw_offset() for _ in range(streams)] if offsets is None else offsets
+        self.offsets = np.array(drawn, np.int64) % len(text)
 
     def _draw_offset(self) -> int:
         """Eight draws, the low byte of each, most significant first, modulo the text's length."""
@@ -135,7 +137,7 @@ class Streams:
         """Inputs and targets, `(time_steps, streams)`: the next symbols and those after them."""
         places = self.offsets + np.arange(time_steps + 1)[:, None]
         symbols = self.text[places % len(self.text)]
-        self.offsets = (self.offsets + time_steps) % len(self.text)
+        self.offsets[:] = (self.offsets + time_steps) % len(self.text)
         return symbols[:-1], symbols[1:]
 
     def jump(self) -> list[int]:

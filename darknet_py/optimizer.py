@@ -1,6 +1,7 @@
 """The two optimisers, darknet's SGD with momentum and Adam, and its learning-rate policies.
 
-Both take steps over flat vectors laid out like the network's parameters. `symbols` is darknet's
+Both take steps over flat vectors laid out like the network's parameters, and count the updates of
+the whole network. `symbols` is darknet's
 `batch * time_steps`, the number of symbols whose gradients one update sums.
 Formulas: darknet's `connected_layer.c`, `blas.c` and `network.c`.
 """
@@ -25,12 +26,19 @@ class Sgd:
 
     def __init__(self, like: Array, net: NetOptions) -> None:
         self.velocity = np.zeros(like.shape, like.dtype)
+        self.count = 0
         self.momentum = net.momentum
         self.decay = net.decay
         self.symbols = net.symbols
 
     def begin(self) -> None:
         """Start one update of the whole network."""
+        self.count += 1
+
+    @property
+    def memory(self) -> dict[str, Array]:
+        """The flat vectors that an update leaves for the next, by name."""
+        return {"velocity": self.velocity}
 
     def step(self, parameter: Parameter, rate: float) -> None:
         kernels.sgd(
@@ -55,6 +63,11 @@ class Adam:
     def begin(self) -> None:
         """Start one update of the whole network."""
         self.count += 1
+
+    @property
+    def memory(self) -> dict[str, Array]:
+        """The flat vectors that an update leaves for the next, by name."""
+        return {"first": self.first, "second": self.second}
 
     def step(self, parameter: Parameter, rate: float) -> None:
         net = self.net

@@ -1,61 +1,118 @@
-"""The folder of a run: its files, those of an earlier run, and what must not be overwritten."""
+"""The folder of a run: its files, its lock, those of an earlier run, and what must not be
+overwritten.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
-from darknet_py.files import base_name, write_whole
+from darknet_py.files import TEMPORARY_SUFFIX, base_name, write_whole
+from darknet_py.journal import Journal
 
 log = logging.getLogger(__name__)
 
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
+LOCK = ".darknet-py.lock"
+_OWN = r"(_(final|best|\d+)\.weights|\.(backup|state|probe|csv|samples|png|cfg))"
 
 
 class RunFolder:
     """The run's files: BASE.backup, BASE_N.weights, BASE_best.weights, ..., in one folder."""
 
-    def __init__(self, path: Path, cfg: Cfg) -> None:
-        """Make the folder and check that files can be written there. Raises TrainingError."""
+    def __init__(self, path: Path, base: str) -> None:
         self.path = path
-        self.cfg = cfg
-        self.base = base_name(cfg.path)
+        self.base = base
+
+    def file(self, suffix: str) -> Path:
+        return self.path / f"{self.base}{suffix}"
+
+    def journal(self, suffix: str, header: str = "") -> Journal:
+        return Journal(self.file(suffix), header)
+
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Make the folder and hold it against other runs; what a crash left half-written goes.
+
+        The lock is the system's, which gives it back however a process ends. Raises TrainingError
+        where files cannot be written or another run is at work.
+        """
+        from filelock import FileLock, Timeout
+
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            write_whole(path / f"{self.base}.probe", [b""])
-            (path / f"{self.base}.probe").unlink()
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_whole(self.file(".probe"), [b""])
+            self.file(".probe").unlink()
+            lock = FileLock(self.path / LOCK, timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise TrainingError(
+                f"{self.path}: another run is writing there: expected another --out"
+            ) from error
         except OSError as error:
-            raise TrainingError(f"{path}: cannot write there: {error.strerror}") from error
+            raise TrainingError(f"{self.path}: cannot write there: {error.strerror}") from error
+        try:
+            for stale in self._own_files(re.escape(TEMPORARY_SUFFIX)):
+                stale.unlink()
+                log.info("removed %s, which an earlier run had not finished", stale)
+            yield
+        finally:
+            lock.release()
+
+    def check_cfg(self) -> None:
+        """Raise TrainingError where BASE.cfg is not of an earlier run."""
         own = self.file(".cfg")
         if own.exists() and not _is_ours(own):
             raise TrainingError(
                 f"{own}: would be overwritten, and is not of an earlier run: expected another --out"
             )
 
-    def file(self, suffix: str) -> Path:
-        return self.path / f"{self.base}{suffix}"
+    def move_earlier_run(self) -> None:
+        """Put an earlier run's files aside. Raises OSError."""
+        earlier = self._own_files()
+        if not earlier:
+            return
+        aside = next(p for n in range(1, 1 << 30) if not (p := self.path / f"old-{n}").exists())
+        aside.mkdir()
+        for file in earlier:
+            os.replace(file, aside / file.name)
+        log.info("moved an earlier run's files to %s", aside)
 
-    def begin(self) -> None:
-        """Put an earlier run's files aside and write the cfg. Raises OSError."""
-        earlier = self._earlier_files()
-        if earlier:
-            aside = next(p for n in range(1, 1 << 30) if not (p := self.path / f"old-{n}").exists())
-            aside.mkdir()
-            for file in earlier:
-                os.replace(file, aside / file.name)
-            log.info("moved an earlier run's files to %s", aside)
-        text = f"{CFG_MARK}\n{self.cfg.of_saved_weights().text().removeprefix(CFG_MARK).lstrip()}"
+    def write_cfg(self, cfg: Cfg) -> None:
+        """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
+        text = f"{CFG_MARK}\n{cfg.of_saved_weights().text().removeprefix(CFG_MARK).lstrip()}"
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
 
-    def _earlier_files(self) -> list[Path]:
-        name = re.compile(
-            re.escape(self.base) + r"(_(final|best|\d+)\.weights|\.(backup|state|csv|png|cfg))"
-        )
+    def _own_files(self, ending: str = "") -> list[Path]:
+        name = re.compile(re.escape(self.base) + _OWN + ending)
         return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
+
+
+def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) -> RunFolder:
+    """The run in the folder `out` that can be gone on with: that of `cfg`, or the only one.
+
+    Raises TrainingError.
+    """
+    folder = Path(out)
+    wanted = base_name(os.fspath(cfg)) if cfg is not None else None
+    pattern = "*.state" if wanted is None else f"{glob.escape(wanted)}.state"
+    found = sorted(path for path in folder.glob(pattern) if path.is_file())
+    if not found:
+        raise TrainingError(f"{folder}: no run to go on with: expected {pattern} there")
+    if len(found) > 1:
+        names = ", ".join(path.name for path in found)
+        raise TrainingError(
+            f"{folder}: several runs ({names}): expected a CFG to choose one, like "
+            f"darknet-py train --resume --out {folder} {found[0].stem}"
+        )
+    return RunFolder(folder, found[0].name.removesuffix(".state"))
 
 
 def _is_ours(cfg: Path) -> bool:

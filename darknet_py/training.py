@@ -1,212 +1,402 @@
-"""Training: the loop of batches, and what it prints, validates, saves and ends with."""
+"""Training: starting a run, or going on with one, from what a user asks for."""
 
 from __future__ import annotations
 
-import csv
+import dataclasses
+import hashlib
 import logging
-import math
 import os
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, find_cfg, override_net
+from darknet_py.cfg import Cfg, NetOptions, find_cfg, override_net, parse_cfg
+from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.corpus import Streams, check_known, read_text, split
+from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CorpusError, TrainingError
+from darknet_py.files import base_name
 from darknet_py.finding import find_weights
 from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
 from darknet_py.machine import Threads, memory, use_kernels
 from darknet_py.network import Network
-from darknet_py.profiling import DATA, VALIDATION, Profile
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
-from darknet_py.run_folder import RunFolder
+from darknet_py.run import Result, Row, Run, Trainer
+from darknet_py.run_folder import RunFolder, find_run
 from darknet_py.validation import Validation
 
 log = logging.getLogger(__name__)
 
-KEEP_EVERY = 10_000  # batches between the BASE_N.weights that are kept
-SAVE_SECONDS = 300.0  # a checkpoint is never older than this
-CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
+__all__ = ["Result", "Row", "train"]
 
-
-@dataclass(frozen=True)
-class Row:
-    """One batch as the log, the CSV file and the callback see it.
-
-    loss, avg, val: nats per character; avg is darknet's .9 avg + .1 loss, val the last validation's
-    where there was one after this batch. seconds: this batch's. elapsed: since the run began.
-    limit: the batch at which the run ends, 0 if that is not known.
-    """
-
-    batch: int
-    seen: int
-    loss: float
-    avg: float
-    rate: float
-    seconds: float
-    elapsed: float
-    epochs: float
-    val: float | None
-    limit: int
-
-    def line(self) -> str:
-        """darknet's own line for a batch."""
-        return (
-            f"{self.batch}: {self.loss:f}, {self.avg:f} avg, {self.rate:f} rate, "
-            f"{self.seconds:f} seconds, {self.epochs:f} epochs"
-        )
-
-    def cells(self) -> list[str]:
-        """The row of the CSV file, whose seconds are those since the run began."""
-        val = "" if self.val is None else f"{self.val:.6f}"
-        numbers = [f"{self.loss:.6f}", f"{self.avg:.6f}", f"{self.rate:.9g}"]
-        times = [f"{self.elapsed:.3f}", f"{self.epochs:.6f}"]
-        return [str(self.batch), str(self.seen), *numbers, *times, val]
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a run ended.
-
-    net: with its last parameters. weights: the file that holds them. characters: trained on in this
-    run, in `seconds`. val, best_val: nats per character of the last and of the best network on the
-    held-out text, None without one; best: the best one's file. interrupted: by `stop`.
-    """
-
-    net: Network
-    weights: Path
-    batches: int
-    characters: int
-    seconds: float
-    avg: float
-    val: float | None
-    best_val: float | None
-    best: Path | None
-    interrupted: bool
+VAL = 0.1
+SAVE_EVERY = 100
+# Keys of [net] on which the meaning of a checkpoint's numbers depends.
+_FIXED = ("inputs", "batch", "subdivisions", "time_steps", "tokenized")
 
 
 def train(
-    cfg: str | os.PathLike[str] | Cfg,
-    data: str | os.PathLike[str],
+    cfg: str | os.PathLike[str] | Cfg | None = None,
+    data: str | os.PathLike[str] | None = None,
     *,
     out: str | os.PathLike[str] = "backup",
+    resume: bool = False,
+    accept_changes: bool = False,
     weights: str | os.PathLike[str] | None = None,
     clear: bool = False,
     batches: int | None = None,
     seconds: float | None = None,
     overrides: Mapping[str, object] | None = None,
     seed: int | None = None,
-    val: float | str | os.PathLike[str] = 0.1,
+    val: float | str | os.PathLike[str] | None = None,
     val_every: int | None = None,
-    save_every: int = 100,
+    patience: int | None = None,
+    save_every: int | None = None,
+    sample_every: int | None = None,
     state: str | None = None,
     dialect: str | None = None,
-    gradient: str = "exact",
+    gradient: str | None = None,
     tokenized: bool = False,
     threads: int | None = None,
     memory_limit: int | None = None,
-    kernels: str = "auto",
+    kernels: str | None = None,
+    plot: bool = False,
     profile: bool = False,
     callback: Callable[[Row], object] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> Result:
     """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
 
-    The parameters are the command's options; `seconds` is its `--time`, `overrides` its `--set`,
-    `memory_limit` its `--memory` in bytes (default: half of the machine's). kernels: `auto`,
-    `numpy` or `compiled`. profile: at the end, log where the time went.
+    The parameters are the command's options, and None stands for its default; `seconds` is its
+    `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
+    machine's). kernels: `auto`, `numpy` or `compiled`.
+    resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
+    and the texts must be those of the run, unless `accept_changes`.
     callback: called after every batch. stop: asked after every batch; true ends the run as Ctrl-C
     does, with everything saved. Messages go to the logger `darknet_py`.
     Raises CfgError, CorpusError and WeightsError before the first batch, TrainingError and OSError
     also later.
     """
-    parsed = cfg if isinstance(cfg, Cfg) else find_cfg(cfg)
-    parsed = override_net(parsed, overrides or {}, "--set")
+    settings = {name: str(value) for name, value in (overrides or {}).items()}
     if state is not None:
-        parsed = parsed.override("state", state, "--state")
+        settings["state"] = state
     if tokenized:
-        parsed = parsed.override("tokenized", 1, "--tokenized")
+        settings["tokenized"] = "1"
+    given: dict[str, Any] = {
+        "batches": batches,
+        "seconds": seconds,
+        "val_every": val_every,
+        "patience": patience,
+        "save_every": save_every,
+        "sample_every": sample_every,
+        "plot": plot or None,
+        "threads": threads,
+    }
+    asked = _Asked(
+        cfg=cfg,
+        data=None if data is None else os.fspath(data),
+        out=Path(out),
+        settings=settings,
+        seed=seed,
+        val=val if val is None or isinstance(val, (int, float)) else os.fspath(val),
+        dialect=dialect,
+        gradient=gradient,
+        kernels=kernels,
+        memory_limit=memory_limit,
+        plan={name: value for name, value in given.items() if value is not None},
+    )
+    with ExitStack() as stack:
+        if resume:
+            if weights is not None or clear:
+                raise TrainingError(
+                    "--resume goes on from BASE.state: expected no --weights, --clear"
+                )
+            run = _resumed(asked, accept_changes, stack)
+        else:
+            run = _started(asked, weights, clear, stack)
+        if run.plan.plot:
+            from darknet_py import plotting
+
+            plotting.check()
+        return _train(run, profile, callback, stop)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Asked:
+    """What `train` was given; None where it was not. plan: fields of `Plan`."""
+
+    cfg: str | os.PathLike[str] | Cfg | None
+    data: str | None
+    out: Path
+    settings: dict[str, str]
+    seed: int | None
+    val: float | str | None
+    dialect: str | None
+    gradient: str | None
+    kernels: str | None
+    memory_limit: int | None
+    plan: dict[str, Any]
+
+
+def _started(
+    asked: _Asked, weights: str | os.PathLike[str] | None, clear: bool, stack: ExitStack
+) -> Run:
+    """A new run, its folder claimed and its files begun."""
+    if asked.cfg is None or asked.data is None:
+        raise TrainingError("expected a cfg and a text to train on")
+    source = asked.cfg if isinstance(asked.cfg, Cfg) else find_cfg(asked.cfg)
+    parsed = override_net(source, asked.settings, "--set")
     start = None if weights is None else find_weights(weights)
-    chosen_seed = seed_from_clock() if seed is None else seed
-    net = network_for_training(parsed, start, Rand(chosen_seed), dialect)
-    train_datum = _trainer(net, gradient)
-    net.limit_memory(memory() // 2 if memory_limit is None else memory_limit)
-    text, held_out = _read_texts(net, data, val)
-    folder = RunFolder(Path(out), net.cfg)
+    seed = seed_from_clock() if asked.seed is None else asked.seed
+    net = network_for_training(parsed, start, Rand(seed), asked.dialect)
+    gradient = asked.gradient or "exact"
+    trainer = _make_trainer(net, gradient)
+    net.limit_memory(memory() // 2 if asked.memory_limit is None else asked.memory_limit)
+    texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
+    folder = RunFolder(asked.out, base_name(source.path))
+    stack.enter_context(folder.claimed())
+    folder.check_cfg()
     if clear:
         net.seen = 0
-    limit = net.net.max_batches if batches is None else batches
-    if limit and net.batch_number >= limit:
+    fixed: dict[str, Any] = {
+        "cfg": net.cfg.text(),
+        "source": source.text(),
+        "cfg_path": os.path.abspath(source.path) if os.path.exists(source.path) else source.path,
+        "overrides": asked.settings,
+        "data": texts.data,
+        "digest": texts.digest,
+        "val": texts.val,
+        "val_digest": texts.val_digest,
+        "seed": seed,
+        "dialect": net.dialect.name,
+        "gradient": gradient,
+        "kernels": _kernels(asked.kernels or "auto"),
+        "segment_steps": net.segment_steps,
+    }
+    plan = Plan(**{**_OPEN, **fixed, **asked.plan})
+    streams = Streams(texts.training, net.streams, net.rand)
+    run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
+    if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
-            f"{weights}: already at batch {net.batch_number}, and training ends at batch {limit}: "
-            f"expected a larger --batches, or --clear to count from 0"
+            f"{weights}: already at batch {net.batch_number}, and training ends at batch "
+            f"{run.limit}: expected a larger --batches, or --clear to count from 0"
         )
-    if seed is None:
-        log.info("seed %d (from the clock; --seed %d repeats this run)", chosen_seed, chosen_seed)
-    if not limit and seconds is None:
+    if asked.seed is None:
+        log.info("seed %d (from the clock; --seed %d repeats this run)", seed, seed)
+    if not run.limit and plan.seconds is None:
         log.info(
             "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
         )
-    folder.begin()
-    streams = Streams(text, net.streams, net.rand)
-    validation = Validation(held_out, val_every)
-    run = _Run(net, train_datum, streams, validation, folder, save_every, limit)
+    folder.move_earlier_run()
+    folder.write_cfg(net.cfg)
+    run.begin()
+    return run
+
+
+# A run's options that may change when it goes on, as they are where nobody sets them.
+_OPEN: dict[str, Any] = {
+    "batches": None,
+    "seconds": None,
+    "val_every": None,
+    "patience": None,
+    "save_every": SAVE_EVERY,
+    "sample_every": 0,
+    "plot": False,
+    "threads": None,
+}
+
+
+def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
+    """The run in the folder, standing where it stopped."""
+    named = asked.cfg.path if isinstance(asked.cfg, Cfg) else asked.cfg
+    folder = find_run(asked.out, named)
+    stack.enter_context(folder.claimed())
+    where = folder.file(".state")
+    checkpoint = read_checkpoint(where)
+    old = checkpoint.plan
+    for name in ("seed", "dialect", "gradient"):
+        was, now = getattr(old, name), getattr(asked, name)
+        if now not in (None, was):
+            raise TrainingError(f"{where}: the run has --{name} {was}: expected that, not {now}")
+    changes: list[str] = []
+    if asked.cfg == folder.base and not os.path.exists(folder.base):
+        asked = dataclasses.replace(asked, cfg=None)  # The name of the run, not of a cfg file.
+    source = _source_of(asked, old, changes)
+    overrides = {**old.overrides, **asked.settings}
+    if changes:
+        parsed = override_net(source, overrides, "--set")
+    else:
+        parsed = override_net(parse_cfg(old.cfg, old.cfg_path), asked.settings, "--set")
+    net = Network(parsed, DIALECTS[old.dialect])
+    _check_fixed(old, net.net, where)
+    trainer = _make_trainer(net, old.gradient)
+    if asked.memory_limit is not None:
+        net.limit_memory(asked.memory_limit)
+    else:
+        net.segment_steps = old.segment_steps
+    data = asked.data
+    if data is None and old.data == "-":
+        raise TrainingError(
+            f"{where}: the text came from stdin: expected it there again: "
+            f"darknet-py train --resume --out {asked.out} {folder.base} -"
+        )
+    texts = _read_texts(net, data or old.data, old.val if asked.val is None else asked.val)
+    if texts.digest != old.digest:
+        changes.append(f"{texts.data}: not the text that the run began with")
+    if texts.val != old.val or texts.val_digest != old.val_digest:
+        changes.append(f"--val {texts.val}: not the held-out text that the run began with")
+    if changes and not accept_changes:
+        raise TrainingError(
+            f"{'; '.join(changes)}: expected what was there, or --accept-changes to go on with this"
+        )
+    kernels = _kernels(asked.kernels or ("numpy" if old.kernels == "numpy" else "auto"))
+    plan = dataclasses.replace(
+        old,
+        cfg=net.cfg.text(),
+        source=source.text(),
+        overrides=overrides,
+        data=texts.data,
+        digest=texts.digest,
+        val=texts.val,
+        val_digest=texts.val_digest,
+        kernels=kernels,
+        segment_steps=net.segment_steps,
+        **asked.plan,
+    )
+    drawn = checkpoint.progress.get("drawn")
+    net.use_rand(Rand(old.seed, drawn if isinstance(drawn, int) else 0))
+    offsets = np.zeros(net.streams, np.int64)
+    streams = Streams(texts.training, net.streams, net.rand, offsets)
+    run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
+    run.restore(checkpoint)
+    if (end := run.over()) and run.is_complete():
+        raise TrainingError(
+            f"{where}: batch {net.batch_number}, and {end[0]}: expected {end[1]} to go on"
+        )
+    for change in changes:
+        log.warning("warning: %s", change)
+    if kernels != old.kernels:
+        log.warning(
+            "warning: begun with %s loops, going on with %s ones: the last digits will differ",
+            old.kernels,
+            kernels,
+        )
+    folder.write_cfg(net.cfg)
+    log.info("going on after batch %d", net.batch_number)
+    return run
+
+
+def _source_of(asked: _Asked, old: Plan, changes: list[str]) -> Cfg:
+    """The cfg as it is now, where it can be found; adds to `changes` what is unlike the run's."""
+    was = parse_cfg(old.source, old.cfg_path)
+    if asked.cfg is not None:
+        now = asked.cfg if isinstance(asked.cfg, Cfg) else find_cfg(asked.cfg)
+    elif os.path.exists(old.cfg_path):
+        now = find_cfg(old.cfg_path)
+    else:
+        return was
+    if difference := was.difference(now):
+        changes.append(f"{now.path}: {difference}, unlike when the run began")
+        return now
+    return was
+
+
+def _check_fixed(old: Plan, now: NetOptions, where: Path) -> None:
+    was = NetOptions.of(parse_cfg(old.cfg, old.cfg_path).net)
+    for key in _FIXED:
+        if getattr(was, key) != getattr(now, key):
+            raise TrainingError(
+                f"{where}: the run has {key}={getattr(was, key)}, and {key}={getattr(now, key)} is "
+                f"asked for: expected the same, or a new run with --weights"
+            )
+
+
+def _kernels(choice: str) -> str:
+    """The name of the kernels that `choice` gives here. Raises DarknetError."""
+    with use_kernels(choice) as name:
+        return name
+
+
+def _train(
+    run: Run,
+    profile: bool,
+    callback: Callable[[Row], object] | None,
+    stop: Callable[[], bool] | None,
+) -> Result:
+    plan = run.plan
     interrupted = False
-    timed = run.profile.running() if profile else nullcontext()
-    # Where a run diverges its own message says so.
-    with (
-        use_kernels(kernels),
-        Threads(net, threads) as chosen,
-        np.errstate(all="ignore"),
-        timed,
-    ):
-        for row in run.batches(seconds):
-            chosen.batch_done(row.seconds)
+    with ExitStack() as stack:
+        stack.enter_context(use_kernels(plan.kernels))
+        threads = stack.enter_context(Threads(run.net, plan.threads))
+        # Where a run diverges its own message says so.
+        stack.enter_context(np.errstate(all="ignore"))
+        if profile:
+            stack.enter_context(run.profile.running())
+        for row in run.batches():
+            threads.batch_done(row.seconds)
             if callback is not None:
                 callback(row)
             if stop is not None and stop():
-                interrupted = not (limit and net.batch_number >= limit)
+                interrupted = run.over() is None
                 break
         result = run.end(interrupted)
+    if plan.plot:
+        from darknet_py import plotting
+
+        plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
         log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
     return result
 
 
-def _trainer(net: Network, gradient: str) -> Callable[[Array, Array], float]:
+def _make_trainer(net: Network, gradient: str) -> Trainer:
     """What trains on one datum. Raises CfgError where that cannot train this network."""
     if gradient == "exact":
         net.check_trainable()
-        return net.train_batch
+        return Trainer(net.train_batch, net.optimizer.memory)
     replay = Replay(net)
     replay.check_trainable()
     log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
     own = [key for key in ("state", "clip", "clip_norm") if key in net.cfg.net.options]
     if own:
         log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
-    return replay.train_datum
+    return Trainer(replay.train_datum, {"updates": replay.updates})
 
 
-def _read_texts(
-    net: Network, data: str | os.PathLike[str], val: float | str | os.PathLike[str]
-) -> tuple[Array, Array]:
-    """The text to train on and the held-out one, which is empty where there is none."""
+@dataclasses.dataclass(frozen=True)
+class _Texts:
+    """The text to train on and the held-out one, which is empty where there is none.
+
+    data, val: where they came from, as a plan remembers it. digest, val_digest: of the symbols.
+    """
+
+    training: Array
+    held_out: Array
+    data: str
+    val: float | str
+    digest: str
+    val_digest: str
+
+
+def _read_texts(net: Network, data: str, val: float | str) -> _Texts:
     tokenized = net.net.tokenized
     text = read_text(data, tokenized)
-    check_known(text, net.inputs, os.fspath(data))
-    if isinstance(val, (int, float)):
-        text, held_out = split(text, val)
-    else:
+    digest, val_digest = _digest(text), ""
+    check_known(text, net.inputs, data)
+    if isinstance(val, str):
         held_out = read_text(val, tokenized)
-        check_known(held_out, net.inputs, os.fspath(val))
+        val_digest = _digest(held_out)
+        check_known(held_out, net.inputs, val)
         if len(held_out) < 2:
             raise CorpusError(f"{val}: one symbol: expected at least 2 to score")
+        val = os.path.abspath(val)
+    else:
+        text, held_out = split(text, val)
     least = net.net.time_steps + 1
     if len(text) < least:
         raise CorpusError(
@@ -215,134 +405,11 @@ def _read_texts(
         )
     if val != 0 and len(held_out) < 2:
         log.info("%s: too short for held-out text: training without validation", data)
-    return text, held_out if len(held_out) >= 2 else held_out[:0]
+    if len(held_out) < 2:
+        held_out = held_out[:0]
+    place = data if data == "-" else os.path.abspath(data)
+    return _Texts(text, held_out, place, val, digest, val_digest)
 
 
-class _Run:
-    """One run: the network, its streams, and what has been measured and saved so far."""
-
-    def __init__(
-        self,
-        net: Network,
-        train_datum: Callable[[Array, Array], float],
-        streams: Streams,
-        validation: Validation,
-        folder: RunFolder,
-        save_every: int,
-        limit: int,
-    ) -> None:
-        self.net = net
-        self.train_datum = train_datum
-        self.streams = streams
-        self.validation = validation
-        self.folder = folder
-        self.save_every = save_every
-        self.limit = limit
-        self.profile = Profile()
-        self.avg = math.nan
-        self.first_seen = net.seen
-        self.started = self.saved = time.perf_counter()
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds since the run began."""
-        return time.perf_counter() - self.started
-
-    def batches(self, seconds: float | None) -> Iterator[Row]:
-        """Train until batch `limit` (0: none) or for `seconds`; yields after every batch."""
-        with open(self.folder.file(".csv"), "w", buffering=1, newline="", encoding="utf-8") as file:
-            table = csv.writer(file)
-            table.writerow(CSV_COLUMNS)
-            while not (self.limit and self.net.batch_number >= self.limit):
-                if seconds is not None and self.elapsed >= seconds:
-                    break
-                row = self._batch()
-                table.writerow(row.cells())
-                if self._save_is_due(row.batch):
-                    self.save(".backup")
-                if row.batch % KEEP_EVERY == 0:
-                    self.save(f"_{row.batch}.weights")
-                yield row
-
-    def _batch(self) -> Row:
-        """One update, and the validation that is due after it."""
-        net, options = self.net, self.net.net
-        begun = time.perf_counter()
-        losses = []
-        for _ in range(options.subdivisions):
-            with self.profile.kind(DATA):
-                datum = self.streams.next_datum(options.time_steps)
-            losses.append(self.train_datum(*datum))
-            for stream in self.streams.jump():
-                net.reset_state(stream)
-        loss = sum(losses) / len(losses)
-        if not math.isfinite(loss):
-            raise self._divergence(f"the loss is {loss}")
-        self.avg = loss if math.isnan(self.avg) else 0.9 * self.avg + 0.1 * loss
-        seconds = time.perf_counter() - begun
-        batch = net.batch_number
-        return Row(
-            batch=batch,
-            seen=net.seen,
-            loss=loss,
-            avg=self.avg,
-            rate=net.last_rate,
-            seconds=seconds,
-            elapsed=self.elapsed,
-            epochs=batch * options.symbols / len(self.streams.text),
-            val=self._validate(batch),
-            limit=self.limit,
-        )
-
-    def _validate(self, batch: int) -> float | None:
-        done = (self.net.seen - self.first_seen) // self.net.net.symbols
-        if not self.validation.is_due(batch, done):
-            return None
-        with self.profile.kind(VALIDATION):
-            is_best = self.validation.estimate(self.net, self.elapsed / done)
-        if is_best:
-            self.save("_best.weights")
-        return self.validation.loss
-
-    def _save_is_due(self, batch: int) -> bool:
-        return batch % self.save_every == 0 or time.perf_counter() - self.saved > SAVE_SECONDS
-
-    def save(self, suffix: str) -> Path:
-        """Write the parameters to BASE`suffix`. Raises TrainingError where they are not finite."""
-        if not np.isfinite(self.net.parameters).all():
-            raise self._divergence("a parameter is not finite")
-        path = self.folder.file(suffix)
-        self.net.save_weights(path)
-        if suffix == ".backup":
-            self.saved = time.perf_counter()
-        return path
-
-    def _divergence(self, what: str) -> TrainingError:
-        kept = [self.folder.file(suffix) for suffix in (".backup", "_best.weights")]
-        names = " and ".join(str(path) for path in kept if path.exists())
-        return TrainingError(
-            f"training diverged at batch {self.net.batch_number}: {what}: expected a smaller "
-            f"learning_rate, or clip in [net] ({'still good: ' + names if names else 'none saved'})"
-        )
-
-    def end(self, interrupted: bool) -> Result:
-        """Save, and score the last network and the best one on the whole held-out text."""
-        seconds = self.elapsed
-        weights = self.save(".backup" if interrupted else "_final.weights")
-        validation = self.validation
-        with self.profile.kind(VALIDATION):
-            is_best = not interrupted and validation.conclude(self.net)
-        if is_best:
-            self.save("_best.weights")
-        return Result(
-            net=self.net,
-            weights=weights,
-            batches=self.net.batch_number,
-            characters=self.net.seen - self.first_seen,
-            seconds=seconds,
-            avg=self.avg,
-            val=validation.loss,
-            best_val=validation.best_loss,
-            best=None if validation.best_loss is None else self.folder.file("_best.weights"),
-            interrupted=interrupted,
-        )
+def _digest(text: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(text).data).hexdigest()

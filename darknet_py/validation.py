@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 0.04  # of the time goes to validation where no interval is given
 ESTIMATE = 1 << 15  # characters scored while training; the whole text is scored at the end
+_FACTS = ("loss", "best_loss", "best_batch", "number", "stale")
 FIRST = 10  # batches before the first validation, whose cost then decides the interval
 
 
@@ -24,6 +26,7 @@ class Validation:
 
     every: batches between validations; None until the first one has shown what it costs.
     loss, best_loss: nats per character, the last and the lowest; None before the first.
+    number: of validations so far; stale: of those since the best one.
     """
 
     def __init__(self, text: Array, every: int | None) -> None:
@@ -32,7 +35,18 @@ class Validation:
         self.loss: float | None = None
         self.best_loss: float | None = None
         self.best_batch = 0
-        self._best_parameters: Array | None = None
+        self.best_parameters: Array | None = None
+        self.number = self.stale = 0
+
+    def facts(self) -> dict[str, Any]:
+        """What `restore` needs beside the best parameters, as JSON has it."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+    def restore(self, facts: dict[str, Any], best_parameters: Array | None) -> None:
+        """Go on from these. Raises KeyError where one is missing."""
+        for name in _FACTS:
+            setattr(self, name, facts[name])
+        self.best_parameters = best_parameters
 
     def is_due(self, batch: int, done: int) -> bool:
         """After batch number `batch`, with `done` batches behind this run."""
@@ -40,18 +54,22 @@ class Validation:
             return False
         return done == FIRST if self.every is None else batch % self.every == 0
 
-    def estimate(self, net: Network, seconds_per_batch: float) -> bool:
-        """Score `net` on a part of the text. Returns whether it is the best so far."""
+    def estimate(self, net: Network, seconds_per_batch: float) -> float:
+        """Score `net` on a part of the text, and keep it if it is the best so far.
+
+        Returns the loss in nats per character.
+        """
         begun = time.perf_counter()
         self.loss = estimate_loss(net, self.text, ESTIMATE)
         if self.every is None:
             cost = time.perf_counter() - begun
             self.every = max(FIRST, math.ceil(cost / (SHARE * seconds_per_batch)))
             log.debug("validation every %d batches", self.every)
-        if self.best_loss is not None and not self.loss < self.best_loss:
-            return False
-        self._keep(net)
-        return True
+        self.number += 1
+        self.stale += 1
+        if self.loss < (math.inf if self.best_loss is None else self.best_loss):
+            self._keep(net)
+        return self.loss
 
     def conclude(self, net: Network) -> bool:
         """Score `net` and the best one so far on the whole text.
@@ -61,9 +79,9 @@ class Validation:
         if not len(self.text):
             return False
         self.loss = estimate_loss(net, self.text, len(self.text))
-        if self._best_parameters is not None and self.best_batch != net.batch_number:
+        if self.best_parameters is not None and self.best_batch != net.batch_number:
             last = net.parameters.copy()
-            np.copyto(net.parameters, self._best_parameters)
+            np.copyto(net.parameters, self.best_parameters)
             self.best_loss = estimate_loss(net, self.text, len(self.text))
             np.copyto(net.parameters, last)
             if self.best_loss < self.loss:
@@ -74,4 +92,5 @@ class Validation:
     def _keep(self, net: Network) -> None:
         self.best_loss = self.loss
         self.best_batch = net.batch_number
-        self._best_parameters = net.parameters.copy()
+        self.best_parameters = net.parameters.copy()
+        self.stale = 0

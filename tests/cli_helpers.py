@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from darknet_py.cli import main
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.network import Network
+from darknet_py.run_folder import LOCK
 from tests.helpers import cfg_text
 
 COMMAND = [sys.executable, "-m", "darknet_py"]
@@ -110,5 +111,6 @@ def randomized(net: Network, seed: int = 1) -> Network:
 
 
 def files_in(folder: Path) -> list[str]:
-    """The names of all files below `folder`, none where it does not exist."""
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+    """The names of all files below `folder` but a lock; none where it does not exist."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != LOCK)
+    return sorted(str(p.relative_to(folder)) for p in files)

@@ -112,7 +112,7 @@ def test_dropout_in_every_place_draws_what_it_draws_in_one_piece() -> None:
     assert whole.rand.drawn == 3 * 2 * 6 * 4 * 3
 
 
-# --- the choice of segments -------------------------------------------------------------------------
+# --- the choice of segments ----------------------------------------------------------------------
 
 
 def large(*sections: str, options: str = "") -> Network:

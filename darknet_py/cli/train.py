@@ -27,11 +27,17 @@ INTERRUPTED = 130
 
 
 @click.command("train", context_settings=CONTEXT)
-@click.argument("cfg")
-@click.argument("data")
+@click.argument("cfg", required=False)
+@click.argument("data", required=False)
 @click.option("--out", default="backup", show_default=True, help="Folder for checkpoints.")
 @click.option("--weights", metavar="FILE", help="Start from these weights, and their `seen`.")
 @click.option("--clear", is_flag=True, help="Set `seen` to 0.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
+@click.option(
+    "--accept-changes",
+    is_flag=True,
+    help="With --resume: go on although the cfg or the text has changed.",
+)
 @click.option("--batches", type=click.IntRange(1), help="Stop at this batch (else max_batches).")
 @click.option(
     "--time",
@@ -53,17 +59,28 @@ INTERRUPTED = 130
     "--val",
     type=fraction_or_file,
     metavar="FRACTION|FILE",
-    default=0.1,
-    show_default=True,
-    help="Held-out text: the last fraction of DATA (0: none), or a file.",
+    help="Held-out text: the last fraction of DATA (0: none), or a file.  [default: 0.1]",
 )
-@click.option("--val-every", type=click.IntRange(1), help="Batches between validations.")
+@click.option(
+    "--val-every",
+    type=click.IntRange(1),
+    help="Batches between validations (else so that they take under 5 % of the time).",
+)
+@click.option(
+    "--patience",
+    type=click.IntRange(1),
+    help="Stop after so many validations without a new best.",
+)
 @click.option(
     "--save-every",
     type=click.IntRange(1),
-    default=100,
-    show_default=True,
-    help="Batches between checkpoints (and at least every 5 minutes).",
+    help="Batches between checkpoints (and at least every 5 minutes).  [default: 100]",
+)
+@click.option(
+    "--sample-every",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Show a short sample every N validations.  [default: 0, never]",
 )
 @click.option(
     "--state",
@@ -78,9 +95,7 @@ INTERRUPTED = 130
 @click.option(
     "--gradient",
     type=click.Choice(["exact", "darknet-cpu"]),
-    default="exact",
-    show_default=True,
-    help="darknet-cpu replays the C program, digit for digit (slow).",
+    help="darknet-cpu replays the C program, digit for digit (slow).  [default: exact]",
 )
 @click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
 @click.option(
@@ -88,20 +103,20 @@ INTERRUPTED = 130
     "memory_limit",
     type=size,
     metavar="SIZE",
-    help="Stay within this: 500M, 4G; long time_steps are then computed in parts.",
+    help="Stay within this: 500M, 4G; long time_steps are then computed in segments.",
 )
 @click.option(
     "--kernels",
     type=click.Choice(["auto", "numpy", "compiled"]),
-    default="auto",
     help="Element-wise loops: compiled where the extra `fast` is installed, or numpy's.",
 )
+@click.option("--plot", is_flag=True, help="Also draw BASE.png, the losses (extra `plot`).")
 @click.option("--profile", is_flag=True, help="Say at the end where the time went.")
 @click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by width and load).")
 @verbosity_options
 def command(
-    cfg: str,
-    data: str,
+    cfg: str | None,
+    data: str | None,
     settings: tuple[tuple[str, str], ...],
     **options: Any,
 ) -> None:
@@ -109,17 +124,22 @@ def command(
 
     CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them, or - for
     stdin. Checkpoints, the best and the last weights, the cfg in use and a table of losses go to
-    --out. Ctrl-C saves and says how to go on.
+    --out. Ctrl-C saves and says how to go on: with --resume, where CFG and DATA need not be said
+    again, the run ends with the same weights as one that was never stopped.
 
     \b
     Examples:
       darknet-py train tiny mybook.txt --time 2m
       darknet-py train cfg/tiny.cfg mybook.txt --batches 5000 --set learning_rate=.002
+      darknet-py train --resume --batches 10000
     """
+    if not options["resume"] and (cfg is None or data is None):
+        missing = "CFG" if cfg is None else "DATA"
+        raise click.UsageError(f"Missing argument '{missing}' (only --resume goes without).")
     run_training(cfg, data, overrides=dict(settings), **options)
 
 
-def run_training(cfg: str, data: str, **options: Any) -> None:
+def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train as a person at a terminal expects: progress, Ctrl-C, a word on what is next."""
     quiet = is_quiet()
     seconds = options.get("seconds")
@@ -132,53 +152,30 @@ def run_training(cfg: str, data: str, **options: Any) -> None:
             **options,
         )
     if not quiet:
-        _say_result(result, cfg, data)
+        _say_result(result, options.get("out", "backup"))
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _say_result(result: Result, cfg: str, data: str) -> None:
+def _say_result(result: Result, out: str) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
     say(
-        f"batch {result.batches}: {result.characters:,} characters in {result.seconds:.1f} s, "
-        f"{rate:,.0f} a second; saved {result.weights}"
+        f"batch {result.batches} ({result.ended}): {result.characters:,} characters in "
+        f"{result.seconds:.1f} s, {rate:,.0f} a second; saved {result.weights}"
     )
     if result.best_val is not None:
         part = "an estimate on" if result.interrupted else "on all of"
-        say(f"best: {result.best_val:.4f} nats per character, {part} the held-out text")
+        say(
+            f"best: {result.best}, {result.best_val:.4f} nats per character, {part} the held-out "
+            f"text"
+        )
     if result.interrupted:
-        say(f"stopped; to go on: darknet-py {shlex.join(_words_to_go_on(result, cfg, data))}")
+        base = result.weights.name.removesuffix(".backup")
+        where = [] if out == "backup" else ["--out", out]
+        several = [base] if len(list(result.weights.parent.glob("*.state"))) > 1 else []
+        say(f"to go on: {shlex.join(['darknet-py', 'train', '--resume', *where, *several])}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
-
-
-def _words_to_go_on(result: Result, cfg: str, data: str) -> list[str]:
-    """The command that was run, `train` or `rnn train`, from the weights that it left."""
-    weights = str(result.weights)
-    if click.get_current_context().command_path.endswith("rnn train"):
-        return ["rnn", "train", cfg, weights, *_options_given()]
-    return ["train", cfg, data, "--weights", weights, *_options_given()]
-
-
-def _options_given() -> list[str]:
-    """The options on the command line, but those that say where to begin."""
-    context = click.get_current_context()
-    words: list[str] = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        given = context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
-        if not given or not isinstance(parameter, click.Option) or not parameter.expose_value:
-            continue
-        if name in ("weights", "clear"):
-            continue
-        option, value = parameter.opts[-1], context.params[name]
-        if parameter.is_flag:
-            words.append(option)
-        elif name == "settings":
-            words += [word for key, text in value for word in (option, f"{key}={text}")]
-        else:
-            words += [option, f"{value:g}s" if name == "seconds" else str(value)]
-    return words
 
 
 class Interruption:

@@ -1,0 +1,355 @@
+"""One run: the loop of batches, and what it measures, validates, saves and ends with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darknet_py.checkpoint import Checkpoint, Plan, write_checkpoint
+from darknet_py.corpus import Streams
+from darknet_py.errors import TrainingError
+from darknet_py.evaluation import default_prompt
+from darknet_py.generation import generate
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+from darknet_py.profiling import DATA, VALIDATION, Profile
+from darknet_py.run_folder import RunFolder
+from darknet_py.validation import Validation
+from darknet_py.weights import read_header
+
+log = logging.getLogger(__name__)
+
+KEEP_EVERY = 10_000  # batches between the BASE_N.weights that are kept
+SAVE_SECONDS = 300.0  # a checkpoint is never older than this
+SAMPLE_LENGTH = 200  # characters
+SAMPLE_TEMPERATURE = 0.7
+CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One batch as the log, the CSV file and the callback see it.
+
+    loss, avg, val: nats per character; avg is darknet's .9 avg + .1 loss, val the last validation's
+    where there was one after this batch. seconds: this batch's. elapsed: since the run began, all
+    its sittings together. limit: the batch at which the run ends, 0 if that is not known.
+    """
+
+    batch: int
+    seen: int
+    loss: float
+    avg: float
+    rate: float
+    seconds: float
+    elapsed: float
+    epochs: float
+    val: float | None
+    limit: int
+
+    def line(self) -> str:
+        """darknet's own line for a batch."""
+        return (
+            f"{self.batch}: {self.loss:f}, {self.avg:f} avg, {self.rate:f} rate, "
+            f"{self.seconds:f} seconds, {self.epochs:f} epochs"
+        )
+
+    def cells(self) -> list[str]:
+        """The row of the CSV file, whose seconds are those since the run began."""
+        val = "" if self.val is None else f"{self.val:.6f}"
+        numbers = [f"{self.loss:.6f}", f"{self.avg:.6f}", f"{self.rate:.9g}"]
+        times = [f"{self.elapsed:.3f}", f"{self.epochs:.6f}"]
+        return [str(self.batch), str(self.seen), *numbers, *times, val]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended.
+
+    net: with its last parameters. weights: the file that holds them. characters: trained on since
+    `train` was called, in `seconds`. val, best_val: nats per character of the last and of the best
+    network on the held-out text, None without one; best: the best one's file. ended: why, in a few
+    words. interrupted: by `stop`.
+    """
+
+    net: Network
+    weights: Path
+    batches: int
+    characters: int
+    seconds: float
+    avg: float
+    val: float | None
+    best_val: float | None
+    best: Path | None
+    ended: str
+    interrupted: bool
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What trains on a datum, and the flat vectors that it remembers between batches, by name."""
+
+    train_datum: Callable[[Array, Array], float]
+    memory: dict[str, Array]
+
+
+class Run:
+    """The network, its streams, and what has been measured and saved so far."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        net: Network,
+        trainer: Trainer,
+        streams: Streams,
+        validation: Validation,
+        folder: RunFolder,
+    ) -> None:
+        self.plan = plan
+        self.net = net
+        self.trainer = trainer
+        self.streams = streams
+        self.validation = validation
+        self.folder = folder
+        self.limit = net.net.max_batches if plan.batches is None else plan.batches
+        self.profile = Profile()
+        self.table = folder.journal(".csv", ",".join(CSV_COLUMNS))
+        self.samples = folder.journal(".samples")
+        self.avg = math.nan
+        self.first_seen = self.seen_before = net.seen
+        self.elapsed_before = 0.0
+        self.started = self.saved = time.perf_counter()
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of training since the run began."""
+        return self.elapsed_before + time.perf_counter() - self.started
+
+    # --- going on
+
+    def begin(self) -> None:
+        """Start the files of a new run. Raises OSError."""
+        self.table.begin()
+        self.samples.begin()
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
+        progress, arrays = checkpoint.progress, checkpoint.arrays
+        try:
+            for name, own in self._arrays().items():
+                if name != "best":
+                    np.copyto(own, arrays[name], casting="no")
+            self.net.seen = self.seen_before = int(progress["seen"])
+            self.net.optimizer.count = int(progress["updates"])
+            self.first_seen = int(progress["first_seen"])
+            self.avg = float(progress["avg"])
+            self.elapsed_before = float(progress["elapsed"])
+            self.validation.restore(progress["validation"], arrays.get("best"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TrainingError(
+                f"{self.folder.file('.state')}: does not fit this network ({error}): expected the "
+                f"state of a run with the same layers and optimiser"
+            ) from error
+        batch = self.net.batch_number
+        self.table.cut_back(lambda line: _batch_of(line.partition(",")[0]) <= batch)
+        self.samples.cut_back(lambda line: _batch_of_sample(line) <= batch)
+
+    def _arrays(self) -> dict[str, Array]:
+        """Views of all arrays that a checkpoint has."""
+        arrays = {"parameters": self.net.parameters, "offsets": self.streams.offsets}
+        arrays |= {f"memory.{name}": vector for name, vector in self.trainer.memory.items()}
+        for index, own in enumerate(self.net.training_state):
+            arrays |= {f"state.{index}.{number}": array for number, array in enumerate(own)}
+        if self.validation.best_parameters is not None:
+            arrays["best"] = self.validation.best_parameters
+        return arrays
+
+    def _checkpoint(self) -> Checkpoint:
+        net = self.net
+        progress: dict[str, Any] = {
+            "seen": net.seen,
+            "first_seen": self.first_seen,
+            "drawn": net.rand.drawn,
+            "updates": net.optimizer.count,
+            "avg": self.avg,
+            "elapsed": self.elapsed,
+            "validation": self.validation.facts(),
+        }
+        plan = dataclasses.replace(self.plan, val_every=self.validation.every)
+        return Checkpoint(plan, progress, self._arrays())
+
+    # --- the loop
+
+    def over(self) -> tuple[str, str] | None:
+        """Why the run is at its end, and what would let it go on; or None."""
+        plan, stale = self.plan, self.validation.stale
+        if self.limit and self.net.batch_number >= self.limit:
+            return f"training ends at batch {self.limit}", "a larger --batches"
+        if plan.seconds is not None and self.elapsed >= plan.seconds:
+            return f"{plan.seconds:g} s are over", "a longer --time"
+        if plan.patience is not None and stale >= plan.patience:
+            return f"no new best in {stale} validations", "a larger --patience"
+        return None
+
+    def is_complete(self) -> bool:
+        """Whether the last weights of a run that is over have been written."""
+        final = self.folder.file("_final.weights")
+        return final.exists() and read_header(final).seen == self.net.seen
+
+    def batches(self) -> Iterator[Row]:
+        """Train until the run is over; yields after every batch. Raises TrainingError, OSError."""
+        with self.table, self.samples:
+            while self.over() is None:
+                row = self._batch()
+                self.table.write(",".join(row.cells()))
+                if row.val is not None:
+                    self._sample(row)
+                if self._save_is_due(row.batch):
+                    self.save_checkpoint(".backup")
+                if row.batch % KEEP_EVERY == 0:
+                    self._save(f"_{row.batch}.weights")
+                yield row
+
+    def _batch(self) -> Row:
+        """One update, and the validation that is due after it."""
+        net, options = self.net, self.net.net
+        begun = time.perf_counter()
+        losses = []
+        for _ in range(options.subdivisions):
+            with self.profile.kind(DATA):
+                datum = self.streams.next_datum(options.time_steps)
+            losses.append(self.trainer.train_datum(*datum))
+            for stream in self.streams.jump():
+                net.reset_state(stream)
+        loss = sum(losses) / len(losses)
+        if not math.isfinite(loss):
+            raise self._divergence(f"the loss is {loss}")
+        self.avg = loss if math.isnan(self.avg) else 0.9 * self.avg + 0.1 * loss
+        seconds = time.perf_counter() - begun
+        batch = net.batch_number
+        return Row(
+            batch=batch,
+            seen=net.seen,
+            loss=loss,
+            avg=self.avg,
+            rate=net.last_rate,
+            seconds=seconds,
+            elapsed=self.elapsed,
+            epochs=batch * options.symbols / len(self.streams.text),
+            val=self._validate(batch),
+            limit=self.limit,
+        )
+
+    def _validate(self, batch: int) -> float | None:
+        done = (self.net.seen - self.first_seen) // self.net.net.symbols
+        if not self.validation.is_due(batch, done):
+            return None
+        with self.profile.kind(VALIDATION):
+            loss = self.validation.estimate(self.net, self.elapsed / done)
+        if not math.isfinite(loss):
+            raise self._divergence(f"the validation loss is {loss}")
+        if self.validation.best_batch == batch:
+            self._save("_best.weights")
+        return loss
+
+    def _sample(self, row: Row) -> None:
+        """A short text as the network writes now, every `sample_every` validations."""
+        every = self.plan.sample_every
+        if not every or self.validation.number % every:
+            return
+        prompt = default_prompt(self.net.inputs)
+        seed, length = self.plan.seed, SAMPLE_LENGTH
+        symbols = list(generate(self.net, prompt, length, SAMPLE_TEMPERATURE, seed))
+        if self.net.net.tokenized or self.net.outputs > 256:
+            text = " ".join(map(str, symbols))
+        else:
+            text = bytes(symbols).decode("utf-8", "replace")
+        self.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
+        log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
+
+    # --- saving
+
+    def _save_is_due(self, batch: int) -> bool:
+        late = time.perf_counter() - self.saved > SAVE_SECONDS
+        return batch % self.plan.save_every == 0 or late
+
+    def save_checkpoint(self, suffix: str) -> Path:
+        """Write the parameters to BASE`suffix`, and BASE.state. Raises TrainingError, OSError."""
+        path = self._save(suffix)
+        self._save_state()
+        return path
+
+    def _save_state(self) -> None:
+        self.table.sync()
+        self.samples.sync()
+        write_checkpoint(self.folder.file(".state"), self._checkpoint())
+        self.saved = time.perf_counter()
+
+    def _save(self, suffix: str) -> Path:
+        """Write the parameters to BASE`suffix`. Raises TrainingError where they are not finite."""
+        self._check_finite()
+        path = self.folder.file(suffix)
+        self.net.save_weights(path)
+        return path
+
+    def _check_finite(self) -> None:
+        if not np.isfinite(self.net.parameters).all():
+            raise self._divergence("a parameter is not finite")
+
+    def _divergence(self, what: str) -> TrainingError:
+        kept = [self.folder.file(suffix) for suffix in (".backup", "_best.weights")]
+        names = " and ".join(str(path) for path in kept if path.exists())
+        return TrainingError(
+            f"training diverged at batch {self.net.batch_number}: {what}: expected a smaller "
+            f"learning_rate, or clip in [net] ({'still good: ' + names if names else 'none saved'})"
+        )
+
+    def end(self, interrupted: bool) -> Result:
+        """Save, and score the last network and the best one on the whole held-out text."""
+        seconds = self.elapsed - self.elapsed_before
+        ended = "stopped" if interrupted else (self.over() or ("stopped", ""))[0]
+        validation = self.validation
+        if interrupted:
+            weights = self.save_checkpoint(".backup")
+        else:
+            self._check_finite()
+            self._save_state()
+            with self.profile.kind(VALIDATION):
+                is_best = validation.conclude(self.net)
+            if is_best:
+                self._save("_best.weights")
+            # Last, since it says that the run is complete.
+            weights = self._save("_final.weights")
+        return Result(
+            net=self.net,
+            weights=weights,
+            batches=self.net.batch_number,
+            characters=self.net.seen - self.seen_before,
+            seconds=seconds,
+            avg=self.avg,
+            val=validation.loss,
+            best_val=validation.best_loss,
+            best=None if validation.best_loss is None else self.folder.file("_best.weights"),
+            ended=ended,
+            interrupted=interrupted,
+        )
+
+
+def _batch_of(text: str) -> float:
+    """A batch number, beyond all others where it is none."""
+    return int(text) if text.strip().isdecimal() else math.inf
+
+
+def _batch_of_sample(line: str) -> float:
+    try:
+        return int(json.loads(line)["batch"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
