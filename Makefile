@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint bench bench-quick format clean
+.PHONY: demo test fuzz lint bench bench-quick format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -20,6 +20,10 @@ demo: .venv/runs
 
 test: .venv/tests
 	$(BIN)/python -m pytest
+
+# Many more cases than the tests try; how many of each kind is printed at the end.
+fuzz: .venv/tests
+	FUZZ_CASES=100000 $(BIN)/python -m pytest -s tests/test_fuzz.py
 
 lint: .venv/tests
 	$(BIN)/ruff check

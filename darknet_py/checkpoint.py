@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-import zlib
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -91,17 +89,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         raise TrainingError(f"{path}: no such file: expected the state of a run") from error
     except OSError as error:
         raise TrainingError(f"{path}: cannot read the state: {error.strerror}") from error
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        EOFError,
-        MemoryError,
-        NotImplementedError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
+    except TrainingError:
+        raise
+    except Exception as error:  # A damaged archive makes its readers raise anything.
         raise TrainingError(
             f"{path}: damaged ({type(error).__name__}): expected the state of a run"
         ) from error

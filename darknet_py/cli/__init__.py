@@ -14,7 +14,7 @@ import click
 import numpy as np
 
 from darknet_py import __version__
-from darknet_py.cli.console import ConsoleHandler
+from darknet_py.cli.console import ConsoleHandler, visible
 from darknet_py.cli.options import CONTEXT, is_verbose, verbosity_options
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -71,10 +71,13 @@ def _leave_quietly() -> None:
 
 def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return f"not enough memory: {error}"
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    return " ".join(str(error).split())
+        message = f"not enough memory: {error}"
+    elif isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        message = str(error)
+    # A file's name may hold what a terminal would obey.
+    return visible(" ".join(message.split()), keep="")
 
 
 @click.group(

@@ -112,7 +112,7 @@ INTERRUPTED = 130
 )
 @click.option("--plot", is_flag=True, help="Also draw BASE.png, the losses (extra `plot`).")
 @click.option("--profile", is_flag=True, help="Say at the end where the time went.")
-@click.option("--threads", type=click.IntRange(1), help="BLAS threads (else by width and load).")
+@click.option("--threads", type=click.IntRange(1, 1024), help="BLAS threads (else by width and load).")
 @verbosity_options
 def command(
     cfg: str | None,
@@ -248,6 +248,7 @@ class Progress:
         known = "{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]"
         return tqdm(
             total=total,
+            initial=row.elapsed - row.seconds if self.seconds is not None else row.batch - 1,
             bar_format=known if total else "{desc} [{elapsed}]",
             file=sys.stderr,
             leave=True,
