@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py import plotting
 from darknet_py.cfg import Cfg, NetOptions, find_cfg, override_net, parse_cfg
 from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.corpus import Streams, check_known, read_text, split
@@ -110,6 +111,8 @@ def train(
         memory_limit=memory_limit,
         plan={name: value for name, value in given.items() if value is not None},
     )
+    if plot:
+        plotting.check()
     with ExitStack() as stack:
         if resume:
             if weights is not None or clear:
@@ -119,10 +122,6 @@ def train(
             run = _resumed(asked, accept_changes, stack)
         else:
             run = _started(asked, weights, clear, stack)
-        if run.plan.plot:
-            from darknet_py import plotting
-
-            plotting.check()
         return _train(run, profile, callback, stop)
 
 
@@ -223,6 +222,8 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
         was, now = getattr(old, name), getattr(asked, name)
         if now not in (None, was):
             raise TrainingError(f"{where}: the run has --{name} {was}: expected that, not {now}")
+    if old.plot:
+        plotting.check()
     changes: list[str] = []
     if asked.cfg == folder.base and not os.path.exists(folder.base):
         asked = dataclasses.replace(asked, cfg=None)  # The name of the run, not of a cfg file.
@@ -346,8 +347,6 @@ def _train(
                 break
         result = run.end(interrupted)
     if plan.plot:
-        from darknet_py import plotting
-
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
         log.info("where the time went:\n%s", "\n".join(run.profile.lines()))

@@ -1003,3 +1003,73 @@ def test_info_predicts_the_peak_memory_of_training(tmp_path: Path) -> None:
     )
     unit = 1 if sys.platform == "darwin" else 1024
     assert said == pytest.approx(int(done.stdout) * unit, rel=0.15)
+
+
+# --- watching ------------------------------------------------------------------------------------
+
+
+def test_patience_ends_a_run_that_gets_no_better() -> None:
+    """From good weights at a rate that is far too large no validation beats the first."""
+    train("--batches", "60", "--seed", "1", "--out", "good")
+    common = ("--seed", "1", "--val-every", "1", "--set", "learning_rate=.8")
+    args = ("--weights", "good/net_final.weights", "--clear", "--batches", "90", *common)
+    outcome = train(*args, "--patience", "4")
+    table = [float(row["val"]) for row in rows()]
+    assert len(table) < 90
+    assert table.index(min(table)) == len(table) - 5
+    assert "no new best in 4 validations" in outcome.stderr
+    assert "--patience" in invoke("train", "--resume").error()
+    assert invoke("train", "--resume", "--patience", "6").status == 0
+    assert len(rows()) > len(table)
+
+
+def test_samples_are_shown_and_kept_as_often_as_asked_for() -> None:
+    outcome = train("--batches", "12", "--val-every", "2", "--sample-every", "3", "--seed", "1")
+    kept = [json.loads(line) for line in Path("backup/net.samples").read_text().splitlines()]
+    assert [sample["batch"] for sample in kept] == [6, 12]
+    for sample in kept:
+        assert f"batch {sample['batch']}, validation {sample['val']:.3f}" in outcome.stderr
+        assert len(sample["text"]) > 50
+    train("--batches", "12", "--val-every", "2", "--out", "other", "--seed", "1")
+    assert (
+        floats("other/net_final.weights").tobytes() == floats("backup/net_final.weights").tobytes()
+    )
+    assert "net.samples" not in files_in(Path("other"))
+
+
+def test_samples_of_tokens_are_numbers() -> None:
+    Path("tokens.txt").write_text(" ".join(str(n * n % 200) for n in range(900)))
+    args = ("--tokenized", "--batches", "2", "--val-every", "2", "--sample-every", "1")
+    train(*args, text="tokens.txt")
+    (line,) = Path("backup/net.samples").read_text().splitlines()
+    assert all(word.isdecimal() for word in json.loads(line)["text"].split())
+
+
+def test_the_curves_are_drawn_where_asked_for() -> None:
+    train("--batches", "12", "--val-every", "4", "--plot")
+    picture = Path("backup/net.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) > 5000
+
+
+def test_without_matplotlib_a_plot_is_refused_before_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "2", "--plot").error()
+    assert "darknet-py[plot]" in error
+    assert "net_final.weights" not in files_in(Path("backup"))
+
+
+def test_a_validation_that_is_not_finite_stops_the_run_before_a_file_is_overwritten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train("--batches", "4", "--val-every", "2", "--save-every", "2", "--seed", "1")
+    monkeypatch.setattr("darknet_py.validation.estimate_loss", lambda *_: math.nan)
+    before = {name: Path("backup", name).read_bytes() for name in files_in(Path("backup"))}
+    error = invoke("train", "--resume", "--batches", "8", "-q").error()
+    assert "diverged at batch 6" in error
+    assert "net_best.weights" in error
+    for name, data in before.items():
+        if name != "net.csv":
+            assert Path("backup", name).read_bytes() == data

@@ -112,7 +112,9 @@ INTERRUPTED = 130
 )
 @click.option("--plot", is_flag=True, help="Also draw BASE.png, the losses (extra `plot`).")
 @click.option("--profile", is_flag=True, help="Say at the end where the time went.")
-@click.option("--threads", type=click.IntRange(1, 1024), help="BLAS threads (else by width and load).")
+@click.option(
+    "--threads", type=click.IntRange(1, 1024), help="BLAS threads (else by width and load)."
+)
 @verbosity_options
 def command(
     cfg: str | None,
