@@ -314,8 +314,15 @@ class NetOptions:
     """The typed options of `[net]`, with darknet's defaults.
 
     `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
-    Keys of our own, which C ignores: clip, clip_norm, state, and tokenized, which says that symbols
-    are integers of a text rather than its bytes.
+    Keys of our own, which C ignores:
+        clip, clip_norm  bounds of the gradient, see `bound_gradient`
+        delta_clip       bounds each entry of the delta that comes into a connected layer, as
+                         darknet's GPU code does with 1; 0 is off
+        init             `orthogonal` makes the matrices that see the state orthogonal
+        forget_bias      what the bias of an [lstm]'s forget gate starts from
+        cooldown         the last fraction of a run of known length over which the rate falls to 0
+        state            `carry`: the hidden state goes on from batch to batch
+        tokenized        symbols are integers of a text rather than its bytes
     """
 
     inputs: int
@@ -340,6 +347,10 @@ class NetOptions:
     gamma: float
     clip: float
     clip_norm: float
+    delta_clip: float
+    init: str
+    forget_bias: float
+    cooldown: float
     state: str
     tokenized: bool
 
@@ -410,6 +421,10 @@ class NetOptions:
             gamma=section.number("gamma", 1),
             clip=section.number("clip", 0, minimum=0),
             clip_norm=section.number("clip_norm", 0, minimum=0),
+            delta_clip=section.number("delta_clip", 0, minimum=0),
+            init=section.choice("init", "darknet", ("darknet", "orthogonal")),
+            forget_bias=section.number("forget_bias", 0),
+            cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
             state=section.choice("state", "zero", ("zero", "carry")),
             tokenized=section.flag("tokenized"),
         )

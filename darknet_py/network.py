@@ -24,7 +24,7 @@ from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
-from darknet_py.optimizer import bound_gradient, learning_rate, make_optimizer
+from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
 from darknet_py.rand import Rand
 from darknet_py.segments import accumulate_in_segments
 
@@ -64,6 +64,7 @@ class Network:
 
     dtype: float32 as in the weights file; float64 for checking gradients.
     seen: symbols trained on so far, over all runs. last_rate: the last update's learning rate.
+    progress: the share of the run that is done, which `cooldown` goes by; `train` sets it.
     Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
     """
 
@@ -79,6 +80,7 @@ class Network:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.seen = 0
         self.last_rate = 0.0
+        self.progress = 0.0
         self._is_trainable = False
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
@@ -465,7 +467,8 @@ class Network:
     def _update(self) -> None:
         """The optimiser's step on every layer."""
         bound_gradient(self._updates, self.net)
-        self.last_rate = learning_rate(self.net, self.batch_number, self.rand)
+        rate = learning_rate(self.net, self.batch_number, self.rand)
+        self.last_rate = rate * cooldown_factor(self.net, self.progress)
         self.optimizer.begin()
         for layer in self.layers[self.first_trained :]:
             layer.update(self.optimizer, self.last_rate)

@@ -142,6 +142,17 @@ def learning_rate(net: NetOptions, batch: int, rand: Rand | None = None) -> floa
     return rate
 
 
+def cooldown_factor(net: NetOptions, progress: float) -> float:
+    """What `cooldown`, a key of our own, multiplies the rate by.
+
+    progress: the share of the run that is done, 0 to 1. The factor is 1 until only the last
+    `cooldown` of the run is left, and falls from there to 0 at its end on a straight line.
+    """
+    if net.cooldown == 0:
+        return 1.0
+    return min(1.0, max(0.0, 1 - progress) / net.cooldown)
+
+
 def _power(base: float, exponent: int) -> float:
     try:
         return base**exponent

@@ -223,6 +223,7 @@ class Run:
         net, options = self.net, self.net.net
         begun = time.perf_counter()
         losses = []
+        net.progress = self._progress()
         for _ in range(options.subdivisions):
             with self.profile.kind(DATA):
                 datum = self.streams.next_datum(options.time_steps)
@@ -247,6 +248,15 @@ class Run:
             val=self._validate(batch),
             limit=self.limit,
         )
+
+    def _progress(self) -> float:
+        """The share of the run that is done, by batches or by time, whichever is further; 0 where
+        nobody knows its length.
+        """
+        shares = [self.net.batch_number / self.limit] if self.limit else []
+        if self.plan.seconds is not None:
+            shares.append(self.elapsed / self.plan.seconds)
+        return max(shares, default=0.0)
 
     def _validate(self, batch: int) -> float | None:
         done = (self.net.seen - self.first_seen) // self.net.net.symbols

@@ -191,6 +191,8 @@ def _started(
         log.info(
             "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
         )
+    if net.net.cooldown and not run.limit and plan.seconds is None:
+        log.info("cooldown waits for a run of known length: --time or --batches")
     folder.move_earlier_run()
     folder.write_cfg(net.cfg)
     run.begin()
@@ -361,7 +363,8 @@ def _make_trainer(net: Network, gradient: str) -> Trainer:
     replay = Replay(net)
     replay.check_trainable()
     log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
-    own = [key for key in ("state", "clip", "clip_norm") if key in net.cfg.net.options]
+    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown")
+    own = [key for key in keys if key in net.cfg.net.options]
     if own:
         log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
     return Trainer(replay.train_datum, {"updates": replay.updates})

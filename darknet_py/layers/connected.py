@@ -14,7 +14,6 @@ import numpy as np
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import NetOptions, Section
-from darknet_py.dialect import Dialect
 from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper, Workspace
 from darknet_py.rand import Rand
 
@@ -43,7 +42,7 @@ class Connected:
         outputs: int,
         activation: Activation,
         batch_normalize: bool,
-        dialect: Dialect,
+        setting: Setting,
         symbols: bool = False,
         stepwise: bool = False,
     ) -> None:
@@ -51,7 +50,9 @@ class Connected:
         self.outputs = outputs
         self.activation = activation
         self.batch_normalize = batch_normalize
-        self.dialect = dialect
+        self.setting = setting
+        self.dialect = setting.dialect
+        self.delta_clip = setting.net.delta_clip
         self.symbols = symbols
         self.stepwise = stepwise
         self.transposes = symbols or stepwise
@@ -74,10 +75,15 @@ class Connected:
         return [self.biases, self.weights]
 
     def initialize(self, rand: Rand) -> None:
-        """darknet's: weights uniform in +-sqrt(2/inputs), row by row; biases 0, scales 1."""
+        """darknet's: weights uniform in +-sqrt(2/inputs), row by row; biases 0, scales 1.
+
+        With `init=orthogonal` the matrix that sees the state is then made orthogonal.
+        """
         reach = np.float32(np.sqrt(2.0 / self.inputs))
-        draws = rand.uniform(-1, 1, self.weights.size)
-        self.weights.values[...] = (reach * draws).reshape(self.weights.shape)
+        drawn = (reach * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
+        if self.setting.net.init == "orthogonal" and self.stepwise:
+            drawn = _orthogonal(drawn)
+        self.weights.values[...] = drawn
         self.biases.values.fill(0)
         if self.batch_normalize:
             self.scales.values.fill(1)
@@ -231,6 +237,8 @@ class Connected:
             kernels.product(delta, self.weights.values, out=out)
 
     def _deactivate(self, delta: Array, steps: slice) -> None:
+        if self.delta_clip:
+            np.clip(delta, -self.delta_clip, self.delta_clip, out=delta)
         if self.batch_normalize:
             kernels.normalize_activate_backward(
                 delta,
@@ -266,6 +274,12 @@ class Connected:
             self.weights.updates += product
 
 
+def _orthogonal(matrix: Array) -> Array:
+    """The orthogonal factor of a square matrix, with the signs that make it unique."""
+    q, r = np.linalg.qr(matrix.astype(np.float64))
+    return q * np.where(np.diag(r) < 0, -1, 1)
+
+
 class ConnectedLayer(Layer):
     """`[connected]`: the brick over all symbols of a datum; its batch norm is over all of them."""
 
@@ -285,7 +299,7 @@ class ConnectedLayer(Layer):
             section.integer("output", 1, minimum=1),
             ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)],
             section.flag("batch_normalize"),
-            setting.dialect,
+            setting,
             symbols=setting.index == 0,
         )
         return cls(setting.index, connected)

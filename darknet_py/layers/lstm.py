@@ -40,6 +40,7 @@ class LstmLayer(Layer):
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
         self.batch_normalize = batch_normalize
+        self.forget_bias = setting.net.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.u = Stack([self.parts[f"u{gate}"] for gate in GATES])
@@ -59,6 +60,7 @@ class LstmLayer(Layer):
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
+        self.parts["uf"].biases.values.fill(self.forget_bias)
 
     def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
         return np.zeros((streams, self.outputs), dtype), np.zeros((streams, self.outputs), dtype)

@@ -53,8 +53,7 @@ class RnnLayer(Layer):
             part: str, inputs: int, outputs: int, function: Activation, **how: bool
         ) -> Connected:
             name = f"{setting.index}.{part}"
-            dialect = setting.dialect
-            return Connected(name, inputs, outputs, function, batch_normalize, dialect, **how)
+            return Connected(name, inputs, outputs, function, batch_normalize, setting, **how)
 
         symbols = setting.index == 0
         self.input_layer = connected("input", self.inputs, hidden, activation, symbols=symbols)

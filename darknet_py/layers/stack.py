@@ -29,7 +29,7 @@ def gate_layers(
             outputs,
             ACTIVATIONS["linear"],
             batch_normalize,
-            setting.dialect,
+            setting,
             symbols=name[0] == "u" and setting.index == 0,
             stepwise=name[0] == "w",
         )
@@ -48,7 +48,7 @@ class Stack(Connected):
             sum(part.outputs for part in parts),
             ACTIVATIONS["linear"],
             first.batch_normalize,
-            first.dialect,
+            first.setting,
             first.symbols,
             first.stepwise,
         )
