@@ -79,7 +79,7 @@ def test_delta_clip_bounds_what_comes_into_every_connected_layer(
         assert seen
         assert max(seen) > least
         if float(clip):
-            assert max(seen) <= float(np.float32(float(clip)))
+            assert max(seen) <= float(clip)
 
 
 def test_the_rate_falls_to_0_over_the_last_part_of_a_run() -> None:
