@@ -37,7 +37,7 @@ class Outcome:
     @property
     def lines(self) -> list[str]:
         """The lines of stderr."""
-        return self.stderr.splitlines()
+        return self.stderr.removesuffix("\n").split("\n") if self.stderr else []
 
     def error(self) -> str:
         """The one line that this outcome must have failed with."""

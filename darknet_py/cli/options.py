@@ -57,7 +57,7 @@ def fraction_or_file(value: str | float) -> float | str:
     except ValueError:
         return str(value)
     if not 0 <= fraction < 1:
-        raise click.BadParameter(f"{value}: expected a fraction from 0 to below 1, or a file")
+        raise click.BadParameter(f"{value!r}: expected a fraction from 0 to below 1, or a file")
     return fraction
 
 
@@ -74,7 +74,7 @@ def above_zero(value: str | float) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        raise click.BadParameter(f"{value}: expected a number above 0")
+        raise click.BadParameter(f"{value!r}: expected a number above 0")
     return number
 
 
@@ -82,7 +82,7 @@ def part_of_one(value: str | float) -> float:
     """A number between 0 and 1, both left out."""
     number = above_zero(value)
     if number >= 1:
-        raise click.BadParameter(f"{value}: expected a number between 0 and 1")
+        raise click.BadParameter(f"{value!r}: expected a number between 0 and 1")
     return number
 
 
