@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from darknet_py.errors import CorpusError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
 from darknet_py.rand import Rand
-from darknet_py.sampling import cut_off, draw
+from darknet_py.sampling import Sampling
 
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256
@@ -23,26 +23,45 @@ def generate(
     length: int = 1000,
     temperature: float = 0.7,
     seed: int = 0,
+    *,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    greedy: bool = False,
+    stop: Sequence[int] = b"",
 ) -> Iterator[int]:
     """Yield `length` symbols that follow `prompt` (which is not among them), from a zero state.
 
     prompt: bytes or symbols; an empty one stands for symbol 0, as in C.
-    temperature: divides what comes into the softmax; small is careful, 1 is the network's own odds.
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
+    temperature, top_k, top_p, greedy: see Sampling. stop: ends the text once it has these symbols.
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
-    CfgError where outputs are not inputs, ValueError for a temperature that is not above 0.
+    CfgError where outputs are not inputs, ValueError for settings out of range.
     """
-    last, state = _after_prompt(net, prompt, temperature)
+    sampling = Sampling(temperature, top_k, top_p, greedy)
+    last, state = _after_prompt(net, prompt)
     rand = Rand(seed, net.initial_draws)
-    return _draw_symbols(_odds(net, state, 1, temperature), last, rand, length)
+    symbols = _draw_symbols(_Predictor(net, state, 1), sampling, last, rand, length)
+    return _until(symbols, list(stop)) if len(stop) else symbols
 
 
 def _draw_symbols(
-    odds: Callable[[Any], np.ndarray], symbol: int, rand: Rand, length: int
+    predictor: _Predictor, sampling: Sampling, symbol: int, rand: Rand, length: int
 ) -> Iterator[int]:
     for _ in range(length):
-        symbol = int(draw(odds(symbol)[0], rand.uniform(0, 1, 1)[0]))
+        predictor.feed(symbol)
+        p = predictor.probabilities(sampling.temperature)[0]
+        symbol = int(sampling.choose(p, rand.uniform(0, 1, 1)[0]))
         yield symbol
+
+
+def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
+    """The symbols up to the end of the first occurrence of `stop`."""
+    recent: list[int] = []
+    for symbol in symbols:
+        yield symbol
+        recent = [*recent, symbol][-len(stop) :]
+        if recent == stop:
+            return
 
 
 def generate_samples(
@@ -52,50 +71,106 @@ def generate_samples(
     temperature: float = 0.7,
     seed: int = 0,
     samples: int = 2,
-) -> np.ndarray:
-    """So many texts side by side, symbols (samples, length): text k is that of seed + k.
+    *,
+    top_k: int = 0,
+    top_p: float = 1.0,
+    greedy: bool = False,
+    stop: Sequence[int] = b"",
+) -> list[list[int]]:
+    """So many texts side by side, each a list of symbols: text k is that of seed + k.
 
     But for rare near-ties between two symbols, since the products are summed in another order; one
-    text costs a fraction of what it costs alone. Raises as `generate` does.
+    text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
-    last, one = _after_prompt(net, prompt, temperature)
+    sampling = Sampling(temperature, top_k, top_p, greedy)
+    last, one = _after_prompt(net, prompt)
     rands = [Rand((seed + number) & 0xFFFFFFFF, net.initial_draws) for number in range(samples)]
     uniform = np.array([rand.uniform(0, 1, length) for rand in rands], np.float32)
     state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
-    odds = _odds(net, state, samples, temperature)
+    predictor = _Predictor(net, state, samples)
     drawn = np.empty((length + 1, samples), np.int64)
     drawn[0] = last
     for place in range(length):
-        symbols = drawn[place] if samples > 1 else drawn[place, 0]
-        drawn[place + 1] = draw(odds(symbols), uniform[:, place])
-    return drawn[1:].T
+        predictor.feed(drawn[place] if samples > 1 else drawn[place, 0])
+        p = predictor.probabilities(temperature)
+        drawn[place + 1] = sampling.choose(p, uniform[:, place])
+    texts = [text.tolist() for text in drawn[1:].T]
+    return [list(_until(iter(text), list(stop))) for text in texts] if len(stop) else texts
 
 
-def _after_prompt(
-    net: Network, prompt: Sequence[int], temperature: float
-) -> tuple[int, NetworkState]:
+class Session:
+    """A text that a person and a network write together: the state carries on.
+
+    seed: where the draws come from, as in `generate`. Raises CfgError where outputs are not inputs.
+    """
+
+    def __init__(self, net: Network, seed: int = 0) -> None:
+        net.check_symbols_match()
+        self.net = net
+        self.rand = Rand(seed, net.initial_draws)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was said."""
+        self._predictor = _Predictor(self.net, self.net.initial_state(1), 1)
+        self._is_new = True
+        # The last symbol, fed when something is to follow it.
+        self._waiting: int | None = None
+
+    def feed(self, symbols: Sequence[int]) -> None:
+        """Let the network read these. Raises CorpusError for unknown symbols."""
+        for symbol in check_symbols(self.net, symbols, "text").tolist():
+            self._feed_waiting()
+            self._waiting, self._is_new = symbol, False
+
+    def _feed_waiting(self) -> None:
+        if self._waiting is not None:
+            self._predictor.feed(self._waiting)
+            self._waiting = None
+
+    def probabilities(self, temperature: float = 1.0) -> np.ndarray:
+        """Of each symbol to come next, (symbols,), f32, at this temperature.
+
+        As in C, symbol 0 stands for an empty text.
+        """
+        if self._is_new:
+            self.feed([0])
+        self._feed_waiting()
+        return self._predictor.probabilities(temperature)[0]
+
+    def write(self, length: int, sampling: Sampling) -> Iterator[int]:
+        """Yield `length` symbols; what has been yielded has been said, wherever it is left off."""
+        for _ in range(length):
+            p = self.probabilities(sampling.temperature)
+            symbol = int(sampling.choose(p, self.rand.uniform(0, 1, 1)[0]))
+            self.feed([symbol])
+            yield symbol
+
+
+def _after_prompt(net: Network, prompt: Sequence[int]) -> tuple[int, NetworkState]:
     """The last symbol of the prompt and the state before it. Raises as `generate` does."""
-    if not temperature > 0:
-        raise ValueError(f"temperature={temperature}: expected a number above 0")
     net.check_symbols_match()
     symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
     return int(symbols[-1]), feed(net, symbols[:-1], net.initial_state(1))
 
 
-def _odds(
-    net: Network, state: NetworkState, streams: int, temperature: float
-) -> Callable[[Any], np.ndarray]:
-    """A function from one symbol of each stream to the odds (streams, symbols) to draw from."""
-    step = net.stepper(state, streams)
-    softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+class _Predictor:
+    """What comes next after each symbol that is fed to some streams, from a state on."""
 
-    def odds(symbols: Any) -> np.ndarray:
-        p = step(symbols).reshape(1, streams, -1)
-        if softmax is not None:
-            p = softmax.probabilities(p, temperature)
-        return cut_off(p[0].astype(np.float32))
+    def __init__(self, net: Network, state: NetworkState, streams: int) -> None:
+        self.streams = streams
+        self._step = net.stepper(state, streams)
+        self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
 
-    return odds
+    def feed(self, symbols: Any) -> None:
+        """One symbol of each stream, (streams,), or one alone."""
+        self._y = self._step(symbols).reshape(1, self.streams, -1)
+
+    def probabilities(self, temperature: float) -> np.ndarray:
+        """Of each symbol to come next, (streams, symbols), f32, a new array."""
+        if self._softmax is None:
+            return self._y[0].astype(np.float32)
+        return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)
 
 
 def feed(net: Network, symbols: np.ndarray, state: NetworkState) -> NetworkState:

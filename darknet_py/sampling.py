@@ -1,6 +1,8 @@
-"""From probabilities to the next symbol, as darknet draws it."""
+"""From probabilities to the next symbol, as darknet draws it, and other ways that users know."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -8,6 +10,62 @@ from darknet_py.layers.base import Array
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
 CUT_OFF = np.float32(0.0001)
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next symbol is chosen.
+
+    temperature: divides what comes into the softmax; small is careful, 1 is the network's own odds.
+    top_k: only the k likeliest symbols are drawn, all where it is 0. top_p: only the likeliest ones
+    that together have at least this probability. greedy: always the likeliest.
+    Raises ValueError for values out of range. The defaults are darknet's.
+    """
+
+    temperature: float = 0.7
+    top_k: int = 0
+    top_p: float = 1.0
+    greedy: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0:
+            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
+        if self.top_k < 0:
+            raise ValueError(f"top_k={self.top_k}: expected a whole number of at least 0")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p={self.top_p}: expected a number above 0 and up to 1")
+
+    def choose(self, p: Array, uniform: Array) -> Array:
+        """The next symbols, (...), from probabilities p (..., symbols), f32, which are used up.
+
+        uniform: (...), a draw in [0, 1] each, also taken where it is not needed.
+        """
+        if self.greedy:
+            return p.argmax(axis=-1)
+        if self.top_k == 0 and self.top_p == 1:
+            return draw(cut_off(p), uniform)
+        odds = self.odds(p)
+        chosen = draw(odds, uniform)
+        # Rounding may leave a rest that no symbol takes, and darknet's last symbol is not meant.
+        drawable = np.take_along_axis(odds, chosen[..., None], axis=-1)[..., 0] > 0
+        return np.where(drawable, chosen, odds.argmax(axis=-1))
+
+    def odds(self, p: Array) -> Array:
+        """p (..., symbols), f32, without what is never drawn, summing to 1; in place."""
+        cut_off(p)
+        if self.top_k == 0 and self.top_p == 1:
+            return p
+        order = np.argsort(-p, axis=-1, kind="stable")
+        ranked = np.take_along_axis(p, order, axis=-1)
+        keep = ranked > 0
+        if self.top_k:
+            keep[..., self.top_k :] = False
+        if self.top_p < 1:
+            # A symbol stays as long as those before it have not reached top_p.
+            before = np.cumsum(ranked, axis=-1) - ranked
+            np.logical_and(keep, before < self.top_p, out=keep)
+        np.put_along_axis(p, order, np.where(keep, ranked, 0), axis=-1)
+        return np.divide(p, p.sum(axis=-1, keepdims=True), out=p)
 
 
 def cut_off(p: Array) -> Array:

@@ -159,7 +159,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("text", type=Path)
     parser.add_argument("--seconds", type=float, default=240)
-    parser.add_argument("--only", default="", help="candidates whose name has this in it")
+    parser.add_argument("--only", nargs="+", default=[""], help="names, or parts of names")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, help="of the runs; the measurements choose")
     parser.add_argument("--results", type=Path, default=Path("recipes.jsonl"))
@@ -169,7 +169,11 @@ def main() -> None:
         print(table(options.results))
         return
     whole = read_text(options.text)
-    chosen = {name: cfg for name, cfg in CANDIDATES.items() if options.only in name}
+    chosen = {
+        name: cfg
+        for name, cfg in CANDIDATES.items()
+        if any(only in name if only else True for only in options.only)
+    }
     times = {name: seconds_per_batch(cfg, whole) for name, cfg in chosen.items()}
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder) / "text.txt"

@@ -32,7 +32,9 @@ from darknet_py.cli.console import TextWriter, visible
 from darknet_py.cli.options import escaped
 from darknet_py.corpus import split
 from darknet_py.evaluation import hidden_vectors
+from darknet_py.generation import Session
 from darknet_py.network import Network
+from darknet_py.sampling import Sampling
 from darknet_py.weights import read_header
 from tests.cli_helpers import (
     COMMAND,
@@ -437,6 +439,94 @@ def test_training_on_a_terminal_draws_a_bar_instead_of_lines() -> None:
     assert " avg, " not in text
     assert re.search(r"100%\|.*batch 20 loss \d\.\d{3} val \d\.\d{3} .*chars/s", text)
     assert "next: darknet-py generate" in text
+
+
+# --- generate: more ways to choose and to begin --------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "how"),
+    [
+        (("--top-k", "3"), {"top_k": 3}),
+        (("--top-p", ".6"), {"top_p": 0.6}),
+        (("--greedy",), {"greedy": True}),
+        (("--stop", r"\x20"), {"stop": b" "}),
+    ],
+)
+def test_restricted_texts(options: tuple[str, ...], how: dict[str, Any], net: Network) -> None:
+    args = ("--length", "80", "--seed", "3", "--prompt", "a", "-q")
+    outcome = invoke("generate", WEIGHTS, *args, *options)
+    assert outcome.stdout == b"a" + bytes(dn.generate(net, b"a", 80, 0.7, 3, **how)) + b"\n"
+
+
+def test_a_prompt_comes_from_a_file_or_stdin_and_can_be_left_out(net: Network) -> None:
+    Path("prompt.txt").write_bytes(b"the fox\n\xff")
+    args = ("generate", WEIGHTS, "--length", "20", "--seed", "3", "-q")
+    expected = text_of(net, b"the fox\n\xff", 20, 0.7, 3)
+    assert invoke(*args, "--prompt-file", "prompt.txt").stdout == expected
+    assert invoke(*args, "--prompt-file", "-", stdin=b"the fox\n\xff").stdout == expected
+    bare = invoke(*args, "--prompt-file", "prompt.txt", "--no-prompt")
+    assert bare.stdout == expected.removeprefix(b"the fox\n\xff")
+    assert invoke(*args, "--prompt", "a", "--prompt-file", "prompt.txt").status == 2
+    assert "missing.txt" in invoke(*args, "--prompt-file", "missing.txt").error()
+
+
+def test_writing_in_turns(net: Network) -> None:
+    """Texts are read and gone on from, commands obeyed; the state carries on until :reset."""
+    session = Session(net, 5)
+    turns: list[bytes] = []
+    for text, temperature in ((b"the", 0.7), (b"\n\xff", 0.5), (b"", 0.5)):
+        session.feed(text)
+        turns.append(bytes(session.write(12, Sampling(temperature))))
+    session.reset()
+    session.feed(b"a")
+    turns.append(bytes(session.write(12, Sampling(0.5))))
+    lines = ["the", ":temperature .5", r"\n\xff", "", ":odds", ":reset", "a"]
+    lines += [":help", ":nonsense", ":temperature 0", ":length x", ":length 3", ":l", ":"]
+    stdin = "\n".join(lines).encode()
+    args = ("generate", WEIGHTS, "--interactive", "--length", "12", "--seed", "5", "-q")
+    outcome = invoke(*args, stdin=stdin)
+    assert outcome.status == 0
+    assert outcome.stdout == b"".join(turn + b"\n" for turn in turns)
+    assert len(re.findall(r"^ +\d+\.\d\d%  ", outcome.stderr, re.MULTILINE)) == 10
+    assert ":nonsense: expected one of :temperature" in outcome.stderr
+    assert "expected a number above 0" in outcome.stderr
+    assert "expected a whole number" in outcome.stderr
+    started = invoke(*args, "--prompt", "the", stdin=b"")
+    assert started.stdout == b"the" + turns[0] + b"\n"
+
+
+@posix
+def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    args = ("generate", WEIGHTS, "--interactive", "--length", "100000000", "--seed", "5")
+    streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
+    process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, **streams)
+    os.close(theirs)
+    seen = b""
+
+    def read_until(what: bytes, least: int = 0) -> None:
+        nonlocal seen
+        start = len(seen)
+        while what not in seen[start:] or len(seen) < start + least:
+            seen += os.read(ours, 1000)
+
+    read_until(b"> ")
+    os.write(ours, b"the\r")
+    read_until(b"t", least=400)
+    process.send_signal(signal.SIGINT)
+    read_until(b"> ")
+    os.write(ours, b":odds\r")
+    read_until(b"%")
+    os.write(ours, b"\x04")
+    with contextlib.suppress(OSError):
+        while os.read(ours, 1000):
+            pass
+    assert process.wait() == 0
+    assert b"Traceback" not in seen
+    os.close(ours)
 
 
 # --- valid ---------------------------------------------------------------------------------------

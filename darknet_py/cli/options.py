@@ -86,6 +86,14 @@ def part_of_one(value: str | float) -> float:
     return number
 
 
+def up_to_one(value: str | float) -> float:
+    """A number above 0 and up to 1."""
+    number = above_zero(value)
+    if number > 1:
+        raise click.BadParameter(f"{value!r}: expected a number above 0 and up to 1")
+    return number
+
+
 # For every command: -h, and lines as wide as the terminal up to this.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SEED = click.IntRange(0, 2**32 - 1)

@@ -1,0 +1,127 @@
+"""darknet-py generate --interactive: a person and a network write a text in turns."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import click
+import numpy as np
+
+from darknet_py.cli.console import TextWriter, say, visible
+from darknet_py.cli.options import above_zero, escaped
+from darknet_py.errors import CorpusError
+from darknet_py.generation import Session
+from darknet_py.network import Network
+from darknet_py.sampling import Sampling
+
+ODDS = 10  # symbols that :odds lists
+HELP = r"""type a text and Enter: the network reads it and goes on from there; nothing: it goes on
+  \n \t \r \\ \xHH mean what they say; Enter is not read, so end with \n where you want it
+:temperature T   how bold it writes (now {temperature:g})
+:length N        symbols each time (now {length})
+:odds            the {odds} likeliest next symbols
+:reset           forget everything
+:help            this
+Ctrl-C stops the text, Ctrl-D leaves"""
+
+
+class Dialogue:
+    """Reads lines from stdin: texts to go on from, and commands that start with a colon."""
+
+    def __init__(
+        self, net: Network, seed: int, sampling: Sampling, length: int, writer: TextWriter
+    ) -> None:
+        self.net = net
+        self.session = Session(net, seed)
+        self.sampling = sampling
+        self.length = length
+        self.writer = writer
+        self.commands: dict[str, Callable[[str], None]] = {
+            "temperature": self._set_temperature,
+            "length": self._set_length,
+            "odds": self._show_odds,
+            "reset": self._reset,
+            "help": self._help,
+        }
+
+    def run(self, prompt: Sequence[int]) -> None:
+        """Until the end of stdin; begin with `prompt` if there is any."""
+        # Importing it is what gives input() its line editing; Windows has none.
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401
+        if sys.stdin.isatty():
+            say(":help for what can be typed; Ctrl-C stops the text, Ctrl-D leaves")
+        if len(prompt):
+            self.session.feed(prompt)
+            self.writer.write(bytes(prompt) if self.writer.names is None else list(prompt))
+            self._write()
+        while (line := self._read()) is not None:
+            if line.startswith(":"):
+                self._command(line[1:])
+                continue
+            try:
+                self.session.feed(escaped(line))
+            except CorpusError as error:
+                say(f"{error}")
+                continue
+            self._write()
+
+    def _read(self) -> str | None:
+        """The next line, or None at the end of stdin."""
+        try:
+            if sys.stdin.isatty():
+                return input("> ")
+            line = sys.stdin.readline()
+            return line.rstrip("\r\n") if line else None
+        except EOFError:
+            return None
+        except KeyboardInterrupt:
+            # Ctrl-C throws a half-typed line away, as shells do.
+            say("")
+            return self._read()
+
+    def _write(self) -> None:
+        with self.writer, contextlib.suppress(KeyboardInterrupt):
+            for symbol in self.session.write(self.length, self.sampling):
+                self.writer.write([symbol])
+
+    def _command(self, line: str) -> None:
+        name, _, argument = line.strip().partition(" ")
+        known = [command for command in self.commands if name and command.startswith(name)]
+        if len(known) != 1:
+            say(f":{visible(name)}: expected one of :{', :'.join(self.commands)}")
+            return
+        try:
+            self.commands[known[0]](argument.strip())
+        except click.BadParameter as error:
+            say(f":{known[0]}: {visible(error.message)}")
+
+    def _set_temperature(self, argument: str) -> None:
+        self.sampling = replace(self.sampling, temperature=above_zero(argument))
+
+    def _set_length(self, argument: str) -> None:
+        if not argument.isdecimal():
+            raise click.BadParameter(f"{argument!r}: expected a whole number")
+        self.length = int(argument)
+
+    def _show_odds(self, argument: str) -> None:
+        p = self.session.probabilities(self.sampling.temperature)
+        for symbol in np.argsort(-p, kind="stable")[:ODDS].tolist():
+            say(f"{p[symbol]:8.2%}  {self._name(symbol)}")
+
+    def _name(self, symbol: int) -> str:
+        names = self.writer.names
+        if names is not None:
+            return names[symbol] if symbol < len(names) else str(symbol)
+        return repr(chr(symbol)) if symbol < 0x80 else f"byte {symbol:#x}"
+
+    def _reset(self, argument: str) -> None:
+        self.session.reset()
+        say("forgotten")
+
+    def _help(self, argument: str) -> None:
+        temperature = self.sampling.temperature
+        say(HELP.format(temperature=temperature, length=self.length, odds=ODDS))
