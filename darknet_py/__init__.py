@@ -1,18 +1,26 @@
 """darknet's character-level recurrent networks in Python."""
 
-from darknet_py.errors import (
-    CfgError,
-    CorpusError,
-    DarknetError,
-    DarknetWarning,
-    TrainingError,
-    WeightsError,
-)
-from darknet_py.evaluation import Evaluation, evaluate
-from darknet_py.generation import generate
-from darknet_py.loading import load_network
-from darknet_py.network import Network
-from darknet_py.training import Result, Row, train
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from darknet_py.errors import (
+        CfgError,
+        CorpusError,
+        DarknetError,
+        DarknetWarning,
+        TrainingError,
+        WeightsError,
+    )
+    from darknet_py.evaluation import Evaluation, evaluate
+    from darknet_py.generation import Session, generate
+    from darknet_py.loading import load_network
+    from darknet_py.network import Network
+    from darknet_py.run import Result, Row
+    from darknet_py.sampling import Sampling
+    from darknet_py.training import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,6 +32,8 @@ __all__ = [
     "Network",
     "Result",
     "Row",
+    "Sampling",
+    "Session",
     "TrainingError",
     "WeightsError",
     "evaluate",
@@ -31,3 +41,33 @@ __all__ = [
     "load_network",
     "train",
 ]
+
+# Imported when they are asked for, so that `darknet-py --help` does not wait for numpy.
+_PLACES = {
+    "errors": (
+        "CfgError",
+        "CorpusError",
+        "DarknetError",
+        "DarknetWarning",
+        "TrainingError",
+        "WeightsError",
+    ),
+    "evaluation": ("Evaluation", "evaluate"),
+    "generation": ("Session", "generate"),
+    "loading": ("load_network",),
+    "network": ("Network",),
+    "run": ("Result", "Row"),
+    "sampling": ("Sampling",),
+    "training": ("train",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _PLACES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"darknet_py.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, fields
+from types import NoneType
 from typing import Any
 
 import numpy as np
 
+from darknet_py.dialect import DIALECTS
 from darknet_py.errors import TrainingError
 from darknet_py.files import writing_whole
 from darknet_py.layers.base import Array
@@ -73,6 +75,32 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
         np.savez(file, **arrays)
 
 
+def _check(plan: Plan, progress: dict[str, Any]) -> None:
+    """Raise ValueError for values that no run has."""
+    texts = ("cfg", "source", "cfg_path", "data", "digest", "val_digest", "dialect", "kernels")
+    counts = ("seed", "save_every", "sample_every", "segment_steps")
+    optional = ("batches", "val_every", "patience", "threads")
+    is_sound = (
+        all(isinstance(getattr(plan, name), str) for name in texts)
+        and all(_is_count(getattr(plan, name), 0) for name in counts)
+        and all(_is_count(getattr(plan, name), 1) for name in ("save_every", "segment_steps"))
+        and all(
+            getattr(plan, name) is None or _is_count(getattr(plan, name), 1) for name in optional
+        )
+        and plan.dialect in DIALECTS
+        and isinstance(plan.val, (str, int, float))
+        and isinstance(plan.seconds, (int, float, NoneType))
+        and all(isinstance(text, str) for pair in plan.overrides.items() for text in pair)
+        and all(_is_count(progress[name], 0) for name in ("seen", "first_seen", "drawn", "updates"))
+    )
+    if not is_sound:
+        raise ValueError("a value that no run has")
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and least <= value < 1 << 62
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read BASE.state. Raises TrainingError where it is missing, damaged or of another kind."""
     try:
@@ -84,6 +112,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
                 f"{path}: format {facts['format']}: expected {FORMAT}, which this version writes"
             )
         plan = Plan(**{field.name: facts["plan"][field.name] for field in fields(Plan)})
+        _check(plan, facts["progress"])
         return Checkpoint(plan, facts["progress"], arrays)
     except FileNotFoundError as error:
         raise TrainingError(f"{path}: no such file: expected the state of a run") from error

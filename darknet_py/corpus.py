@@ -8,14 +8,20 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
 from darknet_py.errors import CorpusError
 from darknet_py.layers.base import Array
+from darknet_py.machine import memory
 from darknet_py.rand import Rand
 
 log = logging.getLogger(__name__)
+
+PIECE = 1 << 20  # bytes read at a time
+SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
+LONGEST_LINE = 1 << 24  # bytes
 
 
 def read_text(
@@ -29,13 +35,13 @@ def read_text(
     token, and for a source that is missing, empty or unreadable.
     """
     if os.fspath(source) == "-":
-        return _symbols(sys.stdin.buffer.read(), "stdin", tokenized, until_nul)
+        return _symbols(_read_bounded(sys.stdin.buffer, "stdin"), "stdin", tokenized, until_nul)
     path = Path(source)
     try:
         if not path.is_dir():
-            return _symbols(path.read_bytes(), os.fspath(source), tokenized, until_nul)
+            return _symbols(_read_file(path), os.fspath(source), tokenized, until_nul)
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        pieces = [_symbols(p.read_bytes(), os.fspath(p), tokenized, until_nul) for p in files]
+        pieces = [_symbols(_read_file(p), os.fspath(p), tokenized, until_nul) for p in files]
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not pieces:
@@ -43,16 +49,46 @@ def read_text(
     return np.concatenate(pieces)
 
 
+def _read_file(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return _read_bounded(file, os.fspath(path))
+
+
+def _read_bounded(file: BinaryIO, name: str) -> bytes:
+    """All of a file, unless it has no end, like a device, or fills the memory."""
+    limit = memory() // SHARE_OF_MEMORY
+    data = bytearray()
+    while piece := file.read(PIECE):
+        data += piece
+        if len(data) > limit:
+            raise CorpusError(
+                f"{name}: more than {limit / 1e9:,.1f} GB: expected a text that leaves room in the "
+                f"{memory() / 1e9:,.1f} GB of this machine"
+            )
+    return bytes(data)
+
+
 def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
     """The lines of a file or of stdin (`-`), as they come. Raises CorpusError."""
     if os.fspath(source) == "-":
-        yield from sys.stdin.buffer
+        yield from _lines(sys.stdin.buffer, "stdin")
         return
     try:
         with open(source, "rb") as file:
-            yield from file
+            yield from _lines(file, os.fspath(source))
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the lines: {error.strerror}") from error
+
+
+def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    number = 0
+    while line := file.readline(LONGEST_LINE + 1):
+        number += 1
+        if len(line) > LONGEST_LINE:
+            raise CorpusError(
+                f"{name}: line {number}: expected lines of up to {LONGEST_LINE} bytes"
+            )
+        yield line
 
 
 def read_token_names(path: str | os.PathLike[str]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -131,10 +131,17 @@ def _power_of_two(bits: float) -> float:
     return 2.0**bits if bits < 1024 else math.inf
 
 
-def estimate_loss(net: Network, text: np.ndarray, characters: int, streams: int = 32) -> float:
+def estimate_loss(
+    net: Network,
+    text: np.ndarray,
+    characters: int,
+    streams: int = 32,
+    stop: Callable[[], bool] = lambda: False,
+) -> float:
     """The mean loss in nats over about `characters` of `text`, quickly: many streams side by side.
 
     The text is cut into `streams` equal parts; the start of each is scored from a zero state.
+    Raises InterruptedError once `stop` says so.
     """
     streams = max(1, min(streams, len(text) // 64))
     part = (len(text) - 1) // streams
@@ -143,6 +150,8 @@ def estimate_loss(net: Network, text: np.ndarray, characters: int, streams: int 
     state = net.initial_state(streams)
     nats = 0.0
     for first in range(0, steps, 64):
+        if stop():
+            raise InterruptedError
         rows = np.arange(first, min(first + 64, steps))
         places = rows[:, None] + columns
         losses, state = net.losses(text[places], text[places + 1], state)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-TEMPORARY_SUFFIX = ".part"
+TEMPORARY_SUFFIX = ".darknet-py.part"
 
 
 def base_name(path: str) -> str:
@@ -21,23 +22,38 @@ def writing_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """A file beside `path` to write to, then synced and renamed: a reader sees the old file or the
     new one, at any moment.
 
-    Raises OSError, naming `path`; then the old file, if any, is as it was.
+    A link is followed. Raises OSError, naming `path`, also where something else than a file is
+    there; then the old file, if any, is as it was.
     """
-    target = Path(path)
+    check_file_place(path)
+    target = Path(os.path.realpath(path))
     beside = target.with_name(target.name + TEMPORARY_SUFFIX)
     try:
-        with open(beside, "wb") as file:
+        beside.unlink(missing_ok=True)
+        with open(beside, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
         _sync_folder(target.parent)
     except BaseException as error:
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = str(target)
+        if isinstance(error, OSError) and error.filename in (None, str(beside)):
+            error.filename = os.fspath(path)
+            error.filename2 = None
         with contextlib.suppress(OSError):
             beside.unlink()
         raise
+
+
+def check_file_place(path: str | os.PathLike[str]) -> None:
+    """Raise OSError where no file could be written: no name, no folder, or no file in its place."""
+    target = Path(os.path.realpath(path)) if os.fspath(path) else None
+    if target is None or target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "a folder: expected a file's name", os.fspath(path))
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "a device or pipe: expected a file", os.fspath(path))
+    if not target.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "no such folder", os.fspath(path))
 
 
 def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:

@@ -15,6 +15,8 @@ from darknet_py.sampling import Sampling
 
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256
+# Draws of several texts that are made at once.
+UNIFORM_BLOCK = 1024
 
 
 def generate(
@@ -85,15 +87,17 @@ def generate_samples(
     sampling = Sampling(temperature, top_k, top_p, greedy)
     last, one = _after_prompt(net, prompt)
     rands = [Rand((seed + number) & 0xFFFFFFFF, net.initial_draws) for number in range(samples)]
-    uniform = np.array([rand.uniform(0, 1, length) for rand in rands], np.float32)
     state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
     predictor = _Predictor(net, state, samples)
     drawn = np.empty((length + 1, samples), np.int64)
     drawn[0] = last
     for place in range(length):
         predictor.feed(drawn[place] if samples > 1 else drawn[place, 0])
+        if place % UNIFORM_BLOCK == 0:
+            count = min(UNIFORM_BLOCK, length - place)
+            uniform = np.array([rand.uniform(0, 1, count) for rand in rands], np.float32)
         p = predictor.probabilities(temperature)
-        drawn[place + 1] = sampling.choose(p, uniform[:, place])
+        drawn[place + 1] = sampling.choose(p, uniform[:, place % UNIFORM_BLOCK])
     texts = [text.tolist() for text in drawn[1:].T]
     return [list(_until(iter(text), list(stop))) for text in texts] if len(stop) else texts
 

@@ -57,8 +57,11 @@ def network_for_training(
     weights: str | os.PathLike[str] | None,
     rand: Rand,
     dialect: str | None = None,
+    memory_limit: int | None = None,
 ) -> Network:
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
+
+    memory_limit: see `Network.limit_memory`; refused before anything large is allocated.
 
     dialect: of the files that it will write. By default that of `weights`, or `dialect_of_new`.
     Raises CfgError and WeightsError.
@@ -72,6 +75,8 @@ def network_for_training(
     else:
         chosen = dialect_of_new(cfg)
     net = Network(cfg, chosen)
+    if memory_limit is not None:
+        net.limit_memory(memory_limit)
     net.initialize(rand)
     if weights is not None:
         net.load_weights(weights)

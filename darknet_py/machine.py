@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -148,6 +149,20 @@ def memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
         return 8 << 30
+
+
+def product_rate(rows: int, outputs: int, inputs: int) -> float:
+    """Operations a second of (rows, inputs) times (inputs, outputs), by BLAS with one thread."""
+    from threadpoolctl import threadpool_limits
+
+    x, weights = np.ones((rows, inputs), np.float32), np.ones((outputs, inputs), np.float32)
+    times: list[float] = []
+    with threadpool_limits(1, user_api="blas"):
+        while sum(times) < 0.03 or len(times) < 3:
+            begun = time.perf_counter()
+            x @ weights.T
+            times.append(time.perf_counter() - begun)
+    return 2 * rows * inputs * outputs / max(1e-9, min(times))
 
 
 def program_memory() -> int:

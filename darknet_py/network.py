@@ -102,6 +102,13 @@ class Network:
                 f"{cfg.path}: {count:,} parameters take {size / 1e9:,.1f} GB: expected at most "
                 f"the {memory() / 1e9:,.1f} GB of this machine"
             )
+        states = sum(array.size for own in self.initial_state(1) for array in own)
+        size = 2 * states * self.streams * self.dtype.itemsize
+        if size > memory():
+            raise CfgError(
+                f"{cfg.path}: the states of {self.streams:,} streams take {size / 1e9:,.1f} GB: "
+                f"expected at most the {memory() / 1e9:,.1f} GB of this machine"
+            )
         self._values = np.zeros(count, self.dtype)
         self._updates = np.zeros(count, self.dtype)
         first = 0
@@ -405,16 +412,18 @@ class Network:
         if self.training_bytes(steps) <= budget:
             self.segment_steps = steps
             return
-        fitting = (n for n in range(steps - 1, 0, -1) if self.training_bytes(n) <= budget)
-        part = next(fitting, 0)
+        # Of very many lengths a choice, each 1/500 longer than the one before, is enough.
+        lengths = np.unique(np.geomspace(1, max(1, steps - 1), 4096).astype(int)).tolist()
+        sizes = {n: self.training_bytes(n) for n in (lengths if steps > 4096 else range(1, steps))}
+        part = max((n for n, size in sizes.items() if size <= budget), default=0)
         whole = [layer.kind for layer in self.layers if layer.needs_whole_datum]
         if part < 1 or whole:
             reason = f" ([{whole[0]}] with batch norm needs a whole batch at once)" if whole else ""
-            sizes = [steps] if whole else range(1, steps + 1)
-            needed = min(self.training_bytes(n) for n in sizes)
+            sizes[steps] = self.training_bytes(steps)
+            needed = sizes[steps] if whole else min(sizes.values())
             raise CfgError(
-                f"{self.cfg.path}: training needs {needed / 1e6:,.0f} MB{reason}: expected at most "
-                f"{budget / 1e6:,.0f} MB (--memory), or a smaller batch or network"
+                f"{self.cfg.path}: training needs {needed / 1e6:,.1f} MB{reason}: expected at most "
+                f"{budget / 1e6:,.1f} MB (--memory), or a smaller batch or network"
             )
         self.segment_steps = part
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from darknet_py.errors import DarknetError
 from darknet_py.files import write_whole
 
+Point = tuple[float, float]
+
 
 def check() -> None:
     """Raise DarknetError where the extra is not installed."""
@@ -20,24 +22,23 @@ def check() -> None:
         ) from error
 
 
-def read_losses(table: Path) -> tuple[list[float], list[float], list[tuple[float, float]]]:
-    """The columns of BASE.csv: batches, average losses, and (batch, loss) of each validation."""
+def read_losses(table: Path) -> tuple[list[Point], list[Point]]:
+    """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv."""
     with open(table, newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    batches = [float(row["batch"]) for row in rows]
-    averages = [float(row["avg"]) for row in rows]
-    validations = [(float(row["batch"]), float(row["val"])) for row in rows if row["val"]]
-    return batches, averages, validations
+    averages = [(float(row["batch"]), float(row["avg"])) for row in rows]
+    return averages, [(float(row["batch"]), float(row["val"])) for row in rows if row["val"]]
 
 
 def write_curves(table: Path, picture: Path) -> None:
     """Draw BASE.png from BASE.csv. Raises OSError."""
     from matplotlib.figure import Figure
 
-    batches, averages, validations = read_losses(table)
+    averages, validations = read_losses(table)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
-    axes.plot(batches, averages, label="training, average", linewidth=1)
+    if averages:
+        axes.plot(*zip(*averages, strict=True), label="training, average", linewidth=1)
     if validations:
         axes.plot(*zip(*validations, strict=True), "o-", label="held-out text", markersize=3)
     axes.set_xlabel("batch")

@@ -143,6 +143,12 @@ class Run:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
         progress, arrays = checkpoint.progress, checkpoint.arrays
+        where = self.folder.file(".state")
+        if len(arrays.get("parameters", ())) != len(self.net.parameters):
+            raise TrainingError(
+                f"{where}: {len(arrays.get('parameters', ())):,} parameters, and the cfg has "
+                f"{len(self.net.parameters):,}: expected the state of a run with the same layers"
+            )
         try:
             for name, own in self._arrays().items():
                 if name != "best":
@@ -155,8 +161,8 @@ class Run:
             self.validation.restore(progress["validation"], arrays.get("best"))
         except (KeyError, TypeError, ValueError) as error:
             raise TrainingError(
-                f"{self.folder.file('.state')}: does not fit this network ({error}): expected the "
-                f"state of a run with the same layers and optimiser"
+                f"{where}: does not fit this network ({error}): expected the state of a run with "
+                f"the same layers and optimiser"
             ) from error
         batch = self.net.batch_number
         self.table.cut_back(lambda line: _batch_of(line.partition(",")[0]) <= batch)
@@ -322,8 +328,11 @@ class Run:
             f"learning_rate, or clip in [net] ({'still good: ' + names if names else 'none saved'})"
         )
 
-    def end(self, interrupted: bool) -> Result:
-        """Save, and score the last network and the best one on the whole held-out text."""
+    def end(self, interrupted: bool, stop: Callable[[], bool]) -> Result:
+        """Save, and score the last network and the best one on the whole held-out text.
+
+        stop: asked while scoring, which takes time; then the run can be gone on with to its end.
+        """
         seconds = self.elapsed - self.elapsed_before
         ended = "stopped" if interrupted else (self.over() or ("stopped", ""))[0]
         validation = self.validation
@@ -332,12 +341,17 @@ class Run:
         else:
             self._check_finite()
             self._save_state()
-            with self.profile.kind(VALIDATION):
-                is_best = validation.conclude(self.net)
-            if is_best:
-                self._save("_best.weights")
-            # Last, since it says that the run is complete.
-            weights = self._save("_final.weights")
+            try:
+                with self.profile.kind(VALIDATION):
+                    is_best = validation.conclude(self.net, stop)
+            except InterruptedError:
+                interrupted, ended = True, "stopped while scoring"
+                weights = self._save(".backup")
+            else:
+                if is_best:
+                    self._save("_best.weights")
+                # Last, since it says that the run is complete.
+                weights = self._save("_final.weights")
         return Result(
             net=self.net,
             weights=weights,

@@ -9,19 +9,21 @@ import glob
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
-from darknet_py.files import TEMPORARY_SUFFIX, base_name, write_whole
+from darknet_py.files import TEMPORARY_SUFFIX, base_name, check_file_place, write_whole
 from darknet_py.journal import Journal
 
 log = logging.getLogger(__name__)
 
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
 LOCK = ".darknet-py.lock"
-_OWN = r"(_(final|best|\d+)\.weights|\.(backup|state|probe|csv|samples|png|cfg))"
+_SUFFIXES = (".cfg", ".csv", ".state", ".backup", "_best.weights", "_final.weights")
+_OWN = r"(_(final|best|\d+)\.weights|\.(backup|state|csv|samples|png|html|cfg))"
 
 
 class RunFolder:
@@ -48,8 +50,10 @@ class RunFolder:
 
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.file(".probe"), [b""])
-            self.file(".probe").unlink()
+            for suffix in _SUFFIXES:
+                check_file_place(self.file(suffix))
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
             lock = FileLock(self.path / LOCK, timeout=0)
             lock.acquire()
         except Timeout as error:
@@ -57,7 +61,8 @@ class RunFolder:
                 f"{self.path}: another run is writing there: expected another --out"
             ) from error
         except OSError as error:
-            raise TrainingError(f"{self.path}: cannot write there: {error.strerror}") from error
+            where = error.filename or self.path
+            raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
         try:
             for stale in self._own_files(re.escape(TEMPORARY_SUFFIX)):
                 stale.unlink()

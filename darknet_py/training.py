@@ -78,8 +78,9 @@ def train(
     machine's). kernels: `auto`, `numpy` or `compiled`.
     resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
-    callback: called after every batch. stop: asked after every batch; true ends the run as Ctrl-C
-    does, with everything saved. Messages go to the logger `darknet_py`.
+    callback: called after every batch. stop: asked before the first batch, after every one and
+    during the last validation; true ends the run as Ctrl-C does, with everything saved.
+    Messages go to the logger `darknet_py`.
     Raises CfgError, CorpusError and WeightsError before the first batch, TrainingError and OSError
     also later.
     """
@@ -113,6 +114,8 @@ def train(
     )
     if plot:
         plotting.check()
+    if accept_changes and not resume:
+        raise TrainingError("--accept-changes: expected it with --resume only")
     with ExitStack() as stack:
         if resume:
             if weights is not None or clear:
@@ -152,10 +155,10 @@ def _started(
     parsed = override_net(source, asked.settings, "--set")
     start = None if weights is None else find_weights(weights)
     seed = seed_from_clock() if asked.seed is None else asked.seed
-    net = network_for_training(parsed, start, Rand(seed), asked.dialect)
+    limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
+    net = network_for_training(parsed, start, Rand(seed), asked.dialect, limit)
     gradient = asked.gradient or "exact"
     trainer = _make_trainer(net, gradient)
-    net.limit_memory(memory() // 2 if asked.memory_limit is None else asked.memory_limit)
     texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
     folder = RunFolder(asked.out, base_name(source.path))
     stack.enter_context(folder.claimed())
@@ -220,6 +223,8 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
     where = folder.file(".state")
     checkpoint = read_checkpoint(where)
     old = checkpoint.plan
+    if base_name(old.cfg_path) != folder.base:
+        raise TrainingError(f"{where}: the state of {old.cfg_path}: expected that of {folder.base}")
     for name in ("seed", "dialect", "gradient"):
         was, now = getattr(old, name), getattr(asked, name)
         if now not in (None, was):
@@ -332,7 +337,6 @@ def _train(
     stop: Callable[[], bool] | None,
 ) -> Result:
     plan = run.plan
-    interrupted = False
     with ExitStack() as stack:
         stack.enter_context(use_kernels(plan.kernels))
         threads = stack.enter_context(Threads(run.net, plan.threads))
@@ -340,14 +344,16 @@ def _train(
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
             stack.enter_context(run.profile.running())
-        for row in run.batches():
+        asked = stop or (lambda: False)
+        interrupted = asked()
+        for row in () if interrupted else run.batches():
             threads.batch_done(row.seconds)
             if callback is not None:
                 callback(row)
-            if stop is not None and stop():
+            if asked():
                 interrupted = run.over() is None
                 break
-        result = run.end(interrupted)
+        result = run.end(interrupted, asked)
     if plan.plot:
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
@@ -390,6 +396,8 @@ def _read_texts(net: Network, data: str, val: float | str) -> _Texts:
     text = read_text(data, tokenized)
     digest, val_digest = _digest(text), ""
     check_known(text, net.inputs, data)
+    if val == "-":
+        raise CorpusError("--val -: expected a fraction or a file, which can be read again")
     if isinstance(val, str):
         held_out = read_text(val, tokenized)
         val_digest = _digest(held_out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,21 +72,26 @@ class Validation:
             self._keep(net)
         return self.loss
 
-    def conclude(self, net: Network) -> bool:
+    def conclude(self, net: Network, stop: Callable[[], bool] = lambda: False) -> bool:
         """Score `net` and the best one so far on the whole text.
 
-        Returns whether `net`, the last one, is the best.
+        Returns whether `net`, the last one, is the best. Raises InterruptedError once `stop` says
+        so; then the losses are still those before, and so are the parameters of `net`.
         """
         if not len(self.text):
             return False
-        self.loss = estimate_loss(net, self.text, len(self.text))
+        loss = estimate_loss(net, self.text, len(self.text), stop=stop)
         if self.best_parameters is not None and self.best_batch != net.batch_number:
             last = net.parameters.copy()
             np.copyto(net.parameters, self.best_parameters)
-            self.best_loss = estimate_loss(net, self.text, len(self.text))
-            np.copyto(net.parameters, last)
-            if self.best_loss < self.loss:
+            try:
+                best = estimate_loss(net, self.text, len(self.text), stop=stop)
+            finally:
+                np.copyto(net.parameters, last)
+            self.loss, self.best_loss = loss, best
+            if best < loss:
                 return False
+        self.loss = loss
         self._keep(net)
         return True
 

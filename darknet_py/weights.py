@@ -55,6 +55,8 @@ class Header:
 def read_header(path: str | os.PathLike[str]) -> Header:
     """Read the header of the weights file at `path`. Raises WeightsError."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise WeightsError(f"{path}: a folder, pipe or device: expected a weights file")
         with open(path, "rb") as file:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size

@@ -520,6 +520,8 @@ def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -
     read_until(b"> ")
     os.write(ours, b":odds\r")
     read_until(b"%")
+    # What is typed before the prompt is there is the terminal's, not the line editor's.
+    read_until(b"> ")
     os.write(ours, b"\x04")
     with contextlib.suppress(OSError):
         while os.read(ours, 1000):
@@ -972,3 +974,25 @@ def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
     outcome = run("info", name, cwd=tmp_path)
     assert outcome.status == 0, outcome.stderr
     assert b"caf" in outcome.stdout
+
+
+# --- cfg -----------------------------------------------------------------------------------------
+
+
+def test_cfg_lists_what_is_bundled_each_with_a_word() -> None:
+    lines = invoke("cfg").stdout.decode().splitlines()
+    assert [line.split()[0] for line in lines] == list(bundled_cfgs())
+    for line in lines:
+        assert len(line.split()) > 4
+        assert len(line) <= 120
+
+
+def test_cfg_prints_a_cfg_or_writes_it_to_be_edited() -> None:
+    text = bundled_cfgs()["tiny"].read_bytes()
+    assert invoke("cfg", "tiny").stdout == text
+    assert invoke("cfg", "tiny", "my.cfg").status == 0
+    assert Path("my.cfg").read_bytes() == text
+    Path("my.cfg").write_text("mine")
+    assert "my.cfg" in invoke("cfg", "tiny", "my.cfg").error()
+    assert Path("my.cfg").read_text() == "mine"
+    assert "nonsense" in invoke("cfg", "nonsense").error()

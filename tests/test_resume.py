@@ -24,6 +24,7 @@ import darknet_py as dn
 from darknet_py import files, journal
 from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import DarknetError
+from darknet_py.files import TEMPORARY_SUFFIX
 from darknet_py.finding import open_network
 from darknet_py.run_folder import LOCK
 from tests.cli_helpers import (
@@ -113,7 +114,9 @@ def test_a_stopped_run_ends_like_one_that_was_not(kind: str, stops: tuple[int, .
         reached = row.batch
 
     for number, stop in enumerate((*stops, 24)):
-        until: dict[str, Any] = {"callback": note, "stop": partial(lambda at: reached >= at, stop)}
+        # The last time nothing stops it, the last validation included.
+        at = stop if stop < 24 else 99
+        until: dict[str, Any] = {"callback": note, "stop": partial(lambda at: reached >= at, at)}
         if number == 0:
             dn.train("net.cfg", "text.txt", out="stopped", batches=24, **options, **until)
         else:
@@ -222,7 +225,7 @@ def test_comments_of_a_cfg_may_change() -> None:
 @pytest.mark.usefixtures("begun")
 def test_another_network_cannot_go_on() -> None:
     write_cfg(Path("net.cfg"), NET, RNN.replace("8", "9"), CONNECTED, SOFTMAX)
-    assert "does not fit" in resume_error("--accept-changes")
+    assert "the cfg has" in resume_error("--accept-changes")
     write_cfg(Path("net.cfg"), NET, RNN, RNN, CONNECTED, SOFTMAX)
     assert "[rnn] was [connected]" in resume_error()
     write_cfg(Path("net.cfg"), NET.replace("adam=1", ""), RNN, CONNECTED, SOFTMAX)
@@ -398,8 +401,8 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_no_lock() -
 
 def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
     invoke("train", "net.cfg", "text.txt", "--batches", "2", "-q")
-    for name in ("net.state.part", "net_best.weights.part", "net_10000.weights.part"):
-        Path("backup", name).write_bytes(b"half")
+    for name in ("net.state", "net_best.weights", "net_10000.weights"):
+        Path("backup", name + TEMPORARY_SUFFIX).write_bytes(b"half")
     Path("backup/mine.part").write_bytes(b"not ours")
     with open("backup/net.csv", "a", encoding="utf-8") as file:
         file.write("3,96,5.5,5.5,.01,1,1,\n4,12")

@@ -158,7 +158,7 @@ def test_a_budget_is_kept(share: int) -> None:
 
 
 def megabytes(count: float) -> str:
-    return f"{count / 1e6:,.0f} MB"
+    return f"{count / 1e6:,.1f} MB"
 
 
 def test_a_budget_below_the_smallest_parts_is_refused_with_the_figures() -> None:

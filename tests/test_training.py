@@ -601,8 +601,8 @@ def test_a_full_disk_is_an_error_that_names_the_file_and_leaves_the_old_one(
     error = invoke(*args, "--val", "0").error()
     assert os.strerror(errno.ENOSPC) in error
     assert files_in(Path("backup")) == ["net.backup", "net.cfg", "net.csv", "net.state"]
-    # After the probe, the cfg and the table: the weights, the table and the state of three batches.
-    assert open_network("backup/net.backup").seen == 3 * SYMBOLS
+    # After the cfg and the table: the weights, the table and the state of each batch.
+    assert open_network("backup/net.backup").seen == 4 * SYMBOLS
     assert read_checkpoint("backup/net.state").progress["seen"] == 3 * SYMBOLS
     assert "net." in error
 
@@ -692,7 +692,8 @@ def test_the_function_and_the_command_are_one_run() -> None:
 
 
 def test_stop_ends_the_run_with_everything_saved() -> None:
-    result = dn.train("net.cfg", "text.txt", batches=50, seed=1, stop=lambda: True)
+    answers = iter([False, True])  # before the first batch, after it
+    result = dn.train("net.cfg", "text.txt", batches=50, seed=1, stop=lambda: next(answers))
     assert result.interrupted
     assert result.batches == 1
     assert result.weights == Path("backup/net.backup")

@@ -241,7 +241,7 @@ def test_what_is_no_weights_file_is_refused(content: bytes, path: Path) -> None:
 
 def test_a_file_that_cannot_be_read_is_named(path: Path) -> None:
     assert "No such file" in error_of(path)
-    assert "directory" in error_of(path.parent)
+    assert "folder" in error_of(path.parent)
 
 
 @given(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
+import io
 import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import click
-import numpy as np
 
 from darknet_py import __version__
 from darknet_py.cli.console import ConsoleHandler, visible
@@ -25,6 +27,8 @@ COMMANDS = {
     "valid": "darknet_py.cli.valid",
     "vec": "darknet_py.cli.vec",
     "info": "darknet_py.cli.info",
+    "cfg": "darknet_py.cli.cfg",
+    "report": "darknet_py.cli.report",
     "rnn": "darknet_py.cli.rnn",
 }
 INTERRUPTED = 130
@@ -42,14 +46,26 @@ class CommandGroup(click.Group):
         command: click.Command = importlib.import_module(COMMANDS[cmd_name]).command
         return command
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _replace_closed_streams()
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:  # The help text or an error message could not be written.
+            with contextlib.suppress(OSError):
+                click.echo(f"Error: stdout: {error.strerror}", err=True)
+            sys.exit(1)
+
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         # Before -v and -q are read, which may be said again in the same process.
         logging.getLogger("darknet_py").setLevel(logging.INFO)
-        return super().make_context(*args, **kwargs)
+        with _visible_errors():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with np.errstate(all="ignore"):
+            import numpy as np
+
+            with np.errstate(all="ignore"), _visible_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
@@ -60,6 +76,36 @@ class CommandGroup(click.Group):
             if is_verbose():
                 raise
             raise click.ClickException(_one_line(error)) from error
+
+
+@contextlib.contextmanager
+def _visible_errors() -> Iterator[None]:
+    """What a message of click repeats from the command line may hold what a terminal would obey."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = visible(error.message)  # type: ignore[misc]
+        raise
+
+
+def _replace_closed_streams() -> None:
+    """Python has None for what the caller has closed."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(_Closed(), write_through=True)
+
+
+class _Closed(io.RawIOBase):
+    """Stands for a stdout that is closed: the program ends as soon as it writes there."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF), "stdout")
 
 
 def _leave_quietly() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import logging
 import sys
 import unicodedata
@@ -16,16 +17,40 @@ class ConsoleHandler(logging.Handler):
     """Log records as plain lines on stderr, above a progress bar where one is running."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(visible(self.format(record), keep="\n"))
+        say(self.format(record))
 
 
 def say(message: str) -> None:
-    """Write a line to stderr, above a progress bar where one is running."""
+    """Write a line to stderr, above a progress bar where one is running.
+
+    Where nobody reads it any more, the work goes on without a word.
+    """
+    message = visible(message)
     tqdm = sys.modules.get("tqdm")
-    if tqdm is not None:
-        tqdm.tqdm.write(message, file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is None:
+            return
+        if tqdm is not None:
+            tqdm.tqdm.write(message, file=sys.stderr)
+        else:
+            click.echo(message, err=True)
+
+
+def is_terminal(stream: Any) -> bool:
+    """Whether a stream is one; a closed stream is None or raises."""
+    try:
+        return stream is not None and stream.isatty()
+    except (OSError, ValueError):
+        return False
+
+
+def write_line(line: bytes) -> None:
+    """A line to stdout: the bytes as they are, made visible on a terminal."""
+    if sys.stdout.isatty():
+        click.echo(visible(line.decode("utf-8", "replace")))
     else:
-        click.echo(message, err=True)
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.buffer.flush()
 
 
 def visible(text: str, keep: str = "\n\t") -> str:

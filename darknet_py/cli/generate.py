@@ -28,6 +28,9 @@ from darknet_py.sampling import Sampling
 
 log = logging.getLogger("darknet_py.generate")
 
+SIDE_BY_SIDE = 64  # samples that are drawn at once, before the first is printed
+LONGEST_SAMPLE = 10_000_000  # symbols
+
 
 @click.command("generate", context_settings=CONTEXT)
 @click.argument("weights")
@@ -106,6 +109,8 @@ def command(
     """
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("--prompt and --prompt-file: expected one of them.")
+    if samples > 1 and length > LONGEST_SAMPLE:
+        raise click.UsageError(f"--samples: expected a --length of up to {LONGEST_SAMPLE:,}.")
     net = open_network(weights, cfg, dialect)
     if seed is None:
         seed = seed_from_clock()
@@ -128,12 +133,14 @@ def command(
     how: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "greedy": greedy, "stop": stop or b""}
     shown = b"" if no_prompt else start
     if samples > 1:
-        texts = generate_samples(net, start, length, temperature, seed, samples, **how)
-        for number, text in enumerate(texts):
-            click.echo(f"--- seed {seed + number}")
-            with TextWriter(raw, names) as writer:
-                writer.write(shown)
-                writer.write(text)
+        for first in range(0, samples, SIDE_BY_SIDE):
+            count = min(SIDE_BY_SIDE, samples - first)
+            texts = generate_samples(net, start, length, temperature, seed + first, count, **how)
+            for number, text in enumerate(texts, seed + first):
+                click.echo(f"--- seed {number % 2**32}")
+                with TextWriter(raw, names) as writer:
+                    writer.write(shown)
+                    writer.write(text)
         return
     symbols = generate(net, start, length, temperature, seed, **how)
     with TextWriter(raw, names) as writer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import click
 
 from darknet_py.cfg import find_cfg
-from darknet_py.cli.console import print_json
+from darknet_py.cli.console import print_json, visible
 from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
 from darknet_py.errors import CfgError, WeightsError
 from darknet_py.finding import find_cfg_of, find_weights
-from darknet_py.machine import memory, program_memory
+from darknet_py.machine import memory, product_rate, program_memory
 from darknet_py.network import Network
 from darknet_py.weights import read_header
 
@@ -35,9 +36,9 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
     if as_json:
         print_json(facts)
         return
-    click.echo(f"cfg         {facts['cfg']}")
+    click.echo(f"cfg         {visible(facts['cfg'], keep='')}")
     if header := facts["weights"]:
-        click.echo(f"weights     {header['file']}")
+        click.echo(f"weights     {visible(header['file'], keep='')}")
         click.echo(
             f"header      {header['version']} ({header['header_bytes']} bytes, {header['dialect']}"
             f"{', transposed' if header['transposed'] else ''}), seen {header['seen']:,}"
@@ -51,14 +52,39 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
         f"to train    {facts['memory'] / 1e6:,.1f} MB, with the program about "
         f"{facts['peak_memory'] / 1e6:,.0f} MB, and the text"
     )
+    speed = facts["characters_per_second"]
+    click.echo(
+        f"speed       at most {speed['train']:,.0f} characters a second to train and "
+        f"{speed['generate']:,.0f} to generate (the products alone, on one core)"
+    )
     click.echo()
-    click.echo("layer  kind          inputs  outputs   parameters  operations/char  activations")
+    click.echo(
+        "layer  kind          inputs  outputs   parameters  share  operations/char  activations"
+    )
     for row in facts["layers"]:
+        share = row["parameters"] / max(1, facts["parameters"])
         click.echo(
             f"{row['index']:>5}  {row['kind']:<12}{row['inputs']:>8}{row['outputs']:>9}"
-            f"{row['parameters']:>13,}{row['operations']:>17,}{row['memory'] / 1e6:>10,.1f} MB"
+            f"{row['parameters']:>13,}{share:>7.1%}{row['operations']:>17,}"
+            f"{row['memory'] / 1e6:>10,.1f} MB"
         )
-    click.echo(f"total{facts['parameters']:>42,}{facts['operations']:>17,}")
+    click.echo(f"total{facts['parameters']:>42,}{'':>7}{facts['operations']:>17,}")
+
+
+def _speed(net: Network, operations: int) -> dict[str, float]:
+    """Characters a second if there were nothing but this network's products, measured here.
+
+    Training takes three products for each of generation's: forward, and two backward.
+    """
+    largest = max(
+        (t.shape for t in net.tensors() if len(t.shape) == 2), default=(1, 1), key=math.prod
+    )
+    rows = max(1, min(4096, net.net.time_steps * net.streams))
+    per_character = max(1, operations)
+    return {
+        "train": product_rate(rows, *largest) / (3 * per_character),
+        "generate": product_rate(1, *largest) / per_character,
+    }
 
 
 def _is_weights(source: str) -> bool:
@@ -114,6 +140,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         }
         for layer in net.layers
     ]
+    operations = sum(layer.operations() for layer in net.layers)
     return {
         "cfg": found.path,
         "weights": weights,
@@ -122,7 +149,8 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "subdivisions": options.subdivisions,
         "symbols": options.symbols,
         "parameters": count,
-        "operations": sum(row["operations"] for row in layers),
+        "operations": operations,
+        "characters_per_second": _speed(net, operations),
         "memory": needed,
         "peak_memory": needed + program_memory(),
         "layers": layers,

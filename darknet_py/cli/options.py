@@ -10,8 +10,6 @@ from typing import Any, TypeVar
 
 import click
 
-from darknet_py.evaluation import default_prompt
-
 _LOGGER = logging.getLogger("darknet_py")
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -167,4 +165,8 @@ def prompt_option(command: F) -> F:
 
 def prompt_or_default(prompt: bytes | None, inputs: int) -> bytes:
     """The prompt given, else C's two newlines, else nothing where a network has no newline."""
-    return default_prompt(inputs) if prompt is None else prompt
+    if prompt is not None:
+        return prompt
+    from darknet_py.evaluation import default_prompt
+
+    return default_prompt(inputs)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ import click
 import numpy as np
 
 from darknet_py.cfg import find_cfg
-from darknet_py.cli.console import TextWriter, say
+from darknet_py.cli.console import TextWriter, say, write_line
 from darknet_py.cli.options import CONTEXT, SEED, above_zero, is_quiet, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
@@ -212,5 +211,4 @@ def vec(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object
     net = _one_stream(cfg, weights, srand)
     prompt = _prompt(net, seed)
     for line in replay_text.vec(Replay(net), read_lines("-"), prompt):
-        sys.stdout.buffer.write(line + b"\n")
-        sys.stdout.buffer.flush()
+        write_line(line)

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from darknet_py.cli.console import say
+from darknet_py.cli.console import is_terminal, say
 from darknet_py.cli.options import (
     CONTEXT,
     SEED,
@@ -181,24 +181,32 @@ def _say_result(result: Result, out: str) -> None:
 
 
 class Interruption:
-    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now."""
+    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now.
+
+    Before there is a batch to finish the first acts too.
+    """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._asked = self._is_training = False
         self._before: dict[int, Any] = {}
 
     def asked(self) -> bool:
+        """Whether to stop; the run asks before its first batch too."""
+        self._is_training = True
         return self._asked
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
+        if self._asked or not self._is_training:
             raise KeyboardInterrupt
         self._asked = True
         say("stopping: finishing this batch, then saving; Ctrl-C again leaves at once")
 
     def __enter__(self) -> Interruption:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handle)
+        # A terminal that goes away is no reason to lose anything; nohup has it ignored.
+        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+        for number in {signal.SIGINT, signal.SIGTERM, hangup}:
+            if signal.getsignal(number) is not signal.SIG_IGN or number != hangup:
+                self._before[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -219,7 +227,7 @@ class Progress:
     def __call__(self, row: Row) -> None:
         if self.quiet:
             return
-        if not sys.stderr.isatty():
+        if not is_terminal(sys.stderr):
             say(row.line())
             if row.val is not None:
                 say(f"{row.batch}: {row.val:f} validation")

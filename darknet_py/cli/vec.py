@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-import sys
 
 import click
 import numpy as np
 
+from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -18,7 +18,7 @@ from darknet_py.cli.options import (
 )
 from darknet_py.corpus import read_lines
 from darknet_py.evaluation import hidden_vectors
-from darknet_py.files import write_whole
+from darknet_py.files import check_file_place, write_whole
 from darknet_py.finding import open_network
 
 
@@ -53,6 +53,8 @@ def command(
       darknet-py vec backup/tiny_best.weights words.txt
       darknet-py vec backup words.txt --layer 1 --npy vectors.npy
     """
+    if npy is not None:
+        check_file_place(npy)
     net = open_network(weights, cfg, dialect)
     if layer >= len(net.layers):
         raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")
@@ -60,8 +62,7 @@ def command(
     rows = []
     for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry):
         numbers = "".join(f",{number:g}" for number in vector.tolist())
-        sys.stdout.buffer.write(line + numbers.encode() + b"\n")
-        sys.stdout.buffer.flush()
+        write_line(line + numbers.encode())
         rows.append(vector)
     if npy is not None:
         file = io.BytesIO()

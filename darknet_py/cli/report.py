@@ -1,0 +1,101 @@
+"""darknet-py report"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+
+from darknet_py.checkpoint import Plan, read_checkpoint
+from darknet_py.cli.console import say
+from darknet_py.cli.options import CONTEXT, verbosity_options
+from darknet_py.corpus import check_known, read_text, split
+from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.files import write_whole
+from darknet_py.finding import open_network
+from darknet_py.generation import generate
+from darknet_py.plotting import read_losses
+from darknet_py.report import page, read_passage, read_samples, recurrent_layer
+from darknet_py.run_folder import RunFolder, find_run
+
+LENGTH = 1200  # characters of the passage
+SAMPLE = 400  # characters of the last text
+
+
+@click.command("report", context_settings=CONTEXT)
+@click.argument("folder", metavar="DIR", default="backup")
+@click.argument("name", required=False)
+@click.option("--out", metavar="FILE", help="The page (else DIR/BASE.html).")
+@click.option("--text", metavar="FILE", help="A text to read from (else the run's held-out part).")
+@click.option(
+    "--layer", type=click.IntRange(0), help="Whose units (else the last recurrent one's)."
+)
+@verbosity_options
+def command(
+    folder: str, name: str | None, out: str | None, text: str | None, layer: int | None
+) -> None:
+    """Write an HTML page about the run in DIR; NAME says which where there are several.
+
+    Its losses, what it wrote over time (train --sample-every), how surprised it is by each
+    character of a passage, and what single units of a layer answer to.
+
+    \b
+    Examples:
+      darknet-py report backup
+      darknet-py report backup --text mybook.txt --out report.html
+    """
+    run = find_run(folder, name)
+    checkpoint = read_checkpoint(run.file(".state"))
+    weights = _weights(run)
+    net = open_network(weights)
+    if net.net.tokenized or net.inputs > 256:
+        raise DarknetError(f"{weights}: works on tokens: expected a network of bytes")
+    passage = _passage(checkpoint.plan, text)
+    check_known(np.frombuffer(passage, np.uint8), net.inputs, text or checkpoint.plan.data)
+    index = recurrent_layer(net) if layer is None else layer
+    if index >= len(net.layers):
+        raise click.BadParameter(f"--layer {index}: expected one from 0 to {len(net.layers) - 1}")
+    reading = read_passage(net, passage[:LENGTH], index)
+    last = bytes(generate(net, b"\n\n", SAMPLE, seed=checkpoint.plan.seed))
+    heading = f"{weights.name}, temperature 0.7"
+    samples = [*read_samples(run.file(".samples")), (heading, last.decode("utf-8", "replace"))]
+    best = checkpoint.progress["validation"].get("best_loss")
+    facts = [
+        ("weights", weights.name),
+        ("parameters", f"{len(net.parameters):,}"),
+        ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
+        ("trained on", f"{net.seen:,} characters of {Path(checkpoint.plan.data).name}"),
+        ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
+        ("best estimate", "none" if best is None else f"{best:.4f} nats per character"),
+    ]
+    curves = read_losses(run.file(".csv"))
+    target = Path(out) if out is not None else run.file(".html")
+    written = page(f"{run.base}: a report", facts, curves, samples, reading)
+    write_whole(target, [written.encode("utf-8", "replace")])
+    say(f"wrote {target}")
+
+
+def _weights(run: RunFolder) -> Path:
+    for suffix in ("_best.weights", "_final.weights", ".backup"):
+        if run.file(suffix).exists():
+            return run.file(suffix)
+    raise DarknetError(f"{run.path}: no weights of {run.base}: expected {run.base}_best.weights")
+
+
+def _passage(plan: Plan, text: str | None) -> bytes:
+    """From `text`, or else from what the run held out, or else from what it was trained on."""
+    if text is not None:
+        found = read_text(text)
+    elif isinstance(plan.val, str):
+        found = read_text(plan.val)
+    elif plan.data == "-":
+        raise CorpusError("the run's text came from stdin: expected --text FILE")
+    else:
+        whole = read_text(plan.data)
+        training, held_out = split(whole, plan.val)
+        found = held_out if len(held_out) > 1 else training
+    if len(found) < 2:
+        raise CorpusError(f"{text or os.fspath(plan.data)}: one character: expected a passage")
+    return found.tobytes()

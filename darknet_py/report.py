@@ -1,0 +1,291 @@
+"""One HTML page about a run: its losses, what it wrote over time, and how it reads a passage.
+
+The page is complete in itself: no script, nothing from the network, readable in light and dark and
+without a mouse.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+from darknet_py.plotting import Point
+
+UNITS = 6  # of a layer that are shown
+WIDTH, HEIGHT = 720, 300
+MARGIN = 48
+
+STYLE = """
+:root { color-scheme: light dark; --paper: #fdfdfb; --ink: #1c1c1a; --faint: #77776f;
+  --line: #d9d9d2; --one: #b5451b; --two: #1f5fa8; }
+@media (prefers-color-scheme: dark) { :root { --paper: #161615; --ink: #e8e8e2; --faint: #9a9a92;
+  --line: #3a3a37; --one: #f08a5d; --two: #7fb2f0; } }
+body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
+  max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; } span { color: var(--ink); }
+p.note, caption, figcaption { color: var(--faint); font-size: .9rem; text-align: left; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
+  border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
+table { border-collapse: collapse; font-size: .9rem; } td, th { padding: .1rem .9rem .1rem 0;
+  text-align: left; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
+svg { width: 100%; height: auto; }
+svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
+.grid { stroke: var(--line); } .one { stroke: var(--one); fill: none; stroke-width: 1.2; }
+.two { stroke: var(--two); fill: none; stroke-width: 1.6; } .dot { fill: var(--two); }
+"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a network reads a passage of n symbols.
+
+    losses: -log p of each symbol but the first, (n - 1,), in nats. units: which units of the layer
+    `layer` are shown; responses: their outputs after each symbol, (n, units).
+    """
+
+    passage: bytes
+    losses: Array
+    layer: int
+    units: list[int]
+    responses: Array
+
+
+def read_passage(net: Network, passage: bytes, layer: int) -> Reading:
+    """Let the network read a passage as one stream from a zero state.
+
+    layer: whose units are shown, those that change most slowly along the text: what they answer to
+    is longer than a character. Raises CorpusError for unknown symbols, ValueError for a layer that
+    does not exist.
+    """
+    from darknet_py.generation import check_symbols
+
+    if not 0 <= layer < len(net.layers):
+        raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
+    symbols = check_symbols(net, passage, "the passage")[:, None]
+    losses, _ = net.losses(symbols[:-1], symbols[1:], net.initial_state(1))
+    losses = losses[:, 0].astype(np.float64)
+    outputs, _ = net.forward(symbols, net.initial_state(1), count=layer + 1)
+    responses = outputs[:, 0].astype(np.float64)
+    units = _slow_units(responses)
+    return Reading(passage, losses, layer, units, responses[:, units])
+
+
+def _slow_units(responses: Array) -> list[int]:
+    """Units whose output is most like their own one symbol before, of those that vary at all."""
+    centered = responses - responses.mean(axis=0)
+    power = (centered**2).sum(axis=0)
+    slowness = (centered[1:] * centered[:-1]).sum(axis=0) / np.maximum(power, 1e-12)
+    slowness[power < 1e-3 * power.max(initial=0)] = -math.inf
+    return [int(unit) for unit in np.argsort(-slowness, kind="stable")[:UNITS]]
+
+
+def recurrent_layer(net: Network) -> int:
+    """The last layer with a state, whose units have the most to tell; 0 where there is none."""
+    states = [index for index, state in enumerate(net.initial_state(1)) if state]
+    return states[-1] if states else 0
+
+
+def read_samples(path: Path, most: int = 6) -> list[tuple[str, str]]:
+    """Headings and texts of a BASE.samples, at most so many, spread over the run."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    rows = [json.loads(line) for line in lines if line.startswith("{")]
+    chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
+    return [
+        (f"after batch {rows[i]['batch']:,}, {rows[i]['val']:.3f} nats", str(rows[i]["text"]))
+        for i in (chosen if rows else [])
+    ]
+
+
+def page(
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    curves: tuple[list[Point], list[Point]],
+    samples: Sequence[tuple[str, str]],
+    reading: Reading,
+) -> str:
+    """The whole page. facts: rows of its first table. samples: headings and texts."""
+    losses = reading.losses
+    parts = [
+        f"<h1>{html.escape(title)}</h1>",
+        _table(facts),
+        "<h2>Losses</h2>",
+        _curves(*curves),
+        "<h2>What it wrote</h2>",
+        *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
+        "<h2>How surprised it is</h2>",
+        '<p class="note">A passage, read from a zero state. The redder a character, the less it '
+        f"was expected: from {_swatch(0)} 0 to {_swatch(9)} "
+        f"{_top(losses):.1f} nats and more. Mean: {losses.mean():.3f} nats per character.</p>",
+        f"<pre>{_heat(reading.passage, losses)}</pre>",
+        _surprises(reading),
+        f"<h2>What single units of layer {reading.layer} answer to</h2>",
+        '<p class="note">The units that change most slowly along the text. Each character is '
+        "coloured by the unit's output after it: red above the unit's mean, blue below.</p>",
+        *(
+            f"<h3>unit {unit}</h3><pre>{_signed(reading.passage, response)}</pre>"
+            for unit, response in zip(reading.units, reading.responses.T, strict=True)
+        ),
+    ]
+    body = "\n".join(parts)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{STYLE}{_shades()}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
+    )
+
+
+def _shades() -> str:
+    """Ten shades of red (h), and five of red (p) and of blue (m), over any paper."""
+    red = [f".h{n} {{ background: rgba(214, 62, 20, {n / 11:.2f}); }}" for n in range(10)]
+    signs = [
+        f".{sign}{n} {{ background: rgba({colour}, {n / 6:.2f}); }}"
+        for sign, colour in (("p", "214, 62, 20"), ("m", "38, 110, 214"))
+        for n in range(6)
+    ]
+    return "\n".join(red + signs)
+
+
+def _swatch(shade: int) -> str:
+    return f'<span class="h{shade}">&nbsp;a&nbsp;</span>'
+
+
+def _table(rows: Iterable[tuple[str, str]]) -> str:
+    lines = (f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
+    return f"<table>{''.join(lines)}</table>"
+
+
+def _text(text: str) -> str:
+    """Text for the page: control characters as pictures."""
+    pictures = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
+    return html.escape(text.translate(pictures))
+
+
+def _characters(passage: bytes) -> list[tuple[int, int, str]]:
+    """The characters of UTF-8 bytes: first byte, end, text."""
+    found, first = [], 0
+    while first < len(passage):
+        end = first + 1
+        while end < len(passage) and end - first < 4 and passage[end] & 0xC0 == 0x80:
+            end += 1
+        found.append((first, end, passage[first:end].decode("utf-8", "replace")))
+        first = end
+    return found
+
+
+def _top(losses: Array) -> float:
+    """What the darkest shade stands for: all but the rarest surprises lie below."""
+    return max(1.0, float(np.quantile(losses, 0.97)))
+
+
+def _heat(passage: bytes, losses: Array) -> str:
+    """The passage, each character shaded by the loss of all of its bytes."""
+    padded, top = np.concatenate([[0.0], losses]), _top(losses)
+    return _shaded(
+        (f"h{min(9, int(9 * float(padded[first:end].sum()) / top))}", text)
+        for first, end, text in _characters(passage)
+    )
+
+
+def _signed(passage: bytes, responses: Array) -> str:
+    """The passage, each character shaded by the sign and size of a response after it."""
+    centered = responses - responses.mean()
+    reach = max(1e-9, float(np.quantile(np.abs(centered), 0.97)))
+    return _shaded(
+        (f"{'p' if at > 0 else 'm'}{min(5, round(5 * abs(at) / reach))}", text)
+        for _, end, text in _characters(passage)
+        for at in [float(centered[end - 1])]
+    )
+
+
+def _shaded(characters: Iterable[tuple[str, str]]) -> str:
+    """Spans of (class, text); neighbours of one class share one."""
+    pieces: list[tuple[str, str]] = []
+    for shade, text in characters:
+        if pieces and pieces[-1][0] == shade:
+            pieces[-1] = (shade, pieces[-1][1] + text)
+        else:
+            pieces.append((shade, text))
+    return "".join(f'<span class="{shade}">{_text(text)}</span>' for shade, text in pieces)
+
+
+def _surprises(reading: Reading, most: int = 5) -> str:
+    """A table of the least expected characters, for those who do not see the colours."""
+    order = np.argsort(-reading.losses, kind="stable")[:most]
+    rows = []
+    for place in order.tolist():
+        before = reading.passage[max(0, place - 24) : place + 1].decode("utf-8", "replace")
+        here = reading.passage[place + 1 : place + 2].decode("utf-8", "replace")
+        rows.append(
+            f"<tr><td class='n'>{reading.losses[place]:.2f}</td><td><code>"
+            f"{_text(before).replace(chr(10), '⏎')}<b>{_text(here).replace(chr(10), '⏎')}</b>"
+            "</code></td></tr>"
+        )
+    return "<table><caption>The greatest surprises, in nats</caption>" + "".join(rows) + "</table>"
+
+
+def _curves(averages: list[Point], validations: list[Point]) -> str:
+    """A picture of both curves."""
+    points = averages + validations
+    if not averages:
+        return "<p class='note'>no batch yet</p>"
+    last = max(x for x, _ in points)
+    low, high = _bounds([y for _, y in points])
+
+    def place(point: Point) -> str:
+        x = MARGIN + (WIDTH - MARGIN - 8) * point[0] / last
+        y = 8 + (HEIGHT - MARGIN) * (high - min(high, max(low, point[1]))) / (high - low)
+        return f"{x:.1f},{y:.1f}"
+
+    def line(shape: str, curve: list[Point]) -> str:
+        return f'<polyline class="{shape}" points="{" ".join(map(place, _thinned(curve)))}"/>'
+
+    ticks = []
+    for level in np.linspace(low, high, 5):
+        _, y = place((0, level)).split(",")
+        ticks.append(
+            f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y}" y2="{y}"/>'
+            f'<text x="{MARGIN - 8}" y="{float(y) + 4:.1f}" text-anchor="end">{level:.2f}</text>'
+        )
+    dots = "".join(
+        '<circle class="dot" r="2.5" cx="{}" cy="{}"/>'.format(*place(point).split(","))
+        for point in _thinned(validations, 60)
+    )
+    said = (
+        f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}" if averages else ""
+    )
+    if validations:
+        said += (
+            f"; held-out from {validations[0][1]:.2f}, best {min(y for _, y in validations):.3f}"
+        )
+    return (
+        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
+        f"{''.join(ticks)}{line('one', averages)}{line('two', validations)}{dots}"
+        f'<text x="{WIDTH - 8}" y="{HEIGHT - 8}" text-anchor="end">batch {last:,.0f}</text></svg>'
+        f"<figcaption>nats per character: <b style='color:var(--one)'>training, average</b>, "
+        f"<b style='color:var(--two)'>held-out text</b>; {said}</figcaption></figure>"
+    )
+
+
+def _bounds(values: list[float]) -> tuple[float, float]:
+    """From the least to what nearly all lie below: the first batches would flatten the rest."""
+    low, high = min(values), float(np.quantile(values, 0.98))
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def _thinned(curve: list[Point], most: int = 600) -> list[Point]:
+    if len(curve) <= most:
+        return curve
+    return [curve[i] for i in np.linspace(0, len(curve) - 1, most).round().astype(int)]
