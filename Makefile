@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz lint bench bench-quick format clean
+.PHONY: demo test fuzz lint bench bench-quick docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -29,6 +29,9 @@ lint: .venv/tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: .venv/tests
+	$(BIN)/python -m tests.make_docs
 
 format: .venv/tests
 	$(BIN)/ruff check --fix

@@ -80,6 +80,20 @@ CANDIDATES: dict[str, str] = {
     "gru 2x256, rate .008": cfg_of(("gru", 2, 256), keys(0.008)),
     "gru 2x256, rate .002": cfg_of(("gru", 2, 256), keys(0.002)),
     "gru 2x256, rate .004, orthogonal": cfg_of(("gru", 2, 256), keys(0.004, init="orthogonal")),
+    "gru 2x256, 64 streams, rate .006, orthogonal": cfg_of(
+        ("gru", 2, 256), keys(0.006, streams=64, init="orthogonal")
+    ),
+    "gru 2x256, rate .006, orthogonal": cfg_of(("gru", 2, 256), keys(0.006, init="orthogonal")),
+    "gru 2x256, rate .004, orthogonal, cooldown 1": cfg_of(
+        ("gru", 2, 256), keys(0.004, init="orthogonal", cooldown=1)
+    ),
+    "gru 2x256, 16 streams, 128 steps, orthogonal": cfg_of(
+        ("gru", 2, 256), keys(0.004, streams=16, steps=128, init="orthogonal")
+    ),
+    "gru with batch norm 2x256, rate .004, orthogonal": cfg_of(
+        ("gru-bn", 2, 256), keys(0.004, init="orthogonal")
+    ),
+    "rnn 3x256, rate .004, orthogonal": cfg_of(("rnn", 3, 256), keys(0.004, init="orthogonal")),
     "gru 2x256, rate .004, no carry": cfg_of(("gru", 2, 256), keys(0.004, state="zero")),
     "gru 2x256, rate .004, no cooldown": cfg_of(("gru", 2, 256), keys(0.004, cooldown=0)),
     "gru 2x256, 64 streams, rate .006": cfg_of(("gru", 2, 256), keys(0.006, streams=64)),

@@ -1,0 +1,88 @@
+"""What the documentation says can be done, can be done.
+
+Every ```sh block of a page runs, one after the other, in a folder that has nothing but mybook.txt,
+and then every ```python block. Times and lengths of training are cut to what a test can wait for.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from darknet_py.cfg import bundled_cfgs
+from tests.cli_helpers import ENVIRONMENT
+from tests.make_docs import PAGE, commands, reference
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.M | re.S)
+
+
+def shortened(text: str) -> str:
+    """The same commands, with little to do."""
+    text = re.sub(r"--time \S+", "--time 1s", text)
+    text = re.sub(r"seconds=\d+", "seconds=1", text)
+    return re.sub(r"--batches \d+", "--batches 5", text)
+
+
+@posix
+@pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
+def test_commands_and_snippets_work(page: Path, tmp_path: Path) -> None:
+    shell, snippets = blocks(page, "sh"), blocks(page, "python")
+    (tmp_path / "mybook.txt").write_bytes((ROOT / "data" / "tales.txt").read_bytes()[:60_000])
+    environment = {**ENVIRONMENT, "SHELL": "/bin/bash"}
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for block in shell:
+        done = subprocess.run(
+            ["sh", "-ec", shortened(block)], cwd=tmp_path, env=environment, capture_output=True
+        )
+        assert done.returncode == 0, f"{block}\n{done.stderr.decode()[-2000:]}"
+    for snippet in snippets:
+        if "class ActivationLayer" in snippet or "def test_" in snippet:
+            continue  # Shown from the source, which has its own tests.
+        done = subprocess.run(
+            [sys.executable, "-c", shortened(snippet)],
+            cwd=tmp_path,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+        )
+        assert done.returncode == 0, f"{snippet}\n{done.stderr.decode()[-2000:]}"
+
+
+def test_the_reference_of_commands_is_what_they_say() -> None:
+    """But for white space, where versions of click differ."""
+    assert PAGE.read_text(encoding="utf-8").split() == reference().split(), "make docs"
+    assert ("rnn", "generate") in commands()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    asked = {**ENVIRONMENT, "_DARKNET_PY_COMPLETE": f"{shell}_source", "SHELL": "/bin/bash"}
+    program = Path(sys.executable).parent / "darknet-py"
+    done = subprocess.run([program], env=asked, capture_output=True, text=True)
+    assert "darknet-py" in done.stdout
+    asked["_DARKNET_PY_COMPLETE"] = f"{shell}_complete"
+    asked |= {"COMP_WORDS": "darknet-py gene", "COMP_CWORD": "gene" if shell == "fish" else "1"}
+    done = subprocess.run([program], env=asked, capture_output=True, text=True)
+    assert "generate" in done.stdout
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_bundled_cfg_is_named_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in bundled_cfgs():
+        assert f"`{name}`" in text, name
