@@ -256,7 +256,7 @@ def test_a_bad_number_is_named(key: str, value: str) -> None:
     ("option", "expected"),
     [
         ("B1=1.5", "a number of at least 0 and at most 0.999999"),
-        ("B2=-1", "a number of at least 0 and at most 1"),
+        ("B2=-1", "a number of at least 0 and at most 0.999999"),
         ("eps=0", "a number above 0"),
         ("power=-1", "a number of at least 0"),
         ("clip=-1", "a number of at least 0"),
