@@ -222,6 +222,11 @@ class Cfg:
         layers = [section.changed(dict.fromkeys(keys)) for section in self.layers]
         return Cfg(self.path, self.lines, [self.net, *layers])
 
+    def as_darknet_draws(self) -> Cfg:
+        """A new Cfg without the keys of our own that change a new network's first parameters."""
+        net = self.net.changed({"init": None, "forget_bias": None})
+        return Cfg(self.path, self.lines, [net, *self.layers])
+
     def of_saved_weights(self) -> Cfg:
         """The cfg that describes the weights file that training writes.
 

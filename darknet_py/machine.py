@@ -81,7 +81,7 @@ class Threads:
 
     Where another process keeps a processor busy, a product on all of them waits for it and takes
     several times as long as on one. So one thread and all of them are tried for a few batches in
-    turn, at first and then every AGAIN seconds.
+    turn, at first and then every AGAIN seconds; a hopeless trial ends with its first batch.
     """
 
     TRIED = 3  # batches of a trial, the first of which does not count
@@ -89,8 +89,9 @@ class Threads:
 
     def __init__(self, net: Network, fixed: int | None = None) -> None:
         self.choices = [fixed] if fixed else thread_choices(net)
-        self.count = self.choices[0]
-        self._trials = list(self.choices) if len(self.choices) > 1 else []
+        # On a busy machine a first batch on all processors could take a hundred times as long.
+        self.count = self.choices[-1]
+        self._trials = self.choices[::-1] if len(self.choices) > 1 else []
         self._times: dict[int, float] = {}
         self._batches: list[float] = []
         self._wait = 0.0
@@ -103,13 +104,17 @@ class Threads:
         if not self._trials:
             if self._wait > 0:
                 return
-            self._trials = sorted(self.choices, key=lambda count: count == self.count)
+            # The count in use first, so that the other is compared with what it takes now.
+            self._times = {}
+            self._trials = sorted(self.choices, key=lambda count: count != self.count)
             self._set(self._trials[0])
             return
         self._batches.append(seconds)
-        if len(self._batches) < self.TRIED:
+        known = [self._times[count] for count in self.choices if count in self._times]
+        hopeless = bool(known) and seconds > 2 * min(known)
+        if len(self._batches) < self.TRIED and not hopeless:
             return
-        self._times[self._trials.pop(0)] = min(self._batches[1:])
+        self._times[self._trials.pop(0)] = min(self._batches[1:] or self._batches)
         if self._trials:
             self._set(self._trials[0])
             return

@@ -153,11 +153,13 @@ def _started(
         raise TrainingError("expected a cfg and a text to train on")
     source = asked.cfg if isinstance(asked.cfg, Cfg) else find_cfg(asked.cfg)
     parsed = override_net(source, asked.settings, "--set")
+    gradient = asked.gradient or "exact"
+    if gradient != "exact":
+        parsed = parsed.as_darknet_draws()
     start = None if weights is None else find_weights(weights)
     seed = seed_from_clock() if asked.seed is None else asked.seed
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
     net = network_for_training(parsed, start, Rand(seed), asked.dialect, limit)
-    gradient = asked.gradient or "exact"
     trainer = _make_trainer(net, gradient)
     texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
     folder = RunFolder(asked.out, base_name(source.path))
@@ -369,7 +371,7 @@ def _make_trainer(net: Network, gradient: str) -> Trainer:
     replay = Replay(net)
     replay.check_trainable()
     log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
-    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown")
+    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "init", "forget_bias")
     own = [key for key in keys if key in net.cfg.net.options]
     if own:
         log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))

@@ -206,8 +206,8 @@ class Timed:
         self.seconds = seconds
         self.threads = Threads(net)
         self.threads.choices = sorted(seconds, reverse=True)
-        self.threads.count = self.threads.choices[0]
-        self.threads._trials = list(self.threads.choices)
+        self.threads.count = self.threads.choices[-1]
+        self.threads._trials = self.threads.choices[::-1]
 
     def run(self, batches: int) -> list[int]:
         used = []
@@ -220,12 +220,19 @@ class Timed:
 
 def test_the_faster_number_of_threads_is_kept_and_tried_again() -> None:
     net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
-    run = Timed(net, {2: 1.0, 1: 3.0})
+    run = Timed(net, {2: 1.0, 1: 1.5})
     used = run.run(300)
-    assert used[:9] == [2, 2, 2, 1, 1, 1, 2, 2, 2]
+    assert used[:9] == [1, 1, 1, 2, 2, 2, 2, 2, 2]
     assert used.count(2) > 240  # the second, slow choice is tried seldom
     run.seconds = {2: 9.0, 1: 3.0}
     assert run.run(300)[-100:].count(1) > 80
+
+
+def test_a_trial_that_is_hopeless_is_over_with_its_first_batch() -> None:
+    net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
+    used = Timed(net, {2: 80.0, 1: 1.0}).run(200)
+    assert used[:6] == [1, 1, 1, 2, 1, 1]
+    assert used.count(2) == 1 + 200 // 1600
 
 
 def test_a_narrow_network_has_one_thread_and_a_fixed_number_stays() -> None:

@@ -27,12 +27,12 @@ F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
 BACKUP = Path("backup")
 EXAMPLES = {
-    "train": "rnn.train.cfg -file mybook.txt",
-    "valid": "rnn.cfg rnn.weights < mybook.txt",
-    "validtactic": "rnn.cfg rnn.weights < proofs.txt",
-    "vec": "rnn.cfg rnn.weights < words.txt",
-    "generate": 'rnn.cfg rnn.weights -len 500 -temp .5 -srand 1 -seed "Once"',
-    "generatetactic": "rnn.cfg rnn.weights -len 500 < prompt.txt",
+    "train": "rnn.train -file mybook.txt",
+    "valid": "rnn rnn.weights < mybook.txt",
+    "validtactic": "rnn rnn.weights < proofs.txt",
+    "vec": "rnn rnn.weights < words.txt",
+    "generate": 'rnn rnn.weights -len 500 -temp .5 -srand 1 -seed "Once"',
+    "generatetactic": "rnn rnn.weights -len 500 < prompt.txt",
 }
 
 
@@ -46,7 +46,7 @@ def command() -> None:
 
     \b
     Example:
-      darknet-py rnn generate cfg/rnn.cfg rnn.weights -len 500 -temp .5 -srand 1
+      darknet-py rnn generate rnn rnn.weights -len 500 -temp .5 -srand 1
     """
 
 
@@ -133,7 +133,7 @@ def train(
             cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
         )
         return
-    net = network_for_training(find_cfg(cfg), weights, Rand(seed))
+    net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
     text = read_text(data, tokenized or net.net.tokenized, until_nul=True)

@@ -31,6 +31,8 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
     """
     replay.check_trainable()
     net, options = replay.net, replay.net.net
+    if not options.max_batches:
+        raise TrainingError(f"{net.cfg.path}: no max_batches in [net]: expected it, as in C")
     if net.batch_number >= options.max_batches:
         raise TrainingError(
             f"{net.cfg.path}: already at batch {net.batch_number}, and training ends at "

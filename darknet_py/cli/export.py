@@ -1,0 +1,102 @@
+"""darknet-py export"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from darknet_py.cfg import Cfg, override_net
+from darknet_py.cli.options import CONTEXT, cfg_option, dialect_option, verbosity_options
+from darknet_py.errors import DarknetError
+from darknet_py.files import check_file_place
+from darknet_py.finding import find_cfg_of, find_weights
+from darknet_py.folding import fold_batchnorm, folded_cfg
+from darknet_py.interchange import cfg_beside, write_npz, write_safetensors, write_weights_and_cfg
+from darknet_py.loading import network_of_weights
+from darknet_py.network import Network
+from darknet_py.onnx_export import write_onnx
+from darknet_py.torch_module import write_torch_module
+
+log = logging.getLogger("darknet_py.export")
+
+
+WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
+    ".safetensors": write_safetensors,
+    ".npz": write_npz,
+    ".onnx": write_onnx,
+    ".py": write_torch_module,
+    ".weights": write_weights_and_cfg,
+}
+
+
+@click.command("export", context_settings=CONTEXT)
+@click.argument("weights")
+@click.argument("out")
+@cfg_option
+@dialect_option
+@click.option(
+    "--fold-batchnorm",
+    is_flag=True,
+    help="Turn batch norm into weights and biases: the same probabilities with less work.",
+)
+@verbosity_options
+def command(
+    weights: str, out: str, cfg: str | None, dialect: str, fold_batchnorm: bool
+) -> None:
+    """Write the network of WEIGHTS for other programs, as the suffix of OUT says.
+
+    \b
+    .safetensors  tensors by name, like 0.input.weight, with the cfg as metadata
+    .npz          the same for numpy
+    .onnx         one step: symbols and states in, probabilities and states out
+    .py           a PyTorch module to read, and its parameters in a .safetensors beside it
+    .weights      darknet's, and a cfg beside it: with --fold-batchnorm
+
+    All but .npz and .weights need the extra: pip install 'darknet-py[export]'.
+
+    \b
+    Examples:
+      darknet-py export backup tiny.safetensors
+      darknet-py export backup/tiny_best.weights tiny_torch.py
+      darknet-py export backup tiny.onnx --fold-batchnorm
+      darknet-py export backup folded.weights --fold-batchnorm
+    """
+    path = Path(out)
+    wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold_batchnorm]
+    if path.suffix not in wanted:
+        raise click.BadParameter(
+            f"{out!r}: expected a name that ends in .safetensors, .npz, .onnx or .py, "
+            f"or with --fold-batchnorm in .weights",
+            param_hint="OUT",
+        )
+    source = find_weights(weights)
+    found = find_cfg_of(source, cfg)
+    if source != Path(weights):
+        log.info("weights: %s", source)
+    if cfg is None:
+        log.info("cfg: %s (--cfg names another)", found.path)
+    files = [path, *_companions(path)]
+    for file in files:
+        check_file_place(file)
+        for read in (source, found.path):
+            if file.exists() and os.path.samefile(file, read):
+                raise DarknetError(f"{file}: is what is read: expected another OUT")
+    single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
+    net = network_of_weights(single, source, dialect)
+    # The layers as they fit the weights, and [net] as it was written.
+    whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])
+    if fold_batchnorm:
+        net, whole = fold_batchnorm(net), folded_cfg(whole)
+    WRITERS[path.suffix](path, net, whole)
+    log.info("wrote %s: %s numbers", " and ".join(map(str, files)), f"{len(net.parameters):,}")
+
+
+def _companions(path: Path) -> list[Path]:
+    """The files that come beside OUT."""
+    if path.suffix == ".py":
+        return [path.with_suffix(".safetensors")]
+    return [cfg_beside(path)] if path.suffix == ".weights" else []

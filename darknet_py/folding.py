@@ -1,0 +1,72 @@
+"""Batch norm as weights and biases.
+
+With its rolling statistics batch norm is a factor and a sum for each output, which its connected
+layer can do itself:
+
+    gain = scale / deviation(rolling_variance)
+    weight' = gain weight                            row by row
+    bias'   = bias - gain rolling_mean
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from darknet_py import kernels
+from darknet_py.cfg import Cfg, Option, Section
+from darknet_py.errors import DarknetWarning, WeightsError
+from darknet_py.network import Network
+
+
+def folded_cfg(cfg: Cfg) -> Cfg:
+    """`cfg` with batch_normalize=0 in every layer that had it. Raises CfgError."""
+    return Cfg(cfg.path, cfg.lines, [cfg.net, *map(_folded_section, cfg.layers)])
+
+
+def _folded_section(section: Section) -> Section:
+    if not section.flag("batch_normalize"):
+        return section
+    option = section.options["batch_normalize"]
+    return section.changed({"batch_normalize": Option(option.key, "0", option.place)})
+
+
+def fold_batchnorm(net: Network) -> Network:
+    """A network that computes the same without batch norm in its connected layers, all of them
+    within the recurrent layers included.
+
+    A [batchnorm] section stays as it is, which a DarknetWarning says, as it does where there is
+    nothing to fold. Raises WeightsError where a result is not finite.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
+        folded = Network(folded_cfg(net.cfg), net.dialect, net.dtype.type)
+    folded.seen = net.seen
+    old = {parameter.name: parameter.values for parameter in net.tensors()}
+    new = {parameter.name: parameter.values for parameter in folded.tensors()}
+    own_sections = [layer.index for layer in net.layers if layer.kind == "batchnorm"]
+    for index in own_sections:
+        message = f"{net.cfg.path}: layer {index}: [batchnorm] cannot be folded, and stays"
+        warnings.warn(message, DarknetWarning, stacklevel=2)
+    scales = [name for name in old if name.endswith(".scale") and name not in new]
+    if not scales and not own_sections:
+        message = f"{net.cfg.path}: no batch norm to fold"
+        warnings.warn(message, DarknetWarning, stacklevel=2)
+    for name, values in new.items():
+        np.copyto(values, old[name])
+    for brick in [name.removesuffix(".scale") for name in scales]:
+        scale, mean, variance = (
+            old[f"{brick}.{kind}"].astype(np.float64)
+            for kind in ("scale", "rolling_mean", "rolling_variance")
+        )
+        gain = scale / kernels.deviation(variance, net.dialect)
+        weight, bias = new[f"{brick}.weight"], new[f"{brick}.bias"]
+        weight[...] = gain[:, None] * weight
+        bias[...] = bias - gain * mean
+        if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
+            raise WeightsError(
+                f"{net.cfg.path}: {brick}: its batch norm cannot be folded: expected rolling "
+                f"statistics that give finite weights"
+            )
+    return folded

@@ -1,0 +1,324 @@
+"""Networks in .safetensors and .npz files: every parameter by its name, and what else is needed.
+
+A tensor's name is LAYER.PART.KIND, or LAYER.KIND where a layer has no parts:
+
+    0.input.weight        [rnn]: input, self, output
+    0.self.rolling_mean   kinds: weight (outputs, inputs), bias, scale, rolling_mean,
+    2.wz.bias             rolling_variance, each (outputs,)
+    3.weight              [connected]
+
+all float32. Beside them there are the text of the `cfg`, the `dialect` (whose formulas and order of
+gates), and the symbols `seen` in training: metadata of a .safetensors file, entries of a .npz file.
+Nothing that is read is ever unpickled, and no tensor is read before its size is known to be right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from darknet_py.cfg import MAX_CFG_BYTES, Cfg, override_net, parse_cfg, printable
+from darknet_py.dialect import DIALECTS, Dialect
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.files import check_file_place, write_whole, writing_whole
+from darknet_py.finding import _SUFFIX
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+
+FACTS = ("cfg", "dialect", "seen")
+_MAX_SEEN = 1 << 62
+_FLOAT = np.dtype("<f4")
+
+
+def library(name: str) -> Any:
+    """The module `name` of the extra `export`. Raises DarknetError where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise DarknetError(
+            f"{error}: expected the extra `export`: pip install 'darknet-py[export]'"
+        ) from error
+
+
+# --- writing -------------------------------------------------------------------------------------
+
+
+def tensors_of(net: Network) -> dict[str, Array]:
+    """Every parameter by its name, float32, in the order of the weights file."""
+    return {p.name: np.ascontiguousarray(p.values, _FLOAT) for p in net.tensors()}
+
+
+def facts_of(net: Network, cfg: Cfg | None = None) -> dict[str, str]:
+    """What a file says beside its tensors, by name.
+
+    cfg: the text to give, by default the network's. Comments that are not UTF-8 get U+FFFD.
+    """
+    data = (cfg or net.cfg).text().encode("utf-8", "surrogateescape")
+    text = data.decode("utf-8", "replace")
+    return {"cfg": text, "dialect": net.dialect.name, "seen": str(net.seen)}
+
+
+def write_npz(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
+    """Write the network as an .npz file, whole or not at all; cfg: see `facts_of`.
+
+    Raises OSError.
+    """
+    entries: dict[str, Any] = {**facts_of(net, cfg), "seen": np.int64(net.seen)}
+    with writing_whole(path) as file:
+        np.savez(file, **entries, **tensors_of(net))
+
+
+def write_safetensors(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
+    """Write the network as a .safetensors file, whole or not at all; cfg: see `facts_of`.
+
+    Raises OSError, and DarknetError where the library is not installed.
+    """
+    data = library("safetensors.numpy").save(tensors_of(net), facts_of(net, cfg))
+    write_whole(path, _with_sorted_facts(data))
+
+
+def write_weights_and_cfg(path: str | os.PathLike[str], net: Network, cfg: Cfg) -> None:
+    """Write a weights file, and its cfg where it is looked for, each whole or not at all.
+
+    Raises OSError.
+    """
+    check_file_place(path)
+    text = cfg.of_saved_weights().text().encode("utf-8", "surrogateescape")
+    write_whole(cfg_beside(path), [text])
+    net.save_weights(path)
+
+
+def cfg_beside(weights: str | os.PathLike[str]) -> Path:
+    """Where the cfg of a weights file is looked for first: see `finding.find_cfg_of`."""
+    path = Path(weights)
+    return path.with_name(f"{_SUFFIX.sub('', path.name)}.cfg")
+
+
+def _with_sorted_facts(data: bytes) -> list[bytes | memoryview]:
+    """The same file, the same each time: the library gives the metadata in a random order."""
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return [len(text).to_bytes(8, "little"), text, memoryview(data)[end:]]
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What a file has, before its tensors are read.
+
+    tensors: dtype and shape by name. facts: those of FACTS that are there.
+    read: the tensor of a name; raises WeightsError.
+    """
+
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+    facts: dict[str, str]
+    read: Callable[[str], Array]
+
+
+def read_network(
+    path: str | os.PathLike[str], cfg: Cfg | None = None, dialect: str | None = None
+) -> tuple[Network, Cfg]:
+    """The network of a .safetensors or .npz file (any other name is read as .npz), and its cfg.
+
+    The network is made for one stream; the cfg has its batch and time_steps as they were.
+    cfg: the network's, if not the one in the file. dialect: the network's; one that is not the
+    file's changes formulas and order as `Network.load_weights` does.
+    Raises WeightsError, CfgError, and DarknetError where a library is not installed.
+    """
+    try:
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise WeightsError(f"{path}: a folder, pipe or device: expected a file of tensors")
+        with open(path, "rb"):
+            pass
+    except OSError as error:
+        raise WeightsError(f"{path}: cannot read the file: {error.strerror}") from error
+    is_safetensors = os.fspath(path).endswith(".safetensors")
+    with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
+        cfg = cfg or _cfg_of(path, stored.facts)
+        origin = _dialect_of(path, stored.facts, dialect)
+        net = Network(override_net(cfg, {"batch": 1, "time_steps": 1}, "one stream"), origin)
+        net.seen = _seen_of(path, stored.facts)
+        _check_tensors(path, net, stored)
+        for parameter in net.tensors():
+            np.copyto(parameter.values, _finite(path, parameter.name, stored))
+    chosen = DIALECTS[dialect] if dialect else origin
+    return (net if chosen is origin else _converted(path, net, chosen)), cfg
+
+
+def _finite(path: str | os.PathLike[str], name: str, stored: _Stored) -> Array:
+    """The tensor of this name. Raises WeightsError where a number of it is not finite."""
+    values = stored.read(name)
+    finite = np.isfinite(values)
+    if not finite.all():
+        place = np.unravel_index(int(np.argmin(finite)), values.shape)
+        raise WeightsError(
+            f"{path}: {name}{[int(index) for index in place]} is {values[place]}: "
+            f"expected finite numbers"
+        )
+    return values
+
+
+def _cfg_of(path: str | os.PathLike[str], facts: dict[str, str]) -> Cfg:
+    if "cfg" not in facts:
+        raise WeightsError(
+            f"{path}: no cfg in it: expected its text under the name cfg, or --cfg CFG"
+        )
+    text = facts["cfg"]
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise WeightsError(f"{path}: cfg is no text: expected that of a cfg file") from error
+    if size > MAX_CFG_BYTES:
+        raise WeightsError(f"{path}: cfg is larger than 1 MiB: expected the text of a cfg file")
+    return parse_cfg(text, f"{path}: cfg")
+
+
+def _dialect_of(
+    path: str | os.PathLike[str], facts: dict[str, str], default: str | None
+) -> Dialect:
+    name = facts.get("dialect", default)
+    if name is None:
+        raise WeightsError(
+            f"{path}: no dialect in it: expected {' or '.join(DIALECTS)} under the name dialect, "
+            f"or --dialect"
+        )
+    if name not in DIALECTS:
+        expected = " or ".join(DIALECTS)
+        raise WeightsError(f"{path}: dialect is {printable(name)}: expected {expected}")
+    return DIALECTS[name]
+
+
+def _seen_of(path: str | os.PathLike[str], facts: dict[str, str]) -> int:
+    text = facts.get("seen", "0")
+    seen = int(text) if re.fullmatch("[0-9]{1,19}", text) else -1
+    if not 0 <= seen < _MAX_SEEN:
+        raise WeightsError(f"{path}: seen is {printable(text)}: expected a count of symbols")
+    return seen
+
+
+def _check_tensors(path: str | os.PathLike[str], net: Network, stored: _Stored) -> None:
+    """Raise WeightsError where the tensors are not exactly the network's."""
+    expected = {parameter.name: parameter.shape for parameter in net.tensors()}
+    for name, shape in expected.items():
+        if name not in stored.tensors:
+            raise WeightsError(f"{path}: no tensor {name}: expected one of shape {shape}")
+        dtype, found = stored.tensors[name]
+        if dtype not in ("F32", _FLOAT.name):
+            raise WeightsError(
+                f"{path}: {name} is of type {printable(dtype)}: expected {_FLOAT.name}"
+            )
+        if found != shape:
+            raise WeightsError(f"{path}: {name} has the shape {found}: expected {shape}")
+    for name in stored.tensors:
+        if name not in expected:
+            raise WeightsError(
+                f"{path}: {printable(name)} has no place in the network: "
+                f"expected only the {len(expected)} tensors of its cfg"
+            )
+
+
+def _converted(path: str | os.PathLike[str], net: Network, dialect: Dialect) -> Network:
+    """The network with the same parameters in another dialect. Raises WeightsError."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DarknetWarning)
+        other = Network(net.cfg, dialect)
+    other.seen = net.seen
+    own = {parameter.name: parameter.values for parameter in other.tensors()}
+    for parameter in net.tensors():
+        if parameter.name in own:
+            np.copyto(own[parameter.name], parameter.values)
+        elif parameter.values.any():
+            # AlexeyAB's [batchnorm] has biases, upstream's has not.
+            raise WeightsError(
+                f"{path}: {parameter.name} has no place in the {dialect.name} dialect: "
+                f"expected --dialect {net.dialect.name}"
+            )
+    return other
+
+
+@contextlib.contextmanager
+def _refusing_damage(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+    """Turn what a library raises into a WeightsError: a damaged file makes it raise anything."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        what = printable(" ".join(str(error).split()) or type(error).__name__, 100)
+        raise WeightsError(f"{path}: damaged ({what}): expected a whole {kind} file") from error
+
+
+@contextlib.contextmanager
+def _open_safetensors(path: str | os.PathLike[str]) -> Iterator[_Stored]:
+    safetensors = library("safetensors")
+    with contextlib.ExitStack() as stack:
+        with _refusing_damage(path, ".safetensors"):
+            file = stack.enter_context(safetensors.safe_open(os.fspath(path), "numpy"))
+            pieces = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            tensors = {
+                name: (str(piece.get_dtype()), tuple(piece.get_shape()))
+                for name, piece in pieces.items()
+            }
+            facts = {key: text for key, text in (file.metadata() or {}).items() if key in FACTS}
+
+        def read(name: str) -> Array:
+            with _refusing_damage(path, ".safetensors"):
+                values: Array = file.get_tensor(name)
+                return values
+
+        yield _Stored(tensors, facts, read)
+
+
+@contextlib.contextmanager
+def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
+    with contextlib.ExitStack() as stack:
+        with _refusing_damage(path, ".npz"):
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+            if len(set(names)) < len(names):
+                raise ValueError("a name that is there twice")
+            headers = {name: _npy_header(archive, name) for name in names}
+
+        def read(name: str) -> Array:
+            with _refusing_damage(path, ".npz"), archive.open(f"{name}.npy") as member:
+                array = np.lib.format.read_array(member, allow_pickle=False)
+                if member.read(1):
+                    raise ValueError(f"{name} is longer than its shape")
+                return array
+
+        facts = {}
+        for name in [name for name in FACTS if name in headers]:
+            dtype, shape = headers.pop(name)
+            if dtype.kind not in "Uiu" or shape or dtype.itemsize > 4 * MAX_CFG_BYTES:
+                raise WeightsError(f"{path}: {name} is {printable(str(dtype))} {shape}: expected one text")
+            facts[name] = str(read(name)[()])
+        tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
+        yield _Stored(tensors, facts, read)
+
+
+def _npy_header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    """dtype and shape of an entry. Raises ValueError and whatever a damaged file leads to."""
+    with archive.open(f"{name}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version != (1, 0):
+            raise ValueError(f"{name} has the version {version}, not (1, 0)")
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        return dtype, shape
