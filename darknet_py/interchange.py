@@ -308,7 +308,9 @@ def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
         for name in [name for name in FACTS if name in headers]:
             dtype, shape = headers.pop(name)
             if dtype.kind not in "Uiu" or shape or dtype.itemsize > 4 * MAX_CFG_BYTES:
-                raise WeightsError(f"{path}: {name} is {printable(str(dtype))} {shape}: expected one text")
+                raise WeightsError(
+                    f"{path}: {name} is {printable(str(dtype))} {shape}: expected one text"
+                )
             facts[name] = str(read(name)[()])
         tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
         yield _Stored(tensors, facts, read)

@@ -178,7 +178,9 @@ def _network(net: Network, modules: list[str]) -> str:
         line = f"                {module},{comment}"
         if len(line) > _WIDTH:
             name, _, arguments = module.partition("(")
-            line = f"                {name}(\n                    {arguments[:-1]}\n                ),"
+            line = (
+                f"                {name}(\n                    {arguments[:-1]}\n                ),"
+            )
         lines.append(line)
     text = _NETWORK.replace("                MODULES", "\n".join(lines))
     return text.replace("        STEPS", "\n".join(f"        {line}" for line in _steps(net)))
@@ -253,39 +255,39 @@ _KNOWN_FUNCTIONS = {
 }
 
 _FUNCTIONS = {
-    "linear": '''def linear(x: Tensor) -> Tensor:
+    "linear": """def linear(x: Tensor) -> Tensor:
     return x
-''',
+""",
     "loggy": '''def loggy(x: Tensor) -> Tensor:
     """2 / (1 + e^-x) - 1"""
     return torch.tanh(x / 2)
 ''',
-    "selu": '''def selu(x: Tensor) -> Tensor:
+    "selu": """def selu(x: Tensor) -> Tensor:
     return 1.0507 * torch.where(x >= 0, x, 1.6732 * torch.expm1(x.clamp(max=0)))
-''',
-    "relie": '''def relie(x: Tensor) -> Tensor:
+""",
+    "relie": """def relie(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, 0.01)
-''',
-    "ramp": '''def ramp(x: Tensor) -> Tensor:
+""",
+    "ramp": """def ramp(x: Tensor) -> Tensor:
     return torch.relu(x) + 0.1 * x
-''',
+""",
     "plse": '''def plse(x: Tensor) -> Tensor:
     """A logistic of three straight pieces, which meet at -4 and 4."""
     inside = x.clamp(-4, 4)
     return 0.125 * inside + 0.5 + 0.01 * (x - inside)
 ''',
-    "leaky": '''def leaky(x: Tensor) -> Tensor:
+    "leaky": """def leaky(x: Tensor) -> Tensor:
     return functional.leaky_relu(x, 0.1)
-''',
+""",
     "stair": '''def stair(x: Tensor) -> Tensor:
     """Flat on even intervals [n, n + 1), rising by 1 on odd ones."""
     floor, steps = x.floor(), (x / 2).floor()
     is_odd = floor - 2 * steps
     return steps + is_odd * (x - floor)
 ''',
-    "hardtan": '''def hardtan(x: Tensor) -> Tensor:
+    "hardtan": """def hardtan(x: Tensor) -> Tensor:
     return x.clamp(-1, 1)
-''',
+""",
     "lhtan": '''def lhtan(x: Tensor) -> Tensor:
     """x from 0 to 1, the slope 0.001 outside."""
     inside = x.clamp(0, 1)

@@ -86,7 +86,9 @@ def random_sections(random: Random) -> list[str]:
     size = random.randint(1, 5)
     sections = [f"[net] inputs={size} batch=2 time_steps=2"]
     for _ in range(random.randint(1, 4)):
-        kind = random.choice(["rnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"])
+        kind = random.choice(
+            ["rnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"]
+        )
         output, norm = random.randint(1, 5), random.randint(0, 1)
         activation = f"activation={random.choice(list(ACTIVATIONS))}"
         options = {
@@ -150,9 +152,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(net=NETWORKS, suffix=st.sampled_from([".npz", ".safetensors"]))
 @settings(max_examples=60)
-def test_what_is_exported_comes_back_byte_for_byte(
-    net: Network, suffix: str, folder: Path
-) -> None:
+def test_what_is_exported_comes_back_byte_for_byte(net: Network, suffix: str, folder: Path) -> None:
     source, between, back = folder / "a.weights", folder / f"b{suffix}", folder / "c.weights"
     save(net, source)
     outcome = invoke("export", source, between)
@@ -262,7 +262,9 @@ def test_import_into_the_other_dialect(kind: str, tmp_path: Path) -> None:
 
 
 def test_biases_that_the_other_dialect_has_no_place_for(tmp_path: Path) -> None:
-    net = network("[net] inputs=4 batch=2", *PARTS[:1], "[batchnorm]", "[softmax]", dialect=ALEXEYAB)
+    net = network(
+        "[net] inputs=4 batch=2", *PARTS[:1], "[batchnorm]", "[softmax]", dialect=ALEXEYAB
+    )
     args = ("import", tmp_path / "net.npz", tmp_path / "out.weights", "--dialect", "upstream")
     write_npz(tmp_path / "net.npz", net)
     assert "1.bias has no place in the upstream dialect: expected --dialect alexeyab" in (
@@ -671,7 +673,9 @@ def onnx_outputs(net: Network, symbols: Array) -> Array:
     runtime = pytest.importorskip("onnxruntime")
     model = onnx_model(net)
     onnx.checker.check_model(model, full_check=True)
-    session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     first, *states = session.get_inputs()
     assert (first.name, first.type, first.shape) == ("symbols", "tensor(int64)", ["streams"])
     names = [output.name for output in session.get_outputs()]

@@ -44,9 +44,7 @@ WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
     help="Turn batch norm into weights and biases: the same probabilities with less work.",
 )
 @verbosity_options
-def command(
-    weights: str, out: str, cfg: str | None, dialect: str, fold_batchnorm: bool
-) -> None:
+def command(weights: str, out: str, cfg: str | None, dialect: str, fold_batchnorm: bool) -> None:
     """Write the network of WEIGHTS for other programs, as the suffix of OUT says.
 
     \b
