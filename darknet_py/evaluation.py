@@ -11,6 +11,7 @@ import numpy as np
 from darknet_py.errors import CorpusError
 from darknet_py.generation import FEED_STEPS, check_symbols, feed
 from darknet_py.network import Network
+from darknet_py.parallel import ALONE, Ranks
 
 DEFAULT_PROMPT = b"\n\n"
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
@@ -137,23 +138,26 @@ def estimate_loss(
     characters: int,
     streams: int = 32,
     stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> float:
     """The mean loss in nats over about `characters` of `text`, quickly: many streams side by side.
 
     The text is cut into `streams` equal parts; the start of each is scored from a zero state.
-    Raises InterruptedError once `stop` says so.
+    ranks: what shares the work. Raises InterruptedError once `stop` says so.
     """
     streams = max(1, min(streams, len(text) // 64))
     part = (len(text) - 1) // streams
     steps = max(1, min(part, characters // streams))
-    columns = np.arange(streams) * part
-    state = net.initial_state(streams)
+    columns = np.arange(streams)[ranks.own(streams)] * part
+    state = net.initial_state(len(columns))
     nats = 0.0
     for first in range(0, steps, 64):
         if stop():
             raise InterruptedError
+        if not len(columns):
+            continue
         rows = np.arange(first, min(first + 64, steps))
         places = rows[:, None] + columns
         losses, state = net.losses(text[places], text[places + 1], state)
         nats += float(np.sum(losses, dtype=np.float64))
-    return nats / (steps * streams)
+    return ranks.total(nats) / (steps * streams)

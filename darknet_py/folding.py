@@ -60,10 +60,11 @@ def fold_batchnorm(net: Network) -> Network:
             old[f"{brick}.{kind}"].astype(np.float64)
             for kind in ("scale", "rolling_mean", "rolling_variance")
         )
-        gain = scale / kernels.deviation(variance, net.dialect)
         weight, bias = new[f"{brick}.weight"], new[f"{brick}.bias"]
-        weight[...] = gain[:, None] * weight
-        bias[...] = bias - gain * mean
+        with np.errstate(all="ignore"):
+            gain = scale / kernels.deviation(variance, net.dialect)
+            weight[...] = gain[:, None] * weight
+            bias[...] = bias - gain * mean
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise WeightsError(
                 f"{net.cfg.path}: {brick}: its batch norm cannot be folded: expected rolling "

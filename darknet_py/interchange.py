@@ -74,9 +74,9 @@ def write_npz(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None
 
     Raises OSError.
     """
-    entries: dict[str, Any] = {**facts_of(net, cfg), "seen": np.int64(net.seen)}
+    entries: dict[str, Any] = {**facts_of(net, cfg), "seen": np.int64(net.seen), **tensors_of(net)}
     with writing_whole(path) as file:
-        np.savez(file, **entries, **tensors_of(net))
+        np.savez(file, **entries)
 
 
 def write_safetensors(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
@@ -307,10 +307,11 @@ def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
         facts = {}
         for name in [name for name in FACTS if name in headers]:
             dtype, shape = headers.pop(name)
-            if dtype.kind not in "Uiu" or shape or dtype.itemsize > 4 * MAX_CFG_BYTES:
-                raise WeightsError(
-                    f"{path}: {name} is {printable(str(dtype))} {shape}: expected one text"
-                )
+            if dtype.kind not in "Uiu" or shape:
+                found = f"{printable(str(dtype))} {shape}"
+                raise WeightsError(f"{path}: {name} is {found}: expected one text")
+            if dtype.itemsize > 4 * MAX_CFG_BYTES:
+                raise WeightsError(f"{path}: {name} is larger than 1 MiB: expected a short text")
             facts[name] = str(read(name)[()])
         tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
         yield _Stored(tensors, facts, read)

@@ -25,6 +25,7 @@ from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
+from darknet_py.parallel import ALONE, Ranks
 from darknet_py.rand import Rand
 from darknet_py.segments import accumulate_in_segments
 
@@ -82,6 +83,8 @@ class Network:
         self.last_rate = 0.0
         self.progress = 0.0
         self._is_trainable = False
+        self.ranks = ALONE
+        self.own_streams = slice(0, self.net.streams)
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.
@@ -133,8 +136,27 @@ class Network:
 
     @property
     def streams(self) -> int:
-        """Sequences that are trained on side by side."""
-        return self.net.streams
+        """Sequences that are trained on side by side, in this process."""
+        return self.own_streams.stop - self.own_streams.start
+
+    def train_among(self, ranks: Ranks) -> None:
+        """Train on this rank's share of the streams from now on; all states become zero.
+
+        Raises CfgError where there are too few streams.
+        """
+        least = self.net.streams // ranks.size
+        has_norm = any(not tensor.trained for tensor in self.tensors())
+        if least < (2 if has_norm else 1):
+            need = "two streams, for batch norm" if has_norm else "one stream"
+            raise CfgError(
+                f"{self.cfg.path}: {self.net.streams} streams over {ranks.size} processes: "
+                f"expected at least {need}, in each"
+            )
+        self.ranks = ranks
+        self.own_streams = ranks.own(self.net.streams)
+        for layer in self._dropouts():
+            layer.own_streams, layer.all_streams = self.own_streams, self.net.streams
+        self.reset_state()
 
     @property
     def parameters(self) -> Array:
@@ -349,11 +371,11 @@ class Network:
         else:
             loss, after = accumulate_in_segments(self, inputs, targets, state, self.segment_steps)
         for layer in self._dropouts():
-            self.rand.skip(inputs.size * layer.outputs)
+            self.rand.skip(len(inputs) * self.net.streams * layer.outputs)
             layer.rand = self.rand
         return loss, after
 
-    def _dropouts(self) -> list[Layer]:
+    def _dropouts(self) -> list[DropoutLayer]:
         return [
             layer for layer in self.layers[self.first_trained :] if isinstance(layer, DropoutLayer)
         ]
@@ -364,7 +386,7 @@ class Network:
         """
         drawn = self.rand.drawn
         for layer in self._dropouts():
-            per_step = self.streams * layer.outputs
+            per_step = self.net.streams * layer.outputs
             layer.rand = Rand(self.rand.seed, drawn + step * per_step)
             drawn += time_steps * per_step
 
@@ -449,8 +471,8 @@ class Network:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
         inputs, targets: integers `(time_steps, streams)`, the targets being the next symbols.
-        Returns the loss in nats per symbol. With `state=carry` the hidden state goes on from the
-        last datum, without its gradient; otherwise every datum starts from zeros.
+        Returns the loss in nats per symbol, over all processes. With `state=carry` the hidden state
+        goes on from the last datum, without its gradient; otherwise every datum starts from zeros.
         Raises CfgError where the network cannot be trained, ValueError for wrong arrays.
         """
         if not self._is_trainable:
@@ -461,12 +483,13 @@ class Network:
         state = self.training_state
         if self.net.state == "zero":
             state = self.initial_state(self.streams)
-        add = (self.seen // inputs.size) % self.net.subdivisions > 0
+        size = self.net.time_steps * self.net.streams
+        add = (self.seen // size) % self.net.subdivisions > 0
         loss, self.training_state = self.accumulate(inputs, targets, state, add)
-        self.seen += inputs.size
-        if (self.seen // inputs.size) % self.net.subdivisions == 0:
+        self.seen += size
+        if (self.seen // size) % self.net.subdivisions == 0:
             self._update()
-        return loss / inputs.size
+        return self.ranks.total(loss) / size
 
     @property
     def batch_number(self) -> int:
@@ -475,6 +498,12 @@ class Network:
 
     def _update(self) -> None:
         """The optimiser's step on every layer."""
+        self.ranks.add(self._updates)
+        if self.ranks.size > 1:
+            for tensor in self.tensors():
+                if not tensor.trained:
+                    self.ranks.add(tensor.values)
+                    tensor.values /= self.ranks.size
         bound_gradient(self._updates, self.net)
         rate = learning_rate(self.net, self.batch_number, self.rand)
         self.last_rate = rate * cooldown_factor(self.net, self.progress)

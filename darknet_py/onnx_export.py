@@ -92,8 +92,8 @@ class _Graph:
     def whole(self) -> Any:
         """The `onnx.GraphProto`. Raises CfgError."""
         types = self.onnx.TensorProto
-        self.inputs.append(self._described("symbols", types.INT64, ["streams"]))
-        shape = ["streams", self.net.outputs]
+        self.inputs.append(self._described("symbols", types.INT64, ("streams",)))
+        shape = "streams", self.net.outputs
         self.outputs.append(self._described("probabilities", types.FLOAT, shape))
         x = "symbols"
         if not self.net.layers[0].takes_symbols:
@@ -117,7 +117,7 @@ class _Graph:
         """Give a value out under this name."""
         self.nodes.append(self.onnx.helper.make_node("Identity", [value], [name], name))
 
-    def _described(self, name: str, kind: int, shape: list[str | int]) -> Any:
+    def _described(self, name: str, kind: int, shape: tuple[str | int, ...]) -> Any:
         return self.onnx.helper.make_tensor_value_info(name, kind, shape)
 
     def _constant(self, name: str, array: Array) -> Value:
@@ -143,7 +143,7 @@ class _Graph:
     def _state(self, layer: Layer, name: str, size: int) -> Value:
         """A state that comes in, and its place among what goes out."""
         full = f"{layer.index}.{name}"
-        kind, shape = self.onnx.TensorProto.FLOAT, ["streams", size]
+        kind, shape = self.onnx.TensorProto.FLOAT, ("streams", size)
         self.inputs.append(self._described(full, kind, shape))
         self.outputs.append(self._described(f"{full}.after", kind, shape))
         return full
@@ -172,9 +172,7 @@ class _Graph:
             return self.node("Sigmoid", x)
         if isinstance(layer, (DropoutLayer, CostLayer)):
             return x
-        raise CfgError(
-            f"{self.net.cfg.path}: layer {layer.index}: [{layer.kind}] has no place in an .onnx file"
-        )
+        raise CfgError(f"{self.net.cfg.path}: layer {layer.index}: [{layer.kind}] has no ONNX form")
 
     def _connected(self, brick: Connected, x: Value) -> Value:
         weights = self._parameter(brick.weights)
@@ -290,7 +288,7 @@ class _Graph:
             is_odd = self._sum(floor, steps, -2)
             rise = self.node("Mul", is_odd, self.node("Sub", x, floor))
             return self.node("Add", steps, rise)
-        raise CfgError(f"{self.net.cfg.path}: the activation {name} has no place in an .onnx file")
+        raise CfgError(f"{self.net.cfg.path}: the activation {name} has no ONNX form")
 
     def _sum(self, a: Value, b: Value, factor: float) -> Value:
         """a + factor b"""

@@ -117,6 +117,7 @@ class Run:
         self.net = net
         self.trainer = trainer
         self.streams = streams
+        self.ranks = net.ranks
         self.validation = validation
         self.folder = folder
         self.limit = net.net.max_batches if plan.batches is None else plan.batches
@@ -137,6 +138,8 @@ class Run:
 
     def begin(self) -> None:
         """Start the files of a new run. Raises OSError."""
+        if not self.ranks.is_first:
+            return
         self.table.begin()
         self.samples.begin()
 
@@ -151,7 +154,9 @@ class Run:
             )
         try:
             for name, own in self._arrays().items():
-                if name != "best":
+                if name.startswith("state."):
+                    np.copyto(own, arrays[name][self.net.own_streams], casting="no")
+                elif name != "best":
                     np.copyto(own, arrays[name], casting="no")
             self.net.seen = self.seen_before = int(progress["seen"])
             self.net.optimizer.count = int(progress["updates"])
@@ -164,12 +169,14 @@ class Run:
                 f"{where}: does not fit this network ({error}): expected the state of a run with "
                 f"the same layers and optimiser"
             ) from error
+        if not self.ranks.is_first:
+            return
         batch = self.net.batch_number
         self.table.cut_back(lambda line: _batch_of(line.partition(",")[0]) <= batch)
         self.samples.cut_back(lambda line: _batch_of_sample(line) <= batch)
 
     def _arrays(self) -> dict[str, Array]:
-        """Views of all arrays that a checkpoint has."""
+        """Views of all arrays that a checkpoint has; of the states, those of the own streams."""
         arrays = {"parameters": self.net.parameters, "offsets": self.streams.offsets}
         arrays |= {f"memory.{name}": vector for name, vector in self.trainer.memory.items()}
         for index, own in enumerate(self.net.training_state):
@@ -190,12 +197,19 @@ class Run:
             "validation": self.validation.facts(),
         }
         plan = dataclasses.replace(self.plan, val_every=self.validation.every)
-        return Checkpoint(plan, progress, self._arrays())
+        arrays = {
+            name: self.ranks.gather(array) if name.startswith("state.") else array
+            for name, array in self._arrays().items()
+        }
+        return Checkpoint(plan, progress, arrays)
 
     # --- the loop
 
     def over(self) -> tuple[str, str] | None:
         """Why the run is at its end, and what would let it go on; or None."""
+        return self.ranks.decide(self._over())
+
+    def _over(self) -> tuple[str, str] | None:
         plan, stale = self.plan, self.validation.stale
         if self.limit and self.net.batch_number >= self.limit:
             return f"training ends at batch {self.limit}", "a larger --batches"
@@ -215,7 +229,8 @@ class Run:
         with self.table, self.samples:
             while self.over() is None:
                 row = self._batch()
-                self.table.write(",".join(row.cells()))
+                if self.ranks.is_first:
+                    self.table.write(",".join(row.cells()))
                 if row.val is not None:
                     self._sample(row)
                 if self._save_is_due(row.batch):
@@ -233,9 +248,11 @@ class Run:
         for _ in range(options.subdivisions):
             with self.profile.kind(DATA):
                 datum = self.streams.next_datum(options.time_steps)
-            losses.append(self.trainer.train_datum(*datum))
+            own = net.own_streams
+            losses.append(self.trainer.train_datum(*(symbols[:, own] for symbols in datum)))
             for stream in self.streams.jump():
-                net.reset_state(stream)
+                if own.start <= stream < own.stop:
+                    net.reset_state(stream - own.start)
         loss = sum(losses) / len(losses)
         if not math.isfinite(loss):
             raise self._divergence(f"the loss is {loss}")
@@ -262,7 +279,7 @@ class Run:
         shares = [self.net.batch_number / self.limit] if self.limit else []
         if self.plan.seconds is not None:
             shares.append(self.elapsed / self.plan.seconds)
-        return max(shares, default=0.0)
+        return self.ranks.decide(max(shares, default=0.0))
 
     def _validate(self, batch: int) -> float | None:
         done = (self.net.seen - self.first_seen) // self.net.net.symbols
@@ -279,7 +296,7 @@ class Run:
     def _sample(self, row: Row) -> None:
         """A short text as the network writes now, every `sample_every` validations."""
         every = self.plan.sample_every
-        if not every or self.validation.number % every:
+        if not every or self.validation.number % every or not self.ranks.is_first:
             return
         prompt = default_prompt(self.net.inputs)
         seed, length = self.plan.seed, SAMPLE_LENGTH
@@ -294,7 +311,7 @@ class Run:
     # --- saving
 
     def _save_is_due(self, batch: int) -> bool:
-        late = time.perf_counter() - self.saved > SAVE_SECONDS
+        late = self.ranks.decide(time.perf_counter() - self.saved > SAVE_SECONDS)
         return batch % self.plan.save_every == 0 or late
 
     def save_checkpoint(self, suffix: str) -> Path:
@@ -306,14 +323,17 @@ class Run:
     def _save_state(self) -> None:
         self.table.sync()
         self.samples.sync()
-        write_checkpoint(self.folder.file(".state"), self._checkpoint())
+        checkpoint = self._checkpoint()
+        if self.ranks.is_first:
+            write_checkpoint(self.folder.file(".state"), checkpoint)
         self.saved = time.perf_counter()
 
     def _save(self, suffix: str) -> Path:
         """Write the parameters to BASE`suffix`. Raises TrainingError where they are not finite."""
         self._check_finite()
         path = self.folder.file(suffix)
-        self.net.save_weights(path)
+        if self.ranks.is_first:
+            self.net.save_weights(path)
         return path
 
     def _check_finite(self) -> None:

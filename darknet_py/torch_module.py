@@ -8,10 +8,12 @@ The file has the classes that the network needs and no others, and reads its par
 from __future__ import annotations
 
 import os
+import sys
+import textwrap
 from pathlib import Path
 
 from darknet_py.cfg import Cfg
-from darknet_py.errors import CfgError
+from darknet_py.errors import CfgError, DarknetError
 from darknet_py.files import check_file_place, write_whole
 from darknet_py.interchange import write_safetensors
 from darknet_py.layers import Layer
@@ -30,15 +32,19 @@ from darknet_py.network import Network
 # What `kernels.softmax` takes smaller temperatures for.
 SMALLEST_TEMPERATURE = 1e-30
 _WIDTH = 100
-_RECURRENT = ("rnn", "gru", "lstm")
 
 
 def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
     """Write the module, and its parameters beside it; each file whole or not at all.
 
     cfg: see `interchange.facts_of`. Raises OSError, CfgError, and DarknetError where the library
-    safetensors is not installed.
+    safetensors is not installed or the module could not be imported by its name.
     """
+    if Path(path).stem in {"torch", *sys.stdlib_module_names}:
+        raise DarknetError(
+            f"{path}: would hide the module {Path(path).stem} of Python or PyTorch: "
+            f"expected another name"
+        )
     text = module_text(net)
     check_file_place(path)
     write_safetensors(Path(path).with_suffix(".safetensors"), net, cfg)
@@ -67,23 +73,25 @@ def module_text(net: Network) -> str:
 
 def _head(net: Network, has_functions: bool) -> str:
     """The docstring, the imports and the constants."""
-    kinds = [layer.kind for layer in net.layers if layer.kind in _RECURRENT]
-    words = {"rnn": "s (streams, hidden)", "gru": "s (streams, outputs)"}
-    words["lstm"] = "(h, c), each (streams, outputs)"
-    state = "a tuple with " + ", ".join(f"{words[kind]} of [{kind}]" for kind in kinds)
-    lines = [f"        {line}" for line in _wrapped(state if kinds else "an empty tuple", 88)]
-    text = _HEAD.replace("INPUTS - 1", str(net.inputs - 1)).replace("OUTPUTS", str(net.outputs))
-    text = text.replace("        STATE", "\n".join(lines))
+    state = ", ".join(_state_words(layer) for layer in _recurrent(net))
+    lines = textwrap.wrap(f"a tuple of {state}" if state else "an empty tuple", _WIDTH - 8)
+    text = _HEAD.replace("LAST_INPUT", str(net.inputs - 1)).replace("OUTPUTS", str(net.outputs))
+    text = text.replace("STATE", "\n        ".join(lines))
     if not has_functions:
         text = text.replace("from collections.abc import Callable\n", "")
         text = text.replace("Function = Callable[[Tensor], Tensor]\n", "")
     return text
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    import textwrap
+def _recurrent(net: Network) -> list[Layer]:
+    return [layer for layer in net.layers if isinstance(layer, (RnnLayer, GruLayer, LstmLayer))]
 
-    return textwrap.wrap(text, width)
+
+def _state_words(layer: Layer) -> str:
+    """What a recurrent layer remembers, by its name in forward."""
+    name = f"s{layer.index}" + (" = (h, c), each" if isinstance(layer, LstmLayer) else "")
+    size = layer.hidden if isinstance(layer, RnnLayer) else layer.outputs
+    return f"{name} (streams, {size})"
 
 
 def _bricks(layer: Layer) -> list[Connected]:
@@ -100,10 +108,8 @@ def _bricks(layer: Layer) -> list[Connected]:
 def _functions(net: Network) -> list[str]:
     """The names of the activations that the module mentions, each once."""
     names = [brick.activation.name for layer in net.layers for brick in _bricks(layer)]
-    for layer in net.layers:
-        if isinstance(layer, (ActivationLayer, GruLayer)):
-            names.append(layer.activation.name)
-    return sorted(set(names))
+    own = [layer for layer in net.layers if isinstance(layer, (ActivationLayer, GruLayer))]
+    return sorted({*names, *(layer.activation.name for layer in own)})
 
 
 def _function(name: str) -> str:
@@ -115,8 +121,8 @@ def _deviation(net: Network) -> str:
     """The divisor of batch norm in the network's dialect: see `kernels.deviation`."""
     dialect = net.dialect
     if dialect.root_epsilon:
-        return f"(self.rolling_variance + {dialect.root_epsilon!r}).sqrt()"
-    return f"(self.rolling_variance.sqrt() + {dialect.deviation_epsilon!r})"
+        return f"(self.rolling_variance + {dialect.root_epsilon:g}).sqrt()"
+    return f"(self.rolling_variance.sqrt() + {dialect.deviation_epsilon:g})"
 
 
 def _batchnorm(net: Network) -> str:
@@ -125,7 +131,9 @@ def _batchnorm(net: Network) -> str:
     text = _BATCHNORM.replace("DEVIATION", _deviation(net))
     if not has_bias:
         text = text.replace("        self.bias = nn.Parameter(torch.zeros(size))\n", "")
-        text = text.replace("self.bias - self.rolling_mean", "-self.rolling_mean")
+        text = text.replace(
+            "+ (self.bias - self.rolling_mean * gain)", "- self.rolling_mean * gain"
+        )
         text = text.replace(" + bias", "")
     return text
 
@@ -175,20 +183,28 @@ def _network(net: Network, modules: list[str]) -> str:
     lines = []
     for layer, module in zip(net.layers, modules, strict=True):
         comment = "  # [cost]" if isinstance(layer, CostLayer) else ""
-        line = f"                {module},{comment}"
-        if len(line) > _WIDTH:
-            name, _, arguments = module.partition("(")
-            line = (
-                f"                {name}(\n                    {arguments[:-1]}\n                ),"
-            )
-        lines.append(line)
+        lines += [line + comment for line in _broken(f"{module},", 16)]
     text = _NETWORK.replace("                MODULES", "\n".join(lines))
     return text.replace("        STEPS", "\n".join(f"        {line}" for line in _steps(net)))
 
 
+def _broken(call: str, indent: int) -> list[str]:
+    """A line with `call(...),`, or several where it is too long."""
+    space = " " * indent
+    if len(space + call) <= _WIDTH:
+        return [space + call]
+    name, _, rest = call.partition("(")
+    arguments = rest.removesuffix("),")
+    if len(space + "    " + arguments) <= _WIDTH:
+        within = [arguments]
+    else:
+        within = [f"{argument}," for argument in arguments.split(", ")]
+    return [f"{space}{name}(", *(f"{space}    {line}" for line in within), f"{space}),"]
+
+
 def _steps(net: Network) -> list[str]:
     """The lines of forward, up to log_p and the state after."""
-    recurrent = [layer for layer in net.layers if layer.kind in _RECURRENT]
+    recurrent = _recurrent(net)
     states = ", ".join(f"s{layer.index}" for layer in recurrent)
     tail = "," if len(recurrent) == 1 else ""
     lines = []
@@ -217,15 +233,15 @@ def _steps(net: Network) -> list[str]:
     return lines
 
 
-_HEAD = '''"""A network in PyTorch, with its parameters in the .safetensors file of the same name beside it.
+_HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file of the same name.
 
     network = load()
     log_p, state = network(symbols)
     log_p, state = network(what_follows, state)
 
-    symbols (time_steps, streams): integers from 0 to INPUTS - 1
+    symbols (time_steps, streams): integers from 0 to LAST_INPUT
     log_p (time_steps, streams, OUTPUTS): the log of the probability of each symbol to come next
-    state: what the network remembers, zeros where it is not given,
+    state: what the network remembers, zeros where it is not given:
         STATE
 
 Layers, formulas and names of tensors are those of darknet. Batch norm uses the statistics of the
@@ -306,7 +322,7 @@ _CONNECTED = '''class Connected(nn.Module):
 
     def product(self, x: Tensor) -> Tensor:
         """x W^T, which for a symbol is a column of W."""
-        if x.dtype == torch.long:
+        if not x.is_floating_point():
             return functional.embedding(x, self.weight.T)
         return x @ self.weight.T
 
@@ -389,7 +405,7 @@ _LAYERS = {
         uz, ur, uh = self.uz(x), self.ur(x), self.uh(x)
         s = torch.zeros_like(uz[0]) if s is None else s
         states = []
-        for uz_t, ur_t, uh_t in zip(uz, ur, uh):
+        for uz_t, ur_t, uh_t in zip(uz, ur, uh, strict=True):
             z = torch.sigmoid(self.wz(s) + uz_t)
             r = torch.sigmoid(self.wr(s) + ur_t)
             h = self.f(self.wh(r * s) + uh_t)
@@ -423,7 +439,7 @@ _LAYERS = {
         uf, ui, uo, ug = self.uf(x), self.ui(x), self.uo(x), self.ug(x)
         h, c = (torch.zeros_like(uf[0]), torch.zeros_like(uf[0])) if state is None else state
         states = []
-        for uf_t, ui_t, uo_t, ug_t in zip(uf, ui, uo, ug):
+        for uf_t, ui_t, uo_t, ug_t in zip(uf, ui, uo, ug, strict=True):
             f = torch.sigmoid(self.wf(h) + uf_t)
             i = torch.sigmoid(self.wi(h) + ui_t)
             o = torch.sigmoid(self.wo(h) + uo_t)

@@ -25,6 +25,7 @@ from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
 from darknet_py.machine import Threads, memory, use_kernels
 from darknet_py.network import Network
+from darknet_py.parallel import Ranks, find_ranks
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
 from darknet_py.run import Result, Row, Run, Trainer
@@ -116,15 +117,16 @@ def train(
         plotting.check()
     if accept_changes and not resume:
         raise TrainingError("--accept-changes: expected it with --resume only")
+    ranks = find_ranks()
     with ExitStack() as stack:
         if resume:
             if weights is not None or clear:
                 raise TrainingError(
                     "--resume goes on from BASE.state: expected no --weights, --clear"
                 )
-            run = _resumed(asked, accept_changes, stack)
+            run = _resumed(asked, accept_changes, stack, ranks)
         else:
-            run = _started(asked, weights, clear, stack)
+            run = _started(asked, weights, clear, stack, ranks)
         return _train(run, profile, callback, stop)
 
 
@@ -146,7 +148,11 @@ class _Asked:
 
 
 def _started(
-    asked: _Asked, weights: str | os.PathLike[str] | None, clear: bool, stack: ExitStack
+    asked: _Asked,
+    weights: str | os.PathLike[str] | None,
+    clear: bool,
+    stack: ExitStack,
+    ranks: Ranks,
 ) -> Run:
     """A new run, its folder claimed and its files begun."""
     if asked.cfg is None or asked.data is None:
@@ -157,14 +163,18 @@ def _started(
     if gradient != "exact":
         parsed = parsed.as_darknet_draws()
     start = None if weights is None else find_weights(weights)
-    seed = seed_from_clock() if asked.seed is None else asked.seed
+    seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
     net = network_for_training(parsed, start, Rand(seed), asked.dialect, limit)
     trainer = _make_trainer(net, gradient)
+    _share(net, ranks, gradient)
     texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
     folder = RunFolder(asked.out, base_name(source.path))
-    stack.enter_context(folder.claimed())
-    folder.check_cfg()
+    # No file moves before all ranks have read theirs.
+    ranks.total(0)
+    if ranks.is_first:
+        stack.enter_context(folder.claimed())
+        folder.check_cfg()
     if clear:
         net.seen = 0
     fixed: dict[str, Any] = {
@@ -183,7 +193,7 @@ def _started(
         "segment_steps": net.segment_steps,
     }
     plan = Plan(**{**_OPEN, **fixed, **asked.plan})
-    streams = Streams(texts.training, net.streams, net.rand)
+    streams = Streams(texts.training, net.net.streams, net.rand)
     run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
@@ -198,8 +208,9 @@ def _started(
         )
     if net.net.cooldown and not run.limit and plan.seconds is None:
         log.info("cooldown waits for a run of known length: --time or --batches")
-    folder.move_earlier_run()
-    folder.write_cfg(net.cfg)
+    if ranks.is_first:
+        folder.move_earlier_run()
+        folder.write_cfg(net.cfg)
     run.begin()
     return run
 
@@ -217,11 +228,19 @@ _OPEN: dict[str, Any] = {
 }
 
 
-def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
+def _share(net: Network, ranks: Ranks, gradient: str) -> None:
+    """Divide the streams among the processes. Raises CfgError."""
+    if ranks.size > 1 and gradient != "exact":
+        raise TrainingError("--gradient darknet-cpu: one process only: expected no mpiexec with it")
+    net.train_among(ranks)
+
+
+def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks) -> Run:
     """The run in the folder, standing where it stopped."""
     named = asked.cfg.path if isinstance(asked.cfg, Cfg) else asked.cfg
     folder = find_run(asked.out, named)
-    stack.enter_context(folder.claimed())
+    if ranks.is_first:
+        stack.enter_context(folder.claimed())
     where = folder.file(".state")
     checkpoint = read_checkpoint(where)
     old = checkpoint.plan
@@ -245,6 +264,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
     net = Network(parsed, DIALECTS[old.dialect])
     _check_fixed(old, net.net, where)
     trainer = _make_trainer(net, old.gradient)
+    _share(net, ranks, old.gradient)
     if asked.memory_limit is not None:
         net.limit_memory(asked.memory_limit)
     else:
@@ -280,8 +300,8 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
     )
     drawn = checkpoint.progress.get("drawn")
     net.use_rand(Rand(old.seed, drawn if isinstance(drawn, int) else 0))
-    offsets = np.zeros(net.streams, np.int64)
-    streams = Streams(texts.training, net.streams, net.rand, offsets)
+    offsets = np.zeros(net.net.streams, np.int64)
+    streams = Streams(texts.training, net.net.streams, net.rand, offsets)
     run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
     run.restore(checkpoint)
     if (end := run.over()) and run.is_complete():
@@ -296,7 +316,8 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack) -> Run:
             old.kernels,
             kernels,
         )
-    folder.write_cfg(net.cfg)
+    if ranks.is_first:
+        folder.write_cfg(net.cfg)
     log.info("going on after batch %d", net.batch_number)
     return run
 
@@ -346,7 +367,10 @@ def _train(
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
             stack.enter_context(run.profile.running())
-        asked = stop or (lambda: False)
+
+        def asked() -> bool:
+            return run.ranks.decide(stop is not None and stop())
+
         interrupted = asked()
         for row in () if interrupted else run.batches():
             threads.batch_done(row.seconds)
@@ -356,7 +380,7 @@ def _train(
                 interrupted = run.over() is None
                 break
         result = run.end(interrupted, asked)
-    if plan.plot:
+    if plan.plot and run.ranks.is_first:
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
         log.info("where the time went:\n%s", "\n".join(run.profile.lines()))

@@ -61,10 +61,11 @@ class Validation:
         Returns the loss in nats per character.
         """
         begun = time.perf_counter()
-        self.loss = estimate_loss(net, self.text, ESTIMATE)
+        self.loss = estimate_loss(net, self.text, ESTIMATE, ranks=net.ranks)
         if self.every is None:
             cost = time.perf_counter() - begun
-            self.every = max(FIRST, math.ceil(cost / (SHARE * seconds_per_batch)))
+            every = max(FIRST, math.ceil(cost / (SHARE * seconds_per_batch)))
+            self.every = net.ranks.decide(every)
             log.debug("validation every %d batches", self.every)
         self.number += 1
         self.stale += 1
@@ -80,12 +81,12 @@ class Validation:
         """
         if not len(self.text):
             return False
-        loss = estimate_loss(net, self.text, len(self.text), stop=stop)
+        loss = estimate_loss(net, self.text, len(self.text), stop=stop, ranks=net.ranks)
         if self.best_parameters is not None and self.best_batch != net.batch_number:
             last = net.parameters.copy()
             np.copyto(net.parameters, self.best_parameters)
             try:
-                best = estimate_loss(net, self.text, len(self.text), stop=stop)
+                best = estimate_loss(net, self.text, len(self.text), stop=stop, ranks=net.ranks)
             finally:
                 np.copyto(net.parameters, last)
             self.loss, self.best_loss = loss, best

@@ -1,10 +1,11 @@
+# mypy: ignore-errors
 """PyTorch beside a recipe: the same text, the same time, the same score.
 
-`python tests/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A network of
-two layers of 256 as its users write it: embedding, recurrent layers, a linear layer, Adam, a bound
-on the gradient's norm, 32 streams of 64 characters whose state carries on. Scored at the end, and
-at three quarters of the time, on the last tenth of TEXT as one stream from a zero state; the best
-counts. Time spent scoring is not counted.
+`python tests/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A network
+of two layers of 256 as its users write it: embedding, recurrent layers, a linear layer, Adam, a
+bound on the gradient's norm, 32 streams of 64 characters whose state carries on. Scored at the end,
+and at three quarters of the time, on the last tenth of TEXT as one stream from a zero state; the
+best counts. Time spent scoring is not counted.
 """
 
 from __future__ import annotations
@@ -25,16 +26,16 @@ class Net(torch.nn.Module):
         self.recurrent = layer(width, width, 2)
         self.output = torch.nn.Linear(width, 256)
 
-    def forward(self, symbols, state):  # type: ignore[no-untyped-def]
+    def forward(self, symbols, state):
         y, state = self.recurrent(self.embedding(symbols), state)
         return self.output(y), state
 
 
-def loss_of(logits, targets):  # type: ignore[no-untyped-def]
+def loss_of(logits, targets):
     return torch.nn.functional.cross_entropy(logits.reshape(-1, 256), targets.reshape(-1))
 
 
-def detached(state):  # type: ignore[no-untyped-def]
+def detached(state):
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
 
 

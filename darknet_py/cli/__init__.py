@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from darknet_py import __version__
-from darknet_py.cli.console import ConsoleHandler, visible
+from darknet_py.cli.console import ConsoleHandler, one_line, visible
 from darknet_py.cli.options import CONTEXT, is_verbose, verbosity_options
 from darknet_py.errors import DarknetError, DarknetWarning
 
@@ -75,7 +75,7 @@ class CommandGroup(click.Group):
                 _leave_quietly()
             if is_verbose():
                 raise
-            raise click.ClickException(_one_line(error)) from error
+            raise click.ClickException(one_line(error)) from error
 
 
 @contextlib.contextmanager
@@ -113,17 +113,6 @@ def _leave_quietly() -> None:
     # Python flushes stdout once more at exit and would complain; let it flush into nothing.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)
-
-
-def _one_line(error: BaseException) -> str:
-    if isinstance(error, MemoryError):
-        message = f"not enough memory: {error}"
-    elif isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    else:
-        message = str(error)
-    # A file's name may hold what a terminal would obey.
-    return visible(" ".join(message.split()), keep="")
 
 
 @click.group(

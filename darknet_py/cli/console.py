@@ -36,6 +36,18 @@ def say(message: str) -> None:
             click.echo(message, err=True)
 
 
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line that a terminal can be shown."""
+    if isinstance(error, MemoryError):
+        message = f"not enough memory: {error}"
+    elif isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        message = str(error)
+    # A file's name may hold what a terminal would obey.
+    return visible(" ".join(message.split()), keep="")
+
+
 def is_terminal(stream: Any) -> bool:
     """Whether a stream is one; a closed stream is None or raises."""
     try:

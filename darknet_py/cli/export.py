@@ -40,11 +40,12 @@ WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
 @dialect_option
 @click.option(
     "--fold-batchnorm",
+    "fold",
     is_flag=True,
     help="Turn batch norm into weights and biases: the same probabilities with less work.",
 )
 @verbosity_options
-def command(weights: str, out: str, cfg: str | None, dialect: str, fold_batchnorm: bool) -> None:
+def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -> None:
     """Write the network of WEIGHTS for other programs, as the suffix of OUT says.
 
     \b
@@ -64,30 +65,30 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold_batchnor
       darknet-py export backup folded.weights --fold-batchnorm
     """
     path = Path(out)
-    wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold_batchnorm]
+    wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
     if path.suffix not in wanted:
         raise click.BadParameter(
             f"{out!r}: expected a name that ends in .safetensors, .npz, .onnx or .py, "
             f"or with --fold-batchnorm in .weights",
             param_hint="OUT",
         )
+    files = [path, *_companions(path)]
+    for file in files:
+        check_file_place(file)
     source = find_weights(weights)
     found = find_cfg_of(source, cfg)
+    for file in files:
+        if any(_is_same(file, read) for read in (source, found.path)):
+            raise DarknetError(f"{file}: is what is read: expected another OUT")
     if source != Path(weights):
         log.info("weights: %s", source)
     if cfg is None:
         log.info("cfg: %s (--cfg names another)", found.path)
-    files = [path, *_companions(path)]
-    for file in files:
-        check_file_place(file)
-        for read in (source, found.path):
-            if file.exists() and os.path.samefile(file, read):
-                raise DarknetError(f"{file}: is what is read: expected another OUT")
     single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
     net = network_of_weights(single, source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])
-    if fold_batchnorm:
+    if fold:
         net, whole = fold_batchnorm(net), folded_cfg(whole)
     WRITERS[path.suffix](path, net, whole)
     log.info("wrote %s: %s numbers", " and ".join(map(str, files)), f"{len(net.parameters):,}")
@@ -98,3 +99,8 @@ def _companions(path: Path) -> list[Path]:
     if path.suffix == ".py":
         return [path.with_suffix(".safetensors")]
     return [cfg_beside(path)] if path.suffix == ".weights" else []
+
+
+def _is_same(file: Path, other: Path | str) -> bool:
+    """Whether both are one file that is there."""
+    return file.exists() and os.path.exists(other) and os.path.samefile(file, other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import signal
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 import click
 
-from darknet_py.cli.console import is_terminal, say
+from darknet_py.cli.console import is_terminal, one_line, say
 from darknet_py.cli.options import (
     CONTEXT,
     SEED,
@@ -21,6 +22,7 @@ from darknet_py.cli.options import (
     size,
     verbosity_options,
 )
+from darknet_py.parallel import find_ranks
 from darknet_py.training import Result, Row, train
 
 INTERRUPTED = 130
@@ -143,16 +145,26 @@ def command(
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train as a person at a terminal expects: progress, Ctrl-C, a word on what is next."""
+    ranks = find_ranks()
+    if not ranks.is_first:
+        logging.getLogger("darknet_py").setLevel(logging.WARNING)
     quiet = is_quiet()
     seconds = options.get("seconds")
-    with Interruption() as interruption, Progress(seconds, quiet) as progress:
-        result = train(
-            cfg,
-            data,
-            callback=progress,
-            stop=interruption.asked,
-            **options,
-        )
+    try:
+        with Interruption() as interruption, Progress(seconds, quiet) as progress:
+            result = train(
+                cfg,
+                data,
+                callback=progress,
+                stop=interruption.asked,
+                **options,
+            )
+    except BaseException as error:
+        if ranks.size == 1:
+            raise
+        # The others would wait for this one for ever.
+        say(f"Error: rank {ranks.rank}: {one_line(error)}")
+        ranks.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
         _say_result(result, options.get("out", "backup"))
     if result.interrupted:

@@ -7,6 +7,8 @@ in darknet's `dropout_layer.c`.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from darknet_py.cfg import Section
@@ -25,6 +27,9 @@ class DropoutLayer(Layer):
     def __init__(self, index: int, inputs: int, probability: float) -> None:
         super().__init__(index, inputs, inputs)
         self.probability = probability
+        # Where several processes share the streams, each draws for all and takes its own.
+        self.own_streams = slice(None)
+        self.all_streams = 0
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> DropoutLayer:
@@ -37,7 +42,8 @@ class DropoutLayer(Layer):
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         if not training:
             return x, state
-        draws = self.rand.uniform(0, 1, x.size).reshape(x.shape)
+        shape = (x.shape[0], self.all_streams or x.shape[1], x.shape[2])
+        draws = self.rand.uniform(0, 1, math.prod(shape)).reshape(shape)[:, self.own_streams]
         self.factor = self.buffers.array("factor", x.shape, x.dtype)
         np.multiply(
             draws >= np.float32(self.probability), 1 / (1 - self.probability), out=self.factor

@@ -1,0 +1,111 @@
+"""Several processes that train one network together, each on some of its streams.
+
+`mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the random
+numbers of all streams, so that it knows its own; before each update their gradients are added up.
+Batch norm is the exception to "as one process": each rank normalises over its own streams, and the
+rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library; without mpiexec
+nothing of this is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, TypeVar
+
+import numpy as np
+
+from darknet_py.errors import DarknetError
+from darknet_py.layers.base import Array
+
+T = TypeVar("T")
+
+# What the launchers of Open MPI, and of MPICH and Intel's, tell each process: how many there are.
+_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+
+
+class Ranks:
+    """One process alone; the methods say what they do where there are more."""
+
+    rank = 0
+    size = 1
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes and talks."""
+        return self.rank == 0
+
+    def own(self, streams: int) -> slice:
+        """Which of so many streams this rank has; the numbers differ by one at most."""
+        return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
+
+    def add(self, vector: Array) -> None:
+        """Make `vector` the sum of all ranks' vectors, in place."""
+
+    def total(self, number: float) -> float:
+        """The sum of all ranks' numbers."""
+        return number
+
+    def decide(self, value: T) -> T:
+        """The first rank's value, on all of them: what depends on time or signals."""
+        return value
+
+    def gather(self, rows: Array) -> Array:
+        """On the first rank all ranks' rows, one after another; elsewhere its own."""
+        return rows
+
+    def abort(self, status: int) -> None:
+        """End this process and all the others."""
+        sys.exit(status)
+
+
+class MpiRanks(Ranks):
+    """The processes that mpiexec has started."""
+
+    def __init__(self, comm: Any) -> None:
+        self.comm = comm
+        self.rank = comm.Get_rank()
+        self.size = comm.Get_size()
+
+    def add(self, vector: Array) -> None:
+        from mpi4py import MPI
+
+        self.comm.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
+
+    def total(self, number: float) -> float:
+        return float(self.comm.allreduce(number))
+
+    def decide(self, value: T) -> T:
+        decided: T = self.comm.bcast(value, root=0)
+        return decided
+
+    def gather(self, rows: Array) -> Array:
+        pieces = self.comm.gather(rows, root=0)
+        return rows if pieces is None else np.concatenate(pieces)
+
+    def abort(self, status: int) -> None:
+        self.comm.Abort(status)
+
+
+ALONE = Ranks()
+_found: Ranks | None = None
+
+
+def find_ranks() -> Ranks:
+    """The ranks that mpiexec has started, or this process alone. Raises DarknetError."""
+    global _found
+    if _found is None:
+        started = max(int(os.environ.get(name) or 1) for name in _SIZES)
+        _found = ALONE if started == 1 else _connect(started)
+    return _found
+
+
+def _connect(started: int) -> Ranks:
+    try:
+        from mpi4py import MPI
+    except (ImportError, RuntimeError) as error:
+        raise DarknetError(
+            f"mpiexec has started {started} processes: {error}: expected the extra `mpi`: "
+            f"pip install 'darknet-py[mpi]'"
+        ) from error
+    return MpiRanks(MPI.COMM_WORLD)

@@ -1,0 +1,234 @@
+"""Several processes train one network as one process does, and end together."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darknet_py.checkpoint import read_checkpoint
+from darknet_py.errors import CfgError
+from darknet_py.finding import open_network
+from darknet_py.parallel import Ranks
+from tests.cli_helpers import (
+    COMMAND,
+    CONNECTED,
+    ENVIRONMENT,
+    NET,
+    RNN,
+    SOFTMAX,
+    files_in,
+    invoke,
+    words,
+    write_cfg,
+)
+from tests.helpers import make_network
+from tests.test_resume import all_files_are_readable
+
+MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+    reason="no MPI: pip install 'darknet-py[mpi]'",
+)
+# Open MPI asks for more cores than a test machine has, and does not like to be root.
+MPI_ENVIRONMENT = {
+    **ENVIRONMENT,
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+}
+KINDS = {
+    "gates, dropout, carried state": (
+        NET.replace("batch=4", "batch=8") + " state=carry",
+        RNN,
+        "[dropout] probability=.2",
+        "[lstm] output=6",
+        CONNECTED,
+        SOFTMAX,
+    ),
+    "momentum, subdivisions": (
+        "[net] inputs=256 batch=16 subdivisions=2 time_steps=6 learning_rate=.1 clip_norm=1",
+        "[gru] output=8",
+        CONNECTED,
+        SOFTMAX,
+    ),
+}
+RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7")
+
+
+@pytest.fixture(autouse=True)
+def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.txt").write_bytes(words(1500).encode())
+    write_cfg(tmp_path / "net.cfg", *KINDS["gates, dropout, carried state"])
+    monkeypatch.chdir(tmp_path)
+
+
+def mpiexec(ranks: int, *args: str) -> subprocess.Popen[bytes]:
+    assert MPIEXEC
+    return subprocess.Popen(
+        [MPIEXEC, "-n", str(ranks), *COMMAND, *args],
+        env=MPI_ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def run_ranks(ranks: int, *args: str) -> tuple[int, str]:
+    process = mpiexec(ranks, *args)
+    out, said = process.communicate()
+    assert out == b""
+    return process.returncode, said.decode()
+
+
+def parameters(folder: str) -> np.ndarray:
+    return np.fromfile(f"{folder}/net_final.weights", "<f4", offset=20)
+
+
+@needs_mpi
+@pytest.mark.parametrize("kind", KINDS)
+def test_ranks_compute_what_one_process_computes(kind: str) -> None:
+    """Over 50 updates, to 1e-6 of the parameters, which are about 1."""
+    write_cfg(Path("net.cfg"), *KINDS[kind])
+    args = ("train", "net.cfg", "text.txt", "--batches", "50", *RUN)
+    assert invoke(*args, "--out", "one").status == 0
+    for ranks in (1, 2, 4):
+        status, said = run_ranks(ranks, *args, "--out", f"of{ranks}")
+        assert status == 0, said
+        assert said.count("next: darknet-py") == 1
+        assert files_in(Path(f"of{ranks}")) == files_in(Path("one"))
+        np.testing.assert_allclose(parameters(f"of{ranks}"), parameters("one"), atol=1e-6)
+        own, all_of_them = (read_checkpoint(f"{name}/net.state") for name in ("one", f"of{ranks}"))
+        for name, array in own.arrays.items():
+            np.testing.assert_allclose(all_of_them.arrays[name], array, atol=2e-5, err_msg=name)
+
+
+@needs_mpi
+def test_another_number_of_ranks_goes_on() -> None:
+    args = ("train", "net.cfg", "text.txt", *RUN)
+    assert invoke(*args, "--batches", "40", "--out", "one").status == 0
+    assert run_ranks(2, *args, "--batches", "15")[0] == 0
+    assert run_ranks(4, "train", "--resume", "--batches", "30")[0] == 0
+    assert invoke("train", "--resume", "--batches", "40").status == 0
+    np.testing.assert_allclose(parameters("backup"), parameters("one"), atol=1e-6)
+
+
+@needs_mpi
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
+def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> None:
+    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN, "-q")
+    state = Path("backup/net.state")
+    while not state.exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    time.sleep(0.3)
+    os.kill(ranks_below(process.pid)[1], signal.SIGKILL)
+    process.communicate()
+    assert process.returncode != 0
+    all_files_are_readable(Path("backup"))
+    batch = read_checkpoint(state).progress["seen"] // 64 + 3
+    assert run_ranks(4, "train", "--resume", "--batches", str(batch))[0] == 0
+    assert open_network("backup/net_final.weights").seen == 64 * batch
+
+
+def ranks_below(parent: int) -> list[int]:
+    """The processes of darknet_py that descend from a process."""
+    parents, found = {parent}, []
+    for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            status = (entry / "status").read_text()
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        own = int(status.partition("PPid:")[2].split()[0])
+        if own in parents:
+            parents.add(int(entry.name))
+            if b"darknet_py" in line and b"mpiexec" not in line:
+                found.append(int(entry.name))
+    return found
+
+
+@needs_mpi
+def test_an_error_ends_all_ranks_with_status_1() -> None:
+    wild = "[net] inputs=256 batch=4 time_steps=8 learning_rate=1e9"
+    write_cfg(Path("net.cfg"), wild, "[rnn] output=8 activation=linear", CONNECTED, SOFTMAX)
+    status, said = run_ranks(2, "train", "net.cfg", "text.txt", "--batches", "50", *RUN)
+    assert status == 1, said
+    assert "Traceback" not in said
+    assert "diverged at batch" in said
+
+
+@needs_mpi
+def test_batch_norm_is_over_the_streams_of_a_rank() -> None:
+    norm = RNN.replace("]", "] batch_normalize=1")
+    write_cfg(Path("net.cfg"), NET, norm, CONNECTED, SOFTMAX)
+    args = ("train", "net.cfg", "text.txt", "--batches", "9", *RUN)
+    status, said = run_ranks(2, *args)
+    assert status == 0, said
+    assert open_network("backup").seen == 9 * 32
+    status, said = run_ranks(3, *args, "--out", "few")
+    assert status == 1
+    assert "4 streams over 3 processes: expected at least two streams" in said
+
+
+@needs_mpi
+def test_two_ranks_cannot_replay_the_c_program() -> None:
+    args = ("train", "net.cfg", "text.txt", "--batches", "2", "--gradient", "darknet-cpu")
+    write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
+    status, said = run_ranks(2, *args)
+    assert status == 1
+    assert "one process only" in said
+
+
+def test_without_mpiexec_nothing_of_it_is_imported() -> None:
+    code = (
+        "import sys, darknet_py as dn;"
+        "dn.train('net.cfg', 'text.txt', batches=2, seed=1);"
+        "assert not [name for name in sys.modules if name.startswith('mpi4py')]"
+    )
+    subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True)
+
+
+def test_mpiexec_without_the_extra_is_one_line() -> None:
+    code = (
+        "import sys; sys.modules['mpi4py'] = None; sys.argv[0] = 'darknet-py';"
+        "from darknet_py.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "net.cfg", "text.txt", "--batches", "2"],
+        env={**ENVIRONMENT, "OMPI_COMM_WORLD_SIZE": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "darknet-py[mpi]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Third(Ranks):
+    """The third of four ranks, as far as shares go."""
+
+    rank, size = 2, 4
+
+
+def test_streams_are_shared_out_evenly() -> None:
+    ranks = [type("R", (Ranks,), {"rank": rank, "size": 3})() for rank in range(3)]
+    shares = [rank.own(10) for rank in ranks]
+    assert [part.stop - part.start for part in shares] == [3, 3, 4]
+    assert (shares[0].start, shares[-1].stop) == (0, 10)
+    net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", "[softmax]")
+    net.train_among(Third())
+    assert net.streams == 2
+    assert net.training_state[0][0].shape == (2, 5)
+    few = make_network("[net] inputs=7 batch=3 time_steps=3", "[rnn] output=5", "[softmax]")
+    with pytest.raises(CfgError, match="3 streams over 4 processes: expected at least one stream"):
+        few.train_among(Third())
