@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz lint bench bench-quick docs format clean
+.PHONY: demo test fuzz lint bench bench-quick bench-scaling docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -36,6 +36,9 @@ docs: .venv/tests
 format: .venv/tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+bench-scaling: .venv/tests
+	$(BIN)/python -m tests.bench_scaling --write docs/scaling.md
 
 # PyTorch, which the benchmark measures beside, has an environment of its own.
 bench: .venv/tests .venv-torch/done

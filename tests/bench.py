@@ -294,6 +294,16 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def machine_name() -> str:
+    """The machine, and what runs on it."""
+    import numba
+
+    return (
+        f"{processors()} cores of an {processor()}, {platform.system()}, Python "
+        f"{platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}"
+    )
+
+
 HEAD = (
     "network",
     "numpy, ms",
@@ -307,15 +317,13 @@ HEAD = (
 
 def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     """The lines of docs/benchmarks.md."""
-    import numba
 
     yield "# Benchmarks"
     yield ""
     yield "Made by `make bench`: medians of pairs measured in turn in one run, the smallest and the"
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
-    yield f"Machine: {processors()} cores of an {processor()}, {platform.system()}, Python"
-    yield f"{platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}; PyTorch"
+    yield f"Machine: {machine_name()}; PyTorch"
     yield f"with {processors()} threads, ours with as many, or one as the program would choose. The"
     yield "bare products are those of the update by numpy, with one thread or all, as is faster."
     yield ""

@@ -1,0 +1,220 @@
+"""Several processes beside one, and what a cost model says about more: `make bench-scaling`.
+
+Every size is measured as one process with two BLAS threads and as two ranks with one thread each,
+at the same number of streams in all. Then the time of the all-reduce by size, from which the model
+has its latency and its bandwidth, is checked against 1, 2 and 4 ranks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from darknet_py.machine import processors, use_kernels
+from darknet_py.parallel import find_ranks
+from tests.bench import SIZES, machine_name, make_net
+
+ROUNDS = 7
+ENVIRONMENT = {
+    **os.environ,
+    "OMPI_ALLOW_RUN_AS_ROOT": "1",
+    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
+    "OMPI_MCA_rmaps_base_oversubscribe": "1",
+}
+# Links between machines: seconds of latency, bytes a second.
+LINKS = {
+    "1 Gbit/s Ethernet": (50e-6, 0.117e9),
+    "10 Gbit/s Ethernet": (20e-6, 1.17e9),
+    "100 Gbit/s InfiniBand": (2e-6, 11.7e9),
+}
+
+
+def update_times(kind: str, size: tuple[int, int, int, int], threads: int) -> dict[str, float]:
+    """Median seconds of an update on this rank, and of its all-reduce."""
+    ranks = find_ranks()
+    net = make_net(kind, size, adam=False)
+    net.train_among(ranks)
+    symbols = np.random.default_rng(0).integers(0, 96, (net.net.time_steps + 1, net.streams))
+    whole, joined = [], []
+    with use_kernels("auto"), threadpool_limits(threads, user_api="blas"):
+        for _ in range(2 + ROUNDS):
+            ranks.total(0)
+            begun = time.perf_counter()
+            net.train_batch(symbols[:-1], symbols[1:])
+            whole.append(time.perf_counter() - begun)
+            ranks.total(0)
+            begun = time.perf_counter()
+            ranks.add(net.updates)
+            joined.append(time.perf_counter() - begun)
+    return {
+        "update": statistics.median(whole[2:]),
+        "all_reduce": statistics.median(joined[2:]),
+        "parameters": float(len(net.parameters)),
+    }
+
+
+def all_reduce_times() -> list[tuple[int, float]]:
+    """Bytes, and median seconds, of all-reduces from 1 KiB to 64 MiB."""
+    ranks = find_ranks()
+    found = []
+    for power in range(8, 25, 2):
+        vector = np.ones(1 << power, np.float32)
+        times = []
+        for _ in range(12):
+            ranks.total(0)
+            begun = time.perf_counter()
+            ranks.add(vector)
+            times.append(time.perf_counter() - begun)
+        found.append((vector.nbytes, statistics.median(times)))
+    return found
+
+
+def started(ranks: int, *args: object) -> str:
+    """What the first of so many ranks of this program prints."""
+    command = [sys.executable, "-m", "tests.bench_scaling", *map(str, args)]
+    if ranks > 1:
+        mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or "mpiexec"
+        command = [mpiexec, "--bind-to", "none", "-n", str(ranks), *command]
+    done = subprocess.run(
+        command, env=ENVIRONMENT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def report(write: Path | None) -> None:
+    lines = [HEAD.format(machine=machine_name())]
+    lines += [
+        "| network | 1 process, 2 threads, ms | 2 ranks of 1 thread, ms | ratio | all-reduce, ms |",
+        "|---|---|---|---|---|",
+    ]
+    compute: dict[str, tuple[float, float]] = {}
+    for kind, size in [*(("plain", size) for size in SIZES), ("gru", (2, 256, 64, 32))]:
+        one = json.loads(started(1, "--measure", kind, *size, "--threads", processors()))
+        two = json.loads(started(2, "--measure", kind, *size, "--threads", 1))
+        layers, width, steps, streams = size
+        name = f"{kind} {layers}x{width}, {steps} steps, {streams} streams"
+        compute[name] = (one["update"], one["parameters"])
+        lines.append(
+            f"| {name} | {1e3 * one['update']:.1f} | {1e3 * two['update']:.1f} | "
+            f"{one['update'] / two['update']:.2f} | {1e3 * two['all_reduce']:.2f} |"
+        )
+    measured = [tuple(pair) for pair in json.loads(started(2, "--all-reduce"))]
+    latency, bandwidth = fitted(measured, 2)
+    lines += ["", MODEL.format(latency=1e6 * latency, bandwidth=bandwidth / 1e9)]
+    lines += checked(latency, bandwidth)
+    lines += projected(compute)
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if write is not None:
+        write.write_text(text, encoding="utf-8")
+
+
+def joining(count: float, ranks: int, latency: float, bandwidth: float) -> float:
+    """Seconds of an all-reduce of so many numbers: a ring's bytes, a tree's latencies."""
+    if ranks == 1:
+        return 0.0
+    steps = 2 * np.ceil(np.log2(ranks))
+    return float(steps * latency + 2 * (ranks - 1) / ranks * 4 * count / bandwidth)
+
+
+def fitted(measured: list[tuple[int, float]], ranks: int) -> tuple[float, float]:
+    """Latency from the smallest, bandwidth from the largest all-reduces."""
+    latency = min(seconds for _, seconds in measured) / (2 * np.ceil(np.log2(ranks)))
+    size, seconds = measured[-1]
+    return float(latency), float(2 * (ranks - 1) / ranks * size / seconds)
+
+
+def checked(latency: float, bandwidth: float) -> list[str]:
+    """The model beside 1, 2 and 4 ranks at the same streams a rank, where cores are enough."""
+    lines = [
+        "| ranks | streams in all | measured, ms | model, ms |",
+        "|---|---|---|---|",
+    ]
+    base = 0.0
+    for ranks in (1, 2, 4):
+        size = (2, 256, 32, 16 * ranks)
+        found = json.loads(started(ranks, "--measure", "plain", *size, "--threads", 1))
+        base = base or found["update"]
+        # Ranks beyond the cores take turns.
+        turns = max(1.0, ranks / processors())
+        model = base * turns + joining(found["parameters"], ranks, latency, bandwidth)
+        lines.append(f"| {ranks} | {size[3]} | {1e3 * found['update']:.1f} | {1e3 * model:.1f} |")
+    return lines
+
+
+def projected(compute: dict[str, tuple[float, float]]) -> list[str]:
+    """Efficiency with as many streams on every machine as in the table above."""
+    lines = [PAPER, "| network | link | 8 | 64 | 512 machines |", "|---|---|---|---|---|"]
+    for name, (seconds, count) in compute.items():
+        for link, (latency, bandwidth) in LINKS.items():
+            shares = [
+                seconds / (seconds + joining(count, ranks, latency, bandwidth))
+                for ranks in (8, 64, 512)
+            ]
+            lines.append(f"| {name} | {link} | " + " | ".join(f"{s:.0%}" for s in shares) + " |")
+    return lines
+
+
+HEAD = """# Scaling
+
+Made by `make bench-scaling`. `mpiexec -n N darknet-py train ...` divides the streams among N
+processes and adds their gradients up by one all-reduce before each update.
+
+Machine: {machine}.
+Medians of one run. The same streams in all on both sides, `[rnn]` without batch norm (`plain`) and
+`[gru]`, compiled loops, SGD.
+"""
+MODEL = """## A cost model
+
+An update on N ranks takes its computation, plus an all-reduce of 4 bytes a parameter:
+`2 (N-1)/N` times the bytes over the bandwidth, and `2 ceil(log2 N)` latencies. Between two
+processes of this machine: {latency:.0f} microseconds and {bandwidth:.2f} GB/s. Checked at 16 streams
+a rank, `plain` 2x256, 32 steps (ranks beyond the cores take turns):
+"""
+PAPER = """
+## On paper
+
+Efficiency by the model where every machine has as many streams as in the first table and two cores
+like these, for links as their makers state them. What limits is the all-reduce: its bytes do not
+shrink with more machines, and the computation of a machine does not grow. More streams or longer
+sequences a machine move every row up, since the bytes stay the same.
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", type=Path)
+    parser.add_argument(
+        "--measure", nargs=5, metavar=("KIND", "LAYERS", "WIDTH", "STEPS", "STREAMS")
+    )
+    parser.add_argument("--all-reduce", action="store_true")
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    if options.measure:
+        kind, *numbers = options.measure
+        layers, width, steps, streams = map(int, numbers)
+        found = update_times(kind, (layers, width, steps, streams), options.threads)
+        if find_ranks().is_first:
+            print(json.dumps(found))
+    elif options.all_reduce:
+        times = all_reduce_times()
+        if find_ranks().is_first:
+            print(json.dumps(times))
+    else:
+        report(options.write)
+
+
+if __name__ == "__main__":
+    main()
