@@ -161,6 +161,7 @@ def _started(
     parsed = override_net(source, asked.settings, "--set")
     gradient = asked.gradient or "exact"
     if gradient != "exact":
+        _say_ignored(parsed)
         parsed = parsed.as_darknet_draws()
     start = None if weights is None else find_weights(weights)
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
@@ -395,11 +396,15 @@ def _make_trainer(net: Network, gradient: str) -> Trainer:
     replay = Replay(net)
     replay.check_trainable()
     log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
+    return Trainer(replay.train_datum, {"updates": replay.updates})
+
+
+def _say_ignored(cfg: Cfg) -> None:
+    """Name the keys of our own that the replay of the C program does not know."""
     keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "init", "forget_bias")
-    own = [key for key in keys if key in net.cfg.net.options]
+    own = [key for key in keys if key in cfg.net.options]
     if own:
         log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
-    return Trainer(replay.train_datum, {"updates": replay.updates})
 
 
 @dataclasses.dataclass(frozen=True)

@@ -180,7 +180,7 @@ MODEL = """## A cost model
 
 An update on N ranks takes its computation, plus an all-reduce of 4 bytes a parameter:
 `2 (N-1)/N` times the bytes over the bandwidth, and `2 ceil(log2 N)` latencies. Between two
-processes of this machine: {latency:.0f} microseconds and {bandwidth:.2f} GB/s. Checked at 16 streams
+processes of this machine: {latency:.0f} microseconds, {bandwidth:.2f} GB/s. Checked at 16 streams
 a rank, `plain` 2x256, 32 steps (ranks beyond the cores take turns):
 """
 PAPER = """

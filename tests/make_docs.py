@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from pathlib import Path
 
 import click
@@ -40,12 +40,16 @@ def commands() -> list[tuple[str, ...]]:
 
 def reference() -> str:
     """The whole page."""
-    os.environ["COLUMNS"] = "100"
     parts = [HEAD]
+    logger = logging.getLogger("darknet_py")
+    before = logger.level, logger.handlers, logger.propagate
     for words in commands():
-        said = CliRunner().invoke(main, [*words, "--help"], prog_name="darknet-py").output
+        asked = [*words, "--help"]
+        said = CliRunner(env={"COLUMNS": "100"}).invoke(main, asked, prog_name="darknet-py").output
         lines = "\n".join(line.rstrip() for line in said.splitlines())
         parts.append(f"## {' '.join(('darknet-py', *words))}\n\n```\n{lines}\n```\n")
+    logger.setLevel(before[0])
+    logger.handlers, logger.propagate = before[1:]
     return "\n".join(parts)
 
 

@@ -29,6 +29,8 @@ COMMANDS = {
     "info": "darknet_py.cli.info",
     "cfg": "darknet_py.cli.cfg",
     "report": "darknet_py.cli.report",
+    "export": "darknet_py.cli.export",
+    "import": "darknet_py.cli.import_weights",
     "rnn": "darknet_py.cli.rnn",
 }
 INTERRUPTED = 130

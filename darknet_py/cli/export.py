@@ -23,7 +23,6 @@ from darknet_py.torch_module import write_torch_module
 
 log = logging.getLogger("darknet_py.export")
 
-
 WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
     ".safetensors": write_safetensors,
     ".npz": write_npz,
