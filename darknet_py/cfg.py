@@ -9,6 +9,7 @@ Every error names the file, the line and, for values, the key, what was found an
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import re
@@ -81,6 +82,11 @@ class Section:
     def unused(self) -> list[Option]:
         """The options that nothing asked for."""
         return [option for key, option in self.options.items() if key not in self._asked]
+
+    def likely(self, key: str) -> str:
+        """A key that was asked for and is nearly this one, for the end of a message."""
+        near = difflib.get_close_matches(key, self._asked, n=1)
+        return f": expected {near[0]}?" if near else ": expected one of docs/cfg.md"
 
     def integer(self, key: str, default: int, minimum: int = 0, maximum: int = _INT_MAX) -> int:
         """A whole number between `minimum` and `maximum`. Raises CfgError."""

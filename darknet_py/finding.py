@@ -73,9 +73,16 @@ def open_network(
         log.info("weights: %s", path)
     found = find_cfg_of(path, cfg)
     if cfg is None:
-        log.info("cfg: %s (--cfg names another)", found.path)
+        say_cfg(found, path)
     single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
     return network_of_weights(single, path, dialect)
+
+
+def say_cfg(found: Cfg, weights: Path) -> None:
+    """Tell which cfg was found for a weights file, and how."""
+    beside = Path(found.path).parent == weights.parent
+    how = "found beside it" if beside else "a guess by the number of parameters"
+    log.info("cfg: %s, %s; --cfg CFG says another", found.path, how)
 
 
 def _parameter_count(path: Path) -> int:

@@ -54,6 +54,8 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
         inputs = layer.outputs
     for section in cfg.sections:
         for option in section.unused():
+            if option.place == "--set":
+                raise CfgError(f"--set: {option}: no such key in [net]{section.likely(option.key)}")
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
             warnings.warn(message, DarknetWarning, stacklevel=2)
     return made

@@ -110,7 +110,7 @@ def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) ->
     pattern = "*.state" if wanted is None else f"{glob.escape(wanted)}.state"
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
-        raise TrainingError(f"{folder}: no run to go on with: expected {pattern} there")
+        raise TrainingError(f"{folder}: no run there: expected {pattern} in that folder")
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
         raise TrainingError(

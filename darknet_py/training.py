@@ -202,7 +202,7 @@ def _started(
             f"{run.limit}: expected a larger --batches, or --clear to count from 0"
         )
     if asked.seed is None:
-        log.info("seed %d (from the clock; --seed %d repeats this run)", seed, seed)
+        log.info("seed %d (from the clock; --seed %d begins in the same way)", seed, seed)
     if not run.limit and plan.seconds is None:
         log.info(
             "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"

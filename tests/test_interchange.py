@@ -571,7 +571,7 @@ def test_a_folder_of_a_run_and_what_is_said(weights: Path, tmp_path: Path) -> No
     count = len(small().parameters)
     assert outcome.lines == [
         f"weights: {tmp_path / 'net_best.weights'}",
-        f"cfg: {tmp_path / 'net.cfg'} (--cfg names another)",
+        f"cfg: {tmp_path / 'net.cfg'}, found beside it; --cfg CFG says another",
         f"wrote {tmp_path / 'out.npz'}: {count} numbers",
     ]
     outcome = invoke("import", tmp_path / "out.npz", tmp_path / "back.weights", "-q")

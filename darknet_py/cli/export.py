@@ -13,7 +13,7 @@ from darknet_py.cfg import Cfg, override_net
 from darknet_py.cli.options import CONTEXT, cfg_option, dialect_option, verbosity_options
 from darknet_py.errors import DarknetError
 from darknet_py.files import check_file_place
-from darknet_py.finding import find_cfg_of, find_weights
+from darknet_py.finding import find_cfg_of, find_weights, say_cfg
 from darknet_py.folding import fold_batchnorm, folded_cfg
 from darknet_py.interchange import cfg_beside, write_npz, write_safetensors, write_weights_and_cfg
 from darknet_py.loading import network_of_weights
@@ -82,7 +82,7 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -
     if source != Path(weights):
         log.info("weights: %s", source)
     if cfg is None:
-        log.info("cfg: %s (--cfg names another)", found.path)
+        say_cfg(found, source)
     single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
     net = network_of_weights(single, source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
