@@ -1008,6 +1008,12 @@ def test_info_predicts_the_peak_memory_of_training(tmp_path: Path) -> None:
     assert said == pytest.approx(int(done.stdout) * unit, rel=0.15)
 
 
+def test_a_run_that_ends_worse_than_guessing_says_so() -> None:
+    outcome = train("--batches", "20", "--seed", "1", "--set", "learning_rate=50")
+    assert "worse than guessing (5.55)" in outcome.stderr
+    assert "worse than" not in train("--batches", "20", "--seed", "1").stderr
+
+
 # --- watching ------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import signal
 import sys
@@ -183,6 +184,11 @@ def _say_result(result: Result, out: str) -> None:
             f"best: {result.best}, {result.best_val:.4f} nats per character, {part} the held-out "
             f"text"
         )
+        if result.best_val > math.log(result.net.inputs):
+            say(
+                f"that is worse than guessing ({math.log(result.net.inputs):.2f}): the run diverged; "
+                f"try a smaller learning_rate, or clip_norm in [net]"
+            )
     if result.interrupted:
         base = result.weights.name.removesuffix(".backup")
         where = [] if out == "backup" else ["--out", out]
