@@ -184,9 +184,10 @@ def _say_result(result: Result, out: str) -> None:
             f"best: {result.best}, {result.best_val:.4f} nats per character, {part} the held-out "
             f"text"
         )
-        if result.best_val > math.log(result.net.inputs):
+        guessing = math.log(result.net.inputs)
+        if result.best_val > guessing:
             say(
-                f"that is worse than guessing ({math.log(result.net.inputs):.2f}): the run diverged; "
+                f"that is worse than guessing ({guessing:.2f}): the run diverged; "
                 f"try a smaller learning_rate, or clip_norm in [net]"
             )
     if result.interrupted:
