@@ -17,7 +17,8 @@ from darknet_py.weights import read_header
 log = logging.getLogger(__name__)
 
 _SUFFIX = re.compile(r"(_final|_best|_[0-9]+)?\.weights$|\.backup$")
-_KINDS = ("_best.weights", "_final.weights", ".backup")
+# Of the files of a run, the ones to take, the first of them that is there.
+WEIGHTS_SUFFIXES = ("_best.weights", "_final.weights", ".backup")
 
 
 def find_weights(path: str | os.PathLike[str]) -> Path:
@@ -25,7 +26,7 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     folder = Path(path)
     if not folder.is_dir():
         return folder
-    for kind in _KINDS:
+    for kind in WEIGHTS_SUFFIXES:
         found = sorted(folder.glob(f"*{kind}"))
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
@@ -37,6 +38,12 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     )
 
 
+def cfg_beside(weights: str | os.PathLike[str]) -> Path:
+    """Where the cfg of a weights file is looked for first."""
+    path = Path(weights)
+    return path.with_name(f"{_SUFFIX.sub('', path.name)}.cfg")
+
+
 def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg:
     """The cfg of a weights file: `cfg` if given, else the one beside it, else a bundled one that
     has exactly as many parameters. Raises WeightsError, saying what was tried, and CfgError.
@@ -44,7 +51,7 @@ def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg
     if cfg is not None:
         return find_cfg(cfg)
     header = read_header(weights)
-    beside = weights.with_name(_SUFFIX.sub("", weights.name) + ".cfg")
+    beside = cfg_beside(weights)
     if beside.is_file():
         return read_cfg(beside)
     bundled = bundled_cfgs()

@@ -23,7 +23,6 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,7 @@ from darknet_py.cfg import MAX_CFG_BYTES, Cfg, override_net, parse_cfg, printabl
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.files import check_file_place, write_whole, writing_whole
-from darknet_py.finding import _SUFFIX
+from darknet_py.finding import cfg_beside
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
 
@@ -97,12 +96,6 @@ def write_weights_and_cfg(path: str | os.PathLike[str], net: Network, cfg: Cfg) 
     text = cfg.of_saved_weights().text().encode("utf-8", "surrogateescape")
     write_whole(cfg_beside(path), [text])
     net.save_weights(path)
-
-
-def cfg_beside(weights: str | os.PathLike[str]) -> Path:
-    """Where the cfg of a weights file is looked for first: see `finding.find_cfg_of`."""
-    path = Path(weights)
-    return path.with_name(f"{_SUFFIX.sub('', path.name)}.cfg")
 
 
 def _with_sorted_facts(data: bytes) -> list[bytes | memoryview]:
@@ -239,16 +232,7 @@ def _converted(path: str | os.PathLike[str], net: Network, dialect: Dialect) -> 
         warnings.simplefilter("ignore", DarknetWarning)
         other = Network(net.cfg, dialect)
     other.seen = net.seen
-    own = {parameter.name: parameter.values for parameter in other.tensors()}
-    for parameter in net.tensors():
-        if parameter.name in own:
-            np.copyto(own[parameter.name], parameter.values)
-        elif parameter.values.any():
-            # AlexeyAB's [batchnorm] has biases, upstream's has not.
-            raise WeightsError(
-                f"{path}: {parameter.name} has no place in the {dialect.name} dialect: "
-                f"expected --dialect {net.dialect.name}"
-            )
+    other.take_parameters(net, path)
     return other
 
 

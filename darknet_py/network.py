@@ -107,8 +107,7 @@ class Network:
                 f"{cfg.path}: {count:,} parameters take {size / 1e9:,.1f} GB: expected at most "
                 f"the {memory() / 1e9:,.1f} GB of this machine"
             )
-        states = sum(array.size for own in self.initial_state(1) for array in own)
-        size = 2 * states * self.streams * self.dtype.itemsize
+        size = 2 * self._state_size() * self.streams * self.dtype.itemsize
         if size > memory():
             raise CfgError(
                 f"{cfg.path}: the states of {self.streams:,} streams take {size / 1e9:,.1f} GB: "
@@ -161,6 +160,11 @@ class Network:
         self.reset_state()
 
     @property
+    def writes_bytes(self) -> bool:
+        """Whether its symbols are bytes of a text, rather than tokens."""
+        return not self.net.tokenized and self.outputs <= 256
+
+    @property
     def parameters(self) -> Array:
         """All parameters in the order of the weights file: a live view, flat."""
         return self._values
@@ -187,8 +191,7 @@ class Network:
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
         scratch = max(layer.scratch_floats(steps, options.streams) for layer in self.layers)
         deltas = 2 * steps * options.streams * widest + scratch
-        per_stream = sum(array.size for own in self.initial_state(1) for array in own)
-        kept += options.streams * per_stream * -(-options.time_steps // max(1, steps))
+        kept += options.streams * self._state_size() * -(-options.time_steps // max(1, steps))
         return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
 
     # --- parameters: drawn, loaded, saved
@@ -225,14 +228,30 @@ class Network:
             other = Network(self.cfg, origin)
         other.load_weights(path, origin.name)
         self.seen = other.seen
-        loaded = {parameter.name: parameter.values for parameter in other._to_load()}
-        own = {parameter.name: parameter.values for parameter in self._to_load()}
+        self._copy_by_name(self._to_load(), other, other._to_load(), path)
+
+    def take_parameters(self, other: Network, path: str | os.PathLike[str]) -> None:
+        """Copy all parameters of a network of the same cfg in another dialect.
+
+        Raises WeightsError, naming the `path` they came from, for numbers that have no place here.
+        """
+        self._copy_by_name(self.tensors(), other, other.tensors(), path)
+
+    def _copy_by_name(
+        self,
+        targets: list[Parameter],
+        other: Network,
+        sources: list[Parameter],
+        path: str | os.PathLike[str],
+    ) -> None:
+        loaded = {parameter.name: parameter.values for parameter in sources}
+        own = {parameter.name: parameter.values for parameter in targets}
         for name, values in loaded.items():
             # AlexeyAB's [batchnorm] has biases, upstream's has not.
             if name not in own and values.any():
                 raise WeightsError(
                     f"{path}: {name} has no place in the {self.dialect.name} dialect: "
-                    f"expected --dialect {origin.name}"
+                    f"expected --dialect {other.dialect.name}"
                 )
         for name, values in own.items():
             np.copyto(values, loaded.get(name, 0))
@@ -271,6 +290,10 @@ class Network:
     def initial_state(self, streams: int) -> NetworkState:
         """The state before the first symbol: zeros for every layer."""
         return tuple(layer.initial_state(streams, self.dtype) for layer in self.layers)
+
+    def _state_size(self) -> int:
+        """Numbers in the state of one stream."""
+        return sum(array.size for own in self.initial_state(1) for array in own)
 
     def reset_state(self, stream: int | None = None) -> None:
         """Zero the hidden state of training and of prediction, for one stream or for all."""

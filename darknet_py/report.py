@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darknet_py.generation import check_symbols
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.plotting import Point
@@ -66,8 +67,6 @@ def read_passage(net: Network, passage: bytes, layer: int) -> Reading:
     is longer than a character. Raises CorpusError for unknown symbols, ValueError for a layer that
     does not exist.
     """
-    from darknet_py.generation import check_symbols
-
     if not 0 <= layer < len(net.layers):
         raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
     symbols = check_symbols(net, passage, "the passage")[:, None]

@@ -301,10 +301,10 @@ class Run:
         prompt = default_prompt(self.net.inputs)
         seed, length = self.plan.seed, SAMPLE_LENGTH
         symbols = list(generate(self.net, prompt, length, SAMPLE_TEMPERATURE, seed))
-        if self.net.net.tokenized or self.net.outputs > 256:
-            text = " ".join(map(str, symbols))
-        else:
+        if self.net.writes_bytes:
             text = bytes(symbols).decode("utf-8", "replace")
+        else:
+            text = " ".join(map(str, symbols))
         self.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
         log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -23,15 +22,9 @@ from threadpoolctl import threadpool_limits
 from darknet_py.machine import processors, use_kernels
 from darknet_py.parallel import find_ranks
 from tests.bench import SIZES, machine_name, make_net
+from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
 
 ROUNDS = 7
-ENVIRONMENT = {
-    **os.environ,
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-}
 # Links between machines: seconds of latency, bytes a second.
 LINKS = {
     "1 Gbit/s Ethernet": (50e-6, 0.117e9),
@@ -84,10 +77,11 @@ def started(ranks: int, *args: object) -> str:
     """What the first of so many ranks of this program prints."""
     command = [sys.executable, "-m", "tests.bench_scaling", *map(str, args)]
     if ranks > 1:
-        mpiexec = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or "mpiexec"
-        command = [mpiexec, "--bind-to", "none", "-n", str(ranks), *command]
+        assert MPIEXEC, "no MPI: pip install 'darknet-py[mpi]'"
+        command = [MPIEXEC, "--bind-to", "none", "-n", str(ranks), *command]
+    environment = {**os.environ, **MPI_SETTINGS}
     done = subprocess.run(
-        command, env=ENVIRONMENT, capture_output=True, text=True, stdin=subprocess.DEVNULL
+        command, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

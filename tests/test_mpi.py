@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,21 +30,13 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import make_network
+from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
 from tests.test_resume import all_files_are_readable
 
-MPIEXEC = shutil.which("mpiexec", path=str(Path(sys.executable).parent)) or shutil.which("mpiexec")
 needs_mpi = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
     reason="no MPI: pip install 'darknet-py[mpi]'",
 )
-# Open MPI asks for more cores than a test machine has, and does not like to be root.
-MPI_ENVIRONMENT = {
-    **ENVIRONMENT,
-    "OMPI_ALLOW_RUN_AS_ROOT": "1",
-    "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",
-    "OMPI_MCA_rmaps_base_oversubscribe": "1",
-}
 KINDS = {
     "gates, dropout, carried state": (
         NET.replace("batch=4", "batch=8") + " state=carry",
@@ -76,7 +67,7 @@ def mpiexec(ranks: int, *args: str) -> subprocess.Popen[bytes]:
     assert MPIEXEC
     return subprocess.Popen(
         [MPIEXEC, "-n", str(ranks), *COMMAND, *args],
-        env=MPI_ENVIRONMENT,
+        env={**ENVIRONMENT, **MPI_SETTINGS},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

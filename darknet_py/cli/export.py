@@ -13,9 +13,9 @@ from darknet_py.cfg import Cfg, override_net
 from darknet_py.cli.options import CONTEXT, cfg_option, dialect_option, verbosity_options
 from darknet_py.errors import DarknetError
 from darknet_py.files import check_file_place
-from darknet_py.finding import find_cfg_of, find_weights, say_cfg
+from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
 from darknet_py.folding import fold_batchnorm, folded_cfg
-from darknet_py.interchange import cfg_beside, write_npz, write_safetensors, write_weights_and_cfg
+from darknet_py.interchange import write_npz, write_safetensors, write_weights_and_cfg
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
 from darknet_py.onnx_export import write_onnx

@@ -118,7 +118,7 @@ def command(
     names = None
     if tokens is not None:
         names = read_token_names(tokens)
-    elif net.net.tokenized or net.outputs > 256:
+    elif not net.writes_bytes:
         names = [str(symbol) for symbol in range(net.outputs)]
     start: list[int] | bytes = prompt_or_default(prompt, net.inputs) or b"\0"
     if prompt_file is not None:

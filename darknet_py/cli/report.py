@@ -14,7 +14,7 @@ from darknet_py.cli.options import CONTEXT, verbosity_options
 from darknet_py.corpus import check_known, read_text, split
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.files import write_whole
-from darknet_py.finding import open_network
+from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.generation import generate
 from darknet_py.plotting import read_losses
 from darknet_py.report import page, read_passage, read_samples, recurrent_layer
@@ -50,7 +50,7 @@ def command(
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
     net = open_network(weights)
-    if net.net.tokenized or net.inputs > 256:
+    if not net.writes_bytes:
         raise DarknetError(f"{weights}: works on tokens: expected a network of bytes")
     passage = _passage(checkpoint.plan, text)
     check_known(np.frombuffer(passage, np.uint8), net.inputs, text or checkpoint.plan.data)
@@ -78,7 +78,7 @@ def command(
 
 
 def _weights(run: RunFolder) -> Path:
-    for suffix in ("_best.weights", "_final.weights", ".backup"):
+    for suffix in WEIGHTS_SUFFIXES:
         if run.file(suffix).exists():
             return run.file(suffix)
     raise DarknetError(f"{run.path}: no weights of {run.base}: expected {run.base}_best.weights")
