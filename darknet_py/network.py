@@ -115,6 +115,8 @@ class Network:
             )
         self._values = np.zeros(count, self.dtype)
         self._updates = np.zeros(count, self.dtype)
+        # Entries of `updates` from here on are being added up among the ranks.
+        self._shared = count
         first = 0
         for parameter in self.tensors():
             parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
@@ -380,19 +382,24 @@ class Network:
         return layer
 
     def accumulate(
-        self, inputs: Array, targets: Array, state: NetworkState, add: bool = False
+        self,
+        inputs: Array,
+        targets: Array,
+        state: NetworkState,
+        add: bool = False,
+        is_last: bool = False,
     ) -> tuple[float, NetworkState]:
         """Forward and backward over one datum, `(time_steps, streams)`: sets `updates`.
 
-        add: to those that are there. Returns the summed loss in nats and the state after. Where
-        `limit_memory` asks for it, the datum is computed in segments, with the same result but for
-        rounding.
+        add: to those that are there. is_last: an update follows. Where `limit_memory` asks for it,
+        the datum is computed in segments, with the same result but for rounding.
+        Returns the summed loss in nats and the state after.
         """
         if not add:
             self._updates.fill(0)
         if self.segment_steps >= len(inputs):
             loss, after = self.forward_loss(inputs, targets, state)
-            self.backward(targets, None)
+            self.backward(targets, None, share=is_last and self.ranks.overlaps)
         else:
             loss, after = accumulate_in_segments(self, inputs, targets, state, self.segment_steps)
         for layer in self._dropouts():
@@ -430,11 +437,14 @@ class Network:
         _, after = self.forward(inputs, state, training=True)
         return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
 
-    def backward(self, targets: Array, d_after: NetworkState | None) -> NetworkState:
+    def backward(
+        self, targets: Array, d_after: NetworkState | None, share: bool = False
+    ) -> NetworkState:
         """From the loss of the last forward down to the lowest trained layer: adds to `updates`.
 
         d_after: where the steps are a segment of a datum, the deltas of the states after them; the
-        deltas of the states before are returned.
+        deltas of the states before are returned. share: let the ranks begin with the updates of
+        each layer when they are complete.
         """
         delta = self.loss_layer.loss_delta(targets)
         d_before: list[State] = [()] * len(self.layers)
@@ -448,6 +458,8 @@ class Network:
             d_before[layer.index] = layer.backward(delta, below, after) or ()
             if below is not None:
                 delta = below
+            if share and (own := layer.parameters()):
+                self._share_updates(own[0].place.start)
         return tuple(d_before)
 
     def limit_memory(self, budget: int) -> None:
@@ -510,11 +522,29 @@ class Network:
             state = self.initial_state(self.streams)
         size = self.net.time_steps * self.net.streams
         add = (self.seen // size) % self.net.subdivisions > 0
-        loss, self.training_state = self.accumulate(inputs, targets, state, add)
+        is_last = (self.seen // size + 1) % self.net.subdivisions == 0
+        loss, self.training_state = self.accumulate(inputs, targets, state, add, is_last)
         self.seen += size
-        if (self.seen // size) % self.net.subdivisions == 0:
+        if is_last:
             self._update()
         return self.ranks.total(loss) / size
+
+    def _share_updates(self, first: int) -> None:
+        """Let the ranks add up the updates from entry `first` on, as far as they have not begun."""
+        if first < self._shared:
+            self.ranks.start_adding(self._updates[first : self._shared])
+            self._shared = first
+
+    def _average_rolling_statistics(self) -> None:
+        """Of batch norm, over the ranks."""
+        if self.ranks.size == 1:
+            return
+        rolling = [tensor.values for tensor in self.tensors() if not tensor.trained]
+        for values in rolling:
+            self.ranks.start_adding(values)
+        self.ranks.finish_adding()
+        for values in rolling:
+            values /= self.ranks.size
 
     @property
     def batch_number(self) -> int:
@@ -523,12 +553,10 @@ class Network:
 
     def _update(self) -> None:
         """The optimiser's step on every layer."""
-        self.ranks.add(self._updates)
-        if self.ranks.size > 1:
-            for tensor in self.tensors():
-                if not tensor.trained:
-                    self.ranks.add(tensor.values)
-                    tensor.values /= self.ranks.size
+        self._share_updates(0)
+        self.ranks.finish_adding()
+        self._shared = len(self._updates)
+        self._average_rolling_statistics()
         bound_gradient(self._updates, self.net)
         rate = learning_rate(self.net, self.batch_number, self.rand)
         self.last_rate = rate * cooldown_factor(self.net, self.progress)

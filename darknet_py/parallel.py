@@ -1,7 +1,8 @@
 """Several processes that train one network together, each on some of its streams.
 
 `mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the random
-numbers of all streams, so that it knows its own; before each update their gradients are added up.
+numbers of all streams, so that it knows its own; before each update their gradients are added up,
+between machines layer by layer from the top while those below are still computed.
 Batch norm is the exception to "as one process": each rank normalises over its own streams, and the
 rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library; without mpiexec
 nothing of this is imported.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
@@ -29,6 +31,9 @@ class Ranks:
 
     rank = 0
     size = 1
+    # Whether the gradients of the upper layers are added up while the backward pass still goes on
+    # below. Between machines that hides the link; within one the cores have no time to spare.
+    overlaps = False
 
     @property
     def is_first(self) -> bool:
@@ -39,8 +44,13 @@ class Ranks:
         """Which of so many streams this rank has; the numbers differ by one at most."""
         return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
 
-    def add(self, vector: Array) -> None:
-        """Make `vector` the sum of all ranks' vectors, in place."""
+    def start_adding(self, vector: Array) -> None:
+        """Make `vector` the sum of all ranks' vectors, in place, at the latest by the time that
+        `finish_adding` returns; until then it belongs to the ranks.
+        """
+
+    def finish_adding(self) -> None:
+        """Wait for the sums that were started. Raises what adding them up has raised."""
 
     def total(self, number: float) -> float:
         """The sum of all ranks' numbers."""
@@ -63,14 +73,37 @@ class MpiRanks(Ranks):
     """The processes that mpiexec has started."""
 
     def __init__(self, comm: Any) -> None:
+        from mpi4py import MPI
+
         self.comm = comm
         self.rank = comm.Get_rank()
         self.size = comm.Get_size()
+        # A communicator of its own, so that what the thread adds up meets nothing else.
+        self._gradients = comm.Dup()
+        self._adder = ThreadPoolExecutor(1, "all-reduce")
+        self._sums: list[Future[None]] = []
+        on_this_machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        several_machines = bool(comm.allreduce(on_this_machine.Get_size() < self.size, MPI.LOR))
+        self.overlaps = bool(comm.allreduce(is_threaded, MPI.LAND)) and several_machines
+        on_this_machine.Free()
+
+    def start_adding(self, vector: Array) -> None:
+        if self.overlaps:
+            self._sums.append(self._adder.submit(self.add, vector))
+        else:
+            self.add(vector)
 
     def add(self, vector: Array) -> None:
+        """Make `vector` the sum of all ranks' vectors, in place."""
         from mpi4py import MPI
 
-        self.comm.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
+        self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
+
+    def finish_adding(self) -> None:
+        for done in self._sums:
+            done.result()
+        self._sums.clear()
 
     def total(self, number: float) -> float:
         return float(self.comm.allreduce(number))

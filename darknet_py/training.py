@@ -424,6 +424,10 @@ class _Texts:
 
 def _read_texts(net: Network, data: str, val: float | str) -> _Texts:
     tokenized = net.net.tokenized
+    if data == "-" and net.ranks.size > 1:
+        # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
+        # know whether the text is whole.
+        raise CorpusError("-: stdin cannot be shared by several processes: expected a text file")
     text = read_text(data, tokenized)
     digest, val_digest = _digest(text), ""
     check_known(text, net.inputs, data)

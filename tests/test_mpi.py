@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +64,10 @@ def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def mpiexec(ranks: int, *args: str) -> subprocess.Popen[bytes]:
+def mpiexec(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> subprocess.Popen[bytes]:
     assert MPIEXEC
     return subprocess.Popen(
-        [MPIEXEC, "-n", str(ranks), *COMMAND, *args],
+        [MPIEXEC, "-n", str(ranks), *command, *args],
         env={**ENVIRONMENT, **MPI_SETTINGS},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -74,8 +75,8 @@ def mpiexec(ranks: int, *args: str) -> subprocess.Popen[bytes]:
     )
 
 
-def run_ranks(ranks: int, *args: str) -> tuple[int, str]:
-    process = mpiexec(ranks, *args)
+def run_ranks(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> tuple[int, str]:
+    process = mpiexec(ranks, *args, command=command)
     out, said = process.communicate()
     assert out == b""
     return process.returncode, said.decode()
@@ -101,6 +102,39 @@ def test_ranks_compute_what_one_process_computes(kind: str) -> None:
         own, all_of_them = (read_checkpoint(f"{name}/net.state") for name in ("one", f"of{ranks}"))
         for name, array in own.arrays.items():
             np.testing.assert_allclose(all_of_them.arrays[name], array, atol=2e-5, err_msg=name)
+
+
+# The command, its ranks told to do what they do between machines.
+BETWEEN_MACHINES = """
+import sys
+from darknet_py.parallel import find_ranks
+from darknet_py.__main__ import main
+find_ranks().overlaps = True
+sys.argv[0] = "darknet-py"
+main()
+"""
+
+
+@needs_mpi
+@pytest.mark.parametrize("steps_at_once", [2, 100])
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_may_be_added_up_during_the_backward_pass(kind: str, steps_at_once: int) -> None:
+    """Also where a datum is computed in segments."""
+    write_cfg(Path("net.cfg"), *KINDS[kind])
+    memory = f"{make_network(*KINDS[kind]).training_bytes(steps_at_once)}B"
+    args = ("train", "net.cfg", "text.txt", "--batches", "20", *RUN, "--memory", memory)
+    assert run_ranks(2, *args, "--out", "after")[0] == 0
+    overlapping = (sys.executable, "-c", BETWEEN_MACHINES)
+    status, said = run_ranks(2, *args, "--out", "during", command=overlapping)
+    assert status == 0, said
+    np.testing.assert_allclose(parameters("during"), parameters("after"), atol=1e-6)
+
+
+@needs_mpi
+def test_several_ranks_take_no_text_from_stdin() -> None:
+    status, said = run_ranks(2, "train", "net.cfg", "-", "--batches", "5", *RUN)
+    assert status == 1
+    assert "expected a text file" in said
 
 
 @needs_mpi
