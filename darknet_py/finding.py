@@ -44,9 +44,12 @@ def cfg_beside(weights: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{_SUFFIX.sub('', path.name)}.cfg")
 
 
-def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg:
+def find_cfg_of(
+    weights: Path, cfg: str | os.PathLike[str] | None = None, option: str = "--cfg"
+) -> Cfg:
     """The cfg of a weights file: `cfg` if given, else the one beside it, else a bundled one that
-    has exactly as many parameters. Raises WeightsError, saying what was tried, and CfgError.
+    has exactly as many parameters. Raises WeightsError, saying what was tried and which option
+    helps, and CfgError.
     """
     if cfg is not None:
         return find_cfg(cfg)
@@ -61,7 +64,7 @@ def find_cfg_of(weights: Path, cfg: str | os.PathLike[str] | None = None) -> Cfg
     raise WeightsError(
         f"{weights}: no cfg found for it: tried {beside} and the bundled cfgs "
         f"({', '.join(bundled)}), none of which has {header.floats:,} parameters: "
-        f"expected --cfg CFG"
+        f"expected {option} CFG"
     )
 
 
@@ -69,27 +72,29 @@ def open_network(
     weights: str | os.PathLike[str],
     cfg: str | os.PathLike[str] | None = None,
     dialect: str = "auto",
+    option: str = "--cfg",
 ) -> Network:
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
-    Where the file or its cfg had to be found, the logger says which was. Raises WeightsError and
+    Where the file or its cfg had to be found, the logger says which was, and which option names
+    another cfg. Raises WeightsError and
     CfgError.
     """
     path = find_weights(weights)
     if path != Path(weights):
         log.info("weights: %s", path)
-    found = find_cfg_of(path, cfg)
+    found = find_cfg_of(path, cfg, option)
     if cfg is None:
-        say_cfg(found, path)
+        say_cfg(found, path, option)
     single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
     return network_of_weights(single, path, dialect)
 
 
-def say_cfg(found: Cfg, weights: Path) -> None:
+def say_cfg(found: Cfg, weights: Path, option: str = "--cfg") -> None:
     """Tell which cfg was found for a weights file, and how."""
     beside = Path(found.path).parent == weights.parent
     how = "found beside it" if beside else "a guess by the number of parameters"
-    log.info("cfg: %s, %s; --cfg CFG says another", found.path, how)
+    log.info("cfg: %s, %s; %s CFG says another", found.path, how, option)
 
 
 def _parameter_count(path: Path) -> int:

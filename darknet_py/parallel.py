@@ -2,7 +2,7 @@
 
 `mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the random
 numbers of all streams, so that it knows its own; before each update their gradients are added up,
-between machines layer by layer from the top while those below are still computed.
+over a slow link layer by layer from the top while those below are still computed.
 Batch norm is the exception to "as one process": each rank normalises over its own streams, and the
 rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library; without mpiexec
 nothing of this is imported.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -21,6 +22,8 @@ from darknet_py.errors import DarknetError
 from darknet_py.layers.base import Array
 
 T = TypeVar("T")
+
+SLOW_LINK = 5e8  # bytes a second
 
 # What the launchers of Open MPI, and of MPICH and Intel's, tell each process: how many there are.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -32,7 +35,7 @@ class Ranks:
     rank = 0
     size = 1
     # Whether the gradients of the upper layers are added up while the backward pass still goes on
-    # below. Between machines that hides the link; within one the cores have no time to spare.
+    # below. That hides a slow link; elsewhere the cores have no time to spare (docs/scaling.md).
     overlaps = False
 
     @property
@@ -83,10 +86,20 @@ class MpiRanks(Ranks):
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
         on_this_machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
-        several_machines = bool(comm.allreduce(on_this_machine.Get_size() < self.size, MPI.LOR))
-        self.overlaps = bool(comm.allreduce(is_threaded, MPI.LAND)) and several_machines
+        is_alone = on_this_machine.Get_size() == self.size
         on_this_machine.Free()
+        is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        self.overlaps = self.decide(is_threaded and not is_alone) and self._link_is_slow()
+
+    def _link_is_slow(self) -> bool:
+        """By the fastest of three sums, the first rank's."""
+        vector = np.zeros(1 << 18, np.float32)
+        times = []
+        for _ in range(3):
+            begun = time.perf_counter()
+            self.add(vector)
+            times.append(time.perf_counter() - begun)
+        return self.decide(vector.nbytes / min(times) < SLOW_LINK)
 
     def start_adding(self, vector: Array) -> None:
         if self.overlaps:

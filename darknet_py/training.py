@@ -20,7 +20,7 @@ from darknet_py.corpus import Streams, check_known, read_text, split
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CorpusError, TrainingError
 from darknet_py.files import base_name
-from darknet_py.finding import find_weights
+from darknet_py.finding import find_weights, open_network
 from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
 from darknet_py.machine import Threads, memory, use_kernels
@@ -30,7 +30,9 @@ from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
 from darknet_py.run import Result, Row, Run, Trainer
 from darknet_py.run_folder import RunFolder, find_run
+from darknet_py.transfer import take_layers
 from darknet_py.validation import Validation
+from darknet_py.weights import dialect_of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ def train(
     resume: bool = False,
     accept_changes: bool = False,
     weights: str | os.PathLike[str] | None = None,
+    weights_layers: Mapping[int, int] | None = None,
+    weights_cfg: str | os.PathLike[str] | None = None,
     clear: bool = False,
     batches: int | None = None,
     seconds: float | None = None,
@@ -77,6 +81,8 @@ def train(
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
     machine's). kernels: `auto`, `numpy` or `compiled`.
+    weights_layers: where only some layers of `weights` are taken: for each layer of the new network
+    the one that it starts from; `weights_cfg` describes them.
     resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
     callback: called after every batch. stop: asked before the first batch, after every one and
@@ -115,6 +121,10 @@ def train(
     )
     if plot:
         plotting.check()
+    if (weights_layers is None or weights is None) and weights_cfg is not None:
+        raise TrainingError("--weights-cfg: expected it with --weights and --weights-layers only")
+    if weights_layers is not None and weights is None:
+        raise TrainingError("--weights-layers: expected it with --weights only")
     if accept_changes and not resume:
         raise TrainingError("--accept-changes: expected it with --resume only")
     ranks = find_ranks()
@@ -126,7 +136,10 @@ def train(
                 )
             run = _resumed(asked, accept_changes, stack, ranks)
         else:
-            run = _started(asked, weights, clear, stack, ranks)
+            start = None
+            if weights is not None:
+                start = _Start(find_weights(weights), weights_layers, weights_cfg)
+            run = _started(asked, start, clear, stack, ranks)
         return _train(run, profile, callback, stop)
 
 
@@ -147,9 +160,18 @@ class _Asked:
     plan: dict[str, Any]
 
 
+@dataclasses.dataclass(frozen=True)
+class _Start:
+    """The weights that a run starts from, or some layers of theirs, which `cfg` describes."""
+
+    weights: Path
+    layers: Mapping[int, int] | None
+    cfg: str | os.PathLike[str] | None
+
+
 def _started(
     asked: _Asked,
-    weights: str | os.PathLike[str] | None,
+    start: _Start | None,
     clear: bool,
     stack: ExitStack,
     ranks: Ranks,
@@ -163,10 +185,20 @@ def _started(
     if gradient != "exact":
         _say_ignored(parsed)
         parsed = parsed.as_darknet_draws()
-    start = None if weights is None else find_weights(weights)
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
-    net = network_for_training(parsed, start, Rand(seed), asked.dialect, limit)
+    if start is None:
+        net = network_for_training(parsed, None, Rand(seed), asked.dialect, limit)
+    elif start.layers is None:
+        net = network_for_training(parsed, start.weights, Rand(seed), asked.dialect, limit)
+    else:
+        dialect = asked.dialect or dialect_of(start.weights).name
+        net = network_for_training(parsed, None, Rand(seed), dialect, limit)
+        other = open_network(start.weights, start.cfg, option="--weights-cfg")
+        taken = take_layers(net, other, start.layers, start.weights)
+        log.info(
+            f"{start.weights}: {taken:,} of the {len(net.parameters):,} parameters start as there"
+        )
     trainer = _make_trainer(net, gradient)
     _share(net, ranks, gradient)
     texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
@@ -197,8 +229,9 @@ def _started(
     streams = Streams(texts.training, net.net.streams, net.rand)
     run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
     if run.limit and net.batch_number >= run.limit:
+        where = source.path if start is None else start.weights
         raise TrainingError(
-            f"{weights}: already at batch {net.batch_number}, and training ends at batch "
+            f"{where}: already at batch {net.batch_number}, and training ends at batch "
             f"{run.limit}: expected a larger --batches, or --clear to count from 0"
         )
     if asked.seed is None:

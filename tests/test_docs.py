@@ -1,13 +1,15 @@
 """What the documentation says can be done, can be done.
 
-Every ```sh block of a page runs, one after the other, in a folder that has nothing but mybook.txt,
-and then every ```python block. Times and lengths of training are cut to what a test can wait for.
+Every ```sh block of a page runs, one after the other, in a folder that has nothing but mybook.txt
+and the texts of data/, and then every ```python block. Times and lengths of training are cut to
+what a test can wait for.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +40,9 @@ def shortened(text: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_commands_and_snippets_work(page: Path, tmp_path: Path) -> None:
     shell, snippets = blocks(page, "sh"), blocks(page, "python")
+    (tmp_path / "data").mkdir()
+    for text in (ROOT / "data").glob("*.txt"):
+        shutil.copy(text, tmp_path / "data")
     (tmp_path / "mybook.txt").write_bytes((ROOT / "data" / "tales.txt").read_bytes()[:60_000])
     environment = {**ENVIRONMENT, "SHELL": "/bin/bash"}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -48,6 +48,26 @@ def key_value(value: str) -> tuple[str, str]:
     return key.strip(), text.strip()
 
 
+def layer_map(value: str | dict[int, int]) -> dict[int, int]:
+    """Layers like 0-2 or 0,2=1: by each layer of the new network the one that it is taken from."""
+    if isinstance(value, dict):
+        return value
+    layers: dict[int, int] = {}
+    for part in value.split(","):
+        found = re.fullmatch(r"([0-9]{1,4})(?:([-=])([0-9]{1,4}))?", part.strip())
+        if not found:
+            raise click.BadParameter(f"{value!r}: expected layers like 0-2, or 0,2=1")
+        first, other = int(found[1]), int(found[3] or found[1])
+        if found[2] == "=":
+            pairs = {first: other}
+        else:
+            pairs = {index: index for index in range(first, other + 1)}
+        if not pairs or pairs.keys() & layers.keys():
+            raise click.BadParameter(f"{value!r}: expected each layer once, lowest first")
+        layers |= pairs
+    return layers
+
+
 def fraction_or_file(value: str | float) -> float | str:
     """A fraction from 0 to below 1; what is no number is a path."""
     try:

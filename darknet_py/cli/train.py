@@ -20,6 +20,7 @@ from darknet_py.cli.options import (
     fraction_or_file,
     is_quiet,
     key_value,
+    layer_map,
     size,
     verbosity_options,
 )
@@ -34,6 +35,18 @@ INTERRUPTED = 130
 @click.argument("data", required=False)
 @click.option("--out", default="backup", show_default=True, help="Folder for checkpoints.")
 @click.option("--weights", metavar="FILE", help="Start from these weights, and their `seen`.")
+@click.option(
+    "--weights-layers",
+    type=layer_map,
+    metavar="LAYERS",
+    help="Of --weights take only these layers: 0-1, or 0,2=1 (layer 2 from its layer 1). "
+    "`seen` starts at 0.",
+)
+@click.option(
+    "--weights-cfg",
+    metavar="CFG",
+    help="With --weights-layers: the cfg of --weights, if elsewhere.",
+)
 @click.option("--clear", is_flag=True, help="Set `seen` to 0.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
 @click.option(
@@ -137,6 +150,7 @@ def command(
       darknet-py train tiny mybook.txt --time 2m
       darknet-py train cfg/tiny.cfg mybook.txt --batches 5000 --set learning_rate=.002
       darknet-py train --resume --batches 10000
+      darknet-py train tiny letters.txt --weights backup --weights-layers 0-1 --out letters
     """
     if not options["resume"] and (cfg is None or data is None):
         missing = "CFG" if cfg is None else "DATA"

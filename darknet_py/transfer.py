@@ -1,0 +1,102 @@
+"""Starting a new network from some layers of another one, which may know fewer symbols."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from darknet_py.errors import WeightsError
+from darknet_py.layers.base import Layer, Parameter
+from darknet_py.network import Network
+
+
+def take_layers(
+    net: Network, other: Network, layers: Mapping[int, int], origin: str | os.PathLike[str]
+) -> int:
+    """Copy layers of `other` into `net`, both counted from 0: `{1: 0}` is net's layer 1 from 0.
+
+    A layer must have the same kind and the same sizes in both, but may read or write more symbols
+    in `net`: what it knows of the symbols that both have is copied, and the new ones stay as they
+    were. origin: the weights file that messages name.
+    Returns how many numbers were copied. Raises WeightsError, and then leaves `net` as it was.
+    """
+    if other.dialect is not net.dialect:
+        translated = Network(other.cfg, net.dialect, other.dtype.type)
+        translated.take_parameters(other, origin)
+        other = translated
+    pairs = [
+        pair
+        for target, source in layers.items()
+        for pair in _fitted(net, _layer(net, target), other, _layer(other, source), origin)
+    ]
+    for own, its in pairs:
+        own.values[tuple(slice(extent) for extent in its.shape)] = its.values
+    return sum(its.size for _, its in pairs)
+
+
+def _layer(net: Network, index: int) -> Layer:
+    if index >= len(net.layers):
+        raise WeightsError(
+            f"{net.cfg.path}: no layer {index}: expected 0 to {len(net.layers) - 1}, as "
+            f"`darknet-py info` counts them"
+        )
+    return net.layers[index]
+
+
+def _fitted(
+    net: Network, layer: Layer, other: Network, source: Layer, origin: str | os.PathLike[str]
+) -> list[tuple[Parameter, Parameter]]:
+    """Each parameter of `layer` with the one of `source` that goes into it. Raises WeightsError."""
+    where = f"{origin}: layer {source.index}"
+    wanted = f"for layer {layer.index} of {net.cfg.path}"
+    if source.kind != layer.kind:
+        raise WeightsError(f"{where} is [{source.kind}]: expected [{layer.kind}], {wanted}")
+    its = {_part(parameter): parameter for parameter in source.parameters()}
+    pairs = []
+    for own in layer.parameters():
+        found = its.pop(_part(own), None)
+        if found is None:
+            raise WeightsError(f"{where} has no {_part(own)}: expected one, {wanted}")
+        if not _fits(net, layer, own, other, source, found):
+            raise WeightsError(
+                f"{where}: {_part(own)} is {_sizes(found)}: expected {_sizes(own)}, {wanted}"
+            )
+        pairs.append((own, found))
+    if its:
+        raise WeightsError(f"{where} has {next(iter(its))}: expected none, {wanted}")
+    return pairs
+
+
+def _fits(
+    net: Network, layer: Layer, own: Parameter, other: Network, source: Layer, found: Parameter
+) -> bool:
+    """Whether the shapes are alike, but for symbols that only `net` knows."""
+    if len(own.shape) != len(found.shape):
+        return False
+    reads_symbols = layer.index == source.index == 0
+    writes_symbols = _is_last(net, layer) and _is_last(other, source)
+    grown = {
+        (axis, was, now)
+        for axis, (was, now) in enumerate(zip(found.shape, own.shape, strict=True))
+        if was != now
+    }
+    if any(was > now for _, was, now in grown):
+        return False
+    allowed = {(1, other.inputs, net.inputs)} if reads_symbols else set()
+    if writes_symbols:
+        allowed.add((0, other.outputs, net.outputs))
+    return grown <= allowed
+
+
+def _is_last(net: Network, layer: Layer) -> bool:
+    """Whether it is the last layer with parameters, whose rows are symbols."""
+    return not any(later.parameters() for later in net.layers[layer.index + 1 :])
+
+
+def _part(parameter: Parameter) -> str:
+    """`input.weight` of `0.input.weight`."""
+    return parameter.name.partition(".")[2]
+
+
+def _sizes(parameter: Parameter) -> str:
+    return "x".join(map(str, parameter.shape))
