@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fuzz lint bench bench-quick bench-scaling docs format clean
+.PHONY: demo test check-exports fuzz lint bench bench-quick bench-scaling docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -46,6 +46,10 @@ bench: .venv/tests .venv-torch/done
 
 bench-quick: .venv/tests .venv-torch/done
 	$(BIN)/python tests/bench.py --torch .venv-torch/bin/python --quick
+
+# What `export` writes for PyTorch, run by PyTorch.
+check-exports: .venv/tests .venv-torch/done
+	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest tests/test_interchange.py
 
 .venv-torch/done:
 	$(PYTHON) -m venv .venv-torch

@@ -745,7 +745,7 @@ assert not {"darknet_py", "safetensors"} & set(sys.modules)
 def torch_python() -> str:
     """A python that has PyTorch: the one of the environment, or this one."""
     if found := os.environ.get("DARKNET_TORCH_PYTHON"):
-        return found
+        return os.path.abspath(found)
     if importlib.util.find_spec("torch") is None:
         pytest.skip("no PyTorch here: DARKNET_TORCH_PYTHON names a python that has it")
     return sys.executable
