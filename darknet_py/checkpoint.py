@@ -51,6 +51,7 @@ class Plan:
     threads: int | None
     kernels: str
     segment_steps: int
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,13 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
 def _check(plan: Plan, progress: dict[str, Any]) -> None:
     """Raise ValueError for values that no run has."""
     texts = ("cfg", "source", "cfg_path", "data", "digest", "val_digest", "dialect", "kernels")
-    counts = ("seed", "save_every", "sample_every", "segment_steps")
+    counts = ("seed", "save_every", "sample_every", "segment_steps", "processes")
+    positive = ("save_every", "segment_steps", "processes")
     optional = ("batches", "val_every", "patience", "threads")
     is_sound = (
         all(isinstance(getattr(plan, name), str) for name in texts)
         and all(_is_count(getattr(plan, name), 0) for name in counts)
-        and all(_is_count(getattr(plan, name), 1) for name in ("save_every", "segment_steps"))
+        and all(_is_count(getattr(plan, name), 1) for name in positive)
         and all(
             getattr(plan, name) is None or _is_count(getattr(plan, name), 1) for name in optional
         )
@@ -111,7 +113,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
             raise TrainingError(
                 f"{path}: format {facts['format']}: expected {FORMAT}, which this version writes"
             )
-        plan = Plan(**{field.name: facts["plan"][field.name] for field in fields(Plan)})
+        known = {field.name for field in fields(Plan)} & facts["plan"].keys()
+        plan = Plan(**{name: facts["plan"][name] for name in known})
         _check(plan, facts["progress"])
         return Checkpoint(plan, facts["progress"], arrays)
     except FileNotFoundError as error:

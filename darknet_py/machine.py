@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,9 @@ Array = NDArray[Any]
 
 # Below this width a second thread never saved time, between the two it does on an idle machine.
 NARROW, WIDE = 128, 256
+# Streams that a process needs so that a second one pays, the widths between which it does, and the
+# most that are started unasked: more have not been measured.
+STREAMS_EACH, WIDTHS, PROCESSES = 8, range(64, 513), 4
 # Operations after which comparing products is given up: about 2 seconds.
 COMPARED = 2e11
 
@@ -37,12 +41,43 @@ def thread_choices(net: Network) -> list[int]:
     """
     everyone = processors()
     matrices = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
-    width = max((min(shape) for shape in matrices), default=1)
+    width = _width(net)
     if everyone == 1 or width < NARROW:
         return [1]
     if _products_agree(net, {(rows, columns) for rows, columns in matrices}, (1, everyone)):
         return [everyone, 1]
     return [everyone] if width >= WIDE else [1]
+
+
+def _width(net: Network) -> int:
+    """The least side of the matrix where that is largest."""
+    shapes = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
+    return max((min(shape) for shape in shapes), default=1)
+
+
+def process_choice(net: Network, memory_limit: int) -> int:
+    """How many processes are to share the streams, within `memory_limit` bytes: one a processor,
+    where that is quicker than BLAS threads (`workers.py`).
+    """
+    if _width(net) not in WIDTHS or net.segment_steps < net.net.time_steps:
+        return 1
+    count = min(processors(), net.net.streams // STREAMS_EACH, PROCESSES)
+    while count > 1 and (
+        process_obstacle(net, count) or net.training_bytes(processes=count) > memory_limit
+    ):
+        count -= 1
+    return max(1, count)
+
+
+def process_obstacle(net: Network, count: int) -> str:
+    """Why so many processes cannot share the streams; empty where they can."""
+    if any(not tensor.trained for tensor in net.tensors()):
+        return "batch norm is over all streams"
+    if net.net.streams < count:
+        return f"the network has {net.net.streams} streams"
+    if sys.platform == "win32" or not sys.executable:
+        return "not on this system"
+    return ""
 
 
 def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[int, int]) -> bool:

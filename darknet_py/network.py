@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -30,6 +30,14 @@ from darknet_py.rand import Rand
 from darknet_py.segments import accumulate_in_segments
 
 NetworkState = tuple[State, ...]
+
+
+class Accumulate(Protocol):
+    """What sets or adds to a network's `updates`, over one datum; see `Network.accumulate`."""
+
+    def __call__(
+        self, inputs: Array, targets: Array, state: NetworkState, add: bool
+    ) -> tuple[float, NetworkState]: ...
 
 
 def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Section, Layer]]:
@@ -87,6 +95,7 @@ class Network:
         self._is_trainable = False
         self.ranks = ALONE
         self.own_streams = slice(0, self.net.streams)
+        self._shared_accumulate: Accumulate | None = None
         made = _make_layers(cfg, self.net, dialect)
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.
@@ -157,9 +166,20 @@ class Network:
             )
         self.ranks = ranks
         self.own_streams = ranks.own(self.net.streams)
-        for layer in self._dropouts():
-            layer.own_streams, layer.all_streams = self.own_streams, self.net.streams
+        self._drop_in(self.own_streams)
         self.reset_state()
+
+    def share_streams(self, own: slice | None, accumulate: Accumulate | None) -> None:
+        """Let `accumulate` compute a datum's gradient from now on, and compute `own` streams' for
+        it here; None as before.
+        """
+        self._shared_accumulate = accumulate
+        self._drop_in(own or self.own_streams)
+
+    def _drop_in(self, streams: slice) -> None:
+        """Let each dropout draw for all streams and take what these have."""
+        for layer in self._dropouts():
+            layer.own_streams, layer.all_streams = streams, self.net.streams
 
     @property
     def writes_bytes(self) -> bool:
@@ -180,14 +200,17 @@ class Network:
         """The named parameters, in the order of the weights file."""
         return [parameter for layer in self.layers for parameter in layer.parameters()]
 
-    def training_bytes(self, time_steps: int | None = None) -> int:
+    def training_bytes(self, time_steps: int | None = None, processes: int = 1) -> int:
         """Memory to train, about: vectors of parameters, and activations of so many time steps.
 
-        time_steps: by default what `limit_memory` has chosen.
+        time_steps: by default what `limit_memory` has chosen. processes: that share the streams.
         """
         options = self.net
         steps = self.segment_steps if time_steps is None else time_steps
         vectors = 4 if options.adam else 3
+        if processes > 1:
+            # The parameters that all see, and each worker's own, its updates and where it adds.
+            vectors += 1 + 3 * (processes - 1)
         kept = sum(layer.training_floats(steps, options.streams) for layer in self.layers)
         # Two buffers of deltas and the layers' scratch are shared by all layers.
         widest = max(max(layer.inputs, layer.outputs) for layer in self.layers)
@@ -523,7 +546,10 @@ class Network:
         size = self.net.time_steps * self.net.streams
         add = (self.seen // size) % self.net.subdivisions > 0
         is_last = (self.seen // size + 1) % self.net.subdivisions == 0
-        loss, self.training_state = self.accumulate(inputs, targets, state, add, is_last)
+        if self._shared_accumulate is None:
+            loss, self.training_state = self.accumulate(inputs, targets, state, add, is_last)
+        else:
+            loss, self.training_state = self._shared_accumulate(inputs, targets, state, add)
         self.seen += size
         if is_last:
             self._update()

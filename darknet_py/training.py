@@ -23,7 +23,13 @@ from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
 from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
-from darknet_py.machine import Threads, memory, use_kernels
+from darknet_py.machine import (
+    Threads,
+    memory,
+    process_choice,
+    process_obstacle,
+    use_kernels,
+)
 from darknet_py.network import Network
 from darknet_py.parallel import Ranks, find_ranks
 from darknet_py.rand import Rand, seed_from_clock
@@ -33,6 +39,7 @@ from darknet_py.run_folder import RunFolder, find_run
 from darknet_py.transfer import take_layers
 from darknet_py.validation import Validation
 from darknet_py.weights import dialect_of
+from darknet_py.workers import Workers
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +76,7 @@ def train(
     gradient: str | None = None,
     tokenized: bool = False,
     threads: int | None = None,
+    processes: int | None = None,
     memory_limit: int | None = None,
     kernels: str | None = None,
     plot: bool = False,
@@ -80,7 +88,8 @@ def train(
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
-    machine's). kernels: `auto`, `numpy` or `compiled`.
+    machine's). kernels: `auto`, `numpy` or `compiled`. processes: that share the streams, on this
+    machine.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
     resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
@@ -105,6 +114,7 @@ def train(
         "sample_every": sample_every,
         "plot": plot or None,
         "threads": threads,
+        "processes": processes,
     }
     asked = _Asked(
         cfg=cfg,
@@ -201,6 +211,8 @@ def _started(
         )
     trainer = _make_trainer(net, gradient)
     _share(net, ranks, gradient)
+    processes = asked.plan.get("processes") or _process_choice(asked, net, limit)
+    _check_processes(processes, gradient, net)
     texts = _read_texts(net, asked.data, VAL if asked.val is None else asked.val)
     folder = RunFolder(asked.out, base_name(source.path))
     # No file moves before all ranks have read theirs.
@@ -224,6 +236,7 @@ def _started(
         "gradient": gradient,
         "kernels": _kernels(asked.kernels or "auto"),
         "segment_steps": net.segment_steps,
+        "processes": processes,
     }
     plan = Plan(**{**_OPEN, **fixed, **asked.plan})
     streams = Streams(texts.training, net.net.streams, net.rand)
@@ -267,6 +280,23 @@ def _share(net: Network, ranks: Ranks, gradient: str) -> None:
     if ranks.size > 1 and gradient != "exact":
         raise TrainingError("--gradient darknet-cpu: one process only: expected no mpiexec with it")
     net.train_among(ranks)
+
+
+def _process_choice(asked: _Asked, net: Network, memory_limit: int) -> int:
+    """The processes that share the streams, where nobody says how many."""
+    alone = net.ranks.size > 1 or asked.gradient == "darknet-cpu" or "threads" in asked.plan
+    return 1 if alone else process_choice(net, memory_limit)
+
+
+def _check_processes(count: int, gradient: str, net: Network) -> None:
+    """Raise TrainingError where so many processes cannot train the network together."""
+    if count == 1 or net.ranks.size > 1:
+        return
+    obstacle = process_obstacle(net, count)
+    if gradient != "exact":
+        obstacle = "the replay of the C program is one"
+    if obstacle:
+        raise TrainingError(f"--processes {count}: {obstacle}: expected fewer")
 
 
 def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks) -> Run:
@@ -332,6 +362,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
         segment_steps=net.segment_steps,
         **asked.plan,
     )
+    _check_processes(plan.processes, plan.gradient, net)
     drawn = checkpoint.progress.get("drawn")
     net.use_rand(Rand(old.seed, drawn if isinstance(drawn, int) else 0))
     offsets = np.zeros(net.net.streams, np.int64)
@@ -394,9 +425,15 @@ def _train(
     stop: Callable[[], bool] | None,
 ) -> Result:
     plan = run.plan
+    processes = plan.processes if run.ranks.size == 1 else 1
     with ExitStack() as stack:
+        if processes > 1:
+            log.info("%d processes share the streams (--processes 1: one alone)", processes)
+            each = plan.threads or 1
+            stack.enter_context(Workers(run.net, processes, plan.kernels, each))
         stack.enter_context(use_kernels(plan.kernels))
-        threads = stack.enter_context(Threads(run.net, plan.threads))
+        fixed = plan.threads or (1 if processes > 1 else None)
+        threads = stack.enter_context(Threads(run.net, fixed))
         # Where a run diverges its own message says so.
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
@@ -417,7 +454,8 @@ def _train(
     if plan.plot and run.ranks.is_first:
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
-        log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
+        whose = "" if processes == 1 else " of the first process"
+        log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))
     return result
 
 

@@ -14,7 +14,7 @@ from darknet_py.cli.console import print_json, visible
 from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
 from darknet_py.errors import CfgError, WeightsError
 from darknet_py.finding import find_cfg_of, find_weights
-from darknet_py.machine import memory, product_rate, program_memory
+from darknet_py.machine import memory, process_choice, product_rate, program_memory
 from darknet_py.network import Network
 from darknet_py.weights import read_header
 
@@ -50,7 +50,8 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
     )
     click.echo(
         f"to train    {facts['memory'] / 1e6:,.1f} MB, with the program about "
-        f"{facts['peak_memory'] / 1e6:,.0f} MB, and the text"
+        f"{facts['peak_memory'] / 1e6:,.0f} MB in {facts['processes']} "
+        f"process{'es' if facts['processes'] > 1 else ''}, and the text"
     )
     speed = facts["characters_per_second"]
     click.echo(
@@ -127,7 +128,8 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
     options = net.net
     with suppress(CfgError):  # A network too large to train here is shown whole.
         net.limit_memory(memory() // 2)
-    needed = net.training_bytes()
+    processes = process_choice(net, memory() // 2)
+    needed = net.training_bytes(processes=processes)
     layers = [
         {
             "index": layer.index,
@@ -152,6 +154,7 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "operations": operations,
         "characters_per_second": _speed(net, operations),
         "memory": needed,
-        "peak_memory": needed + program_memory(),
+        "processes": processes,
+        "peak_memory": needed + processes * program_memory(),
         "layers": layers,
     }

@@ -131,6 +131,12 @@ INTERRUPTED = 130
 @click.option(
     "--threads", type=click.IntRange(1, 1024), help="BLAS threads (else by width and load)."
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 256),
+    help="Processes that share the streams, each with --threads (else by cores, width and "
+    "streams; 1 with batch norm or --threads).",
+)
 @verbosity_options
 def command(
     cfg: str | None,

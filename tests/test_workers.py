@@ -1,0 +1,262 @@
+"""Several processes on this machine compute what one computes, and end together."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darknet_py.cfg import parse_cfg
+from darknet_py.checkpoint import read_checkpoint
+from darknet_py.errors import TrainingError
+from darknet_py.finding import open_network
+from darknet_py.loading import load_network
+from darknet_py.machine import process_choice, process_obstacle, processors
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+from darknet_py.workers import Workers
+from tests.cli_helpers import (
+    COMMAND,
+    CONNECTED,
+    ENVIRONMENT,
+    NET,
+    RNN,
+    SOFTMAX,
+    files_in,
+    invoke,
+    run,
+    words,
+    write_cfg,
+)
+from tests.helpers import cfg_text, draw_symbols
+from tests.test_resume import all_files_are_readable
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process only on Windows")
+KINDS = {
+    "gates, dropout, carried state": (
+        "[net] inputs=256 batch=9 time_steps=8 learning_rate=.01 adam=1 decay=0 state=carry",
+        RNN,
+        "[dropout] probability=.2",
+        "[lstm] output=6",
+        "[dropout] probability=.4",
+        CONNECTED,
+        SOFTMAX,
+    ),
+    "momentum, subdivisions": (
+        "[net] inputs=256 batch=16 subdivisions=2 time_steps=6 learning_rate=.1 clip_norm=1",
+        "[gru] output=8",
+        "[connected] output=300 activation=linear",
+        "[gru] output=8 tanh=1",
+        CONNECTED,
+        SOFTMAX,
+    ),
+}
+RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7")
+
+
+@pytest.fixture(autouse=True)
+def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text.txt").write_bytes(words(1500).encode())
+    write_cfg(tmp_path / "net.cfg", *KINDS["gates, dropout, carried state"])
+    monkeypatch.chdir(tmp_path)
+
+
+def network(kind: str) -> Network:
+    net = Network(parse_cfg(cfg_text(*KINDS[kind])))
+    net.initialize(Rand(5))
+    return net
+
+
+def parameters(folder: str) -> np.ndarray:
+    return np.fromfile(f"{folder}/net_final.weights", "<f4", offset=20)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("steps_at_once", [2, 100])
+def test_the_gradient_of_a_datum_is_the_same(kind: str, steps_at_once: int) -> None:
+    alone, shared = network(kind), network(kind)
+    for net in (alone, shared):
+        net.limit_memory(net.training_bytes(steps_at_once))
+    state = alone.initial_state(alone.streams)
+    for part in (part for layer in state for part in layer):
+        part[...] = np.random.default_rng(1).normal(size=part.shape)
+    inputs, targets = draw_symbols(alone)
+    alone.updates.fill(1)
+    shared.updates.fill(1)
+    loss, after = alone.accumulate(inputs, targets, state, add=True)
+    with Workers(shared, 3, "numpy", 1) as workers:
+        loss_of_all, after_all = workers.accumulate(inputs, targets, state, add=True)
+    assert loss_of_all == pytest.approx(loss, rel=1e-6)
+    np.testing.assert_allclose(shared.updates, alone.updates, rtol=1e-4, atol=1e-5)
+    assert shared.rand.drawn == alone.rand.drawn
+    for own, expected in zip(after_all, after, strict=True):
+        for part, wanted in zip(own, expected, strict=True):
+            np.testing.assert_allclose(part, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_of_several_processes_is_that_of_one(kind: str) -> None:
+    """Over 50 updates, to 1e-6 of the parameters, which are about 1."""
+    write_cfg(Path("net.cfg"), *KINDS[kind])
+    args = ("train", "net.cfg", "text.txt", "--batches", "50", *RUN, "--processes")
+    assert invoke(*args, "1", "--out", "one").status == 0
+    for count in ("2", "3"):
+        done = invoke(*args, count, "--out", f"of{count}")
+        assert done.status == 0, done.stderr
+        assert f"{count} processes share the streams" in done.stderr
+        assert files_in(Path(f"of{count}")) == files_in(Path("one"))
+        np.testing.assert_allclose(parameters(f"of{count}"), parameters("one"), atol=1e-6)
+        own, shared = (read_checkpoint(f"{name}/net.state") for name in ("one", f"of{count}"))
+        for name, array in own.arrays.items():
+            np.testing.assert_allclose(shared.arrays[name], array, atol=2e-5, err_msg=name)
+
+
+def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
+    """Byte for byte, with as many processes; with another number nearly."""
+    args = ("train", "net.cfg", "text.txt", *RUN, "--processes", "2")
+    assert invoke(*args, "--batches", "30", "--out", "whole").status == 0
+    assert invoke(*args, "--batches", "13").status == 0
+    assert "2 processes" in invoke("train", "--resume", "--batches", "30").stderr
+    np.testing.assert_array_equal(parameters("backup"), parameters("whole"))
+    assert invoke(*args, "--batches", "13", "--out", "other").status == 0
+    alone = invoke("train", "--resume", "--out", "other", "--batches", "30", "--processes", "1")
+    assert "share" not in alone.stderr
+    np.testing.assert_allclose(parameters("other"), parameters("whole"), atol=1e-6)
+
+
+# --- ends
+
+
+def workers_of(parent: int) -> list[int]:
+    """The processes that a process has started, in Linux."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            status = (entry / "status").read_text()
+        except OSError:
+            continue
+        if int(status.partition("PPid:")[2].split()[0]) == parent:
+            found.append(int(entry.name))
+    return found
+
+
+def is_alive(process: int) -> bool:
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return False
+    return not re.search(r"^State:\s+Z", status, re.MULTILINE)
+
+
+def started_run() -> tuple[subprocess.Popen[bytes], list[int]]:
+    """A run without an end that has saved a checkpoint, and its workers."""
+    args = ("train", "net.cfg", "text.txt", "--batches", "1000000", *RUN, "--processes", "3", "-q")
+    process = subprocess.Popen(
+        [*COMMAND, *args], env=ENVIRONMENT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    )
+    while not Path("backup/net.state").exists():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+    return process, workers_of(process.pid)
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
+
+
+@linux
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_workers_end_with_their_run(how: signal.Signals) -> None:
+    process, workers = started_run()
+    assert len(workers) == 2
+    process.send_signal(how)
+    process.communicate()
+    assert process.returncode == (-9 if how == signal.SIGKILL else 130)
+    while any(map(is_alive, workers)):
+        time.sleep(0.02)
+    all_files_are_readable(Path("backup"))
+    batch = read_checkpoint("backup/net.state").progress["seen"] // 72 + 3
+    assert invoke("train", "--resume", "--batches", str(batch)).status == 0
+    assert open_network("backup/net_final.weights").seen == 72 * batch
+
+
+@linux
+def test_a_worker_that_is_killed_ends_the_run_in_one_line() -> None:
+    process, workers = started_run()
+    os.kill(workers[0], signal.SIGKILL)
+    _, said = process.communicate()
+    assert process.returncode == 1
+    (line,) = said.decode().splitlines()
+    assert re.match(r"Error: process [23] of 3 has ended \(status -9\): expected", line)
+    while any(map(is_alive, workers)):
+        time.sleep(0.02)
+    all_files_are_readable(Path("backup"))
+
+
+def test_what_a_worker_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network("momentum, subdivisions")
+    with Workers(net, 2, "numpy", 1) as workers:
+        worker = workers._workers[0]
+        worker.tell({"seed": 1, "drawn": -1})
+        with pytest.raises(TrainingError, match="process 2 of 2: ValueError: "):
+            worker.answer()
+        worker.process.wait()
+        with pytest.raises(TrainingError, match=r"process 2 of 2 has ended \(status 0\)"):
+            worker.answer()
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with (
+        pytest.raises(TrainingError, match=r"cannot start 2 processes: .*--processes 1"),
+        Workers(net, 2, "numpy", 1),
+    ):
+        pass
+    # The network is as before, and trains alone.
+    inputs, targets = draw_symbols(net)
+    assert net.train_batch(inputs, targets) > 0
+
+
+def test_divergence_is_said_as_ever() -> None:
+    wild = "[net] inputs=256 batch=4 time_steps=8 learning_rate=1e9"
+    write_cfg(Path("net.cfg"), wild, "[rnn] output=8 activation=linear", CONNECTED, SOFTMAX)
+    args = ("train", "net.cfg", "text.txt", "--batches", "50", "-q", "--processes", "2")
+    done = run(*args, cwd=Path())
+    assert "diverged at batch" in done.error()
+
+
+# --- how many
+
+
+def test_where_it_does_not_pay_there_is_one_process() -> None:
+    def choice(*sections: str) -> int:
+        return process_choice(Network(parse_cfg(cfg_text(*sections))), 1 << 32)
+
+    wide = "[rnn] output=128 activation=tanh"
+    many, few = NET.replace("batch=4", "batch=32"), NET.replace("batch=4", "batch=12")
+    assert choice(many, wide, CONNECTED, SOFTMAX) == min(4, processors())
+    assert choice(few, wide, CONNECTED, SOFTMAX) == 1
+    assert choice(many, wide + " batch_normalize=1", CONNECTED, SOFTMAX) == 1
+    assert choice(many, RNN, CONNECTED, SOFTMAX) == 1
+    assert choice(many, wide.replace("128", "1024"), CONNECTED, SOFTMAX) == 1
+    net = load_network("tiny")
+    assert process_choice(net, net.training_bytes()) == 1
+    net.limit_memory(net.training_bytes(9))
+    assert process_choice(net, 1 << 32) == 1
+    assert process_obstacle(net, 32) == ""
+    assert "32 streams" in process_obstacle(net, 33)
+
+
+def test_too_many_processes_are_one_line() -> None:
+    run = ("train", "net.cfg", "text.txt", "--batches", "2", "--seed", "1")
+    assert "the network has 9 streams" in invoke(*run, "--processes", "10").error()
+    write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
+    replay = invoke(*run, "--processes", "2", "--gradient", "darknet-cpu")
+    assert replay.lines[-1].endswith("the replay of the C program is one: expected fewer")
+    norm = RNN.replace("]", "] batch_normalize=1")
+    write_cfg(Path("net.cfg"), NET, norm, CONNECTED, SOFTMAX)
+    assert "batch norm is over all streams" in invoke(*run, "--processes", "2").error()
+    assert not Path("backup").exists()
