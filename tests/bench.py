@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from threadpoolctl import threadpool_limits
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate, generate_samples
-from darknet_py.machine import processors, thread_choices, use_kernels
+from darknet_py.machine import process_choice, processors, thread_choices, use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
+from darknet_py.workers import Workers
 
 HERE = Path(__file__).parent
 TEXT = HERE.parent / "data" / "tales.txt"
@@ -101,8 +103,12 @@ def make_net(kind: str, size: tuple[int, int, int, int], adam: bool) -> Network:
 def bench_beside_torch(
     peer: Peer, kind: str, size: tuple[int, int, int, int], adam: bool, compiled: bool = False
 ) -> list[str]:
-    """Milliseconds of one update and the ratios to PyTorch's and to the bare products."""
+    """Milliseconds of one update and the ratios to PyTorch's and to the bare products.
+
+    Ours in as many processes as the program would choose, compiled in one as well.
+    """
     net = make_net(kind, size, adam)
+    processes = process_choice(net, 1 << 33)
     rng = np.random.default_rng(0)
     symbols = rng.integers(0, 96, (net.net.time_steps + 1, net.streams))
     layers, width, steps, streams = size
@@ -113,17 +119,23 @@ def bench_beside_torch(
     if peer.process:
         made = peer.ask(make={**job, "adam": adam, "threads": processors(), "compile": compiled})
 
-    def update() -> None:
-        net.train_batch(symbols[:-1], symbols[1:])
+    stack = ExitStack()
 
-    works: dict[str, Callable[[int], float]] = {}
-    for name in ("numpy", "compiled"):
+    def ours(kernels: str, processes: int) -> Callable[[int], float]:
+        """Seconds of an update with these kernels."""
+        own = make_net(kind, size, adam)
+        if processes > 1:
+            stack.enter_context(Workers(own, processes, kernels, 1))
 
-        def ours(count: int, name: str = name) -> float:
-            with use_kernels(name), limit_threads(threads):
-                return seconds(update, count)
+        def work(count: int) -> float:
+            with use_kernels(kernels), limit_threads(threads if processes == 1 else 1):
+                return seconds(lambda: own.train_batch(symbols[:-1], symbols[1:]), count)
 
-        works[name] = ours
+        return work
+
+    works = {name: ours(name, processes) for name in ("numpy", "compiled")}
+    if processes > 1:
+        works["alone"] = ours("compiled", 1)
 
     def bare(count: int) -> float:
         # Each at the better of one thread and all.
@@ -137,11 +149,12 @@ def bench_beside_torch(
     if isinstance(made, str):
         works["torch"] = lambda count: float(peer.ask(run=count))
     times: dict[str, list[float]] = {name: [] for name in works}
-    repeats = {name: max(1, int(PAIR_SECONDS / work(1))) for name, work in works.items()}
-    for _ in range(ROUNDS):
-        for name, work in works.items():
-            time.sleep(SLEEP)
-            times[name].append(work(repeats[name]))
+    with stack:
+        repeats = {name: max(1, int(PAIR_SECONDS / work(1))) for name, work in works.items()}
+        for _ in range(ROUNDS):
+            for name, work in works.items():
+                time.sleep(SLEEP)
+                times[name].append(work(repeats[name]))
 
     def ratio(above: str, below: str) -> str:
         if above not in times:
@@ -158,6 +171,8 @@ def bench_beside_torch(
         ratio("torch", "numpy"),
         ratio("torch", "compiled"),
         ratio("compiled", "bare"),
+        str(processes),
+        ratio("alone", "compiled") if processes > 1 else "",
     ]
 
 
@@ -312,6 +327,8 @@ HEAD = (
     "PyTorch / numpy",
     "PyTorch / compiled",
     "compiled / bare products",
+    "processes",
+    "one / several",
 )
 
 
@@ -324,8 +341,9 @@ def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
     yield f"Machine: {machine_name()}; PyTorch"
-    yield f"with {processors()} threads, ours with as many, or one as the program would choose. The"
-    yield "bare products are those of the update by numpy, with one thread or all, as is faster."
+    yield f"with {processors()} threads, ours with threads or processes as the program would choose."
+    yield "The bare products are those of the update by numpy, with one thread or all, as is faster."
+    yield "The last column is what several processes bring: one process by the time of these."
     yield ""
     yield f"| {' | '.join(HEAD)} |"
     yield f"|{'---|' * len(HEAD)}"
