@@ -425,12 +425,8 @@ def _train(
     stop: Callable[[], bool] | None,
 ) -> Result:
     plan = run.plan
-    processes = plan.processes if run.ranks.size == 1 else 1
     with ExitStack() as stack:
-        if processes > 1:
-            log.info("%d processes share the streams (--processes 1: one alone)", processes)
-            each = plan.threads or 1
-            stack.enter_context(Workers(run.net, processes, plan.kernels, each))
+        processes = _share_streams(run, stack) if run.ranks.size == 1 else 1
         stack.enter_context(use_kernels(plan.kernels))
         fixed = plan.threads or (1 if processes > 1 else None)
         threads = stack.enter_context(Threads(run.net, fixed))
@@ -457,6 +453,24 @@ def _train(
         whose = "" if processes == 1 else " of the first process"
         log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))
     return result
+
+
+def _share_streams(run: Run, stack: ExitStack) -> int:
+    """Start the processes that the plan wants; returns how many there are, this one included."""
+    plan = run.plan
+    if plan.processes == 1:
+        return 1
+    workers = Workers(run.net, plan.processes, plan.kernels, plan.threads or 1)
+    try:
+        stack.enter_context(workers)
+        with use_kernels(plan.kernels):  # Imports what they import, meanwhile.
+            workers.wait()
+    except TrainingError as error:
+        log.warning("warning: %s: going on with one process", error)
+        run.plan = dataclasses.replace(plan, processes=1)
+        return 1
+    log.info("%d processes share the streams (--processes 1: one alone)", plan.processes)
+    return plan.processes
 
 
 def _make_trainer(net: Network, gradient: str) -> Trainer:

@@ -80,7 +80,7 @@ class Shared:
 
 def _memory_file(size: int) -> int:
     """A file of so many bytes that has no name and is memory where that can be had."""
-    if sys.platform == "linux":
+    if hasattr(os, "memfd_create"):
         file = os.memfd_create("darknet-py")
         os.posix_fallocate(file, 0, max(1, size))
         return file
@@ -140,8 +140,7 @@ class Worker:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(SECONDS_TO_END)
         return TrainingError(
-            f"{self.name} has ended (status {self.process.returncode}): expected it to compute; "
-            f"--processes 1 goes without"
+            f"{self.name} has ended (status {self.process.returncode}): expected it to compute"
         )
 
     def end(self) -> None:
@@ -160,7 +159,8 @@ class Worker:
 class Workers:
     """A context in which `net` is trained by `processes` processes, this one among them.
 
-    kernels, threads: in each worker. Raises TrainingError where they cannot be had.
+    kernels, threads: in each worker. Raises TrainingError where they cannot be started; what they
+    import takes a moment, and `wait` is for its end.
     """
 
     def __init__(self, net: Network, processes: int, kernels: str, threads: int) -> None:
@@ -185,14 +185,21 @@ class Workers:
                 self._workers.append(Worker({**self._setup, "rank": rank}, self._shared.file))
         except (OSError, ValueError) as error:
             self._end()
-            raise TrainingError(
-                f"cannot start {self.processes} processes: {error}: expected --processes 1"
-            ) from error
+            raise TrainingError(f"cannot start {self.processes} processes: {error}") from error
         finally:
             if hasattr(self, "_shared"):
                 os.close(self._shared.file)
         self.net.share_streams(self._own, self.accumulate)
         return self
+
+    def wait(self) -> None:
+        """Return when all are ready. Raises TrainingError where one is not, and ends the others."""
+        try:
+            for worker in self._workers:
+                worker.answer()
+        except TrainingError:
+            self.__exit__()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.net.share_streams(None, None)
@@ -259,6 +266,7 @@ def work(commands: IO[str], answers: IO[str]) -> None:
             np.errstate(all="ignore"),
             suppress(BrokenPipeError),
         ):
+            _write_line(answers, {"loss": 0.0})
             while line := _next_line(commands):
                 _write_line(
                     answers, {"loss": _share(net, shared, setup["rank"], **json.loads(line))}

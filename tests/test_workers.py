@@ -92,6 +92,7 @@ def test_the_gradient_of_a_datum_is_the_same(kind: str, steps_at_once: int) -> N
     shared.updates.fill(1)
     loss, after = alone.accumulate(inputs, targets, state, add=True)
     with Workers(shared, 3, "numpy", 1) as workers:
+        workers.wait()
         loss_of_all, after_all = workers.accumulate(inputs, targets, state, add=True)
     assert loss_of_all == pytest.approx(loss, rel=1e-6)
     np.testing.assert_allclose(shared.updates, alone.updates, rtol=1e-4, atol=1e-5)
@@ -203,6 +204,7 @@ def test_what_a_worker_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -
     net = network("momentum, subdivisions")
     with Workers(net, 2, "numpy", 1) as workers:
         worker = workers._workers[0]
+        workers.wait()
         worker.tell({"seed": 1, "drawn": -1})
         with pytest.raises(TrainingError, match="process 2 of 2: ValueError: "):
             worker.answer()
@@ -211,7 +213,7 @@ def test_what_a_worker_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -
             worker.answer()
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with (
-        pytest.raises(TrainingError, match=r"cannot start 2 processes: .*--processes 1"),
+        pytest.raises(TrainingError, match=r"cannot start 2 processes: .*No such file"),
         Workers(net, 2, "numpy", 1),
     ):
         pass
@@ -226,6 +228,20 @@ def test_divergence_is_said_as_ever() -> None:
     args = ("train", "net.cfg", "text.txt", "--batches", "50", "-q", "--processes", "2")
     done = run(*args, cwd=Path())
     assert "diverged at batch" in done.error()
+
+
+@pytest.mark.parametrize("python", ["/no/such/python", "/bin/false"])
+def test_where_no_process_can_be_started_one_trains(
+    python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = ("train", "net.cfg", "text.txt", "--batches", "5", *RUN, "--processes")
+    assert invoke(*args, "1", "--out", "one").status == 0
+    monkeypatch.setattr(sys, "executable", python)
+    done = invoke(*args, "2", "--out", "two")
+    assert done.status == 0
+    assert "going on with one process" in done.stderr
+    assert read_checkpoint("two/net.state").plan.processes == 1
+    np.testing.assert_array_equal(parameters("two"), parameters("one"))
 
 
 # --- how many
