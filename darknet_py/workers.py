@@ -180,17 +180,20 @@ class Workers:
 
     def __enter__(self) -> Workers:
         try:
-            self._shared = Shared(self.net, self.processes - 1)
-            for rank in range(1, self.processes):
-                self._workers.append(Worker({**self._setup, "rank": rank}, self._shared.file))
-        except (OSError, ValueError) as error:
+            self._start()
+        except (OSError, TrainingError) as error:
             self._end()
             raise TrainingError(f"cannot start {self.processes} processes: {error}") from error
-        finally:
-            if hasattr(self, "_shared"):
-                os.close(self._shared.file)
         self.net.share_streams(self._own, self.accumulate)
         return self
+
+    def _start(self) -> None:
+        self._shared = Shared(self.net, self.processes - 1)
+        try:
+            for rank in range(1, self.processes):
+                self._workers.append(Worker({**self._setup, "rank": rank}, self._shared.file))
+        finally:
+            os.close(self._shared.file)
 
     def wait(self) -> None:
         """Return when all are ready. Raises TrainingError where one is not, and ends the others."""
