@@ -25,42 +25,23 @@ from tests.cli_helpers import (
     NET,
     RNN,
     SOFTMAX,
-    files_in,
     invoke,
-    words,
     write_cfg,
 )
 from tests.helpers import make_network
 from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
+from tests.shared_runs import KINDS, RUN, SYMBOLS, assert_same_run, parameters, write_inputs
 from tests.test_resume import all_files_are_readable
 
 needs_mpi = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
     reason="no MPI: pip install 'darknet-py[mpi]'",
 )
-KINDS = {
-    "gates, dropout, carried state": (
-        NET.replace("batch=4", "batch=8") + " state=carry",
-        RNN,
-        "[dropout] probability=.2",
-        "[lstm] output=6",
-        CONNECTED,
-        SOFTMAX,
-    ),
-    "momentum, subdivisions": (
-        "[net] inputs=256 batch=16 subdivisions=2 time_steps=6 learning_rate=.1 clip_norm=1",
-        "[gru] output=8",
-        CONNECTED,
-        SOFTMAX,
-    ),
-}
-RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7")
 
 
 @pytest.fixture(autouse=True)
 def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "text.txt").write_bytes(words(1500).encode())
-    write_cfg(tmp_path / "net.cfg", *KINDS["gates, dropout, carried state"])
+    write_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -82,10 +63,6 @@ def run_ranks(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> tuple
     return process.returncode, said.decode()
 
 
-def parameters(folder: str) -> np.ndarray:
-    return np.fromfile(f"{folder}/net_final.weights", "<f4", offset=20)
-
-
 @needs_mpi
 @pytest.mark.parametrize("kind", KINDS)
 def test_ranks_compute_what_one_process_computes(kind: str) -> None:
@@ -97,11 +74,7 @@ def test_ranks_compute_what_one_process_computes(kind: str) -> None:
         status, said = run_ranks(ranks, *args, "--out", f"of{ranks}")
         assert status == 0, said
         assert said.count("next: darknet-py") == 1
-        assert files_in(Path(f"of{ranks}")) == files_in(Path("one"))
-        np.testing.assert_allclose(parameters(f"of{ranks}"), parameters("one"), atol=1e-6)
-        own, all_of_them = (read_checkpoint(f"{name}/net.state") for name in ("one", f"of{ranks}"))
-        for name, array in own.arrays.items():
-            np.testing.assert_allclose(all_of_them.arrays[name], array, atol=2e-5, err_msg=name)
+        assert_same_run(f"of{ranks}", "one")
 
 
 # The command, its ranks told to do what they do between machines.
@@ -160,9 +133,9 @@ def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> Non
     process.communicate()
     assert process.returncode != 0
     all_files_are_readable(Path("backup"))
-    batch = read_checkpoint(state).progress["seen"] // 64 + 3
+    batch = read_checkpoint(state).progress["seen"] // SYMBOLS + 3
     assert run_ranks(4, "train", "--resume", "--batches", str(batch))[0] == 0
-    assert open_network("backup/net_final.weights").seen == 64 * batch
+    assert open_network("backup/net_final.weights").seen == SYMBOLS * batch
 
 
 def ranks_below(parent: int) -> list[int]:

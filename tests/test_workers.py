@@ -29,42 +29,20 @@ from tests.cli_helpers import (
     NET,
     RNN,
     SOFTMAX,
-    files_in,
     invoke,
     run,
-    words,
     write_cfg,
 )
 from tests.helpers import cfg_text, draw_symbols
+from tests.shared_runs import KINDS, RUN, SYMBOLS, assert_same_run, parameters, write_inputs
 from tests.test_resume import all_files_are_readable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process only on Windows")
-KINDS = {
-    "gates, dropout, carried state": (
-        "[net] inputs=256 batch=9 time_steps=8 learning_rate=.01 adam=1 decay=0 state=carry",
-        RNN,
-        "[dropout] probability=.2",
-        "[lstm] output=6",
-        "[dropout] probability=.4",
-        CONNECTED,
-        SOFTMAX,
-    ),
-    "momentum, subdivisions": (
-        "[net] inputs=256 batch=16 subdivisions=2 time_steps=6 learning_rate=.1 clip_norm=1",
-        "[gru] output=8",
-        "[connected] output=300 activation=linear",
-        "[gru] output=8 tanh=1",
-        CONNECTED,
-        SOFTMAX,
-    ),
-}
-RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7")
 
 
 @pytest.fixture(autouse=True)
 def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "text.txt").write_bytes(words(1500).encode())
-    write_cfg(tmp_path / "net.cfg", *KINDS["gates, dropout, carried state"])
+    write_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)
 
 
@@ -72,10 +50,6 @@ def network(kind: str) -> Network:
     net = Network(parse_cfg(cfg_text(*KINDS[kind])))
     net.initialize(Rand(5))
     return net
-
-
-def parameters(folder: str) -> np.ndarray:
-    return np.fromfile(f"{folder}/net_final.weights", "<f4", offset=20)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -112,11 +86,7 @@ def test_a_run_of_several_processes_is_that_of_one(kind: str) -> None:
         done = invoke(*args, count, "--out", f"of{count}")
         assert done.status == 0, done.stderr
         assert f"{count} processes share the streams" in done.stderr
-        assert files_in(Path(f"of{count}")) == files_in(Path("one"))
-        np.testing.assert_allclose(parameters(f"of{count}"), parameters("one"), atol=1e-6)
-        own, shared = (read_checkpoint(f"{name}/net.state") for name in ("one", f"of{count}"))
-        for name, array in own.arrays.items():
-            np.testing.assert_allclose(shared.arrays[name], array, atol=2e-5, err_msg=name)
+        assert_same_run(f"of{count}", "one")
 
 
 def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
@@ -182,9 +152,9 @@ def test_workers_end_with_their_run(how: signal.Signals) -> None:
     while any(map(is_alive, workers)):
         time.sleep(0.02)
     all_files_are_readable(Path("backup"))
-    batch = read_checkpoint("backup/net.state").progress["seen"] // 72 + 3
+    batch = read_checkpoint("backup/net.state").progress["seen"] // SYMBOLS + 3
     assert invoke("train", "--resume", "--batches", str(batch)).status == 0
-    assert open_network("backup/net_final.weights").seen == 72 * batch
+    assert open_network("backup/net_final.weights").seen == SYMBOLS * batch
 
 
 @linux
