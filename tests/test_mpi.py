@@ -104,6 +104,20 @@ def test_gradients_may_be_added_up_during_the_backward_pass(kind: str, steps_at_
 
 
 @needs_mpi
+def test_ranks_agree_on_whether_their_link_is_slow() -> None:
+    code = (
+        "import sys; from darknet_py.parallel import find_ranks;"
+        "ranks = find_ranks(); assert not ranks.overlaps, 'on one machine';"
+        "sys.stderr.write(f'{ranks.rank} {ranks._link_is_slow()}\\n')"
+    )
+    status, said = run_ranks(2, command=(sys.executable, "-c", code))
+    assert status == 0, said
+    answers = dict(line.split() for line in said.splitlines())
+    assert answers["0"] == answers["1"]
+    assert answers["0"] in ("True", "False")
+
+
+@needs_mpi
 def test_several_ranks_take_no_text_from_stdin() -> None:
     status, said = run_ranks(2, "train", "net.cfg", "-", "--batches", "5", *RUN)
     assert status == 1
