@@ -77,8 +77,7 @@ def open_network(
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
     Where the file or its cfg had to be found, the logger says which was, and which option names
-    another cfg. Raises WeightsError and
-    CfgError.
+    another cfg. Raises WeightsError and CfgError.
     """
     path = find_weights(weights)
     if path != Path(weights):

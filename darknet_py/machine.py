@@ -41,19 +41,23 @@ def thread_choices(net: Network) -> list[int]:
     the same each time.
     """
     everyone = processors()
-    matrices = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
     width = _width(net)
     if everyone == 1 or width < NARROW:
         return [1]
-    if _products_agree(net, {(rows, columns) for rows, columns in matrices}, (1, everyone)):
+    if _products_agree(net, _matrices(net), (1, everyone)):
         return [everyone, 1]
     return [everyone] if width >= WIDE else [1]
 
 
+def _matrices(net: Network) -> set[tuple[int, int]]:
+    """The sizes of the network's matrices."""
+    shapes = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
+    return {(rows, columns) for rows, columns in shapes}
+
+
 def _width(net: Network) -> int:
     """The least side of the matrix where that is largest."""
-    shapes = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
-    return max((min(shape) for shape in shapes), default=1)
+    return max(map(min, _matrices(net)), default=1)
 
 
 def process_choice(net: Network, memory_limit: int) -> int:
@@ -72,7 +76,7 @@ def process_choice(net: Network, memory_limit: int) -> int:
 
 def process_obstacle(net: Network, count: int) -> str:
     """Why so many processes cannot share the streams; empty where they can."""
-    if any(not tensor.trained for tensor in net.tensors()):
+    if net.rolling_statistics():
         return "batch norm is over all streams"
     if net.net.streams < count:
         return f"the network has {net.net.streams} streams"

@@ -157,7 +157,7 @@ class Network:
         Raises CfgError where there are too few streams.
         """
         least = self.net.streams // ranks.size
-        has_norm = any(not tensor.trained for tensor in self.tensors())
+        has_norm = bool(self.rolling_statistics())
         if least < (2 if has_norm else 1):
             need = "two streams, for batch norm" if has_norm else "one stream"
             raise CfgError(
@@ -199,6 +199,10 @@ class Network:
     def tensors(self) -> list[Parameter]:
         """The named parameters, in the order of the weights file."""
         return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    def rolling_statistics(self) -> list[Parameter]:
+        """Those of batch norm, which forward updates; none where there is none."""
+        return [tensor for tensor in self.tensors() if not tensor.trained]
 
     def training_bytes(self, time_steps: int | None = None, processes: int = 1) -> int:
         """Memory to train, about: vectors of parameters, and activations of so many time steps.
@@ -565,7 +569,7 @@ class Network:
         """Of batch norm, over the ranks."""
         if self.ranks.size == 1:
             return
-        rolling = [tensor.values for tensor in self.tensors() if not tensor.trained]
+        rolling = [tensor.values for tensor in self.rolling_statistics()]
         for values in rolling:
             self.ranks.start_adding(values)
         self.ranks.finish_adding()

@@ -32,7 +32,7 @@ def accumulate_in_segments(
     for segment in segments[:-1]:
         place = (segment.start, time_steps)
         states.append(net.forward_loss(inputs[segment], targets[segment], states[-1], place)[1])
-    rolling = [tensor for tensor in net.tensors() if not tensor.trained]
+    rolling = net.rolling_statistics()
     statistics: list[Array] = []
     d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
     loss, after = 0.0, state

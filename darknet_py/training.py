@@ -197,10 +197,9 @@ def _started(
         parsed = parsed.as_darknet_draws()
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
-    if start is None:
-        net = network_for_training(parsed, None, Rand(seed), asked.dialect, limit)
-    elif start.layers is None:
-        net = network_for_training(parsed, start.weights, Rand(seed), asked.dialect, limit)
+    if start is None or start.layers is None:
+        weights = None if start is None else start.weights
+        net = network_for_training(parsed, weights, Rand(seed), asked.dialect, limit)
     else:
         dialect = asked.dialect or dialect_of(start.weights).name
         net = network_for_training(parsed, None, Rand(seed), dialect, limit)

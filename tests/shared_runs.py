@@ -50,3 +50,20 @@ def assert_same_run(folder: str, alone: str) -> None:
     own, shared = (read_checkpoint(f"{name}/net.state") for name in (alone, folder))
     for name, array in own.arrays.items():
         np.testing.assert_allclose(shared.arrays[name], array, atol=2e-5, err_msg=name)
+
+
+def processes_below(parent: int) -> list[int]:
+    """The processes of darknet_py that descend from a process."""
+    parents, found = {parent}, []
+    for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            status = (entry / "status").read_text()
+            line = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        own = int(status.partition("PPid:")[2].split()[0])
+        if own in parents:
+            parents.add(int(entry.name))
+            if b"darknet_py" in line and b"mpiexec" not in line:
+                found.append(int(entry.name))
+    return found

@@ -30,7 +30,15 @@ from tests.cli_helpers import (
 )
 from tests.helpers import make_network
 from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
-from tests.shared_runs import KINDS, RUN, SYMBOLS, assert_same_run, parameters, write_inputs
+from tests.shared_runs import (
+    KINDS,
+    RUN,
+    SYMBOLS,
+    assert_same_run,
+    parameters,
+    processes_below,
+    write_inputs,
+)
 from tests.test_resume import all_files_are_readable
 
 needs_mpi = pytest.mark.skipif(
@@ -143,30 +151,13 @@ def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> Non
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
     time.sleep(0.3)
-    os.kill(ranks_below(process.pid)[1], signal.SIGKILL)
+    os.kill(processes_below(process.pid)[1], signal.SIGKILL)
     process.communicate()
     assert process.returncode != 0
     all_files_are_readable(Path("backup"))
     batch = read_checkpoint(state).progress["seen"] // SYMBOLS + 3
     assert run_ranks(4, "train", "--resume", "--batches", str(batch))[0] == 0
     assert open_network("backup/net_final.weights").seen == SYMBOLS * batch
-
-
-def ranks_below(parent: int) -> list[int]:
-    """The processes of darknet_py that descend from a process."""
-    parents, found = {parent}, []
-    for entry in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
-        try:
-            status = (entry / "status").read_text()
-            line = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        own = int(status.partition("PPid:")[2].split()[0])
-        if own in parents:
-            parents.add(int(entry.name))
-            if b"darknet_py" in line and b"mpiexec" not in line:
-                found.append(int(entry.name))
-    return found
 
 
 @needs_mpi

@@ -34,7 +34,15 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import cfg_text, draw_symbols
-from tests.shared_runs import KINDS, RUN, SYMBOLS, assert_same_run, parameters, write_inputs
+from tests.shared_runs import (
+    KINDS,
+    RUN,
+    SYMBOLS,
+    assert_same_run,
+    parameters,
+    processes_below,
+    write_inputs,
+)
 from tests.test_resume import all_files_are_readable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process only on Windows")
@@ -105,19 +113,6 @@ def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
 # --- ends
 
 
-def workers_of(parent: int) -> list[int]:
-    """The processes that a process has started, in Linux."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            status = (entry / "status").read_text()
-        except OSError:
-            continue
-        if int(status.partition("PPid:")[2].split()[0]) == parent:
-            found.append(int(entry.name))
-    return found
-
-
 def is_alive(process: int) -> bool:
     try:
         status = Path(f"/proc/{process}/status").read_text()
@@ -135,7 +130,7 @@ def started_run() -> tuple[subprocess.Popen[bytes], list[int]]:
     while not Path("backup/net.state").exists():
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
-    return process, workers_of(process.pid)
+    return process, processes_below(process.pid)
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
