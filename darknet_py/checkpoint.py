@@ -52,6 +52,7 @@ class Plan:
     kernels: str
     segment_steps: int
     processes: int = 1
+    memory: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def _check(plan: Plan, progress: dict[str, Any]) -> None:
     texts = ("cfg", "source", "cfg_path", "data", "digest", "val_digest", "dialect", "kernels")
     counts = ("seed", "save_every", "sample_every", "segment_steps", "processes")
     positive = ("save_every", "segment_steps", "processes")
-    optional = ("batches", "val_every", "patience", "threads")
+    optional = ("batches", "val_every", "patience", "threads", "memory")
     is_sound = (
         all(isinstance(getattr(plan, name), str) for name in texts)
         and all(_is_count(getattr(plan, name), 0) for name in counts)

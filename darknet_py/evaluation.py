@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from darknet_py.errors import CorpusError
 from darknet_py.generation import FEED_STEPS, check_symbols, feed
 from darknet_py.network import Network
-from darknet_py.parallel import ALONE, Ranks
+from darknet_py.scoring import Progress, cut, score_pieces
 
 DEFAULT_PROMPT = b"\n\n"
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
@@ -39,19 +39,31 @@ class Evaluation:
 
 
 def evaluate(
-    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = DEFAULT_PROMPT
+    net: Network,
+    text: Sequence[int] | np.ndarray,
+    prompt: Sequence[int] = DEFAULT_PROMPT,
+    *,
+    streams: int = 1,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Score `text` as one stream from a zero state, after `prompt`, which is not scored.
+    """Score `text` from a zero state, after `prompt`, which is not scored.
 
     The first character of the text is fed, the others are predicted. The network's own states are
     left alone. The default prompt is left out where the network has no newline.
-    Raises CorpusError for unknown symbols or a text of fewer than two characters.
+    streams: pieces of the text that are read side by side, each after the WARM_UP symbols before
+    it: much faster, and nearly the same score. progress: called with the symbols scored so far and
+    the number of all.
+    Raises CorpusError for unknown symbols or a text of fewer than two characters, ValueError for
+    fewer than one stream.
     """
+    if streams < 1:
+        raise ValueError(f"streams={streams}: expected a whole number of at least 1")
     symbols = _scorable(net, text)
-    nats = 0.0
-    for losses in _losses(net, symbols, prompt):
-        nats += float(np.sum(losses, dtype=np.float64))
-    return _score(nats, len(symbols) - 1, 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum()))
+    score = score_pieces(
+        net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress
+    )
+    words = 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum())
+    return _score(score.nats * score.symbols, score.symbols, words)
 
 
 def trace(
@@ -78,11 +90,15 @@ def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
     return symbols
 
 
-def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
-    """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
+def _prompt(net: Network, prompt: Sequence[int]) -> np.ndarray:
     if prompt is DEFAULT_PROMPT:
         prompt = default_prompt(net.inputs)
-    state = feed(net, check_symbols(net, prompt, "prompt"), net.initial_state(1))
+    return check_symbols(net, prompt, "prompt")
+
+
+def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
+    """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
+    state = feed(net, _prompt(net, prompt), net.initial_state(1))
     for first in range(0, len(symbols) - 1, FEED_STEPS):
         piece = symbols[first : first + FEED_STEPS + 1, None]
         losses, state = net.losses(piece[:-1], piece[1:], state)
@@ -130,34 +146,3 @@ def hidden_vectors(
 
 def _power_of_two(bits: float) -> float:
     return 2.0**bits if bits < 1024 else math.inf
-
-
-def estimate_loss(
-    net: Network,
-    text: np.ndarray,
-    characters: int,
-    streams: int = 32,
-    stop: Callable[[], bool] = lambda: False,
-    ranks: Ranks = ALONE,
-) -> float:
-    """The mean loss in nats over about `characters` of `text`, quickly: many streams side by side.
-
-    The text is cut into `streams` equal parts; the start of each is scored from a zero state.
-    ranks: what shares the work. Raises InterruptedError once `stop` says so.
-    """
-    streams = max(1, min(streams, len(text) // 64))
-    part = (len(text) - 1) // streams
-    steps = max(1, min(part, characters // streams))
-    columns = np.arange(streams)[ranks.own(streams)] * part
-    state = net.initial_state(len(columns))
-    nats = 0.0
-    for first in range(0, steps, 64):
-        if stop():
-            raise InterruptedError
-        if not len(columns):
-            continue
-        rows = np.arange(first, min(first + 64, steps))
-        places = rows[:, None] + columns
-        losses, state = net.losses(text[places], text[places + 1], state)
-        nats += float(np.sum(losses, dtype=np.float64))
-    return ranks.total(nats) / (steps * streams)

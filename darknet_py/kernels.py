@@ -153,16 +153,17 @@ def normalize_activate_backward(
         np.multiply(d, scales / np.maximum(divisor, SMALLEST_DEVIATION), out=d)
 
 
-def roll(rolling: Array, now: Array, share: float) -> None:
+def roll(rolling: Array, now: Array, shares: Array) -> None:
     """Fold the statistics of every step, `now` (time_steps, 1, features), into the rolling ones.
 
-    One step is r = (1 - share) r + share now; all of them in order are one weighted sum.
+    One step is r = (1 - share) r + share now, with its own of `shares` (time_steps,); all of them
+    in order are one weighted sum.
     """
-    steps = len(now)
-    ages = np.arange(steps - 1, -1, -1)
-    weights = (share * (1 - share) ** ages).astype(rolling.dtype)
-    np.multiply(rolling, (1 - share) ** steps, out=rolling)
-    np.add(rolling, weights @ now.reshape(steps, -1), out=rolling)
+    # What is left of each step after those that follow it, and first of what was there before.
+    kept = np.append(np.cumprod((1 - shares)[::-1])[::-1], 1.0)
+    weights = (shares * kept[1:]).astype(rolling.dtype)
+    np.multiply(rolling, kept[0], out=rolling)
+    np.add(rolling, weights @ now.reshape(len(now), -1), out=rolling)
 
 
 def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activation) -> None:

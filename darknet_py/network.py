@@ -7,9 +7,10 @@ optimiser's memory are vectors of the same layout.
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -204,6 +205,23 @@ class Network:
         """Those of batch norm, which forward updates; none where there is none."""
         return [tensor for tensor in self.tensors() if not tensor.trained]
 
+    @property
+    def statistics_steps(self) -> list[int]:
+        """How many steps the rolling statistics have seen, in the order of the layers."""
+        return [own.steps for layer in self.layers for own in layer.statistics()]
+
+    @statistics_steps.setter
+    def statistics_steps(self, counts: Sequence[int]) -> None:
+        statistics = [own for layer in self.layers for own in layer.statistics()]
+        for own, steps in zip(statistics, counts, strict=True):
+            own.steps = steps
+
+    def settle_statistics(self, layers: Iterable[Layer]) -> None:
+        """Take the rolling statistics of these layers for those of a trained network."""
+        for layer in layers:
+            for own in layer.statistics():
+                own.steps = own.SETTLED
+
     def training_bytes(self, time_steps: int | None = None, processes: int = 1) -> int:
         """Memory to train, about: vectors of parameters, and activations of so many time steps.
 
@@ -211,7 +229,8 @@ class Network:
         """
         options = self.net
         steps = self.segment_steps if time_steps is None else time_steps
-        vectors = 4 if options.adam else 3
+        # Parameters, updates, the optimizer's one or two, and the best network so far.
+        vectors = 5 if options.adam else 4
         if processes > 1:
             # The parameters that all see, and each worker's own, its updates and where it adds.
             vectors += 1 + 3 * (processes - 1)
@@ -235,6 +254,8 @@ class Network:
         self.use_rand(rand)
         for layer in self.layers:
             layer.initialize(rand)
+            for own in layer.statistics():
+                own.steps = 0
 
     def use_rand(self, rand: Rand) -> None:
         """Draw from `rand` from now on: dropout, and the rates of `policy=random`."""
@@ -251,7 +272,12 @@ class Network:
         origin = weights_file.dialect_of(path, dialect)
         if origin is self.dialect:
             self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
-            return
+        else:
+            self._load_converted(path, origin)
+        has_statistics = [any(not p.trained for p in layer.loaded()) for layer in self.layers]
+        self.settle_statistics(itertools.compress(self.layers, has_statistics))
+
+    def _load_converted(self, path: str | os.PathLike[str], origin: Dialect) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DarknetWarning)
             other = Network(self.cfg, origin)
@@ -311,8 +337,22 @@ class Network:
 
         Raises OSError.
         """
-        saved = [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]
-        weights_file.write_weights(path, saved, self.seen, self.dialect)
+        weights_file.write_weights(path, self._to_save(), self.seen, self.dialect)
+
+    def _to_save(self) -> list[Parameter]:
+        return [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]
+
+    def read_saved(self, path: str | os.PathLike[str]) -> tuple[Array, int]:
+        """The parameters and `seen` of a file of `save_weights`; the network stays as it is.
+
+        Where layers are not saved, their parameters are the network's. Raises WeightsError.
+        """
+        own = self._values.copy()
+        try:
+            header = weights_file.read_weights(path, self._to_save())
+            return self._values.copy(), header.seen
+        finally:
+            np.copyto(self._values, own)
 
     # --- state
 
@@ -488,6 +528,14 @@ class Network:
             if share and (own := layer.parameters()):
                 self._share_updates(own[0].place.start)
         return tuple(d_before)
+
+    def row_bytes(self) -> int:
+        """What each row, of (time_steps * streams), of a forward takes, about."""
+        floats = sum(
+            layer.training_floats(2, 1) - layer.training_floats(1, 1) for layer in self.layers
+        )
+        floats += 0 if self.layers[0].takes_symbols else self.inputs
+        return max(1, floats) * self.dtype.itemsize
 
     def limit_memory(self, budget: int) -> None:
         """Compute each datum in segments, of as many time steps as keep within `budget` bytes.

@@ -164,7 +164,7 @@ class _Graph:
         if isinstance(layer, BatchnormLayer):
             biases = layer.biases if layer.has_biases else None
             return self._normalize(
-                x, layer.scales, layer.rolling_mean, layer.rolling_variance, biases
+                x, layer.scales, layer.rolling.mean, layer.rolling.variance, biases
             )
         if isinstance(layer, SoftmaxLayer):
             return self._softmax(layer, x)
@@ -182,7 +182,7 @@ class _Graph:
             product = self.node("Gemm", x, weights, transB=1)
         if brick.batch_normalize:
             y = self._normalize(
-                product, brick.scales, brick.rolling_mean, brick.rolling_variance, brick.biases
+                product, brick.scales, brick.rolling.mean, brick.rolling.variance, brick.biases
             )
         else:
             y = self.node("Add", product, self._parameter(brick.biases))

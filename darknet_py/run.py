@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 import math
+import statistics
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,18 +17,20 @@ import numpy as np
 
 from darknet_py.checkpoint import Checkpoint, Plan, write_checkpoint
 from darknet_py.corpus import Streams
-from darknet_py.errors import TrainingError
+from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.evaluation import default_prompt
 from darknet_py.generation import generate
-from darknet_py.layers.base import Array
+from darknet_py.layers.base import Array, RollingStatistics
 from darknet_py.network import Network
 from darknet_py.profiling import DATA, VALIDATION, Profile
 from darknet_py.run_folder import RunFolder
-from darknet_py.validation import Validation
+from darknet_py.scoring import PiecesScore, Progress
+from darknet_py.validation import Validation, swap
 from darknet_py.weights import read_header
 
 log = logging.getLogger(__name__)
 
+SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
 KEEP_EVERY = 10_000  # batches between the BASE_N.weights that are kept
 SAVE_SECONDS = 300.0  # a checkpoint is never older than this
 SAMPLE_LENGTH = 200  # characters
@@ -76,8 +79,8 @@ class Result:
 
     net: with its last parameters. weights: the file that holds them. characters: trained on since
     `train` was called, in `seconds`. val, best_val: nats per character of the last and of the best
-    network on the held-out text, None without one; best: the best one's file. ended: why, in a few
-    words. interrupted: by `stop`.
+    network on the held-out text, None without one; best: the best one's file. scored: the share of
+    the held-out text that best_val is over. ended: why, in a few words. interrupted: by `stop`.
     """
 
     net: Network
@@ -89,6 +92,7 @@ class Result:
     val: float | None
     best_val: float | None
     best: Path | None
+    scored: float
     ended: str
     interrupted: bool
 
@@ -126,6 +130,9 @@ class Run:
         self.samples = folder.journal(".samples")
         self.avg = math.nan
         self.first_seen = self.seen_before = net.seen
+        # Seconds of the batches since the last validation, and the batch of that.
+        self._recent: deque[float] = deque(maxlen=101)
+        self._estimated = -1
         self.elapsed_before = 0.0
         self.started = self.saved = time.perf_counter()
 
@@ -163,17 +170,58 @@ class Run:
             self.first_seen = int(progress["first_seen"])
             self.avg = float(progress["avg"])
             self.elapsed_before = float(progress["elapsed"])
-            self.validation.restore(progress["validation"], arrays.get("best"))
+            self.net.statistics_steps = progress.get("statistics_steps") or self._settled()
+            known = self.validation.restore(progress["validation"], arrays.get("best"))
         except (KeyError, TypeError, ValueError) as error:
             raise TrainingError(
                 f"{where}: does not fit this network ({error}): expected the state of a run with "
                 f"the same layers and optimiser"
             ) from error
+        self._recover_best(known)
         if not self.ranks.is_first:
             return
         batch = self.net.batch_number
         self.table.cut_back(lambda line: _batch_of(line.partition(",")[0]) <= batch)
         self.samples.cut_back(lambda line: _batch_of_sample(line) <= batch)
+
+    def _settled(self) -> list[int]:
+        """The rolling statistics' steps where a state has no count of them."""
+        return [RollingStatistics.SETTLED] * len(self.net.statistics_steps)
+
+    def _recover_best(self, is_measured: bool) -> None:
+        """Bring BASE_best.weights and the best network of the state together.
+
+        A run that was killed may have written a better file after its last checkpoint.
+        is_measured: whether the loss in the state is by the measure of this run.
+        """
+        validation, net = self.validation, self.net
+        if not len(validation.text):
+            return
+        path = self.folder.file("_best.weights")
+        if not is_measured and validation.best_parameters is not None:
+            remembered, batch = validation.best_parameters, validation.best_batch
+            validation.best_loss = None
+            validation.recover(net, remembered, batch)
+            validation.lowest = validation.best_loss or validation.lowest
+        try:
+            found = self.ranks.decide(net.read_saved(path) if self.ranks.is_first else None)
+        except (OSError, WeightsError):
+            found = self.ranks.decide(None)
+        if found is not None:
+            parameters, seen = found
+            batch = seen // net.net.symbols
+            if batch != validation.best_batch:
+                validation.recover(net, parameters, batch)
+        is_there = found is not None and batch == validation.best_batch
+        if self.ranks.is_first and validation.best_parameters is not None and not is_there:
+            symbols, seen = net.net.symbols, net.seen
+            swap(net.parameters, validation.best_parameters)
+            net.seen = validation.best_batch * symbols + seen % symbols
+            try:
+                net.save_weights(path)
+            finally:
+                swap(net.parameters, validation.best_parameters)
+                net.seen = seen
 
     def _arrays(self) -> dict[str, Array]:
         """Views of all arrays that a checkpoint has; of the states, those of the own streams."""
@@ -194,14 +242,14 @@ class Run:
             "updates": net.optimizer.count,
             "avg": self.avg,
             "elapsed": self.elapsed,
+            "statistics_steps": net.statistics_steps,
             "validation": self.validation.facts(),
         }
-        plan = dataclasses.replace(self.plan, val_every=self.validation.every)
         arrays = {
             name: self.ranks.gather(array) if name.startswith("state.") else array
             for name, array in self._arrays().items()
         }
-        return Checkpoint(plan, progress, arrays)
+        return Checkpoint(self.plan, progress, arrays)
 
     # --- the loop
 
@@ -258,6 +306,7 @@ class Run:
             raise self._divergence(f"the loss is {loss}")
         self.avg = loss if math.isnan(self.avg) else 0.9 * self.avg + 0.1 * loss
         seconds = time.perf_counter() - begun
+        self._recent.append(seconds)
         batch = net.batch_number
         return Row(
             batch=batch,
@@ -285,11 +334,15 @@ class Run:
         done = (self.net.seen - self.first_seen) // self.net.net.symbols
         if not self.validation.is_due(batch, done):
             return None
+        return self._estimate(statistics.median(self._recent))
+
+    def _estimate(self, seconds_per_batch: float | None) -> float:
+        """Score the network, and save it where it is the best so far."""
         with self.profile.kind(VALIDATION):
-            loss = self.validation.estimate(self.net, self.elapsed / done)
-        if not math.isfinite(loss):
-            raise self._divergence(f"the validation loss is {loss}")
-        if self.validation.best_batch == batch:
+            loss = self.validation.estimate(self.net, seconds_per_batch)
+        self._recent.clear()
+        self._estimated = self.net.batch_number
+        if self.validation.best_batch == self._estimated:
             self._save("_best.weights")
         return loss
 
@@ -348,30 +401,38 @@ class Run:
             f"learning_rate, or clip in [net] ({'still good: ' + names if names else 'none saved'})"
         )
 
-    def end(self, interrupted: bool, stop: Callable[[], bool]) -> Result:
-        """Save, and score the last network and the best one on the whole held-out text.
+    def end(
+        self,
+        interrupted: bool,
+        stop: Callable[[], bool],
+        progress: Progress | None = None,
+    ) -> Result:
+        """Score the last network, save, and score the best one on the whole held-out text.
 
-        stop: asked while scoring, which takes time; then the run can be gone on with to its end.
+        That last score, for which everything waits but nothing depends on it, takes at most
+        SCORING_SECONDS or SCORING_SHARE of the run; `stop` ends it too. progress: see `evaluate`.
         """
         seconds = self.elapsed - self.elapsed_before
         ended = "stopped" if interrupted else (self.over() or ("stopped", ""))[0]
         validation = self.validation
+        score = None
         if interrupted:
             weights = self.save_checkpoint(".backup")
         else:
             self._check_finite()
+            begun = time.perf_counter()
+            if len(validation.text) and self._estimated != self.net.batch_number:
+                self._estimate(None)
             self._save_state()
-            try:
-                with self.profile.kind(VALIDATION):
-                    is_best = validation.conclude(self.net, stop)
-            except InterruptedError:
-                interrupted, ended = True, "stopped while scoring"
-                weights = self._save(".backup")
-            else:
-                if is_best:
-                    self._save("_best.weights")
-                # Last, since it says that the run is complete.
-                weights = self._save("_final.weights")
+            # Last, since it says that the run is complete.
+            weights = self._save("_final.weights")
+            limit = begun + max(SCORING_SECONDS, SCORING_SHARE * seconds)
+            with self.profile.kind(VALIDATION):
+                score = validation.score_best(
+                    self.net, lambda: stop() or time.perf_counter() > limit, progress
+                )
+        if score is None and validation.best_loss is not None:
+            score = PiecesScore(validation.best_loss, validation.symbols)
         return Result(
             net=self.net,
             weights=weights,
@@ -380,8 +441,9 @@ class Run:
             seconds=seconds,
             avg=self.avg,
             val=validation.loss,
-            best_val=validation.best_loss,
-            best=None if validation.best_loss is None else self.folder.file("_best.weights"),
+            best_val=None if score is None else score.nats,
+            best=None if score is None else self.folder.file("_best.weights"),
+            scored=0.0 if score is None else score.symbols / (len(validation.text) - 1),
             ended=ended,
             interrupted=interrupted,
         )

@@ -34,6 +34,7 @@ def accumulate_in_segments(
         states.append(net.forward_loss(inputs[segment], targets[segment], states[-1], place)[1])
     rolling = net.rolling_statistics()
     statistics: list[Array] = []
+    counts: list[int] = []
     d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
     loss, after = 0.0, state
     for segment, before in zip(reversed(segments), reversed(states), strict=True):
@@ -44,7 +45,9 @@ def accumulate_in_segments(
             after = reached
             # The rolling statistics are complete here; computing segments again must not count.
             statistics = [tensor.values.copy() for tensor in rolling]
+            counts = net.statistics_steps
         d_state = net.backward(targets[segment], d_state)
     for tensor, values in zip(rolling, statistics, strict=True):
         np.copyto(tensor.values, values)
+    net.statistics_steps = counts
     return loss, after

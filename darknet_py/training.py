@@ -36,6 +36,7 @@ from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
 from darknet_py.run import Result, Row, Run, Trainer
 from darknet_py.run_folder import RunFolder, find_run
+from darknet_py.scoring import Progress
 from darknet_py.transfer import take_layers
 from darknet_py.validation import Validation
 from darknet_py.weights import dialect_of
@@ -83,6 +84,7 @@ def train(
     profile: bool = False,
     callback: Callable[[Row], object] | None = None,
     stop: Callable[[], bool] | None = None,
+    scoring: Progress | None = None,
 ) -> Result:
     """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
 
@@ -94,8 +96,10 @@ def train(
     the one that it starts from; `weights_cfg` describes them.
     resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
-    callback: called after every batch. stop: asked before the first batch, after every one and
-    during the last validation; true ends the run as Ctrl-C does, with everything saved.
+    callback: called after every batch. stop: asked before the first batch and after every one;
+    true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
+    best network at the end too, and then ends that. scoring: called as that score proceeds, with
+    the symbols scored and the number of all.
     Messages go to the logger `darknet_py`.
     Raises CfgError, CorpusError and WeightsError before the first batch, TrainingError and OSError
     also later.
@@ -150,7 +154,7 @@ def train(
             if weights is not None:
                 start = _Start(find_weights(weights), weights_layers, weights_cfg)
             run = _started(asked, start, clear, stack, ranks)
-        return _train(run, profile, callback, stop)
+        return _train(run, profile, callback, stop, scoring)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,10 +240,18 @@ def _started(
         "kernels": _kernels(asked.kernels or "auto"),
         "segment_steps": net.segment_steps,
         "processes": processes,
+        "memory": asked.memory_limit,
     }
     plan = Plan(**{**_OPEN, **fixed, **asked.plan})
     streams = Streams(texts.training, net.net.streams, net.rand)
-    run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
+    run = Run(
+        plan,
+        net,
+        trainer,
+        streams,
+        Validation(net, texts.held_out, plan.val_every, plan.memory or memory() // 2),
+        folder,
+    )
     if run.limit and net.batch_number >= run.limit:
         where = source.path if start is None else start.weights
         raise TrainingError(
@@ -359,6 +371,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
         val_digest=texts.val_digest,
         kernels=kernels,
         segment_steps=net.segment_steps,
+        memory=asked.memory_limit or old.memory,
         **asked.plan,
     )
     _check_processes(plan.processes, plan.gradient, net)
@@ -366,7 +379,14 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
     net.use_rand(Rand(old.seed, drawn if isinstance(drawn, int) else 0))
     offsets = np.zeros(net.net.streams, np.int64)
     streams = Streams(texts.training, net.net.streams, net.rand, offsets)
-    run = Run(plan, net, trainer, streams, Validation(texts.held_out, plan.val_every), folder)
+    run = Run(
+        plan,
+        net,
+        trainer,
+        streams,
+        Validation(net, texts.held_out, plan.val_every, plan.memory or memory() // 2),
+        folder,
+    )
     run.restore(checkpoint)
     if (end := run.over()) and run.is_complete():
         raise TrainingError(
@@ -422,6 +442,7 @@ def _train(
     profile: bool,
     callback: Callable[[Row], object] | None,
     stop: Callable[[], bool] | None,
+    scoring: Progress | None,
 ) -> Result:
     plan = run.plan
     with ExitStack() as stack:
@@ -445,7 +466,7 @@ def _train(
             if asked():
                 interrupted = run.over() is None
                 break
-        result = run.end(interrupted, asked)
+        result = run.end(interrupted, asked, scoring)
     if plan.plot and run.ranks.is_first:
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:

@@ -31,6 +31,7 @@ def take_layers(
     ]
     for own, its in pairs:
         own.values[tuple(slice(extent) for extent in its.shape)] = its.values
+    net.settle_statistics(net.layers[target] for target in layers)
     return sum(its.size for _, its in pairs)
 
 

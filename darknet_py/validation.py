@@ -1,4 +1,8 @@
-"""Scoring a network on held-out text while it trains, and remembering the best one."""
+"""Scoring a network on held-out text while it trains, and remembering the best one.
+
+Every network of a run is scored by one measure: the mean loss over the same symbols of the held-out
+text, all of them where the text is short enough. `_best.weights` holds the lowest by that measure.
+"""
 
 from __future__ import annotations
 
@@ -10,94 +14,200 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.evaluation import estimate_loss
+from darknet_py.evaluation import default_prompt
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
+from darknet_py.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
 
 log = logging.getLogger(__name__)
 
 SHARE = 0.04  # of the time goes to validation where no interval is given
-ESTIMATE = 1 << 15  # characters scored while training; the whole text is scored at the end
-_FACTS = ("loss", "best_loss", "best_batch", "number", "stale")
 FIRST = 10  # batches before the first validation, whose cost then decides the interval
+# Symbols that the measure takes of a long text: fewer where a network is so large that they would
+# take more operations than these, about a second.
+MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
+# Pieces that are read side by side, and the symbols that each of them has at least.
+STREAMS, PIECE = 64, 512
+_FIRST_FACTS = ("loss", "best_loss", "best_batch", "number", "stale")
+_FACTS = (*_FIRST_FACTS, "due", "lowest", "symbols")
 
 
 class Validation:
     """The held-out text, how often it is scored, and the best network so far.
 
-    every: batches between validations; None until the first one has shown what it costs.
-    loss, best_loss: nats per character, the last and the lowest; None before the first.
-    number: of validations so far; stale: of those since the best one.
+    every: batches between validations; None where they are to take SHARE of the time.
+    due: then the batch of the next one; None before the first.
+    symbols: that the measure takes.
+    loss, best_loss: nats per symbol, the last and the lowest; None before the first.
+    lowest: as best_loss, but without what a best file had to tell that was found on resuming.
+    number: of validations so far; stale: of those since the lowest one.
     """
 
-    def __init__(self, text: Array, every: int | None) -> None:
+    def __init__(self, net: Network, text: Array, every: int | None, memory: int) -> None:
+        """memory: bytes that the run may take. Training has its share, which can be used here."""
         self.text = text
         self.every = every
+        self.due: int | None = None
+        affordable = OPERATIONS / max(1, sum(layer.operations() for layer in net.layers))
+        self.symbols = min(len(text) - 1, int(min(MOST, max(LEAST, affordable))))
+        self.streams = min(STREAMS, net.net.time_steps * net.net.streams)
+        self.rows = validation_rows(net, memory)
         self.loss: float | None = None
         self.best_loss: float | None = None
         self.best_batch = 0
         self.best_parameters: Array | None = None
+        self.lowest = math.inf
         self.number = self.stale = 0
+        self._has_warned = False
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the measure is the whole held-out text."""
+        return self.symbols >= len(self.text) - 1
 
     def facts(self) -> dict[str, Any]:
         """What `restore` needs beside the best parameters, as JSON has it."""
         return {name: getattr(self, name) for name in _FACTS}
 
-    def restore(self, facts: dict[str, Any], best_parameters: Array | None) -> None:
-        """Go on from these. Raises KeyError where one is missing."""
+    def restore(self, facts: dict[str, Any], best_parameters: Array | None) -> bool:
+        """Go on from these; returns whether the losses are by the measure of this run.
+
+        Raises KeyError where one is missing.
+        """
+        own = self.symbols
+        # A state of before 0.2 has no `lowest`, `due` and `symbols`.
         for name in _FACTS:
-            setattr(self, name, facts[name])
+            setattr(self, name, facts[name] if name in _FIRST_FACTS else facts.get(name))
+        is_same = self.symbols == own or self.best_loss is None
+        self.symbols = own
+        if self.lowest is None:
+            self.lowest = math.inf if self.best_loss is None else self.best_loss
         self.best_parameters = best_parameters
+        return is_same
+
+    # --- while training
 
     def is_due(self, batch: int, done: int) -> bool:
         """After batch number `batch`, with `done` batches behind this run."""
         if not len(self.text):
             return False
-        return done == FIRST if self.every is None else batch % self.every == 0
+        if self.every is not None:
+            return batch % self.every == 0
+        return done >= FIRST if self.due is None else batch >= self.due
 
-    def estimate(self, net: Network, seconds_per_batch: float) -> float:
-        """Score `net` on a part of the text, and keep it if it is the best so far.
+    def estimate(self, net: Network, seconds_per_batch: float | None = None) -> float:
+        """Score `net` by the measure, and keep it if it is the best so far.
 
-        Returns the loss in nats per character.
+        seconds_per_batch: of training, which decides when the next validation is due.
+        Returns the loss in nats per symbol, which may be infinite or NaN.
         """
+        if self.number == 0:
+            # What is compiled at the first use must not look like the cost of a validation.
+            self._score(net, cut(len(self.text) - 1, self.streams, self.streams))
         begun = time.perf_counter()
-        self.loss = estimate_loss(net, self.text, ESTIMATE, ranks=net.ranks)
-        if self.every is None:
+        self.loss = self._score(net, self._cut(self.symbols)).nats
+        if self.every is None and seconds_per_batch is not None:
             cost = time.perf_counter() - begun
-            every = max(FIRST, math.ceil(cost / (SHARE * seconds_per_batch)))
-            self.every = net.ranks.decide(every)
-            log.debug("validation every %d batches", self.every)
+            wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
+            self.due = net.batch_number + net.ranks.decide(wait)
+            log.debug("validation took %.2f s; the next is due at batch %d", cost, self.due)
         self.number += 1
         self.stale += 1
+        if self.loss < self.lowest:
+            self.lowest, self.stale = self.loss, 0
         if self.loss < (math.inf if self.best_loss is None else self.best_loss):
-            self._keep(net)
+            self.best_loss, self.best_batch = self.loss, net.batch_number
+            self.best_parameters = net.parameters.copy()
+        if not math.isfinite(self.loss) and not self._has_warned:
+            self._has_warned = True
+            log.warning("warning: %s", self._meaning(net))
         return self.loss
 
-    def conclude(self, net: Network, stop: Callable[[], bool] = lambda: False) -> bool:
-        """Score `net` and the best one so far on the whole text.
+    def _meaning(self, net: Network) -> str:
+        """Of a loss that is not finite, while training goes well."""
+        where = f"the held-out loss at batch {net.batch_number} is {self.loss}"
+        if net.rolling_statistics():
+            return (
+                f"{where}: with the rolling statistics of its batch norm the network runs away; "
+                f"training goes on, and it usually recovers. If it does not, try a smaller "
+                f"learning_rate or more streams (batch)"
+            )
+        return f"{where}: training goes on; if it does not recover, try a smaller learning_rate"
 
-        Returns whether `net`, the last one, is the best. Raises InterruptedError once `stop` says
-        so; then the losses are still those before, and so are the parameters of `net`.
+    # --- at both ends of a run
+
+    def recover(self, net: Network, found: Array, batch: int) -> None:
+        """Take the parameters `found`, of after `batch`, for the best if they score better.
+
+        `net` is computed with, and has its own parameters again afterwards.
         """
-        if not len(self.text):
-            return False
-        loss = estimate_loss(net, self.text, len(self.text), stop=stop, ranks=net.ranks)
-        if self.best_parameters is not None and self.best_batch != net.batch_number:
-            last = net.parameters.copy()
-            np.copyto(net.parameters, self.best_parameters)
-            try:
-                best = estimate_loss(net, self.text, len(self.text), stop=stop, ranks=net.ranks)
-            finally:
-                np.copyto(net.parameters, last)
-            self.loss, self.best_loss = loss, best
-            if best < loss:
-                return False
-        self.loss = loss
-        self._keep(net)
-        return True
+        swap(net.parameters, found)
+        try:
+            loss = self._score(net, self._cut(self.symbols)).nats
+        finally:
+            swap(net.parameters, found)
+        if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
+            self.best_loss, self.best_batch, self.best_parameters = loss, batch, found
 
-    def _keep(self, net: Network) -> None:
-        self.best_loss = self.loss
-        self.best_batch = net.batch_number
-        self.best_parameters = net.parameters.copy()
-        self.stale = 0
+    def score_best(
+        self, net: Network, stop: Callable[[], bool], progress: Progress | None
+    ) -> PiecesScore | None:
+        """The score of the best network over the whole held-out text, or what of it there is time
+        for until `stop`; None without one.
+
+        `net` is computed with, and has its own parameters again afterwards.
+        """
+        best = self.best_parameters
+        if self.best_loss is None or best is None:
+            return None
+        if self.takes_all:
+            return PiecesScore(self.best_loss, self.symbols)
+        swap(net.parameters, best)
+        try:
+            score = self._score(net, self._cut(None), stop, progress)
+        finally:
+            swap(net.parameters, best)
+        # A smaller part than the measure's says less.
+        return score if score.symbols > self.symbols else PiecesScore(self.best_loss, self.symbols)
+
+    def _cut(self, most: int | None) -> Pieces:
+        symbols = len(self.text) - 1
+        streams = max(1, min(self.streams, (symbols if most is None else most) // PIECE))
+        return cut(symbols, streams, most)
+
+    def _score(
+        self,
+        net: Network,
+        pieces: Pieces,
+        stop: Callable[[], bool] | None = None,
+        progress: Progress | None = None,
+    ) -> PiecesScore:
+        prompt = np.frombuffer(default_prompt(net.inputs), np.uint8)
+        return score_pieces(
+            net,
+            self.text,
+            pieces,
+            prompt,
+            rows=self.rows,
+            ranks=net.ranks,
+            stop=stop,
+            progress=progress,
+        )
+
+
+def validation_rows(net: Network, memory: int) -> int:
+    """Rows of one forward, (time_steps * streams), within `memory` bytes: as many as training has,
+    whose buffers serve again, or more where there is room.
+    """
+    training = net.segment_steps * net.net.streams
+    free = (memory - net.training_bytes()) // net.row_bytes()
+    return min(ROWS, training + max(0, free))
+
+
+def swap(one: Array, other: Array) -> None:
+    """Exchange the contents of two vectors, without room for a third."""
+    for first in range(0, len(one), 1 << 16):
+        part = slice(first, first + (1 << 16))
+        kept = one[part].copy()
+        one[part] = other[part]
+        other[part] = kept

@@ -26,6 +26,7 @@ def test_record(path: Path, dtype: Any) -> None:
     cfg = parse_cfg(str(record["cfg"]), path.name)
     net = Network(cfg, dtype=dtype)
     net.parameters[...] = record["parameters"]
+    net.settle_statistics(net.layers)
     inputs, targets = record["inputs"], record["targets"]
     for_gradient, for_one, for_fifty = TOLERANCES[dtype]
 

@@ -145,28 +145,58 @@ def test_what_is_written_to_the_parameters_is_what_counts(section: str) -> None:
     np.testing.assert_array_equal(one.updates, other.updates)
 
 
-def test_rolling_statistics_follow_every_step_in_order() -> None:
-    """r = .99 r + .01 now, once per time step; .95 and .05 in AlexeyAB's."""
-    for dialect, share in ((UPSTREAM, 0.01), (ALEXEYAB, 0.05)):
+@pytest.mark.parametrize("seen", [0, 1, 17, 97, 1 << 20])
+def test_rolling_statistics_follow_every_step_in_order(seen: int) -> None:
+    """r = .99 r + .01 now, once per time step; .95 and .05 in AlexeyAB's. The first steps of a new
+    network enter as a plain mean.
+    """
+    for dialect, least in ((UPSTREAM, 0.01), (ALEXEYAB, 0.05)):
         net = make_network(NET, BN, *END, dialect=dialect)
+        net.statistics_steps = [seen] * 3
         net.parameters[...] = make_network(NET, BN, *END, seed=4).parameters
         tensors = {tensor.name: tensor.values for tensor in net.tensors()}
         mean = tensors["0.input.rolling_mean"].copy()
         variance = tensors["0.input.rolling_variance"].copy()
         inputs, targets = draw_symbols(net)
         net.accumulate(inputs, targets, net.initial_state(8))
-        for symbols in inputs:
+        for step, symbols in enumerate(inputs, seen):
+            share = max(least, 1 / (step + 1))
             x = tensors["0.input.weight"].T[symbols]
             mean = (1 - share) * mean + share * x.mean(axis=0)
             variance = (1 - share) * variance + share * x.var(axis=0, ddof=1)
         np.testing.assert_allclose(tensors["0.input.rolling_mean"], mean, rtol=1e-12)
         np.testing.assert_allclose(tensors["0.input.rolling_variance"], variance, rtol=1e-12)
+        assert net.statistics_steps == [min(1 << 20, seen + len(inputs))] * 3
+
+
+@pytest.mark.parametrize("layer", [BN, "[gru] output=4 batch_normalize=1", "[batchnorm]"])
+def test_a_weights_file_settles_the_rolling_statistics(layer: str, tmp_path: Path) -> None:
+    """A new network's first steps are a plain mean; those after a file's count for darknet's."""
+    text = cfg_text(NET, layer, *END)
+    net = Network(parse_cfg(text))
+    net.initialize(Rand(1))
+    net.save_weights(tmp_path / "w")
+    assert set(net.statistics_steps) == {0}
+    net.load_weights(tmp_path / "w")
+    assert set(net.statistics_steps) == {1 << 20}
+    net.initialize(Rand(1))
+    assert set(net.statistics_steps) == {0}
+    if "batch_normalize" in layer:  # [batchnorm] alone would leave nothing to load
+        skipping = Network(parse_cfg(cfg_text(NET, f"{layer} dontload=1", *END)))
+        skipping.save_weights(tmp_path / "whole")
+        skipping.initialize(Rand(1))
+        rest = sum(p.size for own in skipping.layers for p in own.loaded())
+        data = (tmp_path / "whole").read_bytes()
+        (tmp_path / "rest").write_bytes(data[:20] + data[len(data) - 4 * rest :])
+        skipping.load_weights(tmp_path / "rest")
+        assert set(skipping.statistics_steps) == {0}
 
 
 def test_rolling_statistics_of_connected_take_all_rows_at_once() -> None:
     net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]")
     tensors = {tensor.name: tensor.values for tensor in net.tensors()}
     before = tensors["0.rolling_variance"].copy()
+    net.statistics_steps = [1000]
     inputs, targets = draw_symbols(net)
     net.accumulate(inputs, targets, net.initial_state(8))
     rows = tensors["0.weight"].T[inputs.ravel()]
@@ -180,6 +210,7 @@ def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
         net = make_network(NET, "[batchnorm]", "[softmax]", dialect=dialect)
         tensors = {tensor.name: tensor.values for tensor in net.tensors()}
         before = tensors["0.rolling_mean"].copy()
+        net.statistics_steps = [1000]
         inputs, targets = draw_symbols(net)
         net.accumulate(inputs, targets, net.initial_state(8))
         mean = np.eye(7)[inputs.ravel()].mean(axis=0)

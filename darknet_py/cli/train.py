@@ -178,6 +178,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
                 data,
                 callback=progress,
                 stop=interruption.asked,
+                scoring=progress.scoring,
                 **options,
             )
     except BaseException as error:
@@ -199,10 +200,10 @@ def _say_result(result: Result, out: str) -> None:
         f"{result.seconds:.1f} s, {rate:,.0f} a second; saved {result.weights}"
     )
     if result.best_val is not None:
-        part = "an estimate on" if result.interrupted else "on all of"
+        part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"
         say(
-            f"best: {result.best}, {result.best_val:.4f} nats per character, {part} the held-out "
-            f"text"
+            f"best: {result.best}, {result.best_val:.4f} nats per character on {part} of the "
+            f"held-out text"
         )
         guessing = math.log(result.net.inputs)
         if result.best_val > guessing:
@@ -262,6 +263,7 @@ class Progress:
         self.bar: Any = None
         self.first: Row | None = None
         self.val: float | None = None
+        self.is_scoring = False
 
     def __call__(self, row: Row) -> None:
         if self.quiet:
@@ -288,6 +290,18 @@ class Progress:
         self.bar.set_description_str(
             f"batch {row.batch} loss {row.avg:.3f}{val} {rate / 1000:.0f}k chars/s", refresh=False
         )
+        self.bar.update(0)
+
+    def scoring(self, done: int, total: int) -> None:
+        """Show how far the score of the best network at the end is."""
+        if self.quiet or self.bar is None:
+            return
+        if not self.is_scoring:
+            self.is_scoring = True
+            self.bar.set_description_str("scoring the held-out text", refresh=False)
+            self.bar.bar_format = "{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]"
+            self.bar.reset(total=total)
+        self.bar.n = done
         self.bar.update(0)
 
     def _make_bar(self, row: Row) -> Any:

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from darknet_py import kernels
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import Dialect
 from darknet_py.rand import Rand
@@ -62,6 +63,45 @@ class Parameter:
         self.place = place
         self.values = values[place].reshape(self.shape)
         self.updates = updates[place].reshape(self.shape)
+
+
+class RollingStatistics:
+    """The `mean` and `variance` that batch norm uses when it does not train, and how many `steps`
+    they have seen.
+
+        r = (1 - share) r + share now      once per time step, in order
+
+    share: darknet's, small throughout, with which a young network's statistics are still near the 0
+    that they start from, so that it explodes when it runs freely. Here the first steps enter as a
+    plain mean: the share of a step is at least 1 / (steps so far + 1).
+    """
+
+    # Steps after which only darknet's own share is left, in either dialect.
+    SETTLED = 1 << 20
+
+    def __init__(self, name: str, outputs: int, share: float) -> None:
+        self.mean, self.variance = (
+            Parameter(f"{name}.{kind}", (outputs,), trained=False, normal=True)
+            for kind in ("rolling_mean", "rolling_variance")
+        )
+        self.share = share
+        self.steps = 0
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        return [self.mean, self.variance]
+
+    def clear(self) -> None:
+        """Set both to 0, as in a new network; `steps` stays."""
+        self.mean.values.fill(0)
+        self.variance.values.fill(0)
+
+    def add(self, mean: Array, variance: Array) -> None:
+        """Fold in the statistics of some steps, (time_steps, 1, features) each."""
+        shares = np.maximum(self.share, 1 / (self.steps + 1 + np.arange(len(mean))))
+        kernels.roll(self.mean.values, mean, shares)
+        kernels.roll(self.variance.values, variance, shares)
+        self.steps = min(self.SETTLED, self.steps + len(mean))
 
 
 class Optimizer(Protocol):
@@ -136,6 +176,10 @@ class Layer:
     def loaded(self) -> list[Parameter]:
         """Those of its parameters that a weights file to load has."""
         return [] if self.dontload else self.parameters()
+
+    def statistics(self) -> list[RollingStatistics]:
+        """The rolling statistics of its batch norm, which a training forward adds to."""
+        return []
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters as a new darknet network has them, drawing in C's order."""

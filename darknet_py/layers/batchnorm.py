@@ -14,7 +14,7 @@ from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB, Dialect
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State
+from darknet_py.layers.base import Array, Layer, Parameter, RollingStatistics, Setting, State
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -31,10 +31,7 @@ class BatchnormLayer(Layer):
         self.dialect = dialect
         self.biases = Parameter(f"{index}.bias", (inputs,))
         self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
-        self.rolling_mean, self.rolling_variance = (
-            Parameter(f"{index}.{kind}", (inputs,), trained=False, normal=True)
-            for kind in ("rolling_mean", "rolling_variance")
-        )
+        self.rolling = RollingStatistics(str(index), inputs, dialect.rolling_batchnorm)
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> BatchnormLayer:
@@ -45,13 +42,16 @@ class BatchnormLayer(Layer):
         return self.dialect is ALEXEYAB
 
     def parameters(self) -> list[Parameter]:
-        own = [self.scales, self.rolling_mean, self.rolling_variance]
+        own = [self.scales, *self.rolling.parameters]
         return [self.biases, *own] if self.has_biases else own
 
+    def statistics(self) -> list[RollingStatistics]:
+        return [self.rolling]
+
     def initialize(self, rand: Rand) -> None:
-        super().initialize(rand)
-        for parameter in self.parameters():
-            parameter.values.fill(1 if parameter is self.scales else 0)
+        self.biases.values.fill(0)
+        self.scales.values.fill(1)
+        self.rolling.clear()
 
     def check_trainable(self, section: Section, net: NetOptions) -> None:
         if net.streams * net.time_steps == 1:
@@ -68,9 +68,9 @@ class BatchnormLayer(Layer):
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
         if not training:
-            divisor = kernels.deviation(self.rolling_variance.values, self.dialect)
+            divisor = kernels.deviation(self.rolling.variance.values, self.dialect)
             gains = self.scales.values / divisor
-            shifts = biases - self.rolling_mean.values * gains
+            shifts = biases - self.rolling.mean.values * gains
             kernels.affine_activate(x_norm, gains, shifts, LINEAR)
             return x_norm, state
         # One batch of all rows: (1, time_steps * streams, inputs)
@@ -88,8 +88,7 @@ class BatchnormLayer(Layer):
             LINEAR,
             self.dialect,
         )
-        kernels.roll(self.rolling_mean.values, mean, self.dialect.rolling_batchnorm)
-        kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling_batchnorm)
+        self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
     def backward(

@@ -14,7 +14,16 @@ import numpy as np
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper, Workspace
+from darknet_py.layers.base import (
+    Array,
+    Layer,
+    Parameter,
+    RollingStatistics,
+    Setting,
+    State,
+    Stepper,
+    Workspace,
+)
 from darknet_py.rand import Rand
 
 # With fewer time steps than this, copying a matrix costs more than it saves.
@@ -63,16 +72,16 @@ class Connected:
         self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
         if batch_normalize:
             self.scales = Parameter(f"{name}.scale", (outputs,), normal=True)
-            self.rolling_mean, self.rolling_variance = (
-                Parameter(f"{name}.{kind}", (outputs,), trained=False, normal=True)
-                for kind in ("rolling_mean", "rolling_variance")
-            )
+            self.rolling = RollingStatistics(name, outputs, self.dialect.rolling)
 
     def parameters(self) -> list[Parameter]:
         if self.batch_normalize:
-            statistics = [self.scales, self.rolling_mean, self.rolling_variance]
-            return [self.biases, self.weights, *statistics]
+            return [self.biases, self.weights, self.scales, *self.rolling.parameters]
         return [self.biases, self.weights]
+
+    def statistics(self) -> list[RollingStatistics]:
+        """Those of its batch norm; none without."""
+        return [self.rolling] if self.batch_normalize else []
 
     def initialize(self, rand: Rand) -> None:
         """darknet's: weights uniform in +-sqrt(2/inputs), row by row; biases 0, scales 1.
@@ -87,8 +96,7 @@ class Connected:
         self.biases.values.fill(0)
         if self.batch_normalize:
             self.scales.values.fill(1)
-            self.rolling_mean.values.fill(0)
-            self.rolling_variance.values.fill(0)
+            self.rolling.clear()
 
     def _array(self, name: str, *shape: int) -> Array:
         return self.buffers.array(name, shape, self.biases.values.dtype)
@@ -123,9 +131,9 @@ class Connected:
             self.mean = self._array("mean", time_steps, 1, self.outputs)
             self.variance = self._array("variance", time_steps, 1, self.outputs)
         else:
-            divisor = kernels.deviation(self.rolling_variance.values, self.dialect)
+            divisor = kernels.deviation(self.rolling.variance.values, self.dialect)
             self.gains = self.scales.values / divisor
-            self.shifts = self.biases.values - self.rolling_mean.values * self.gains
+            self.shifts = self.biases.values - self.rolling.mean.values * self.gains
 
     def _collect(self) -> None:
         """Bring the parameters together where they are those of several layers."""
@@ -181,8 +189,7 @@ class Connected:
     def end(self) -> None:
         """Fold the statistics of the steps since `begin` into the rolling ones."""
         if self.batch_normalize and self.training:
-            kernels.roll(self.rolling_mean.values, self.mean, self.dialect.rolling)
-            kernels.roll(self.rolling_variance.values, self.variance, self.dialect.rolling)
+            self.rolling.add(self.mean, self.variance)
 
     def stepper(self, streams: int) -> Stepper:
         """A function from x of one time step, or symbols, to y: see Layer.stepper."""
@@ -309,6 +316,9 @@ class ConnectedLayer(Layer):
 
     def loaded(self) -> list[Parameter]:
         return [p for p in super().loaded() if not (p.normal and self.dontloadscales)]
+
+    def statistics(self) -> list[RollingStatistics]:
+        return self.connected.statistics()
 
     def initialize(self, rand: Rand) -> None:
         self.connected.initialize(rand)

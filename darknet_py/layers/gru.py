@@ -20,7 +20,15 @@ from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper
+from darknet_py.layers.base import (
+    Array,
+    Layer,
+    Parameter,
+    RollingStatistics,
+    Setting,
+    State,
+    Stepper,
+)
 from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
@@ -58,6 +66,9 @@ class GruLayer(Layer):
 
     def bricks(self) -> list[Connected]:
         return [self.u, self.wzr, self.wh]
+
+    def statistics(self) -> list[RollingStatistics]:
+        return [own for brick in self.bricks() for own in brick.statistics()]
 
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:

@@ -20,7 +20,15 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import Array, Layer, Parameter, Setting, State, Stepper
+from darknet_py.layers.base import (
+    Array,
+    Layer,
+    Parameter,
+    RollingStatistics,
+    Setting,
+    State,
+    Stepper,
+)
 from darknet_py.layers.connected import Connected, check_batch_norm
 from darknet_py.rand import Rand
 
@@ -80,6 +88,9 @@ class RnnLayer(Layer):
 
     def bricks(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]
+
+    def statistics(self) -> list[RollingStatistics]:
+        return [own for brick in self.bricks() for own in brick.statistics()]
 
     def initialize(self, rand: Rand) -> None:
         for brick in self.bricks():
