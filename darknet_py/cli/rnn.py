@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import click
 
-from darknet_py.cfg import find_cfg
+from darknet_py.cfg import find_cfg, override_net
 from darknet_py.cli.console import TextWriter, say, write_line
 from darknet_py.cli.options import CONTEXT, is_quiet, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
 from darknet_py.errors import CfgError, DarknetWarning, WeightsError
-from darknet_py.loading import load_network, network_for_training
+from darknet_py.loading import network_for_training, network_of_cfg
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
@@ -143,7 +143,8 @@ def _seed(srand: int | None) -> int:
 
 def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     """The network at one stream and step, its random numbers where C's are after building it."""
-    return load_network(cfg, weights, seed=_seed(srand), batch=1, time_steps=1)
+    single = override_net(find_cfg(cfg).as_darknet_draws(), {"batch": 1, "time_steps": 1})
+    return network_of_cfg(single, weights, _seed(srand))
 
 
 def _prompt(net: Network, seed: str) -> bytes:
