@@ -78,8 +78,6 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     if size < length:
         raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least {length}")
     (seen,) = struct.unpack_from("<Q" if long_seen else "<I", start, 12)
-    if seen >= (1 << 64) - (1 << 31):  # a negative i32 that C has read and written as u64
-        seen %= 1 << 32
     if seen >= _MAX_SEEN:
         raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
     return Header(major, minor, revision, seen, length, *divmod(size - length, 4))
@@ -160,8 +158,12 @@ def usable(tensor: Parameter, values: Array) -> Array:
 def warn_of_infinite(path: str | os.PathLike[str], count: int) -> None:
     """A DarknetWarning of the rolling variances of a file that are infinite, if there are any."""
     if count:
-        what = "variance is" if count == 1 else "variances are"
-        message = f"{path}: {count:,} rolling {what} infinite; batch norm divides to 0 there"
+        what = (
+            "variance is infinite; this output is"
+            if count == 1
+            else "variances are infinite; these outputs are"
+        )
+        message = f"{path}: {count:,} rolling {what} normalized to 0"
         warnings.warn(message, DarknetWarning, stacklevel=2)
 
 

@@ -149,17 +149,10 @@ def test_seen_has_64_bits_in_the_long_header(path: Path) -> None:
     assert net.seen == 2**40 + 3
 
 
-@pytest.mark.parametrize(
-    "header",
-    [
-        pytest.param(struct.pack("<iiii", 0, 1, 0, -3), id="i32"),
-        # What the C program makes of it when it saves in the long header.
-        pytest.param(struct.pack("<iiiq", 0, 2, 0, -3), id="written as u64"),
-    ],
-)
-def test_a_negative_count_is_one_from_2_31_on(header: bytes, path: Path) -> None:
+def test_a_negative_count_is_one_from_2_31_on(path: Path) -> None:
+    """In the short header, where the C program takes it for an i32."""
     net = network()
-    path.write_bytes(file_of(net, header))
+    path.write_bytes(file_of(net, struct.pack("<iiii", 0, 1, 0, -3)))
     net.load_weights(path)
     assert net.seen == 2**32 - 3
 
