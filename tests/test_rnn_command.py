@@ -816,3 +816,68 @@ def test_weights_of_another_network_are_refused() -> None:
     path, _ = recorded("lstm")
     line = refusal("generate", path / "test.cfg", RECORDED / "gru-bn" / "model.weights")
     assert f"{load_network(path / 'test.cfg').parameters.size:,} parameters" in line
+
+
+# --- the other commands on what C accepts --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dropout-08", "inf-variance-145", "two-softmax"])
+def test_the_exact_commands_take_these_networks_too(name: str, folder: Path) -> None:
+    """With one warning where a variance is infinite."""
+    path, _ = recorded(name)
+    cfg = path / ("train.cfg" if name == "two-softmax" else "test.cfg")
+    (folder / "text.txt").write_bytes(b"ab ab ab")
+    for command, more in (
+        ("generate", ["--length", "5", "--seed", "1"]),
+        ("valid", ["text.txt"]),
+        ("vec", ["text.txt"]),
+    ):
+        outcome = invoke(command, path / "model.weights", *more, "--cfg", cfg)
+        assert outcome.status == 0, outcome.stderr
+        assert outcome.stdout
+        assert sum("rolling variance is infinite" in line for line in outcome.lines) == (
+            name == "inf-variance-145"
+        )
+
+
+@pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])
+def test_a_softmax_below_the_last_layer_trains(gradient: str, folder: Path) -> None:
+    path, record = recorded("two-softmax")
+    outcome = invoke(
+        *("train", path / "train.cfg", path / record["text"], "--val", "0"),
+        *("--seed", record["srand"], "--gradient", gradient),
+    )
+    assert outcome.status == 0, outcome.stderr
+    final = (folder / "backup" / "train_final.weights").read_bytes()
+    recorded_ = (path / "model.weights").read_bytes()
+    assert (final == recorded_) == (gradient == "darknet-cpu")
+
+
+@pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])
+def test_training_from_infinite_variances_works_or_says_why_not(
+    gradient: str, folder: Path
+) -> None:
+    net = make_network(
+        *("[net] inputs=128", "[connected] output=128 batch_normalize=1", "[softmax]"),
+        dtype=np.float32,
+    )
+    next(t for t in net.tensors() if t.is_variance).values[0] = np.inf
+    net.save_weights(folder / "old.weights")
+    write_cfg(
+        folder / "my.cfg",
+        "[net] inputs=128 batch=4 time_steps=4 learning_rate=.001 max_batches=2",
+        *("[connected] output=128 batch_normalize=1", "[softmax]"),
+    )
+    (folder / "text.txt").write_bytes(b"as long as it is long " * 9)
+    outcome = invoke(
+        *("train", "my.cfg", "text.txt", "--weights", "old.weights", "--val", "0"),
+        *("--gradient", gradient),
+    )
+    errors = [line for line in outcome.lines if line.startswith("Error: ")]
+    assert len(errors) == outcome.status
+    replayed = invoke("rnn", "train", "my.cfg", "old.weights", "-file", "text.txt")
+    assert replayed.status == 0
+    assert sum("infinite" in line for line in replayed.lines) == 1
+    generated = invoke("rnn", "generate", "my.cfg", "backup/my_final.weights", "-len", "3")
+    assert generated.status == 0
+    assert len(generated.stdout) == 6
