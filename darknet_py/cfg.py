@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darknet_py.errors import CfgError
+from darknet_py.files import starts_as_weights
 
 MAX_CFG_BYTES = 1 << 20
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -311,6 +312,12 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
             data = file.read(MAX_CFG_BYTES + 1)
     except OSError as error:
         raise CfgError(f"{path}: cannot read the cfg file: {error.strerror}") from error
+    if starts_as_weights(data) and any(data[:12]):
+        raise CfgError(f"{path}: this is a weights file; give a cfg file here")
+    before, nul, _ = data.partition(b"\0")
+    if nul:
+        place = f"{path}:{before.count(bytes([10])) + 1}"
+        raise CfgError(f"{place}: NUL byte in a text; give a cfg file here, in UTF-8")
     if len(data) > MAX_CFG_BYTES:
         raise CfgError(f"{path}: larger than 1 MiB: expected a cfg file (text)")
     # Comments may be in any encoding; surrogateescape keeps their bytes for writing them back.

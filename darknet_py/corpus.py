@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 
@@ -19,29 +19,31 @@ from darknet_py.rand import Rand
 
 log = logging.getLogger(__name__)
 
+Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
 LONGEST_LINE = 1 << 24  # bytes
 
 
 def read_text(
-    source: str | os.PathLike[str], tokenized: bool = False, until_nul: bool = False
+    source: str | os.PathLike[str], tokenized: bool = False, nul: Nul = "refuse"
 ) -> Array:
     """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
-    until_nul: end a text of bytes before its first NUL byte, as C does, instead of refusing it.
-    Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte, for what is no
-    token, and for a source that is missing, empty or unreadable.
+    nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
+    in what it reads from stdin (`keep`).
+    Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte that is
+    refused, for what is no token, and for a source that is missing, empty or unreadable.
     """
     if os.fspath(source) == "-":
-        return _symbols(_read_bounded(sys.stdin.buffer, "stdin"), "stdin", tokenized, until_nul)
+        return _symbols(_read_bounded(sys.stdin.buffer, "stdin"), "stdin", tokenized, nul)
     path = Path(source)
     try:
         if not path.is_dir():
-            return _symbols(_read_file(path), os.fspath(source), tokenized, until_nul)
+            return _symbols(_read_file(path), os.fspath(source), tokenized, nul)
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        pieces = [_symbols(_read_file(p), os.fspath(p), tokenized, until_nul) for p in files]
+        pieces = [_symbols(_read_file(p), os.fspath(p), tokenized, nul) for p in files]
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not pieces:
@@ -97,18 +99,18 @@ def read_token_names(path: str | os.PathLike[str]) -> list[str]:
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
-def _symbols(data: bytes, name: str, tokenized: bool, until_nul: bool) -> Array:
-    if until_nul and not tokenized:
+def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:
+    if nul == "end" and not tokenized:
         data = data.partition(b"\0")[0]
     if not data:
         raise CorpusError(f"{name}: empty: expected a text")
     if tokenized:
         return _tokens(data, name)
-    nul = data.find(b"\0")
-    if nul >= 0:
+    offset = data.find(b"\0")
+    if offset >= 0 and nul == "refuse":
         utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         hint = " (UTF-16? convert it to UTF-8)" if utf_16 else ""
-        raise CorpusError(f"{name}: NUL byte at offset {nul}: expected a text{hint}")
+        raise CorpusError(f"{name}: NUL byte at offset {offset}: expected a text{hint}")
     if data.startswith(codecs.BOM_UTF8):
         log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
     return np.frombuffer(data, np.uint8)

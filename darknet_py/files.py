@@ -1,10 +1,11 @@
-"""Names of files, and writing them whole or not at all."""
+"""Names and kinds of files, and writing them whole or not at all."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +16,14 @@ TEMPORARY_SUFFIX = ".darknet-py.part"
 def base_name(path: str) -> str:
     """darknet's name for a run: the cfg's file name up to its first dot."""
     return Path(path).name.split(".")[0] or "network"
+
+
+def starts_as_weights(start: bytes) -> bool:
+    """Whether the first bytes of a file are the version of a weights file: three small i32."""
+    size = struct.calcsize("<iii")
+    return len(start) >= size and all(
+        0 <= number <= 10000 for number in struct.unpack_from("<iii", start)
+    )
 
 
 @contextlib.contextmanager

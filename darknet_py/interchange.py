@@ -32,8 +32,9 @@ from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.files import check_file_place, write_whole, writing_whole
 from darknet_py.finding import cfg_beside
-from darknet_py.layers.base import Array
+from darknet_py.layers.base import Array, Parameter
 from darknet_py.network import Network
+from darknet_py.weights import usable, warn_of_infinite
 
 FACTS = ("cfg", "dialect", "seen")
 _MAX_SEEN = 1 << 62
@@ -148,20 +149,24 @@ def read_network(
         net = Network(override_net(cfg, {"batch": 1, "time_steps": 1}, "one stream"), origin)
         net.seen = _seen_of(path, stored.facts)
         _check_tensors(path, net, stored)
+        infinite = 0
         for parameter in net.tensors():
-            np.copyto(parameter.values, _finite(path, parameter.name, stored))
+            values = _usable(path, parameter, stored)
+            infinite += int(np.isinf(values).sum())
+            np.copyto(parameter.values, values)
+    warn_of_infinite(path, infinite)
     chosen = DIALECTS[dialect] if dialect else origin
     return (net if chosen is origin else _converted(path, net, chosen)), cfg
 
 
-def _finite(path: str | os.PathLike[str], name: str, stored: _Stored) -> Array:
-    """The tensor of this name. Raises WeightsError where a number of it is not finite."""
-    values = stored.read(name)
-    finite = np.isfinite(values)
-    if not finite.all():
-        place = np.unravel_index(int(np.argmin(finite)), values.shape)
+def _usable(path: str | os.PathLike[str], parameter: Parameter, stored: _Stored) -> Array:
+    """The values of this parameter. Raises WeightsError where one of them is not `usable`."""
+    values = stored.read(parameter.name)
+    fine = usable(parameter, values)
+    if not fine.all():
+        place = np.unravel_index(int(np.argmin(fine)), values.shape)
         raise WeightsError(
-            f"{path}: {name}{[int(index) for index in place]} is {values[place]}: "
+            f"{path}: {parameter.name}{[int(index) for index in place]} is {values[place]}: "
             f"expected finite numbers"
         )
     return values

@@ -98,12 +98,18 @@ def load_network(
     overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
     Raises CfgError and WeightsError.
     """
-    parsed = override_net(find_cfg(cfg), overrides)
+    return network_of_cfg(override_net(find_cfg(cfg), overrides), weights, seed, dialect)
+
+
+def network_of_cfg(
+    cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int, dialect: str = "auto"
+) -> Network:
+    """`load_network` of a cfg that has been read. Raises CfgError and WeightsError."""
     if weights is None:
-        chosen = dialect_of_new(parsed) if dialect == "auto" else DIALECTS[dialect]
-        net = Network(parsed, chosen)
+        chosen = dialect_of_new(cfg) if dialect == "auto" else DIALECTS[dialect]
+        net = Network(cfg, chosen)
         net.initialize(Rand(seed))
     else:
-        net = network_of_weights(parsed, weights, dialect, Rand(seed))
+        net = network_of_weights(cfg, weights, dialect, Rand(seed))
         net.use_rand(Rand(seed, net.initial_draws))
     return net

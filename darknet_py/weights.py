@@ -1,7 +1,8 @@
 """darknet's weights files.
 
     i32 major, i32 minor, i32 revision
-    u64 seen        if 10*major + minor >= 2 and both are below 1000, else i32
+    u64 seen        if 10*major + minor >= 2 and both are below 1000, else 32 bits, which the C
+                    program takes for an i32, so that it is negative from 2^31 on
     f32 ...         the parameters of every layer, in the order of the network's vector
 
 All little-endian, and nothing else: no names, no shapes. So the only check is the size, and it is
@@ -13,17 +14,19 @@ from __future__ import annotations
 
 import os
 import struct
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
-from darknet_py.errors import WeightsError
-from darknet_py.files import write_whole
-from darknet_py.layers.base import Parameter
+from darknet_py.errors import DarknetWarning, WeightsError
+from darknet_py.files import starts_as_weights, write_whole
+from darknet_py.layers.base import Array, Parameter
 
 _VERSION = struct.Struct("<iii")
+_MAX_SEEN = 1 << 62
 _FLOAT = np.dtype("<f4")
 
 
@@ -65,7 +68,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     if len(start) < 16:
         raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least 16")
     major, minor, revision = _VERSION.unpack_from(start)
-    if not (0 <= major <= 10000 and 0 <= minor <= 10000 and 0 <= revision <= 10000):
+    if not starts_as_weights(start):
         raise WeightsError(
             f"{path}: starts with {start[:12]!r}: expected a weights file's version (three small "
             f"32-bit numbers)"
@@ -74,8 +77,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     length = 20 if long_seen else 16
     if size < length:
         raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least {length}")
-    (seen,) = struct.unpack_from("<Q" if long_seen else "<i", start, 12)
-    if not 0 <= seen < 1 << 62:
+    (seen,) = struct.unpack_from("<Q" if long_seen else "<I", start, 12)
+    if seen >= _MAX_SEEN:
         raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
     return Header(major, minor, revision, seen, length, *divmod(size - length, 4))
 
@@ -107,11 +110,7 @@ def read_weights(
         raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
     if len(floats) != header.floats:
         raise WeightsError(f"{path}: changed while it was read")
-    finite = np.isfinite(floats)
-    if not finite.all():
-        index = int(np.argmin(finite))
-        offset = header.length + 4 * index
-        raise WeightsError(f"{path}: offset {offset}: {floats[index]}: expected finite numbers")
+    _check_numbers(path, tensors, floats, header.length)
     first = 0
     for tensor in tensors:
         piece = floats[first : first + tensor.size]
@@ -121,6 +120,51 @@ def read_weights(
             np.copyto(tensor.values, piece.reshape(tensor.shape))
         first += tensor.size
     return header
+
+
+def _check_numbers(
+    path: str | os.PathLike[str], tensors: Sequence[Parameter], floats: Array, start: int
+) -> None:
+    """Raise WeightsError at the first number that is not `usable`; warn of infinite variances.
+
+    floats: of the tensors in their order, and spare ones; start: where they are in the file.
+    """
+    fine = np.isfinite(floats)
+    if fine.all():
+        return
+    first = 0
+    for tensor in tensors:
+        last = first + tensor.size
+        fine[first:last] = usable(tensor, floats[first:last])
+        first = last
+    if not fine.all():
+        index = int(np.argmin(fine))
+        raise WeightsError(
+            f"{path}: offset {start + 4 * index}: {floats[index]}: expected finite numbers"
+        )
+    warn_of_infinite(path, int(np.isinf(floats).sum()))
+
+
+def usable(tensor: Parameter, values: Array) -> Array:
+    """Which of `values`, of this tensor, a network can compute with; a bool for each.
+
+    They are the finite ones, and in a rolling variance infinity, too, since what it divides
+    becomes 0. The C program's training comes to that where outputs are very large.
+    """
+    finite = np.isfinite(values)
+    return finite | np.isposinf(values) if tensor.is_variance else finite
+
+
+def warn_of_infinite(path: str | os.PathLike[str], count: int) -> None:
+    """A DarknetWarning of the rolling variances of a file that are infinite, if there are any."""
+    if count:
+        what = (
+            "variance is infinite; this output is"
+            if count == 1
+            else "variances are infinite; these outputs are"
+        )
+        message = f"{path}: {count:,} rolling {what} normalized to 0"
+        warnings.warn(message, DarknetWarning, stacklevel=2)
 
 
 def write_weights(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.errors import DarknetWarning
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 
@@ -32,7 +34,10 @@ def recorded_network(folder: str, weights: str = "model.weights") -> Network:
     """A recorded network, ready to generate, in the dialect that it was recorded in."""
     cfg = read_cfg(RECORDED / folder / "test.cfg")
     net = Network(cfg, ALEXEYAB if folder.startswith("alexeyab") else UPSTREAM)
-    net.load_weights(RECORDED / folder / weights)
+    with warnings.catch_warnings():
+        # Of infinite rolling variances.
+        warnings.simplefilter("ignore", DarknetWarning)
+        net.load_weights(RECORDED / folder / weights)
     return net
 
 

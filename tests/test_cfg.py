@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from pathlib import Path
 
@@ -409,6 +410,32 @@ def test_a_file_that_is_no_cfg_is_named(content: bytes, expected: str, tmp_path:
     assert expected in message
     assert message.isprintable()
     assert len(message) < len(str(path)) + 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        struct.pack("<iiii", 0, 1, 0, 7),
+        struct.pack("<iiiQ", 0, 2, 5, 7),
+        struct.pack("<iiii", 1001, 0, 0, 7),
+    ],
+    ids=["0.1.0", "0.2.5", "transposed"],
+)
+@pytest.mark.parametrize("size", [0, 100, MAX_CFG_BYTES], ids=["header", "small", "large"])
+def test_a_weights_file_is_named_as_one(header: bytes, size: int, tmp_path: Path) -> None:
+    path = tmp_path / "some.weights"
+    path.write_bytes(header + bytes(range(1, 251)) * (size // 250))
+    for read in (read_cfg, find_cfg):
+        with pytest.raises(CfgError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}: this is a weights file; give a cfg file here"
+
+
+def test_a_nul_byte_is_named_with_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "some.cfg"
+    path.write_bytes(b"[net]\n# a\0b\n")
+    with pytest.raises(CfgError, match=r"some\.cfg:2: NUL byte in a text; give a cfg file"):
+        read_cfg(path)
 
 
 def test_a_file_of_1_MiB_is_read(tmp_path: Path) -> None:

@@ -98,9 +98,9 @@ def test_a_text_in_utf_16_is_called_that(tmp_path: Path, encoding: str, offset: 
 
 def test_reading_as_c_does_ends_before_the_first_nul_byte(tmp_path: Path) -> None:
     path = write(tmp_path / "text", b"abc\0de")
-    assert bytes(read_text(path, until_nul=True)) == b"abc"
+    assert bytes(read_text(path, nul="end")) == b"abc"
     with pytest.raises(CorpusError, match="empty"):
-        read_text(write(tmp_path / "text", b"\0abc"), until_nul=True)
+        read_text(write(tmp_path / "text", b"\0abc"), nul="end")
 
 
 def test_an_empty_text_is_refused(tmp_path: Path) -> None:

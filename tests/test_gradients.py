@@ -261,6 +261,13 @@ def test_softmax_in_the_middle(groups: int) -> None:
     check_gradient(make_network(NET, first, middle, LINEAR, END))
 
 
+@pytest.mark.parametrize("middle", [END, "[logistic]", "[cost]", "[cost] type=L1 scale=3"])
+def test_a_layer_with_a_loss_below_the_last(middle: str) -> None:
+    """Its loss does not count, and the delta of the last one goes through it."""
+    first = "[connected] output=6 activation=linear"
+    check_gradient(make_network(NET, first, middle, LINEAR, END))
+
+
 # --- the small layers, and other losses ----------------------------------------------------------
 
 

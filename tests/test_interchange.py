@@ -339,6 +339,41 @@ def with_nan(entries: dict[str, Any]) -> None:
     entries["0.self.weight"] = np.array([[0, 1], [np.nan, 1]], np.float32)
 
 
+def with_infinite_variances(net: Network) -> Network:
+    """`net` with the first variance of each batch norm infinite."""
+    for tensor in net.tensors():
+        if tensor.name.endswith("rolling_variance"):
+            tensor.values[0] = np.inf
+    return net
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_infinite_variances_survive_a_round_trip(suffix: str, tmp_path: Path) -> None:
+    """Each command warns once."""
+    with_infinite_variances(small()).save_weights(tmp_path / "net.weights")
+    (tmp_path / "net.cfg").write_text(small().cfg.text())
+    weights, out, back = (
+        tmp_path / name for name in ("net.weights", f"out{suffix}", "back.weights")
+    )
+    for outcome, source in (
+        (invoke("export", weights, out), weights),
+        (invoke("import", out, back), out),
+    ):
+        assert outcome.status == 0, outcome.stderr
+        warned = [line for line in outcome.lines if "rolling" in line]
+        what = "3 rolling variances are infinite; these outputs are normalized to 0"
+        assert warned == [f"warning: {source}: {what}"]
+    assert weights.read_bytes() == back.read_bytes()
+
+
+def test_infinite_variances_fold_to_0() -> None:
+    net = with_infinite_variances(small())
+    folded = fold_batchnorm(net)
+    assert np.isfinite(folded.parameters).all()
+    symbols = symbols_for(net)
+    assert_same_outputs(outputs_of(folded, symbols), outputs_of(net, symbols))
+
+
 DAMAGES = {
     "missing": (without("2.bias"), "no tensor 2.bias: expected one of shape (4,)"),
     "extra": (
@@ -355,6 +390,14 @@ DAMAGES = {
     ),
     "type": (changed("2.bias", np.zeros(4)), r"2.bias is of type .*64: expected float32"),
     "nan": (with_nan, "0.self.weight[1, 0] is nan: expected finite numbers"),
+    "infinite mean": (
+        changed("0.self.rolling_mean", np.array([np.inf, 0], np.float32)),
+        "0.self.rolling_mean[0] is inf: expected finite numbers",
+    ),
+    "variance": (
+        changed("0.self.rolling_variance", np.array([np.inf, -np.inf], np.float32)),
+        "0.self.rolling_variance[1] is -inf: expected finite numbers",
+    ),
     "infinite": (
         changed("2.bias", np.array([0, 0, -np.inf, 0], np.float32)),
         "2.bias[2] is -inf: expected finite numbers",
@@ -685,6 +728,13 @@ def onnx_outputs(net: Network, symbols: Array) -> Array:
         y, *values = session.run(None, {"symbols": row, **feeds})
         rows.append(y)
     return np.array(rows)
+
+
+def test_infinite_variances_go_into_onnx() -> None:
+    net = with_infinite_variances(small())
+    symbols = symbols_for(net)
+    assert np.isfinite(outputs_of(net, symbols)).all()
+    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
 
 
 @given(net=NETWORKS, streams=st.integers(1, STREAMS))

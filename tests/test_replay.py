@@ -24,6 +24,7 @@ from darknet_py.replay.activations import activate
 from darknet_py.replay.text import (
     generate,
     generate_tactic,
+    printed,
     running_average,
     valid,
     valid_tactic,
@@ -69,8 +70,8 @@ def test_training_log_and_weights(folder: str) -> None:
     for row in record["train_log"]:
         loss = replay.train_datum(*streams.next_datum(net.net.time_steps))
         average = running_average(average, loss)
-        printed = [f"{number:f}" for number in (loss, average, replay.current_rate())]
-        assert printed == [f"{row[key]:f}" for key in ("loss", "avg", "rate")], row["batch"]
+        numbers = [printed(number, "f") for number in (loss, average, replay.current_rate())]
+        assert numbers == [f"{row[key]:f}" for key in ("loss", "avg", "rate")], row["batch"]
         streams.jump()
     trained = load_network(path / "train.cfg", path / "model.weights")
     assert trained.seen == net.seen
@@ -93,6 +94,17 @@ def test_generate(folder: str) -> None:
             names = read_token_names(path / run["tokens"])
             text = "".join(names[symbol] + " " for symbol in symbols).encode()
         assert text + b"\n" == (path / run["stdout"]).read_bytes()
+
+
+@pytest.mark.parametrize("folder", cases("generate_in_c_order"))
+def test_generate_in_c_order(folder: str) -> None:
+    path, record = folder_case(folder)
+    for run in record["generate_in_c_order"]:
+        net = recorded_network(folder)
+        rand = Rand(run["srand"], net.initial_draws)
+        prompt = run["seed"].encode("latin-1")
+        symbols = generate(Replay(net), prompt, run["len"], run["temp"], rand)
+        assert bytes(symbols) + b"\n" == (path / run["stdout"]).read_bytes()
 
 
 # AlexeyAB's program was built with optimisation, which sums in another order.
@@ -387,6 +399,117 @@ def test_softmax_without_loss_counts_as_a_loss_of_0() -> None:
     assert mean == pytest.approx(np.square(difference(replay, 2)).sum() / 2, rel=1e-6)
     # The delta of [cost], truth - p, goes through the softmax as it is.
     np.testing.assert_array_equal(replay.updates, plain.updates)
+
+
+BELOW = "[connected] output={} activation=linear"
+
+
+def truth_below(replay: Replay, layer: int) -> tuple[Array, Array]:
+    """What a layer below the last gets as its truth, written out, and its output: both flat."""
+    inputs, targets = draw_symbols(replay.net)
+    replay.forward(inputs, targets)
+    output = replay.layers[layer].output.ravel()
+    truth = [0.0] * (7 * targets.size)
+    for row, target in enumerate(targets.ravel().tolist()):
+        truth[7 * row + target] = 1
+    return np.array(truth[: output.size], np.float32), output
+
+
+@pytest.mark.parametrize("width", [1, 4, 7])
+def test_a_softmax_below_the_last_layer_gets_the_start_of_the_flat_truth(width: int) -> None:
+    replay = replay_of(NET, BELOW.format(width), END, LINEAR, END)
+    truth, p = truth_below(replay, 1)
+    np.testing.assert_array_equal(replay.layers[1].delta.ravel(), truth - p)
+    loss = float(-np.log(p[truth == 1]).sum())
+    assert replay.layers[1].cost == pytest.approx(loss, rel=1e-5)
+    mean = replay.accumulate(*draw_symbols(replay.net))
+    last = replay.layers[3].cost
+    assert last is not None
+    assert mean == pytest.approx((loss + last) / 2, rel=1e-5)
+
+
+def test_other_losses_below_the_last_layer_get_it_too() -> None:
+    for section in ("[cost]", "[logistic]"):
+        replay = replay_of(NET, BELOW.format(4), section, LINEAR, END)
+        truth, p = truth_below(replay, 1)
+        np.testing.assert_array_equal(replay.layers[1].delta.ravel(), truth - p)
+        squares = np.square(truth - p)
+        losses = squares if section == "[cost]" else -np.log(np.where(truth == 1, p, 1 - p))
+        assert replay.layers[1].cost == pytest.approx(float(losses.sum()), rel=1e-5)
+
+
+def test_a_loss_that_is_wider_than_the_truth_is_refused() -> None:
+    """C reads what lies behind it. Without a loss nothing is read."""
+    wide = replay_of(NET, BELOW.format(8), END, LINEAR, END)
+    with pytest.raises(CfgError, match=r"cfg:\d+: \[softmax\]: has 8 outputs and the last layer 7"):
+        wide.check_trainable()
+    replay_of(NET, BELOW.format(8), "[softmax] noloss=1", LINEAR, END).check_trainable()
+
+
+def test_dropout_clears_the_delta_of_the_loss_below_it() -> None:
+    """They are one array in C, and each layer's is cleared before its forward."""
+    replay = replay_of(NET, BELOW.format(4), END, "[dropout]", LINEAR, END)
+    truth_below(replay, 1)
+    cost = replay.layers[1].cost
+    assert cost is not None
+    assert cost > 0
+    assert not replay.layers[1].delta.any()
+
+
+@pytest.mark.parametrize(
+    "below",
+    [
+        "[rnn] output=5",
+        "[gru] output=5",
+        "[lstm] output=5",
+        "[connected] output=5",
+        "[softmax]",
+        "[logistic]",
+        "[cost]",
+        "[activation]",
+        "[dropout]",
+    ],
+)
+def test_any_layer_below_dropout_predicts_as_without_it(below: str) -> None:
+    plain = replay_of(NET, below, LINEAR, END)
+    dropped = replay_of(NET, below, "[dropout] probability=.9", LINEAR, END)
+    for symbol in (3, 0, 6):
+        expected = plain.predict(symbol)
+        np.testing.assert_array_equal(dropped.predict(symbol), expected)
+        assert 0 < expected[0] < 1
+
+
+def test_a_symbol_that_the_network_does_not_know_is_zeros() -> None:
+    """C sets what lies behind the end of its input."""
+    weights = LINEAR.replace("7 ", "7 batch_normalize=0 ")
+    replay = replay_of(NET, weights, END)
+    bias = replay.net.tensors()[0].values
+    expected = np.exp(bias) / np.exp(bias).sum()
+    np.testing.assert_allclose(replay.predict(7), expected, rtol=1e-6)
+    np.testing.assert_array_equal(replay.predict(255), replay.predict(7))
+
+
+@pytest.mark.parametrize("temperature", [0, -1, math.nan])
+def test_any_temperature_gives_what_c_gives(temperature: float) -> None:
+    """A division by 0 ends in NaN, of which the last symbol is drawn."""
+    replay = replay_of(NET, LINEAR, END)
+    symbols = list(generate(replay, [1, 2], 6, temperature, Rand(3)))
+    if temperature == -1:
+        assert len(set(symbols)) > 2
+    else:
+        assert symbols == [1, 2] + 6 * [6]
+
+
+def test_nan_is_printed_with_its_sign() -> None:
+    assert printed(math.nan, "f") == "nan"
+    assert printed(-math.nan, "f") == "-nan"
+    assert printed(math.nan, "4.4f") == " nan"
+    assert printed(-math.nan, "4.4f") == "-nan"
+    assert printed(-math.inf, "4.4f") == "-inf"
+    assert printed(2.5, "4.4f") == "2.5000"
+    assert printed(1e-7, "g") == "1e-07"
+    logs = arithmetic.log(np.array([-math.nan, math.nan, -1.0]))
+    assert [printed(x, "g") for x in logs.tolist()] == ["-nan", "nan", "-nan"]
 
 
 def test_temperature_is_missing_in_the_delta() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from darknet_py import load_network
-from darknet_py.cfg import read_cfg
+from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import training as replay_training
@@ -59,7 +60,9 @@ def log_of(outcome: Outcome) -> list[tuple[str, ...]]:
 # --- train ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["rnn-subdivisions", "act-linear", "policy-steps", "tokenized"])
+@pytest.mark.parametrize(
+    "name", ["rnn-subdivisions", "act-linear", "policy-steps", "tokenized", "two-softmax"]
+)
 def test_train_prints_and_saves_what_was_recorded(name: str, folder: Path) -> None:
     path, record = recorded(name)
     lines = log_of(train_recorded(name))
@@ -119,7 +122,7 @@ SMALL = ["[rnn] output=4 activation=tanh", "[connected] output=5 activation=line
 def train_small(batches: int, name: str, text: bytes = b"0 1 2 3 4 3 2 1", *more: str) -> Outcome:
     write_cfg(Path(name), TOKENS.format(batches), *SMALL)
     Path("tokens.txt").write_bytes(text)
-    return invoke("rnn", "train", name, "-file", "tokens.txt", "-tokenized", "-srand", "3", *more)
+    return invoke("rnn", "train", name, "-file", "tokens.txt", "-tokenized", *more, "-srand", "3")
 
 
 def test_train_saves_as_it_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +144,8 @@ def test_train_saves_as_it_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch
     assert len(set(files.values())) == 5
 
 
-def test_train_draws_other_numbers_without_srand_and_with_another() -> None:
+def test_train_draws_other_numbers_with_another_srand() -> None:
+    """Of two the first counts."""
     plain = log_of(train_small(2, "a.cfg"))
     assert log_of(train_small(2, "a.cfg")) == plain
     assert log_of(train_small(2, "a.cfg", b"0 1 2 3 4 3 2 1", "-srand", "4")) != plain
@@ -211,6 +215,80 @@ def generate_args(name: str, run_: dict[str, Any]) -> list[str | Path]:
     if "tokens" in run_:
         args += ["-tokens", RECORDED / name / run_["tokens"]]
     return args
+
+
+@pytest.mark.parametrize("name", cases("generate_in_c_order"))
+def test_networks_that_c_accepts_print_the_recorded_bytes(name: str) -> None:
+    """With one warning where a variance is infinite, and one of symbols that are not known."""
+    path, record = recorded(name)
+    files = (path / "test.cfg", path / "model.weights")
+    runs = [("generate", generate_args(name, each), each) for each in record["generate_in_c_order"]]
+    runs += [(key, ["-seed", record[key]["seed"]], record[key]) for key in ("valid", "vec")]
+    inputs = read_cfg(files[0]).net.integer("inputs", 0)
+    for command, args, each in runs:
+        stdin = (path / each["stdin"]).read_bytes() if "stdin" in each else b""
+        outcome = invoke("rnn", command, *files, *args, stdin=stdin)
+        assert outcome.status == 0
+        assert outcome.stdout == (path / each["stdout"]).read_bytes()
+        unknown = any(symbol >= inputs for symbol in [*each["seed"].encode(), *stdin])
+        expected = ["infinite"] * name.startswith("inf") + ["fed as zeros"] * unknown
+        assert len(outcome.lines) == len(expected)
+        for line, word in zip(outcome.lines, expected, strict=True):
+            assert line.startswith("warning: ")
+            assert word in line
+
+
+BUNDLED = sorted(bundled_cfgs())
+COMMANDS = ["generate", "generatetactic", "valid", "validtactic", "vec"]
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_cfg_runs_through_every_command(name: str, folder: Path) -> None:
+    more = ("-seed", "a", "-len", "2", "-srand", "1")
+    lengths = {}
+    for command in COMMANDS:
+        outcome = invoke("rnn", command, name, *more, stdin=b">>a\n")
+        assert outcome.status == 0, outcome.stderr
+        assert all("[cost] after [softmax]" in line for line in outcome.lines)
+        lengths[command] = len(outcome.stdout.splitlines()), len(outcome.stdout)
+    assert lengths["generate"][1] == 1 + 2 + 1
+    assert lengths["generatetactic"][1] == 2 + 1
+    assert lengths["valid"][0] == 3
+    assert lengths["validtactic"][0] == 2
+    assert lengths["vec"][0] == 1
+
+
+@pytest.mark.parametrize("name", BUNDLED)
+def test_every_bundled_cfg_trains_or_says_why_not(name: str, folder: Path) -> None:
+    """With a smaller batch; the layers are those of the cfg, narrower."""
+    text = re.sub("(output|hidden)=(512|1024)", r"\1=16", bundled_cfgs()[name].read_text())
+    for key, value in {"batch": 2, "subdivisions": 1, "time_steps": 2, "max_batches": 1}.items():
+        text = re.sub(f"^{key} *=.*\n", "", text, flags=re.MULTILINE)
+        text = text.replace("[net]\n", f"[net]\n{key}={value}\n")
+    (folder / "my.cfg").write_text(text)
+    (folder / "text.txt").write_bytes(b"as long as it is long")
+    command = ("rnn", "train", "my.cfg", "-file", "text.txt", "-srand", "1")
+    outcome = invoke(*command)
+    if "[gru]" in text or "[lstm]" in text:
+        assert outcome.status == 1
+        assert re.search(r"my\.cfg:\d+: \[\w+\]: the C program cannot .*train`", outcome.lines[-1])
+    else:
+        assert outcome.status == 0, outcome.stderr
+    assert invoke(*command, "--gradient", "exact").status == 0
+    generated = invoke("rnn", "generate", "my.cfg", "backup/my_final.weights", "-len", "3")
+    assert generated.status == 0
+    assert len(generated.stdout) == 2 + 3 + 1
+
+
+@pytest.mark.parametrize("name", ["shakespeare", "large"])
+def test_keys_of_our_own_do_not_change_what_c_draws(name: str, folder: Path) -> None:
+    text = bundled_cfgs()[name].read_text()
+    plain = re.sub("^(init|forget_bias) *=.*\n", "", text, flags=re.MULTILINE)
+    assert plain != text
+    (folder / "plain.cfg").write_text(plain)
+    args = ("-len", "20", "-temp", ".1", "-srand", "4")
+    outcomes = [invoke("rnn", "generate", cfg, *args).stdout for cfg in (name, "plain.cfg")]
+    assert outcomes[0] == outcomes[1]
 
 
 SMALLEST = ["rnn-subdivisions", "act-linear", "policy-steps", "tokenized", "gru-bn", "lstm"]
@@ -310,6 +388,158 @@ def drawn(net: Network, prompt: bytes, length: int, temperature: float, seed: in
     return bytes(symbols[len(prompt) :])
 
 
+# --- options and arguments as in C ---------------------------------------------------------------
+
+
+def test_an_empty_weights_argument_means_none(folder: Path) -> None:
+    path, _ = recorded("lstm")
+    for command in COMMANDS:
+        args = ("-srand", "5", "-len", "9")
+        with_none, with_empty = (
+            invoke("rnn", command, path / "test.cfg", *weights, *args, stdin=b">>ab.\n")
+            for weights in ([], [""])
+        )
+        assert with_empty.status == 0
+        assert with_empty == with_none
+    write_cfg(folder / "my.cfg", TOKENS.format(2), *SMALL)
+    (folder / "tokens.txt").write_bytes(b"0 1 2 3 4 3 2 1")
+    train = ("rnn", "train", "my.cfg", "", "-file", "tokens.txt", "-tokenized", "-srand", "3")
+    trained = []
+    for more in ([], ["--gradient", "exact"]):
+        assert invoke(*train, *more).status == 0
+        trained.append((folder / "backup" / "my_final.weights").read_bytes())
+    assert trained[0] != trained[1]
+
+
+def test_the_first_of_an_option_given_twice_counts(folder: Path) -> None:
+    path, record = recorded("policy-steps")
+    each = record["generate"][0]
+    others = ["-srand", "99", "-temp", "9", "-len", "5", "-seed", "zz"]
+    args = [*generate_args("policy-steps", each), *others]
+    outcome = invoke("rnn", "generate", path / "test.cfg", path / "model.weights", *args)
+    assert outcome.stdout == (path / each["stdout"]).read_bytes()
+    outcome = train_recorded("policy-steps", "-file", path / record["text"], "-srand", "12345")
+    assert outcome.status == 0
+    assert (folder / "backup" / "train_final.weights").read_bytes() != (
+        path / "model.weights"
+    ).read_bytes()
+    names = folder / "names"
+    names.write_text("x\n" * 256)
+    tokens = invoke(
+        *("rnn", "generate", path / "test.cfg", "-len", "1", "-seed", "a"),
+        *("-tokens", names, "-tokens", "none.txt"),
+    )
+    assert tokens.stdout == b"x x \n"
+
+
+def test_options_of_gpus_are_ignored() -> None:
+    path, record = recorded("policy-steps")
+    each = record["generate"][0]
+    args = [*generate_args("policy-steps", each), "-nogpu", "-i", "3"]
+    outcome = invoke("rnn", "generate", "-i", "0", path / "test.cfg", path / "model.weights", *args)
+    assert (outcome.status, outcome.stderr) == (0, "")
+    assert outcome.stdout == (path / each["stdout"]).read_bytes()
+    for command in COMMANDS:
+        files = (path / "test.cfg", path / "model.weights")
+        assert invoke("rnn", command, *files, "-nogpu", "-i", "0", stdin=b"ab").status == 0
+
+
+def test_a_negative_srand_is_the_unsigned_number(folder: Path) -> None:
+    path, _ = recorded("lstm")
+    command = ("rnn", "generate", path / "test.cfg", "-len", "30", "-srand")
+    for negative, positive in (("-1", "4294967295"), ("-2147483648", "2147483648")):
+        outcome = invoke(*command, negative)
+        assert outcome.status == 0
+        assert outcome.stdout == invoke(*command, positive).stdout
+    assert invoke(*command, "-1").stdout != invoke(*command, "1").stdout
+    for gradient in ("darknet-cpu", "exact"):
+        files = []
+        for seed in ("-1", "4294967295"):
+            outcome = train_small(2, "a.cfg", b"0 1 2 3 4", "-srand", seed, "--gradient", gradient)
+            assert outcome.status == 0
+            files.append((folder / "backup" / "a_final.weights").read_bytes())
+        assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("temperature", ["0", "nan"])
+@pytest.mark.parametrize("command", ["generate", "generatetactic"])
+def test_a_temperature_of_0_draws_the_last_symbol(command: str, temperature: str) -> None:
+    """x / 0, then infinity - infinity: all probabilities are NaN, and none ends the walk."""
+    path, _ = recorded("lstm")
+    args = ("-temp", temperature, "-len", "5", "-seed", "ab")
+    outcome = invoke("rnn", command, path / "test.cfg", path / "model.weights", *args, stdin=b"ab")
+    assert (outcome.status, outcome.stderr) == (0, "")
+    last = recorded_network("lstm").outputs - 1
+    assert outcome.stdout == (b"ab" if command == "generate" else b"") + bytes(5 * [last]) + b"\n"
+
+
+def test_a_negative_temperature_turns_the_odds_round(folder: Path) -> None:
+    chain = write_chain(folder, {"a": "b"})
+    outcome = invoke("rnn", "generate", *chain, "-temp", "-1", "-seed", "a", "-len", "1")
+    assert outcome.status == 0
+    assert outcome.stdout[1:2] != b"b"
+
+
+def test_nan_is_printed_by_its_sign(folder: Path) -> None:
+    """The tanh of C is infinity / infinity here."""
+    write_cfg(folder / "my.cfg", "[net] inputs=128", "[connected] output=128 activation=tanh")
+    net = load_network(folder / "my.cfg")
+    net.parameters[...] = 400
+    net.save_weights(folder / "my.weights")
+    number = "( nan|-nan)"
+    for command, stdin, form in (
+        ("vec", b"a", "a(,-?nan){128}\n"),
+        ("valid", b"ab", f"1 BPC: {number}   Perplexity: {number}    Word Perplexity: {number}\n"),
+    ):
+        outcome = invoke("rnn", command, "my.cfg", "my.weights", stdin=stdin)
+        assert outcome.status == 0
+        assert re.fullmatch(form, outcome.stdout.decode())
+
+
+def test_a_short_header_with_more_than_2_31_symbols_loads(folder: Path) -> None:
+    chain = write_chain(folder, {"a": "b"})
+    data = (folder / "chain.weights").read_bytes()
+    expected = invoke("rnn", "generate", *chain, "-seed", "a", "-len", "1", "-srand", "1")
+    header = struct.pack("<iiii", 0, 1, 0, -5)
+    (folder / "chain.weights").write_bytes(header + data[20:])
+    outcome = invoke("rnn", "generate", *chain, "-seed", "a", "-len", "1", "-srand", "1")
+    assert outcome == expected
+    assert outcome.status == 0
+    shown = invoke("info", "chain.weights")
+    assert shown.status == 0
+    assert f"seen {2**32 - 5:,}" in shown.stdout.decode()
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "train"])
+def test_weights_in_the_place_of_the_cfg_are_named_with_the_right_order(
+    command: str, folder: Path
+) -> None:
+    path, _ = recorded("lstm")
+    cfg, weights = path / "test.cfg", path / "model.weights"
+    for args, order in (
+        ((weights, cfg), f"darknet-py rnn {command} {cfg} {weights}"),
+        ((weights,), f"darknet-py rnn {command} CFG {weights}"),
+        ((weights, weights), f"darknet-py rnn {command} CFG {weights}"),
+    ):
+        line = refusal(command, *args, stdin=b"ab")
+        assert line == f"Error: {weights} is a weights file: give the cfg first, like {order}"
+
+
+def test_unknown_symbols_are_fed_as_zeros_with_one_warning() -> None:
+    path, _ = recorded("tokenized")
+    files = (path / "test.cfg", path / "model.weights")
+    for command, args, stdin, name in (
+        ("generate", ["-seed", "\1ab"], b"", "-seed: symbol 97 at offset 1"),
+        ("generatetactic", [], b"\1\2ab", "stdin: symbol 97 at offset 2"),
+        ("vec", ["-seed", "\1"], b"\1\n\2a\nbc\n", "stdin: line 2: symbol 97 at offset 1"),
+        ("valid", ["-seed", "a"], b"\1\2", "-seed: symbol 97 at offset 0"),
+    ):
+        outcome = invoke("rnn", command, *files, "-len", "3", *args, stdin=stdin)
+        assert outcome.status == 0, outcome.stderr
+        (line,) = outcome.lines
+        assert line.startswith(f"warning: {name} is not one of the network's 40;")
+
+
 # --- generatetactic ------------------------------------------------------------------------------
 
 
@@ -356,6 +586,15 @@ def test_generatetactic_draws_as_generate_does() -> None:
     whole = invoke("rnn", "generate", *files, *args, "-seed", "two")
     assert whole.stdout == b"two" + tactic.stdout
     assert len(tactic.stdout) == 61
+
+
+def test_generatetactic_feeds_nul_bytes(folder: Path) -> None:
+    """It does not stop at them, and the last one that it reads goes before the first drawn."""
+    chain = write_chain(folder, {"\0": "z", "a": "b", "b": "c"})
+    for prompt, printed in ((b"a\0", b"z"), (b"\0a", b"b"), (b"\0", b"z")):
+        outcome = invoke("rnn", "generatetactic", *chain, "-len", "1", stdin=prompt)
+        assert (outcome.status, outcome.stderr) == (0, "")
+        assert outcome.stdout == printed + b"\n"
 
 
 def test_generatetactic_refuses_an_empty_prompt(folder: Path) -> None:
@@ -453,6 +692,14 @@ def test_validtactic_scores_what_c_scores(text: bytes) -> None:
         np.testing.assert_allclose([float(found[3]), float(found[4])], numbers[2:], rtol=1e-3)
 
 
+def test_valid_scores_nul_bytes(folder: Path) -> None:
+    chain = write_chain(folder, {"a": "\0", "\0": "b"})
+    outcome = invoke("rnn", "valid", *chain, stdin=b"a\0b")
+    assert outcome.status == 0
+    last = outcome.stdout.splitlines()[-1]
+    assert re.fullmatch(rb"2 BPC: -?0\.0000   Perplexity: 1\.0000    Word .*", last)
+
+
 def test_one_character_has_nothing_to_score() -> None:
     path, _ = recorded("lstm")
     for command in ("valid", "validtactic"):
@@ -491,12 +738,11 @@ def test_byte_255_is_refused_where_it_stands(command: str) -> None:
     assert outcome.stdout.count(b"\n") == (4 if command == "valid" else 2)
 
 
-@pytest.mark.parametrize("temperature", ["0", "-1", "nan", "warm"])
 @pytest.mark.parametrize("command", ["generate", "generatetactic"])
-def test_wrong_temperatures_are_wrong_usage(command: str, temperature: str) -> None:
+def test_a_temperature_that_is_no_number_is_wrong_usage(command: str) -> None:
     path, _ = recorded("lstm")
     files = (path / "test.cfg", path / "model.weights")
-    outcome = invoke("rnn", command, *files, "-temp", temperature, stdin=b"ab")
+    outcome = invoke("rnn", command, *files, "-temp", "warm", stdin=b"ab")
     assert outcome.status == 2
     assert outcome.stdout == b""
     assert "-temp" in outcome.lines[-1]
@@ -504,7 +750,10 @@ def test_wrong_temperatures_are_wrong_usage(command: str, temperature: str) -> N
 
 @pytest.mark.parametrize(
     "wrong",
-    [["-srand", "-1"], ["-srand", "x"], ["-len", "x"], ["--what"], ["--gradient", "none"]],
+    [
+        *(["-srand", "x"], ["-srand", "-2147483649"], ["-srand", "4294967296"], ["-i", "x"]),
+        *(["-len", "x"], ["--what"], ["--gradient", "none"]),
+    ],
     ids=" ".join,
 )
 def test_other_wrong_usage(wrong: list[str]) -> None:
@@ -554,17 +803,81 @@ def test_empty_texts_are_refused(folder: Path) -> None:
 def test_symbols_that_the_network_does_not_know_are_refused(folder: Path) -> None:
     path, _ = recorded("tokenized")
     cfg, weights = path / "test.cfg", path / "model.weights"
-    for command in ("generate", "valid", "vec"):
-        assert "-seed: symbol 97 " in refusal(command, cfg, weights, "-seed", "a", stdin=b"\1")
+    for command in ("valid", "validtactic"):
+        assert "text: offset 1: " in refusal(command, cfg, weights, "-seed", "", stdin=b"\1a")
     (folder / "text.txt").write_bytes(b"7 39 40")
     train_cfg = path / "train.cfg"
     args = ("-file", "text.txt", "-tokenized")
     assert re.search(r"text.txt: symbol 40 at offset 2", refusal("train", train_cfg, *args))
     assert "token 1" in refusal("train", train_cfg, "-file", train_cfg, "-tokenized")
-    assert "symbol 97 " in refusal("generatetactic", cfg, weights, stdin=b"a")
 
 
 def test_weights_of_another_network_are_refused() -> None:
     path, _ = recorded("lstm")
     line = refusal("generate", path / "test.cfg", RECORDED / "gru-bn" / "model.weights")
     assert f"{load_network(path / 'test.cfg').parameters.size:,} parameters" in line
+
+
+# --- the other commands on what C accepts --------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dropout-08", "inf-variance-145", "two-softmax"])
+def test_the_exact_commands_take_these_networks_too(name: str, folder: Path) -> None:
+    """With one warning where a variance is infinite."""
+    path, _ = recorded(name)
+    cfg = path / ("train.cfg" if name == "two-softmax" else "test.cfg")
+    (folder / "text.txt").write_bytes(b"ab ab ab")
+    for command, more in (
+        ("generate", ["--length", "5", "--seed", "1"]),
+        ("valid", ["text.txt"]),
+        ("vec", ["text.txt"]),
+    ):
+        outcome = invoke(command, path / "model.weights", *more, "--cfg", cfg)
+        assert outcome.status == 0, outcome.stderr
+        assert outcome.stdout
+        assert sum("rolling variance is infinite" in line for line in outcome.lines) == (
+            name == "inf-variance-145"
+        )
+
+
+@pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])
+def test_a_softmax_below_the_last_layer_trains(gradient: str, folder: Path) -> None:
+    path, record = recorded("two-softmax")
+    outcome = invoke(
+        *("train", path / "train.cfg", path / record["text"], "--val", "0"),
+        *("--seed", record["srand"], "--gradient", gradient),
+    )
+    assert outcome.status == 0, outcome.stderr
+    final = (folder / "backup" / "train_final.weights").read_bytes()
+    recorded_ = (path / "model.weights").read_bytes()
+    assert (final == recorded_) == (gradient == "darknet-cpu")
+
+
+@pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])
+def test_training_from_infinite_variances_works_or_says_why_not(
+    gradient: str, folder: Path
+) -> None:
+    net = make_network(
+        *("[net] inputs=128", "[connected] output=128 batch_normalize=1", "[softmax]"),
+        dtype=np.float32,
+    )
+    next(t for t in net.tensors() if t.is_variance).values[0] = np.inf
+    net.save_weights(folder / "old.weights")
+    write_cfg(
+        folder / "my.cfg",
+        "[net] inputs=128 batch=4 time_steps=4 learning_rate=.001 max_batches=2",
+        *("[connected] output=128 batch_normalize=1", "[softmax]"),
+    )
+    (folder / "text.txt").write_bytes(b"as long as it is long " * 9)
+    outcome = invoke(
+        *("train", "my.cfg", "text.txt", "--weights", "old.weights", "--val", "0"),
+        *("--gradient", gradient),
+    )
+    errors = [line for line in outcome.lines if line.startswith("Error: ")]
+    assert len(errors) == outcome.status
+    replayed = invoke("rnn", "train", "my.cfg", "old.weights", "-file", "text.txt")
+    assert replayed.status == 0
+    assert sum("infinite" in line for line in replayed.lines) == 1
+    generated = invoke("rnn", "generate", "my.cfg", "backup/my_final.weights", "-len", "3")
+    assert generated.status == 0
+    assert len(generated.stdout) == 6

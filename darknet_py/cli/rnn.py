@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
-import numpy as np
 
-from darknet_py.cfg import find_cfg
+from darknet_py.cfg import find_cfg, override_net
 from darknet_py.cli.console import TextWriter, say, write_line
-from darknet_py.cli.options import CONTEXT, SEED, above_zero, is_quiet, verbosity_options
+from darknet_py.cli.options import CONTEXT, is_quiet, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
-from darknet_py.loading import load_network, network_for_training
+from darknet_py.errors import CfgError, DarknetWarning, WeightsError
+from darknet_py.loading import network_for_training, network_of_cfg
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import train as replay_train
+from darknet_py.weights import read_header
 
 F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
 BACKUP = Path("backup")
+SEED = click.IntRange(-(2**31), 2**32 - 1)  # an int or unsigned int of C
 EXAMPLES = {
     "train": "rnn.train -file mybook.txt",
     "valid": "rnn rnn.weights < mybook.txt",
@@ -50,31 +54,59 @@ def command() -> None:
     """
 
 
+def _option(name: str, *names: str, default: object = None, **more: Any) -> Callable[[F], F]:
+    """An option with a value; as in C, the first one counts if it is given twice."""
+
+    def first(context: click.Context, parameter: click.Parameter, values: Any) -> Any:
+        return values[0] if values else None
+
+    defaults = [] if default is None else [default]
+    return click.option(name, *names, multiple=True, default=defaults, callback=first, **more)
+
+
 def _command(name: str) -> Callable[[F], click.Command]:
     """A subcommand with the arguments and options that all of them accept, as in C."""
 
     def decorate(function: F) -> click.Command:
         example = f"darknet-py rnn {name} {EXAMPLES[name]}"
         function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {example}"
-        wrapped = verbosity_options(function)
+
+        @functools.wraps(function)
+        def checked(cfg: str, weights: str | None, **options: object) -> object:
+            _check_order(name, cfg, weights)
+            return function(cfg=cfg, weights=weights or None, **options)
+
+        wrapped = verbosity_options(checked)
+        ignored: dict[str, Any] = {
+            "expose_value": False,
+            "help": "Ignored: there is no GPU to choose.",
+        }
         for option in (
-            click.option("-tokens", metavar="F", help="Names of symbols, one a line."),
+            click.option("-nogpu", is_flag=True, **ignored),
+            click.option("-i", type=int, metavar="N", **ignored),
+            _option("-tokens", metavar="F", help="Names of symbols, one a line."),
             click.option("-tokenized", is_flag=True, help="The text is integers."),
             click.option("-clear", is_flag=True, help="Set `seen` to 0."),
-            click.option("-srand", type=SEED, metavar="N", help="Seed; else the clock."),
-            click.option(
+            _option("-srand", type=SEED, metavar="N", help="Random seed.  [default: the clock]"),
+            _option(
                 "-temp",
+                type=float,
                 default=0.7,
                 show_default=True,
                 metavar="T",
                 help="Temperature.",
-                type=above_zero,
             ),
-            click.option(
-                "-len", "length", default=1000, show_default=True, metavar="N", help="Symbols."
+            _option(
+                "-len",
+                "length",
+                type=int,
+                default=1000,
+                show_default=True,
+                metavar="N",
+                help="Symbols.",
             ),
-            click.option("-seed", default="\n\n", metavar="S", help="Prompt; else two newlines."),
-            click.option(
+            _option("-seed", default="\n\n", metavar="S", help="Prompt.  [default: two newlines]"),
+            _option(
                 "-file", "data", default=DEFAULT_FILE, show_default=True, metavar="F", help="Text."
             ),
             click.argument("weights", required=False),
@@ -86,20 +118,55 @@ def _command(name: str) -> Callable[[F], click.Command]:
     return decorate
 
 
-def _clock() -> int:
-    return int(time.time())
+def _check_order(command: str, cfg: str, weights: str | None) -> None:
+    """Raise CfgError where the weights file stands in the place of the cfg."""
+    if _is_weights(cfg):
+        other = weights if weights and not _is_weights(weights) else "CFG"
+        raise CfgError(
+            f"{cfg} is a weights file: give the cfg first, like darknet-py rnn {command} "
+            f"{other} {cfg}"
+        )
+
+
+def _is_weights(path: str) -> bool:
+    try:
+        read_header(path)
+    except WeightsError:
+        return False
+    return True
+
+
+def _seed(srand: int | None) -> int:
+    """What `srand` gets: an unsigned int, by default from the clock."""
+    return (int(time.time()) if srand is None else srand) % 2**32
 
 
 def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     """The network at one stream and step, its random numbers where C's are after building it."""
-    seed = _clock() if srand is None else srand
-    return load_network(cfg, weights, seed=seed, batch=1, time_steps=1)
+    single = override_net(find_cfg(cfg).as_darknet_draws(), {"batch": 1, "time_steps": 1})
+    return network_of_cfg(single, weights, _seed(srand))
 
 
 def _prompt(net: Network, seed: str) -> bytes:
     prompt = os.fsencode(seed)
-    check_known(np.frombuffer(prompt, np.uint8), net.inputs, "-seed")
+    _warn_of_unknown(prompt, net, "-seed")
     return prompt
+
+
+def _warn_of_unknown(symbols: bytes, net: Network, name: str) -> bool:
+    """Whether there are symbols that C feeds as an input of zeros; a DarknetWarning of the first.
+
+    name: of what they come from.
+    """
+    for offset, symbol in enumerate(symbols):
+        if symbol >= net.inputs:
+            message = (
+                f"{name}: symbol {symbol} at offset {offset} is not one of the network's "
+                f"{net.inputs}; such symbols are fed as zeros, as in C"
+            )
+            warnings.warn(message, DarknetWarning, stacklevel=2)
+            return True
+    return False
 
 
 def _print_lines(lines: Iterable[str]) -> None:
@@ -125,7 +192,7 @@ def train(
     **_: object,
 ) -> None:
     """Train as C does, digit for digit; files go to ./backup."""
-    seed = _clock() if srand is None else srand
+    seed = _seed(srand)
     if gradient == "exact":
         from darknet_py.cli.train import run_training
 
@@ -136,7 +203,7 @@ def train(
     net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
-    text = read_text(data, tokenized or net.net.tokenized, until_nul=True)
+    text = read_text(data, tokenized or net.net.tokenized, nul="end")
     check_known(text, net.inputs, data)
     replay = Replay(net)
     replay.check_trainable()
@@ -176,8 +243,8 @@ def generatetactic(
 ) -> None:
     """Go on from stdin, to a line's end after a full stop."""
     net = _one_stream(cfg, weights, srand)
-    prompt = read_text("-", until_nul=True)
-    check_known(prompt, net.inputs, "stdin")
+    prompt = read_text("-", nul="keep")
+    _warn_of_unknown(prompt.tobytes(), net, "stdin")
     symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
     _print_symbols(symbols, tokens)
 
@@ -193,7 +260,7 @@ def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:
 def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
     """Score the text on stdin, a line per character."""
     net = _one_stream(cfg, weights, srand)
-    text, prompt = read_text("-").tolist(), _prompt(net, seed)
+    text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))
 
 
@@ -201,7 +268,7 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 def validtactic(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, srand)
-    text, prompt = read_text("-").tolist(), _prompt(net, seed)
+    text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))
 
 
@@ -210,5 +277,13 @@ def vec(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object
     """Print layer 0's outputs after each line of stdin."""
     net = _one_stream(cfg, weights, srand)
     prompt = _prompt(net, seed)
-    for line in replay_text.vec(Replay(net), read_lines("-"), prompt):
+    for line in replay_text.vec(Replay(net), _lines(net), prompt):
         write_line(line)
+
+
+def _lines(net: Network) -> Iterator[bytes]:
+    """The lines of stdin, with a warning of the first symbol that the network does not know."""
+    warned = False
+    for number, line in enumerate(read_lines("-"), 1):
+        warned = warned or _warn_of_unknown(line.rstrip(b"\n"), net, f"stdin: line {number}")
+        yield line

@@ -58,6 +58,11 @@ class Parameter:
     def size(self) -> int:
         return math.prod(self.shape)
 
+    @property
+    def is_variance(self) -> bool:
+        """Whether these are the rolling variances of a batch norm."""
+        return self.name.endswith(".rolling_variance")
+
     def bind(self, place: slice, values: Array, updates: Array) -> None:
         """Become a view of `values[place]` and `updates[place]`, flat vectors of the network."""
         self.place = place

@@ -42,6 +42,14 @@ class CostLayer(LossLayer):
         self.x = x
         return x, state
 
+    def backward(
+        self, delta: Array, below: Array | None, d_after: State | None = None
+    ) -> State | None:
+        """The delta as it is, for a loss that comes after this layer."""
+        if below is not None:
+            np.copyto(below, delta)
+        return d_after
+
     def _difference(self, targets: Array) -> Array:
         """truth - x, in a buffer."""
         d = self.buffers.array("d", self.x.shape, self.x.dtype)

@@ -153,7 +153,9 @@ def c_exp(x: float) -> float:
 def c_log(x: float) -> float:
     if x == 0:
         return -math.inf
-    return math.log(x) if x > 0 else math.nan
+    if x < 0:
+        return -math.nan
+    return math.log(x)
 
 
 def c_pow(base: float, exponent: float) -> float:

@@ -49,12 +49,14 @@ class ReplayLayer:
 
     output, delta: (time_steps, streams, outputs), of the last forward.
     cost: the f32 sum of the losses of the last forward, in the layers that have one.
+    reads_truth: whether the forward compares with the truth.
     stop_backward: `stopbackward=1`, which ends the walk backwards above this layer.
     """
 
     output: Array
     delta: Array
     cost: np.float32 | None = None
+    reads_truth = False
     stop_backward = False
 
     def reset_state(self) -> None:
@@ -63,7 +65,9 @@ class ReplayLayer:
     def forward(self, x: Array, truth: Array | None) -> None:
         """x (time_steps, streams, inputs) -> `output`, and clear `delta`.
 
-        truth: the symbols (time_steps, streams) that follow, in training; None in prediction.
+        truth: in training, the one-hot rows of the symbols that follow, as one flat array: its
+        element k is the truth of element k of the output, in whatever rows that is. None in
+        prediction.
         """
         raise NotImplementedError
 

@@ -40,6 +40,7 @@ class GatedLayer(ReplayLayer):
         for layer in (*self.w.values(), *self.u.values()):
             layer.clear(time_steps, streams)
         self.output = np.zeros((time_steps, streams, self.outputs), np.float32)
+        self.delta = np.zeros_like(self.output)
         for t in range(time_steps):
             self.output[t] = self.step(t, x[t])
 

@@ -15,7 +15,7 @@ from darknet_py.replay.gates import GatedLayer
 from darknet_py.replay.make import make_layers
 from darknet_py.replay.rates import current_rate
 from darknet_py.replay.rnn import RnnLayer
-from darknet_py.replay.small import SoftmaxLayer, one_hot
+from darknet_py.replay.small import CostLayer, SoftmaxLayer, one_hot
 
 
 class Replay:
@@ -49,7 +49,16 @@ class Replay:
         Warns where it ignores `adam`. The first `train_datum` calls this, if nothing has before.
         """
         options, path = self.net.net, self.net.cfg.path
+        widths = iter([layer.outputs for layer in self.net.layers if layer.kind != "cost"])
+        width = 0
         for section, layer in zip(self.net.cfg.layers, self.layers, strict=True):
+            if not isinstance(layer, CostLayer):
+                width = next(widths)
+            if layer.reads_truth and width > self.net.outputs:
+                raise section.error(
+                    f"has {width} outputs and the last layer {self.net.outputs}: the C program "
+                    f"would read past the end of the truth; use `darknet-py train`"
+                )
             if isinstance(layer, GatedLayer):
                 raise section.error(
                     "the C program cannot train it on a CPU: expected --gradient exact, the "
@@ -109,10 +118,12 @@ class Replay:
 
         truth: the next symbols, in training; None predicts.
         """
-        first = symbols if self.takes_symbols else one_hot(symbols, self.net.inputs)
+        known = self.takes_symbols and symbols.max() < self.net.inputs
+        first = symbols if known else one_hot(symbols, self.net.inputs)
+        flat = None if truth is None else one_hot(truth, self.net.outputs).ravel()
         x = first
         for layer in self.layers:
-            layer.forward(x, truth)
+            layer.forward(x, flat)
             x = layer.output
         return first
 
@@ -162,7 +173,10 @@ class Replay:
                 layer.temperature = np.float32(temperature)
 
     def predict(self, symbol: int) -> Array:
-        """`network_predict`: one symbol -> the probabilities (outputs,) of the next, f32."""
+        """`network_predict`: one symbol -> the probabilities (outputs,) of the next, f32.
+
+        A symbol that the network does not know is an input of zeros.
+        """
         with np.errstate(all="ignore"):
             self.forward(np.array([[symbol]]), truth=None)
         return self.hidden(-1)

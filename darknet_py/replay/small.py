@@ -16,15 +16,21 @@ from darknet_py.replay.base import ReplayLayer
 
 
 def one_hot(symbols: Array, count: int) -> Array:
-    """symbols (time_steps, streams) -> f32 (time_steps, streams, count)."""
-    rows = np.zeros((*symbols.shape, count), np.float32)
-    np.put_along_axis(rows, symbols[..., None].astype(np.intp), 1, axis=-1)
-    return rows
+    """symbols (time_steps, streams) -> f32 (time_steps, streams, count).
+
+    The row of a symbol from `count` on is zeros: C sets what lies behind its end.
+    """
+    return (symbols[..., None] == np.arange(count)).astype(np.float32)
+
+
+def _like(truth: Array, x: Array) -> Array:
+    """The part of the flat truth that C compares with x: as many elements, in the shape of x."""
+    return truth[: x.size].reshape(x.shape)
 
 
 def _sum(losses: Array) -> np.float32:
     """The sum of all elements, in order, from 0."""
-    return np.float32(0) + sum_rows(losses.reshape(-1, 1))[0]
+    return np.float32(0) + sum_rows(np.append(np.float32(0), losses)[:, None])[0]
 
 
 class SoftmaxLayer(ReplayLayer):
@@ -36,7 +42,7 @@ class SoftmaxLayer(ReplayLayer):
     def __init__(self, groups: int, temperature: float, noloss: bool, exact: bool) -> None:
         self.groups = groups
         self.temperature = np.float32(temperature)
-        self.noloss = noloss
+        self.reads_truth = not noloss
         self.exact = exact
         self.cost = np.float32(0)
 
@@ -47,18 +53,16 @@ class SoftmaxLayer(ReplayLayer):
         total = sum_rows(e.T)[:, None]
         self.output = (e / total).reshape(x.shape)
         self.delta = np.zeros(x.shape, np.float32)
-        if truth is not None and not self.noloss:
-            index = truth[..., None].astype(np.intp)
-            p = np.take_along_axis(self.output, index, axis=-1)
-            self.cost = _sum((-log(p)).astype(np.float32))
-            self.delta[...] = one_hot(truth, x.shape[-1]) - self.output
+        if truth is not None and self.reads_truth:
+            t = _like(truth, x)
+            self.cost = _sum((-log(self.output[t > 0])).astype(np.float32))
+            self.delta[...] = t - self.output
             if self.exact:
-                self._mend(truth)
+                self._mend(t)
 
     def _mend(self, truth: Array) -> None:
-        size = self.delta.shape[-1] // self.groups
-        grouped = self.delta.reshape(*truth.shape, self.groups, size)
-        grouped *= one_hot(truth // size, self.groups)[..., None]
+        grouped = (*truth.shape[:-1], self.groups, -1)
+        self.delta.reshape(grouped)[~truth.reshape(grouped).any(axis=-1)] = 0
         self.delta /= self.temperature
 
     def backward(self, x: Array, below: Array | None) -> None:
@@ -70,13 +74,14 @@ class LogisticLayer(ReplayLayer):
     """`[logistic]`: p = logistic(x), loss -t log p - (1-t) log(1-p), summed over the outputs."""
 
     cost = np.float32(0)
+    reads_truth = True
 
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy()
         activate(self.output, "logistic")
         self.delta = np.zeros(x.shape, np.float32)
         if truth is not None:
-            t, p = one_hot(truth, x.shape[-1]), self.output
+            t, p = _like(truth, x), self.output
             self.cost = _sum((-t * log(p) - (1 - t) * log(1 - p)).astype(np.float32))
             self.delta[...] = t - p
 
@@ -88,6 +93,8 @@ class LogisticLayer(ReplayLayer):
 class CostLayer(ReplayLayer):
     """`[cost]`: the losses of its input, which it passes on, against a one-hot truth."""
 
+    reads_truth = True
+
     def __init__(self, kind: str, scale: float) -> None:
         self.kind = kind
         self.scale = np.float32(scale)
@@ -96,8 +103,9 @@ class CostLayer(ReplayLayer):
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x
         if truth is None:
+            self.delta = np.zeros_like(x)
             return
-        difference = one_hot(truth, x.shape[-1]) - x
+        difference = _like(truth, x) - x
         size = np.abs(difference)
         # With a one-hot truth `masked` masks nothing, and is `sse`.
         losses, self.delta = difference * difference, difference
@@ -135,6 +143,8 @@ class DropoutLayer(ReplayLayer):
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy() if self.exact else x
         self.delta = np.zeros_like(x) if self.below is None else self.below.delta
+        if not self.exact:  # C clears each layer's delta before its forward
+            self.delta.fill(0)
         if truth is not None:
             draws = self.net.rand.uniform(0, 1, x.size).reshape(x.shape)
             self.dropped = draws < self.probability

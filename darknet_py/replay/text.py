@@ -6,6 +6,7 @@ Formulas and formats: darknet's `examples/rnn.c`.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -23,6 +24,14 @@ WORD_ENDS = b" \n\t"
 def running_average(average: float | None, loss: float) -> float:
     """The average that `rnn train` prints: f32(.9 average + .1 loss), from the first loss on."""
     return float(np.float32((loss if average is None else average) * 0.9 + loss * 0.1))
+
+
+def printed(number: float, spec: str) -> str:
+    """The number as C's printf has it, for a `spec` like 4.4f: with the sign of NaN, too."""
+    if not math.isnan(number):
+        return f"{number:{spec}}"
+    width = int(re.match("[0-9]*", spec)[0] or 0)  # type: ignore[index]
+    return ("-nan" if math.copysign(1, number) < 0 else "nan").rjust(width)
 
 
 # --- generating ----------------------------------------------------------------------------------
@@ -98,7 +107,10 @@ class Score:
     def perplexities(self) -> str:
         per_character = c_pow(2, self.bits_per_character)
         per_word = c_pow(2, float(-self.bits / np.float32(self.words)))
-        return f"Perplexity: {per_character:4.4f}    Word Perplexity: {per_word:4.4f}"
+        return (
+            f"Perplexity: {printed(per_character, '4.4f')}    "
+            f"Word Perplexity: {printed(per_word, '4.4f')}"
+        )
 
 
 def valid(
@@ -116,7 +128,7 @@ def valid(
         score.add(p)
         start = f"{score.characters} "
         if bpc:
-            start += f"BPC: {score.bits_per_character:4.4f}   "
+            start += f"BPC: {printed(score.bits_per_character, '4.4f')}   "
         yield start + score.perplexities()
 
 
@@ -166,5 +178,5 @@ def vec(replay: Replay, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterat
         stripped = line.translate(None, b" \t\n")
         for symbol in (*prompt, *stripped, ord(" ")):
             replay.predict(symbol)
-        numbers = "".join(f",{x:g}" for x in replay.hidden(0).tolist())
+        numbers = "".join("," + printed(x, "g") for x in replay.hidden(0).tolist())
         yield stripped + numbers.encode()

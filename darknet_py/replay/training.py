@@ -16,7 +16,7 @@ from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
 from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.network import Replay
-from darknet_py.replay.text import running_average
+from darknet_py.replay.text import printed, running_average
 
 KEEP_EVERY = 10_000
 SAVE_EVERY = 100
@@ -51,10 +51,9 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
         average = running_average(average, loss)
         seconds = time.perf_counter() - begun
         epochs = float(np.float32(net.batch_number * size) / np.float32(len(text)))
-        yield (
-            f"{datum}: {loss:f}, {average:f} avg, {replay.current_rate():f} rate, "
-            f"{seconds:f} seconds, {epochs:f} epochs"
-        )
+        rate = replay.current_rate()
+        numbers = [printed(number, "f") for number in (loss, average, rate, seconds, epochs)]
+        yield "{}: {}, {} avg, {} rate, {} seconds, {} epochs".format(datum, *numbers)
         streams.jump()
         if datum % KEEP_EVERY == 0:
             net.save_weights(f"{base}_{datum}.weights")
