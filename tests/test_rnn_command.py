@@ -568,3 +568,13 @@ def test_weights_of_another_network_are_refused() -> None:
     path, _ = recorded("lstm")
     line = refusal("generate", path / "test.cfg", RECORDED / "gru-bn" / "model.weights")
     assert f"{load_network(path / 'test.cfg').parameters.size:,} parameters" in line
+
+
+def test_dropout_over_gates_generates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    end = ("[connected] output=256 activation=linear", "[softmax]")
+    for name in ("gru", "lstm"):
+        write_cfg(tmp_path / "net.cfg", "[net] inputs=256", f"[{name}] output=4", "[dropout]", *end)
+        outcome = invoke("rnn", "generate", "net.cfg", "-len", "5", "-srand", "1", "-seed", "a")
+        assert outcome.status == 0
+        assert len(outcome.stdout) == 7

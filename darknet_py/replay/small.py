@@ -134,8 +134,8 @@ class DropoutLayer(ReplayLayer):
 
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy() if self.exact else x
-        self.delta = np.zeros_like(x) if self.below is None else self.below.delta
         if truth is not None:
+            self.delta = np.zeros_like(x) if self.below is None else self.below.delta
             draws = self.net.rand.uniform(0, 1, x.size).reshape(x.shape)
             self.dropped = draws < self.probability
             self._drop(self.output)
