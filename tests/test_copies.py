@@ -180,7 +180,7 @@ def test_a_network_with_workers_is_not_copied(tmp_path: Path) -> None:
     for copier in COPIERS.values():
         with (
             Workers(net, 2, "numpy", 1),
-            pytest.raises(DarknetError, match="several processes .* copy it after the training"),
+            pytest.raises(DarknetError, match="copy it after the training"),
         ):
             copier(net)
     assert bits(copy.deepcopy(net)) == bits(net)

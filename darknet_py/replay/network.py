@@ -19,7 +19,6 @@ from darknet_py.replay.rates import current_rate
 from darknet_py.replay.rnn import RnnLayer
 from darknet_py.replay.small import SoftmaxLayer, one_hot
 
-
 # What layers remember from one call to the next.
 _REMEMBERED = ("state", "cell", "temperature", "output")
 
