@@ -83,6 +83,7 @@ class Network:
     dtype: float32 as in the weights file; float64 for checking gradients.
     seen: symbols trained on so far, over all runs. last_rate: the last update's learning rate.
     progress: the share of the run that is done, which `cooldown` goes by; `train` sets it.
+    `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
     Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
     """
 
