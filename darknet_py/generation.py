@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
 from darknet_py.rand import Rand
@@ -106,6 +106,7 @@ class Session:
     """A text that a person and a network write together: the state carries on.
 
     seed: where the draws come from, as in `generate`. Raises CfgError where outputs are not inputs.
+    It cannot be copied.
     """
 
     def __init__(self, net: Network, seed: int = 0) -> None:
@@ -113,6 +114,12 @@ class Session:
         self.net = net
         self.rand = Rand(seed, net.initial_draws)
         self.reset()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Raises DarknetError: what has been read is in a function, which a copy would share."""
+        raise DarknetError(
+            "a Session cannot be copied: make a new one with the same network and feed it the text"
+        )
 
     def reset(self) -> None:
         """Forget all that was said."""

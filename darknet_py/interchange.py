@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,7 +32,7 @@ import numpy as np
 from darknet_py.cfg import MAX_CFG_BYTES, Cfg, override_net, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import check_file_place, write_whole, writing_whole
+from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
 from darknet_py.finding import cfg_beside
 from darknet_py.layers.base import Array, Parameter
 from darknet_py.network import Network
@@ -75,8 +77,11 @@ def write_npz(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None
     Raises OSError.
     """
     entries: dict[str, Any] = {**facts_of(net, cfg), "seen": np.int64(net.seen), **tensors_of(net)}
-    with writing_whole(path) as file:
-        np.savez(file, **entries)
+    data = io.BytesIO()
+    np.savez(data, **entries)
+    with zipfile.ZipFile(data, "a") as archive:
+        archive.comment = MARK.encode()
+    write_whole(path, [with_mark(data.getvalue())])
 
 
 def write_safetensors(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
@@ -84,8 +89,9 @@ def write_safetensors(path: str | os.PathLike[str], net: Network, cfg: Cfg | Non
 
     Raises OSError, and DarknetError where the library is not installed.
     """
-    data = library("safetensors.numpy").save(tensors_of(net), facts_of(net, cfg))
-    write_whole(path, _with_sorted_facts(data))
+    facts = {**facts_of(net, cfg), "origin": MARK}
+    data = library("safetensors.numpy").save(tensors_of(net), facts)
+    write_whole(path, [with_mark(b"".join(_with_sorted_facts(data)))])
 
 
 def write_weights_and_cfg(path: str | os.PathLike[str], net: Network, cfg: Cfg) -> None:
@@ -94,9 +100,10 @@ def write_weights_and_cfg(path: str | os.PathLike[str], net: Network, cfg: Cfg) 
     Raises OSError.
     """
     check_file_place(path)
-    text = cfg.of_saved_weights().text().encode("utf-8", "surrogateescape")
-    write_whole(cfg_beside(path), [text])
+    check_file_place(cfg_beside(path))
+    text = under_mark(cfg.of_saved_weights().text()).encode("utf-8", "surrogateescape")
     net.save_weights(path)
+    write_whole(cfg_beside(path), [with_mark(text, Path(path).read_bytes())])
 
 
 def _with_sorted_facts(data: bytes) -> list[bytes | memoryview]:

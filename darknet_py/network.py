@@ -7,6 +7,7 @@ optimiser's memory are vectors of the same layout.
 
 from __future__ import annotations
 
+import copy
 import itertools
 import os
 import warnings
@@ -18,7 +19,7 @@ import numpy as np
 from darknet_py import weights as weights_file
 from darknet_py.cfg import Cfg, NetOptions, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
-from darknet_py.errors import CfgError, DarknetWarning, WeightsError
+from darknet_py.errors import CfgError, DarknetError, DarknetWarning, WeightsError
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
@@ -70,6 +71,12 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
     return made
 
 
+def _settings_of(part: object) -> dict[str, Any]:
+    """The attributes that are plain values, by name."""
+    plain = (bool, int, float, str, slice, np.generic, NetOptions)
+    return {name: value for name, value in vars(part).items() if isinstance(value, plain)}
+
+
 class Network:
     """The network that `cfg` describes, its parameters all zero until they are initialized or
     loaded.
@@ -77,6 +84,7 @@ class Network:
     dtype: float32 as in the weights file; float64 for checking gradients.
     seen: symbols trained on so far, over all runs. last_rate: the last update's learning rate.
     progress: the share of the run that is done, which `cooldown` goes by; `train` sets it.
+    `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
     Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
     """
 
@@ -134,6 +142,49 @@ class Network:
         self.segment_steps = self.net.time_steps
         self.optimizer = make_optimizer(self._values, self.net)
         self.reset_state()
+
+    # --- copies
+
+    def __copy__(self) -> Network:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` keep, from which a whole and independent network is built again.
+
+        Buffers are left out, so a copy between `forward_loss` and `backward` needs a new forward.
+        Raises DarknetError where other processes compute a part of it.
+        """
+        if self.ranks.size > 1 or self._shared_accumulate is not None:
+            raise DarknetError(
+                f"{self.cfg.path}: several processes train this network together: copy it after "
+                f"the training, or copy its `parameters`"
+            )
+        return {
+            "made of": (self.cfg, self.dialect, self.dtype.type),
+            "rand": self.rand,
+            "vectors": self._vectors(),
+            "states": (self.training_state, self.prediction_state),
+            "settings": [_settings_of(part) for part in self._parts()],
+        }
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DarknetWarning)
+            Network.__init__(self, *kept["made of"])
+        for part, settings in zip(self._parts(), kept["settings"], strict=True):
+            vars(part).update(settings)
+        for name, vector in self._vectors().items():
+            np.copyto(vector, kept["vectors"][name])
+        self.training_state, self.prediction_state = kept["states"]
+        self.use_rand(kept["rand"])
+
+    def _vectors(self) -> dict[str, Array]:
+        """All flat vectors laid out like the parameters, by name."""
+        return {"values": self._values, "updates": self._updates, **self.optimizer.memory}
+
+    def _parts(self) -> list[object]:
+        """What has settings that a program may have changed."""
+        return [self, self.optimizer, *self.layers]
 
     # --- what it is made of
 
@@ -406,7 +457,8 @@ class Network:
         output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
 
         For one stream all arrays come without that axis. It starts in `state` and goes on from
-        call to call, much quicker than `forward`. The parameters are those of now.
+        call to call, much quicker than `forward`. The parameters are those of now. Its state is
+        within it: `copy` gives back the same function.
         """
         count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
         steps = [layer.stepper(state[layer.index], streams) for layer in self.layers[:count]]

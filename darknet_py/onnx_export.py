@@ -20,7 +20,7 @@ import numpy as np
 from darknet_py import __version__
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError
-from darknet_py.files import write_whole
+from darknet_py.files import MARK, with_mark, write_whole
 from darknet_py.interchange import facts_of, library
 from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
@@ -52,7 +52,7 @@ def write_onnx(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = Non
     and DarknetError where the library onnx is not installed.
     """
     model = onnx_model(net, cfg)
-    write_whole(path, [model.SerializeToString()])
+    write_whole(path, [with_mark(model.SerializeToString())])
 
 
 def onnx_model(net: Network, cfg: Cfg | None = None) -> Any:
@@ -68,6 +68,7 @@ def onnx_model(net: Network, cfg: Cfg | None = None) -> Any:
         graph.whole(),
         producer_name="darknet-py",
         producer_version=__version__,
+        doc_string=MARK,
         opset_imports=[onnx.helper.make_opsetid("", OPSET)],
         ir_version=IR_VERSION,
     )

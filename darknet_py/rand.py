@@ -66,6 +66,10 @@ class Rand:
         self._prepared: deque[int] = deque()
         self._block = _FIRST_BLOCK
 
+    def __reduce__(self) -> tuple[type["Rand"], tuple[int, int]]:
+        """A copy goes on from the same place, without what has been prepared."""
+        return type(self), (self.seed, self.drawn)
+
     def rand(self) -> int:
         """One draw, an integer in [0, 2**31)."""
         if not self._prepared:

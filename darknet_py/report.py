@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from darknet_py.files import MARK
 from darknet_py.generation import check_symbols
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
@@ -139,7 +140,7 @@ def page(
     ]
     body = "\n".join(parts)
     return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<!doctype html>\n<!-- {MARK} -->\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{STYLE}{_shades()}</style>\n</head>\n"
         f"<body>\n{body}\n</body>\n</html>\n"

@@ -15,14 +15,29 @@ from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
-from darknet_py.files import TEMPORARY_SUFFIX, base_name, check_file_place, write_whole
+from darknet_py.files import (
+    TEMPORARY_SUFFIX,
+    base_name,
+    check_file_place,
+    under_mark,
+    write_whole,
+)
 from darknet_py.journal import Journal
 
 log = logging.getLogger(__name__)
 
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
 LOCK = ".darknet-py.lock"
-_SUFFIXES = (".cfg", ".csv", ".state", ".backup", "_best.weights", "_final.weights")
+_SUFFIXES = (
+    ".cfg",
+    ".csv",
+    ".samples",
+    ".state",
+    ".backup",
+    "_best.weights",
+    "_final.weights",
+    ".png",
+)
 _OWN = r"(_(final|best|\d+)\.weights|\.(backup|state|csv|samples|png|html|cfg))"
 
 
@@ -64,7 +79,7 @@ class RunFolder:
             where = error.filename or self.path
             raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
         try:
-            for stale in self._own_files(re.escape(TEMPORARY_SUFFIX)):
+            for stale in self.files(re.escape(TEMPORARY_SUFFIX)):
                 stale.unlink()
                 log.info("removed %s, which an earlier run had not finished", stale)
             yield
@@ -72,16 +87,27 @@ class RunFolder:
             lock.release()
 
     def check_cfg(self) -> None:
-        """Raise TrainingError where BASE.cfg is not of an earlier run."""
+        """Raise TrainingError where BASE.cfg is not of a run."""
         own = self.file(".cfg")
         if own.exists() and not _is_ours(own):
             raise TrainingError(
-                f"{own}: would be overwritten, and is not of an earlier run: expected another --out"
+                f"{own} already exists and no run wrote it; move it to another folder, or choose "
+                f"another --out"
             )
+
+    def check_read(self, *texts: str | float) -> None:
+        """Raise TrainingError where a text of the new run has the name of one of its files."""
+        for file in self.files():
+            for text in texts:
+                if isinstance(text, str) and os.path.exists(text) and os.path.samefile(file, text):
+                    raise TrainingError(
+                        f"{file} has the name of a file of this run, and is a text that it reads; "
+                        f"choose another --out"
+                    )
 
     def move_earlier_run(self) -> None:
         """Put an earlier run's files aside. Raises OSError."""
-        earlier = self._own_files()
+        earlier = self.files()
         if not earlier:
             return
         aside = next(p for n in range(1, 1 << 30) if not (p := self.path / f"old-{n}").exists())
@@ -92,10 +118,11 @@ class RunFolder:
 
     def write_cfg(self, cfg: Cfg) -> None:
         """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
-        text = f"{CFG_MARK}\n{cfg.of_saved_weights().text().removeprefix(CFG_MARK).lstrip()}"
+        text = under_mark(cfg.of_saved_weights().text(), CFG_MARK)
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
 
-    def _own_files(self, ending: str = "") -> list[Path]:
+    def files(self, ending: str = "") -> list[Path]:
+        """Those in the folder that have the names of this run's, with this regex after them."""
         name = re.compile(re.escape(self.base) + _OWN + ending)
         return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
 

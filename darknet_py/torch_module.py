@@ -14,7 +14,7 @@ from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError, DarknetError
-from darknet_py.files import check_file_place, write_whole
+from darknet_py.files import MARK, check_file_place, with_mark, write_whole
 from darknet_py.interchange import write_safetensors
 from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
@@ -48,7 +48,7 @@ def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | No
     text = module_text(net)
     check_file_place(path)
     write_safetensors(Path(path).with_suffix(".safetensors"), net, cfg)
-    write_whole(path, [text.encode()])
+    write_whole(path, [with_mark(text.encode())])
 
 
 def module_text(net: Network) -> str:
@@ -75,7 +75,8 @@ def _head(net: Network, has_functions: bool) -> str:
     """The docstring, the imports and the constants."""
     state = ", ".join(_state_words(layer) for layer in _recurrent(net))
     lines = textwrap.wrap(f"a tuple of {state}" if state else "an empty tuple", _WIDTH - 8)
-    text = _HEAD.replace("LAST_INPUT", str(net.inputs - 1)).replace("OUTPUTS", str(net.outputs))
+    text = _HEAD.replace("MARK", MARK).replace("OUTPUTS", str(net.outputs))
+    text = text.replace("LAST_INPUT", str(net.inputs - 1))
     text = text.replace("STATE", "\n        ".join(lines))
     if not has_functions:
         text = text.replace("from collections.abc import Callable\n", "")
@@ -245,7 +246,7 @@ _HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file 
         STATE
 
 Layers, formulas and names of tensors are those of darknet. Batch norm uses the statistics of the
-training. Written by darknet-py.
+training. MARK.
 """
 
 from __future__ import annotations

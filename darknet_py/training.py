@@ -223,6 +223,7 @@ def _started(
     if ranks.is_first:
         stack.enter_context(folder.claimed())
         folder.check_cfg()
+        folder.check_read(texts.data, texts.val)
     if clear:
         net.seen = 0
     fixed: dict[str, Any] = {
@@ -316,6 +317,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
     folder = find_run(asked.out, named)
     if ranks.is_first:
         stack.enter_context(folder.claimed())
+        folder.check_cfg()
     where = folder.file(".state")
     checkpoint = read_checkpoint(where)
     old = checkpoint.plan

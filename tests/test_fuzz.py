@@ -1,4 +1,4 @@
-"""Cases that nobody thought of: damaged files, odd options, runs that fail and go on.
+"""Cases that nobody thought of: damaged files, odd options, runs that fail and go on, copies.
 
 Whatever comes, the program does its work or says in one line why not. `make fuzz` runs many more
 cases than the tests do; FUZZ_CASES is their number, of which every target has its share.
@@ -6,6 +6,7 @@ cases than the tests do; FUZZ_CASES is their number, of which every target has i
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -16,18 +17,23 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 import darknet_py as dn
-from darknet_py.cfg import bundled_cfgs, read_cfg
+from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.corpus import check_known, read_text
+from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
 from darknet_py.finding import open_network
 from darknet_py.generation import generate
 from darknet_py.network import Network
-from tests.cli_helpers import invoke, write_run_inputs
+from darknet_py.rand import Rand
+from tests.cli_helpers import Outcome, invoke, write_cfg, write_run_inputs
+from tests.helpers import cfg_text
+from tests.test_copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
 from tests.test_resume import FailingDisk, same_files
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,8 +77,18 @@ def trained() -> Path:
     folder = Path(tempfile.mkdtemp())
     write_run_inputs(folder)
     with chdir(folder):
-        dn.train("net.cfg", "text.txt", batches=5, seed=1, val_every=2, save_every=2)
+        usual: dict[str, Any] = {"batches": 5, "seed": 1, "val_every": 2, "save_every": 2}
+        dn.train("net.cfg", "text.txt", sample_every=1, **usual)
         Path("tokens.txt").write_text(" ".join(str(n % 200) for n in range(300)))
+        write_cfg(
+            Path("token.cfg"),
+            "[net] inputs=200 batch=4 time_steps=4 learning_rate=.01 tokenized=1",
+            "[gru] output=4",
+            "[connected] output=200 activation=linear",
+            "[softmax]",
+        )
+        dn.train("token.cfg", "tokens.txt", out="tokens", **usual)
+        Path("names.txt").write_text("".join(f"n{number}\n" for number in range(200)))
     return folder
 
 
@@ -105,7 +121,7 @@ def damaged(whole: bytes, damage: list[tuple[float, int, bytes]]) -> bytes:
     return whole
 
 
-@cases(0.4)
+@cases(0.27)
 @given(st.sampled_from(sorted(bundled_cfgs().values())), DAMAGE)
 def test_any_cfg_is_a_network_or_one_line(source: Path, damage: list[Any]) -> None:
     CASES["cfg files"] += 1
@@ -120,7 +136,7 @@ def test_any_cfg_is_a_network_or_one_line(source: Path, damage: list[Any]) -> No
         event("can be trained")
 
 
-@cases(0.2)
+@cases(0.15)
 @given(st.sampled_from(["net_best.weights", "net.backup"]), DAMAGE)
 def test_any_weights_are_loaded_or_one_line(name: str, damage: list[Any]) -> None:
     CASES["weights files"] += 1
@@ -132,7 +148,7 @@ def test_any_weights_are_loaded_or_one_line(name: str, damage: list[Any]) -> Non
         assert len(list(generate(net, b"a", 3))) == 3
 
 
-@cases(0.15)
+@cases(0.13)
 @given(st.sampled_from(["text.txt", "tokens.txt"]), DAMAGE, st.booleans())
 def test_any_text_is_read_or_one_line(name: str, damage: list[Any], tokenized: bool) -> None:
     CASES["texts"] += 1
@@ -145,7 +161,7 @@ def test_any_text_is_read_or_one_line(name: str, damage: list[Any], tokenized: b
         assert text.min() >= 0
 
 
-@cases(0.04)
+@cases(0.03)
 @given(DAMAGE)
 def test_any_state_is_gone_on_with_or_one_line(damage: list[Any]) -> None:
     CASES["states"] += 1
@@ -157,6 +173,17 @@ def test_any_state_is_gone_on_with_or_one_line(damage: list[Any]) -> None:
         with suppress(DarknetError):
             dn.train(resume=True, out="fuzzed", batches=6)
             event("gone on")
+
+
+def check_outcome(name: str, outcome: Outcome) -> None:
+    """The command did its work, or said in one line why not."""
+    event(f"{name}: status {outcome.status}")
+    assert outcome.status in (0, 1, 2)
+    assert "Traceback" not in outcome.stderr
+    if outcome.status == 1:
+        assert [one for one in outcome.lines if one.startswith("Error: ")] == outcome.lines[-1:]
+    if outcome.status == 2:
+        assert outcome.lines[-1].startswith("Error: ")
 
 
 NUMBERS = st.one_of(
@@ -224,13 +251,140 @@ def test_any_command_line_works_or_says_why_not(line: list[str]) -> None:
     CASES["command lines"] += 1
     with chdir(trained()):
         outcome = invoke(*line, "-q", stdin=b"some text from stdin\n")
-    event(f"{line[0]}: status {outcome.status}")
-    assert outcome.status in (0, 1, 2)
-    assert "Traceback" not in outcome.stderr
-    if outcome.status == 1:
-        assert [one for one in outcome.lines if one.startswith("Error: ")] == outcome.lines[-1:]
-    if outcome.status == 2:
-        assert outcome.lines[-1].startswith("Error: ")
+    check_outcome(line[0], outcome)
+
+
+# Tokens as they should be, and words that are none or none of the network's.
+TOKENS = st.one_of(
+    st.integers(0, 199).map(str),
+    st.integers(0, 199).map(str),
+    st.integers(0, 199).map("n{}".format),
+    NUMBERS,
+    st.text(CHARACTERS, max_size=4),
+)
+TOKEN_TEXTS = st.builds(
+    lambda words, spaces: "".join(itertools.chain(*zip(words, spaces, strict=False))),
+    st.lists(TOKENS, max_size=40),
+    st.lists(st.sampled_from([" ", " ", "\n", "\t", "  ", "\r\n", ","]), min_size=40, max_size=40),
+)
+
+
+@cases(0.08)
+@given(
+    st.one_of(st.just("0 1 2 3 4 5 6 7 8 9 "), TOKEN_TEXTS),
+    st.sampled_from(["read", "train", "valid", "generate", "prompt", "stop"]),
+    st.booleans(),
+)
+def test_any_tokens_are_read_or_one_line(text: str, use: str, named: bool) -> None:
+    CASES["tokens"] += 1
+    names = ["--tokens", "names.txt"] if named else []
+    with chdir(trained()):
+        path = Path("fuzzed.tokens")
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        shutil.rmtree("fuzzed", ignore_errors=True)
+        line: list[str | Path]
+        match use:
+            case "read":
+                with suppress(DarknetError):
+                    assert read_text(path, tokenized=True).min() >= 0
+                    event("read")
+                return
+            case "train":
+                line = ["train", "token.cfg", path, "--tokenized", "--batches", "1", "--seed", "1"]
+                line += ["--out", "fuzzed", "--val", "0"]
+            case "valid":
+                line = ["valid", "tokens", path]
+            case "generate":
+                line = ["generate", "tokens", "--prompt-file", path, "--length", "3", *names]
+            case _:
+                line = ["generate", "tokens", f"--{use}", text, "--length", "3", *names]
+        outcome = invoke(*line, "-q")
+    check_outcome(f"tokens, {use}", outcome)
+
+
+HALF_WRITTEN = ("net.csv", "net.samples", "net.state", "net.cfg", "net.backup", "net_best.weights")
+
+
+@cases(0.05)
+@given(
+    st.sampled_from(HALF_WRITTEN),
+    st.one_of(st.floats(0, 1), DAMAGE),
+    st.sampled_from(["train", "report", "generate"]),
+)
+def test_a_run_with_a_half_written_file_goes_on_or_one_line(
+    name: str, harm: float | list[Any], use: str
+) -> None:
+    """A number is the part of the file that is there."""
+    CASES["half-written files"] += 1
+    with chdir(trained()):
+        shutil.rmtree("fuzzed", ignore_errors=True)
+        shutil.copytree("backup", "fuzzed")
+        path = Path("fuzzed", name)
+        whole = path.read_bytes()
+        cut = whole[: int(harm * len(whole))] if isinstance(harm, float) else damaged(whole, harm)
+        path.write_bytes(cut)
+        match use:
+            case "train":
+                line = ["train", "--resume", "--out", "fuzzed", "--batches", "6"]
+            case "report":
+                line = ["report", "fuzzed"]
+            case _:
+                line = ["generate", "fuzzed", "--length", "3"]
+        outcome = invoke(*line, "-q")
+    check_outcome(f"{use} with half of {name}", outcome)
+
+
+SIZES = st.integers(1, 6)
+FLAG = st.integers(0, 1)
+LAYERS = st.one_of(
+    st.builds(
+        "[rnn] output={} hidden={} activation=tanh batch_normalize={} shortcut={}".format,
+        *(SIZES, SIZES, FLAG, FLAG),
+    ),
+    st.builds("[gru] output={} batch_normalize={} tanh={}".format, SIZES, FLAG, FLAG),
+    st.builds("[lstm] output={} batch_normalize={}".format, SIZES, FLAG),
+    st.builds("[connected] output={} activation=leaky batch_normalize={}".format, SIZES, FLAG),
+    st.sampled_from(["[batchnorm]", "[dropout] probability=.4", "[activation] activation=elu"]),
+)
+OPTIONS = st.lists(
+    st.sampled_from(
+        [
+            *("adam=1", "state=carry", "clip=.1", "clip_norm=.2", "delta_clip=.1", "momentum=.5"),
+            *("subdivisions=2", "policy=random", "cooldown=.5", "decay=.1", "init=orthogonal"),
+        ]
+    ),
+    unique=True,
+)
+
+
+@cases(0.08)
+@given(
+    st.lists(LAYERS, min_size=1, max_size=4),
+    OPTIONS,
+    st.sampled_from(sorted(DIALECTS)),
+    st.sampled_from([np.float32, np.float64]),
+    st.integers(0, 3),
+    st.sampled_from(sorted(COPIERS)),
+)
+def test_any_copy_trains_as_the_original_does(
+    layers: list[str], options: list[str], dialect: str, dtype: Any, before: int, copier: str
+) -> None:
+    CASES["copies"] += 1
+    head = f"[net] inputs={SYMBOLS} batch=4 time_steps=3 learning_rate=.01 {' '.join(options)}"
+    end = (f"[connected] output={SYMBOLS} activation=linear", "[softmax]")
+    net = Network(parse_cfg(cfg_text(head, *layers, *end)), DIALECTS[dialect], dtype)
+    net.initialize(Rand(2))
+    with np.errstate(all="ignore"):
+        train(net, range(before))
+        net.predict(datum(net, 60)[0])
+        twin = COPIERS[copier](net)
+        check_tensors_are_views(twin)
+        kept = bits(twin)
+        assert kept == bits(net)
+        assert repr(train(net, range(10, 13))) == repr(train(twin, range(10, 13)))
+        assert bits(net) == bits(twin) != kept
+        twin.parameters.fill(1)
+        assert bits(net) != bits(twin)
 
 
 @cases(0.01)

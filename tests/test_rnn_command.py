@@ -881,3 +881,13 @@ def test_training_from_infinite_variances_works_or_says_why_not(
     generated = invoke("rnn", "generate", "my.cfg", "backup/my_final.weights", "-len", "3")
     assert generated.status == 0
     assert len(generated.stdout) == 6
+
+
+def test_dropout_over_gates_generates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    end = ("[connected] output=256 activation=linear", "[softmax]")
+    for name in ("gru", "lstm"):
+        write_cfg(tmp_path / "net.cfg", "[net] inputs=256", f"[{name}] output=4", "[dropout]", *end)
+        outcome = invoke("rnn", "generate", "net.cfg", "-len", "5", "-srand", "1", "-seed", "a")
+        assert outcome.status == 0
+        assert len(outcome.stdout) == 7

@@ -9,18 +9,19 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
-from darknet_py.cli.options import CONTEXT, verbosity_options
-from darknet_py.errors import DarknetError
+from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
+from darknet_py.files import check_targets, write_whole
 
 
 @click.command("cfg", context_settings=CONTEXT)
 @click.argument("name", required=False)
 @click.argument("out", required=False)
+@force_option
 @verbosity_options
-def command(name: str | None, out: str | None) -> None:
+def command(name: str | None, out: str | None, force: bool) -> None:
     """List the bundled cfgs, or print the one called NAME, or write it to the file OUT to edit.
 
-    A file that is there already is not overwritten.
+    A file that already exists is overwritten only with --force.
 
     \b
     Examples:
@@ -32,16 +33,14 @@ def command(name: str | None, out: str | None) -> None:
         for known, path in bundled_cfgs().items():
             click.echo(f"{known:<14} {_first_words(path)}")
         return
-    text = find_cfg(name).text()
+    cfg = find_cfg(name)
+    text = cfg.text().encode("utf-8", "surrogateescape")
     if out is None:
-        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))
+        sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
         return
-    try:
-        with open(out, "xb") as file:
-            file.write(text.encode("utf-8", "surrogateescape"))
-    except FileExistsError as error:
-        raise DarknetError(f"{out}: is there already: expected the name of a new file") from error
+    check_targets([Path(out)], read=[cfg.path], force=force)
+    write_whole(out, [text])
     click.echo(f"next: darknet-py train {os.fspath(out)} YOUR_TEXT.txt --time 2m", err=True)
 
 

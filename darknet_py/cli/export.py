@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from darknet_py.cfg import Cfg, override_net
-from darknet_py.cli.options import CONTEXT, cfg_option, dialect_option, verbosity_options
-from darknet_py.errors import DarknetError
-from darknet_py.files import check_file_place
+from darknet_py.cli.options import (
+    CONTEXT,
+    cfg_option,
+    dialect_option,
+    force_option,
+    verbosity_options,
+)
+from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
 from darknet_py.folding import fold_batchnorm, folded_cfg
 from darknet_py.interchange import write_npz, write_safetensors, write_weights_and_cfg
@@ -43,8 +47,9 @@ WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
     is_flag=True,
     help="Turn batch norm into weights and biases: the same probabilities with less work.",
 )
+@force_option
 @verbosity_options
-def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -> None:
+def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, force: bool) -> None:
     """Write the network of WEIGHTS for other programs, as the suffix of OUT says.
 
     \b
@@ -54,7 +59,8 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -
     .py           a PyTorch module to read, and its parameters in a .safetensors beside it
     .weights      darknet's, and a cfg beside it: with --fold-batchnorm
 
-    All but .npz and .weights need the extra: pip install 'darknet-py[export]'.
+    All but .npz and .weights need the extra: pip install 'darknet-py[export]'. A file that exists
+    is overwritten only where it is as darknet-py wrote it, or with --force.
 
     \b
     Examples:
@@ -71,14 +77,10 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -
             f"or with --fold-batchnorm in .weights",
             param_hint="OUT",
         )
-    files = [path, *_companions(path)]
-    for file in files:
-        check_file_place(file)
     source = find_weights(weights)
     found = find_cfg_of(source, cfg)
-    for file in files:
-        if any(_is_same(file, read) for read in (source, found.path)):
-            raise DarknetError(f"{file}: is what is read: expected another OUT")
+    targets = _targets(path)
+    check_targets(*targets, read=(source, found.path), force=force)
     if source != Path(weights):
         log.info("weights: %s", source)
     if cfg is None:
@@ -90,16 +92,12 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool) -
     if fold:
         net, whole = fold_batchnorm(net), folded_cfg(whole)
     WRITERS[path.suffix](path, net, whole)
+    files = sorted((file for together in targets for file in together), key=lambda f: f != path)
     log.info("wrote %s: %s numbers", " and ".join(map(str, files)), f"{len(net.parameters):,}")
 
 
-def _companions(path: Path) -> list[Path]:
-    """The files that come beside OUT."""
+def _targets(path: Path) -> list[list[Path]]:
+    """OUT and the files that come next to it; those written together, as `check_targets` has it."""
     if path.suffix == ".py":
-        return [path.with_suffix(".safetensors")]
-    return [cfg_beside(path)] if path.suffix == ".weights" else []
-
-
-def _is_same(file: Path, other: Path | str) -> bool:
-    """Whether both are one file that is there."""
-    return file.exists() and os.path.exists(other) and os.path.samefile(file, other)
+        return [[path], [path.with_suffix(".safetensors")]]
+    return [[cfg_beside(path), path]] if path.suffix == ".weights" else [[path]]

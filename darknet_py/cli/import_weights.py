@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import find_cfg
-from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
+from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
 from darknet_py.dialect import DIALECTS
-from darknet_py.files import check_file_place
+from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside
 from darknet_py.interchange import read_network, write_weights_and_cfg
 
@@ -26,12 +26,14 @@ log = logging.getLogger("darknet_py.import")
     type=click.Choice(list(DIALECTS)),
     help="Whose weights file to write, if not as FILE says.",
 )
+@force_option
 @verbosity_options
-def command(file: str, out: str, cfg: str | None, dialect: str | None) -> None:
+def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bool) -> None:
     """Write the weights file OUT, and its cfg beside it, from the tensors of FILE.
 
     FILE is a .safetensors or .npz file with names, shapes and metadata as `export` writes them.
-    Where it has no cfg or no dialect, --cfg and --dialect say them.
+    Where it has no cfg or no dialect, give --cfg and --dialect. Files that exist are overwritten
+    only where they are as darknet-py wrote them, or with --force.
 
     \b
     Examples:
@@ -47,8 +49,9 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None) -> None:
             message = f"{value!r}: expected a name that ends in {expected}"
             raise click.BadParameter(message, param_hint=name)
     beside = cfg_beside(out)
-    check_file_place(out)
-    check_file_place(beside)
-    net, whole = read_network(file, find_cfg(cfg) if cfg is not None else None, dialect)
+    given = find_cfg(cfg) if cfg is not None else None
+    read = [file] if given is None else [file, given.path]
+    check_targets([beside, Path(out)], read=read, force=force)
+    net, whole = read_network(file, given, dialect)
     write_weights_and_cfg(out, net, whole)
     log.info("wrote %s and %s: %s numbers", out, beside, f"{len(net.parameters):,}")

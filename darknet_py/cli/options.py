@@ -174,6 +174,12 @@ def dialect_option(command: F) -> F:
     )(command)
 
 
+def force_option(command: F) -> F:
+    return click.option(
+        "--force", is_flag=True, help="Overwrite a file that exists; never one that is read."
+    )(command)
+
+
 def prompt_option(command: F) -> F:
     return click.option(
         "--prompt",

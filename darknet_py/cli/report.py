@@ -10,10 +10,10 @@ import numpy as np
 
 from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.cli.console import say
-from darknet_py.cli.options import CONTEXT, verbosity_options
+from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.corpus import check_known, read_text, split
 from darknet_py.errors import CorpusError, DarknetError
-from darknet_py.files import write_whole
+from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.generation import generate
 from darknet_py.plotting import read_losses
@@ -32,14 +32,21 @@ SAMPLE = 400  # characters of the last text
 @click.option(
     "--layer", type=click.IntRange(0), help="Whose units (else the last recurrent one's)."
 )
+@force_option
 @verbosity_options
 def command(
-    folder: str, name: str | None, out: str | None, text: str | None, layer: int | None
+    folder: str,
+    name: str | None,
+    out: str | None,
+    text: str | None,
+    layer: int | None,
+    force: bool,
 ) -> None:
     """Write an HTML page about the run in DIR; NAME says which where there are several.
 
     Its losses, what it wrote over time (train --sample-every), how surprised it is by each
-    character of a passage, and what single units of a layer answer to.
+    character of a passage, and what single units of a layer answer to. A file that exists is
+    overwritten only where it is as darknet-py wrote it, or with --force.
 
     \b
     Examples:
@@ -49,6 +56,8 @@ def command(
     run = find_run(folder, name)
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
+    target = Path(out) if out is not None else run.file(".html")
+    check_targets([target], read=_read_files(run, weights, checkpoint.plan, text), force=force)
     net = open_network(weights)
     if not net.writes_bytes:
         raise DarknetError(f"{weights}: works on tokens: expected a network of bytes")
@@ -71,9 +80,8 @@ def command(
         ("best estimate", "none" if best is None else f"{best:.4f} nats per character"),
     ]
     curves = read_losses(run.file(".csv"))
-    target = Path(out) if out is not None else run.file(".html")
     written = page(f"{run.base}: a report", facts, curves, samples, reading)
-    write_whole(target, [written.encode("utf-8", "replace")])
+    write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
     say(f"wrote {target}")
 
 
@@ -82,6 +90,13 @@ def _weights(run: RunFolder) -> Path:
         if run.file(suffix).exists():
             return run.file(suffix)
     raise DarknetError(f"{run.path}: no weights of {run.base}: expected {run.base}_best.weights")
+
+
+def _read_files(run: RunFolder, weights: Path, plan: Plan, text: str | None) -> list[str | Path]:
+    """The files of the run, its texts and `text`, none of which the page may replace."""
+    files = [path for path in run.files() if path != run.file(".html")]
+    texts = [plan.data, plan.cfg_path, plan.val, text]
+    return [weights, *files, *(name for name in texts if isinstance(name, str))]
 
 
 def _passage(plan: Plan, text: str | None) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import click
 import numpy as np
@@ -12,14 +13,15 @@ from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
     dialect_option,
+    force_option,
     prompt_option,
     prompt_or_default,
     verbosity_options,
 )
 from darknet_py.corpus import read_lines
 from darknet_py.evaluation import hidden_vectors
-from darknet_py.files import check_file_place, write_whole
-from darknet_py.finding import open_network
+from darknet_py.files import check_targets, write_whole
+from darknet_py.finding import find_cfg_of, find_weights, open_network
 
 
 @click.command("vec", context_settings=CONTEXT)
@@ -33,6 +35,7 @@ from darknet_py.finding import open_network
     "--layer", type=click.IntRange(0), default=0, show_default=True, help="Whose outputs."
 )
 @click.option("--npy", metavar="FILE", help="Also save them as an array (lines, outputs).")
+@force_option
 @verbosity_options
 def command(
     weights: str,
@@ -43,6 +46,7 @@ def command(
     carry: bool,
     layer: int,
     npy: str | None,
+    force: bool,
 ) -> None:
     """Print what a layer of the network of WEIGHTS gives after each of LINES (a file, or -).
 
@@ -54,7 +58,9 @@ def command(
       darknet-py vec backup words.txt --layer 1 --npy vectors.npy
     """
     if npy is not None:
-        check_file_place(npy)
+        source = find_weights(weights)
+        read = (source, find_cfg_of(source, cfg).path, lines)
+        check_targets([Path(npy)], read=read, force=force)
     net = open_network(weights, cfg, dialect)
     if layer >= len(net.layers):
         raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")

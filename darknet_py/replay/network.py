@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +18,9 @@ from darknet_py.replay.make import make_layers
 from darknet_py.replay.rates import current_rate
 from darknet_py.replay.rnn import RnnLayer
 from darknet_py.replay.small import CostLayer, SoftmaxLayer, one_hot
+
+# What layers remember from one call to the next.
+_REMEMBERED = ("state", "cell", "temperature", "output")
 
 
 class Replay:
@@ -35,11 +40,36 @@ class Replay:
 
     def __init__(self, net: Network, deviations: bool = True) -> None:
         self.net = net
+        self.deviations = deviations
         self.updates = np.zeros(net.parameters.size, np.float32)
         self.layers = make_layers(net, self.updates, exact=not deviations)
         self.takes_symbols = isinstance(self.layers[0], RnnLayer | ConnectedLayer | GatedLayer)
         self.last_rate = 0.0
         self._trainable = False
+
+    # --- copies
+
+    def __copy__(self) -> Replay:
+        return copy.deepcopy(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `copy` and `pickle` keep; a copy works on a copy of the network."""
+        return {
+            "made of": (self.net, self.deviations),
+            "updates": self.updates,
+            "progress": (self.last_rate, self._trainable),
+            "layers": [
+                {name: vars(layer)[name] for name in _REMEMBERED if name in vars(layer)}
+                for layer in self.layers
+            ],
+        }
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        Replay.__init__(self, *kept["made of"])
+        np.copyto(self.updates, kept["updates"])
+        self.last_rate, self._trainable = kept["progress"]
+        for layer, remembered in zip(self.layers, kept["layers"], strict=True):
+            vars(layer).update(remembered)
 
     # --- training
 
