@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py import report
 from darknet_py.finding import open_network
+from darknet_py.symbols import Symbols
 from tests.cli_helpers import files_in, invoke, write_run_inputs
+
+BYTES = Symbols(256, is_tokens=False, names=None)
 
 
 @pytest.fixture(autouse=True)
@@ -119,11 +122,11 @@ def test_the_reading_is_the_networks() -> None:
 
 @given(st.binary(min_size=2, max_size=60))
 def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
-    losses = np.linspace(0, 9, len(passage) - 1)
-    for shaded in (report._heat(passage, losses), report._signed(passage, np.arange(len(passage)))):
+    losses, parts = np.linspace(0, 9, len(passage) - 1), BYTES.parts(passage)
+    for shaded in (report._heat(parts, losses), report._signed(parts, np.arange(len(passage)))):
         page = Page(shaded)
         shown = "".join(page.texts["span"])
-        pieces = [text for _, _, text in report._characters(passage)]
+        pieces = [text for _, _, text in parts]
         assert (
             "".join(pieces).translate({c: 0x2400 + c for c in range(32) if c not in (9, 10)})
             == shown
@@ -133,6 +136,6 @@ def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
 
 def test_characters_are_those_of_utf_8() -> None:
     text = "aé€😀b"
-    assert [part for _, _, part in report._characters(text.encode())] == list(text)
-    ends = [end for _, end, _ in report._characters(text.encode())]
+    assert [part for _, _, part in BYTES.parts(text.encode())] == list(text)
+    ends = [end for _, end, _ in BYTES.parts(text.encode())]
     assert ends == [1, 3, 6, 10, 11]

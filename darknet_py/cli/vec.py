@@ -13,13 +13,14 @@ from darknet_py.cli.options import (
     cfg_option,
     dialect_option,
     prompt_option,
-    prompt_or_default,
+    tokens_option,
     verbosity_options,
 )
 from darknet_py.corpus import read_lines
 from darknet_py.evaluation import hidden_vectors
 from darknet_py.files import check_file_place, write_whole
 from darknet_py.finding import open_network
+from darknet_py.symbols import Symbols
 
 
 @click.command("vec", context_settings=CONTEXT)
@@ -28,6 +29,7 @@ from darknet_py.finding import open_network
 @cfg_option
 @dialect_option
 @prompt_option
+@tokens_option
 @click.option("--carry", is_flag=True, help="The state runs on from line to line, as in C.")
 @click.option(
     "--layer", type=click.IntRange(0), default=0, show_default=True, help="Whose outputs."
@@ -40,13 +42,16 @@ def command(
     cfg: str | None,
     dialect: str,
     prompt: bytes | None,
+    tokens: str | None,
     carry: bool,
     layer: int,
     npy: str | None,
 ) -> None:
     """Print what a layer of the network of WEIGHTS gives after each of LINES (a file, or -).
 
-    Per line, in the C program's format: the line without spaces and tabs, then the numbers.
+    Per line, in the C program's format: the line without spaces and tabs, then the numbers. For a
+    network of tokens a line holds their numbers, or their names with --tokens, and is printed with
+    one space between them.
 
     \b
     Examples:
@@ -58,9 +63,10 @@ def command(
     net = open_network(weights, cfg, dialect)
     if layer >= len(net.layers):
         raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")
-    start = prompt_or_default(prompt, net.inputs)
+    symbols = Symbols.of(net, tokens)
+    start = symbols.prompt(prompt)
     rows = []
-    for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry):
+    for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry, symbols):
         numbers = "".join(f",{number:g}" for number in vector.tolist())
         write_line(line + numbers.encode())
         rows.append(vector)
