@@ -7,7 +7,8 @@ A text of tokens is a list of words between white space. A word is the token of 
 it is a number, the token of that number: so a token without a name of its own can be written too,
 and a name always goes before a number. Names that contain white space, like `New York` or a
 newline, are found wherever they stand, the longest first, and one space after any name only
-separates it from the next: what is printed reads back as the same tokens.
+separates it from the next. So what is printed reads back as the same tokens, where no two of them
+have one name and none an empty one.
 """
 
 from __future__ import annotations
@@ -110,7 +111,7 @@ class Symbols:
         for place, data in read_pieces(source):
             pieces.append(self.read(data, place))
             if not len(pieces[-1]):
-                raise CorpusError(f"{place}: no tokens found: expected {self._expected()}")
+                raise CorpusError(f"{place}: no tokens: give {self._choices()}")
         return np.concatenate(pieces)
 
     def _tokens(self, text: bytes, place: str) -> Array:
@@ -122,17 +123,21 @@ class Symbols:
             if symbol is None:
                 if not (word.isascii() and word.isdigit()) or len(word) > LONGEST_NUMBER:
                     raise CorpusError(
-                        f"{place}: word {index + 1} is {word[:40]!r}: expected {self._expected()}"
+                        f"{place}: word {index + 1} is {word[:40]!r}, which is not "
+                        f"{self._what()}: give {self._choices()}"
                     )
                 symbol = int(word)
             symbols[index] = symbol
         return symbols
 
-    def _expected(self) -> str:
+    def _what(self) -> str:
+        return f"a name in {self.path}" if self.path else "the number of a token"
+
+    def _choices(self) -> str:
         numbers = f"numbers from 0 to {self.inputs - 1}"
         if self.path:
-            return f"tokens: names from {self.path}, or {numbers}"
-        return f"tokens: {numbers} (give --tokens FILE to use names)"
+            return f"names from that file, or {numbers}"
+        return f"{numbers}, or --tokens FILE to use names"
 
     def text(self, symbols: Iterable[int]) -> str:
         """Symbols as they are printed: bytes as UTF-8, wrong ones as U+FFFD; a space after names

@@ -510,13 +510,14 @@ def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -
     streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, **streams)
     os.close(theirs)
-    seen = b""
+    seen, place = b"", 0
 
     def read_until(what: bytes, least: int = 0) -> None:
-        nonlocal seen
-        start = len(seen)
-        while what not in seen[start:] or len(seen) < start + least:
+        """Until `what` comes after what was waited for before, and at least so many bytes."""
+        nonlocal seen, place
+        while what not in seen[place + least :]:
             seen += os.read(ours, 1000)
+        place = seen.index(what, place + least) + len(what)
 
     read_until(b"> ")
     os.write(ours, b"the\r")
