@@ -36,19 +36,36 @@ def read_text(
     Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte that is
     refused, for what is no token, and for a source that is missing, empty or unreadable.
     """
+    pieces = [_symbols(data, name, tokenized, nul) for name, data in read_pieces(source)]
+    return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def read_pieces(source: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of a file, of every file of a folder in sorted order, or of stdin (`-`).
+
+    Raises CorpusError, naming the source, where it is missing, empty or unreadable.
+    """
     if os.fspath(source) == "-":
-        return _symbols(_read_bounded(sys.stdin.buffer, "stdin"), "stdin", tokenized, nul)
+        yield _not_empty("stdin", _read_bounded(sys.stdin.buffer, "stdin"))
+        return
     path = Path(source)
     try:
         if not path.is_dir():
-            return _symbols(_read_file(path), os.fspath(source), tokenized, nul)
+            yield _not_empty(os.fspath(source), _read_file(path))
+            return
         files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-        pieces = [_symbols(_read_file(p), os.fspath(p), tokenized, nul) for p in files]
+        for file in files:
+            yield _not_empty(os.fspath(file), _read_file(file))
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
-    if not pieces:
+    if not files:
         raise CorpusError(f"{source}: no files in this folder: expected text files")
-    return np.concatenate(pieces)
+
+
+def _not_empty(name: str, data: bytes) -> tuple[str, bytes]:
+    if not data:
+        raise CorpusError(f"{name}: empty: expected a text")
+    return name, data
 
 
 def _read_file(path: Path) -> bytes:
@@ -131,11 +148,12 @@ def _tokens(data: bytes, name: str) -> Array:
 
 def check_known(text: Array, inputs: int, name: str) -> None:
     """Raise CorpusError where `text` has a symbol that a network of `inputs` does not know."""
-    if len(text) and int(text.max()) >= inputs:
-        offset = int((text >= inputs).argmax())
+    if len(text) and (int(text.max()) >= inputs or int(text.min()) < 0):
+        offset = int(((text >= inputs) | (text < 0)).argmax())
         raise CorpusError(
-            f"{name}: symbol {text[offset]} at offset {offset}: expected symbols below the cfg's "
-            f"inputs={inputs} (this text needs inputs={int(text.max()) + 1} or more)"
+            f"{name}: symbol {text[offset]} at offset {offset}: expected symbols from 0 to "
+            f"{inputs - 1}, those of a network with inputs={inputs} (this text needs "
+            f"inputs={int(text.max()) + 1} or more)"
         )
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.errors import CorpusError
-from darknet_py.generation import FEED_STEPS, check_symbols, feed
+from darknet_py.generation import FEED_STEPS, feed
 from darknet_py.network import Network
 from darknet_py.scoring import Progress, cut, score_pieces
+from darknet_py.symbols import DEFAULT_PROMPT, Symbols, check_symbols
 
-DEFAULT_PROMPT = b"\n\n"
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
@@ -28,14 +28,15 @@ class Evaluation:
 
     characters: how many were predicted, one less than the text has.
     nats, bpc: mean negative log probability per character, in nats and in bits.
-    perplexity: 2 ** bpc. word_perplexity: 2 ** (bits of the whole text / words).
+    perplexity: 2 ** bpc. word_perplexity: 2 ** (bits of the whole text / words), None for a network
+    of tokens, whose words cannot be told. A character of a network of tokens is a token.
     """
 
     characters: int
     nats: float
     bpc: float
     perplexity: float
-    word_perplexity: float
+    word_perplexity: float | None
 
 
 def evaluate(
@@ -49,7 +50,7 @@ def evaluate(
     """Score `text` from a zero state, after `prompt`, which is not scored.
 
     The first character of the text is fed, the others are predicted. The network's own states are
-    left alone. The default prompt is left out where the network has no newline.
+    left alone. The default prompt is left out where the network has no newline, or is of tokens.
     streams: pieces of the text that are read side by side, each after the WARM_UP symbols before
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
@@ -62,8 +63,9 @@ def evaluate(
     score = score_pieces(
         net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress
     )
-    words = 1 + int(np.isin(symbols[1:], _WORD_ENDS).sum())
-    return _score(score.nats * score.symbols, score.symbols, words)
+    words = _words(net, symbols)
+    last = None if words is None else int(words[-1])
+    return _score(score.nats * score.symbols, score.symbols, last)
 
 
 def trace(
@@ -74,13 +76,13 @@ def trace(
     Raises CorpusError like `evaluate`.
     """
     symbols = _scorable(net, text)
-    words = 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS))
+    words = _words(net, symbols)
     nats, characters = 0.0, 0
     for losses in _losses(net, symbols, prompt):
         for loss in losses.tolist():
             nats += loss
             characters += 1
-            yield _score(nats, characters, int(words[characters - 1]))
+            yield _score(nats, characters, None if words is None else int(words[characters - 1]))
 
 
 def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
@@ -90,10 +92,9 @@ def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
     return symbols
 
 
-def _prompt(net: Network, prompt: Sequence[int]) -> np.ndarray:
-    if prompt is DEFAULT_PROMPT:
-        prompt = default_prompt(net.inputs)
-    return check_symbols(net, prompt, "prompt")
+def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
+    """Words up to each of `symbols` but the first; None for tokens."""
+    return 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS)) if net.writes_bytes else None
 
 
 def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
@@ -105,14 +106,21 @@ def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterato
         yield losses[:, 0]
 
 
-def _score(nats: float, characters: int, words: int) -> Evaluation:
+def _prompt(net: Network, prompt: Sequence[int]) -> np.ndarray:
+    """The symbols of `prompt`, where the default is that of the network."""
+    if prompt is DEFAULT_PROMPT:
+        prompt = Symbols.of(net).default_prompt
+    return check_symbols(net, prompt, "prompt")
+
+
+def _score(nats: float, characters: int, words: int | None) -> Evaluation:
     bits = nats / math.log(2)
     return Evaluation(
         characters=characters,
         nats=nats / characters,
         bpc=bits / characters,
         perplexity=_power_of_two(bits / characters),
-        word_perplexity=_power_of_two(bits / words),
+        word_perplexity=None if words is None else _power_of_two(bits / words),
     )
 
 
@@ -122,26 +130,38 @@ def hidden_vectors(
     prompt: Sequence[int] = DEFAULT_PROMPT,
     layer: int = 0,
     carry: bool = False,
+    symbols: Symbols | None = None,
 ) -> Iterator[tuple[bytes, np.ndarray]]:
-    """For each line, it without its spaces and tabs, and the outputs (outputs,) of one layer.
+    """For each line, it as it is fed, and the outputs (outputs,) of one layer.
 
-    As `rnn vec` in C: the prompt is fed, the line without spaces and tabs, then one space.
+    As `rnn vec` in C: the prompt is fed, the line without spaces and tabs, then one space. Of a
+    network of tokens, the tokens of the line are fed and nothing after them, and the line comes
+    with one space between its words; where nothing at all is to be fed, symbol 0 is.
     carry: the state goes on from line to line, as in C, instead of starting from zero at each.
+    symbols: how tokens are written in the lines; by default as numbers.
     Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
     """
     if not 0 <= layer < len(net.layers):
         raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
-    start = check_symbols(net, prompt, "prompt")
+    if symbols is None:
+        symbols = Symbols.of(net)
+    start = _prompt(net, prompt)
     state = net.initial_state(1)
     for number, line in enumerate(lines, 1):
-        stripped = line.translate(None, b" \t\r\n")
-        symbols = check_symbols(net, stripped + b" ", f"line {number}")
+        if symbols.is_tokens:
+            shown = b" ".join(line.split())
+            read = symbols.read(line.rstrip(b"\r\n"), f"line {number}")
+        else:
+            shown = line.translate(None, b" \t\r\n")
+            read = symbols.read(shown + b" ", f"line {number}")
         if not carry:
             state = net.initial_state(1)
-        everything = np.concatenate([start, symbols])
+        everything = np.concatenate([start, read]).astype(np.int64)
+        if not len(everything):
+            everything = np.zeros(1, np.int64)
         state = feed(net, everything[:-1], state)
         y, state = net.forward(everything[-1:, None], state, count=layer + 1)
-        yield stripped, y[0, 0].copy()
+        yield shown, y[0, 0].copy()
 
 
 def _power_of_two(bits: float) -> float:

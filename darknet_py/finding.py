@@ -22,19 +22,24 @@ WEIGHTS_SUFFIXES = ("_best.weights", "_final.weights", ".backup")
 
 
 def find_weights(path: str | os.PathLike[str]) -> Path:
-    """`path`, or in a folder its best, else final, else backup file. Raises WeightsError."""
+    """`path`, or in a folder its best, else final, else backup file, else its only weights file.
+
+    Raises WeightsError.
+    """
     folder = Path(path)
     if not folder.is_dir():
         return folder
-    for kind in WEIGHTS_SUFFIXES:
-        found = sorted(folder.glob(f"*{kind}"))
+    files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    for kind in (*WEIGHTS_SUFFIXES, ".weights"):
+        found = [file for file in files if file.name.endswith(kind)]
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
             raise WeightsError(f"{path}: several networks ({names}): expected one of these files")
         if found:
             return found[0]
     raise WeightsError(
-        f"{path}: no weights in this folder: expected *_best.weights, *_final.weights or *.backup"
+        f"{path}: no weights in this folder: expected *_best.weights, *_final.weights, *.backup or "
+        "one *.weights"
     )
 
 

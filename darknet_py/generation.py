@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.errors import DarknetError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
-from darknet_py.rand import Rand
+from darknet_py.rand import Rand, seed_of_text
 from darknet_py.sampling import Sampling
+from darknet_py.symbols import check_symbols
 
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256
@@ -81,12 +82,13 @@ def generate_samples(
 ) -> list[list[int]]:
     """So many texts side by side, each a list of symbols: text k is that of seed + k.
 
+    From seed 0, which C takes for 1, they are those of 1, 2, ...
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
     sampling = Sampling(temperature, top_k, top_p, greedy)
     last, one = _after_prompt(net, prompt)
-    rands = [Rand((seed + number) & 0xFFFFFFFF, net.initial_draws) for number in range(samples)]
+    rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
     state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
     predictor = _Predictor(net, state, samples)
     drawn = np.empty((length + 1, samples), np.int64)
@@ -189,16 +191,3 @@ def feed(net: Network, symbols: np.ndarray, state: NetworkState) -> NetworkState
     for first in range(0, len(symbols), FEED_STEPS):
         _, state = net.forward(symbols[first : first + FEED_STEPS, None], state)
     return state
-
-
-def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
-    """`text` as an array of symbols. Raises CorpusError where the network does not know one."""
-    symbols = np.frombuffer(text, np.uint8) if isinstance(text, bytes) else np.asarray(text)
-    unknown = (symbols >= net.inputs) | (symbols < 0)
-    if unknown.any():
-        offset = int(unknown.argmax())
-        raise CorpusError(
-            f"{name}: symbol {symbols[offset]} at offset {offset}: the network knows "
-            f"0 to {net.inputs - 1} (inputs={net.inputs})"
-        )
-    return symbols

@@ -164,6 +164,7 @@ class Network:
             "rand": self.rand,
             "vectors": self._vectors(),
             "states": (self.training_state, self.prediction_state),
+            "statistics": self.statistics_steps,
             "settings": [_settings_of(part) for part in self._parts()],
         }
 
@@ -176,6 +177,7 @@ class Network:
         for name, vector in self._vectors().items():
             np.copyto(vector, kept["vectors"][name])
         self.training_state, self.prediction_state = kept["states"]
+        self.statistics_steps = kept["statistics"]
         self.use_rand(kept["rand"])
 
     def _vectors(self) -> dict[str, Array]:

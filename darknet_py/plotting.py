@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import io
+import math
 from pathlib import Path
 
 from darknet_py.errors import DarknetError
@@ -23,11 +23,41 @@ def check() -> None:
 
 
 def read_losses(table: Path) -> tuple[list[Point], list[Point]]:
-    """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv."""
-    with open(table, newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    averages = [(float(row["batch"]), float(row["avg"])) for row in rows]
-    return averages, [(float(row["batch"]), float(row["val"])) for row in rows if row["val"]]
+    """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv.
+
+    What is not a whole row, like the half of a line that a crash leaves, is skipped.
+    Raises OSError.
+    """
+    with open(table, "rb") as file:
+        lines = [
+            line.decode("utf-8", "replace").rstrip("\r\n").split(",")
+            for line in file
+            if line.endswith(b"\n")
+        ]
+    averages: list[Point] = []
+    validations: list[Point] = []
+    columns = lines[0] if lines else []
+    for cells in lines[1:]:
+        row = dict(zip(columns, cells, strict=False))
+        numbers = [_number(row.get(column, "")) for column in ("batch", "avg", "val")]
+        batch, average, validation = numbers
+        if len(cells) != len(columns) or batch is None or batch < 1 or average is None:
+            continue
+        if validation is None and row.get("val"):
+            continue
+        averages.append((batch, average))
+        if validation is not None:
+            validations.append((batch, validation))
+    return averages, validations
+
+
+def _number(cell: str) -> float | None:
+    """A finite number, or None for what is none."""
+    try:
+        number = float(cell)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def write_curves(table: Path, picture: Path) -> None:

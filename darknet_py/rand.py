@@ -41,6 +41,13 @@ def seed_from_clock() -> int:
     return time.time_ns() // 1_000_000 % 2**31
 
 
+def seed_of_text(seed: int, k: int) -> int:
+    """The seed of text k, from 0 on, of several that begin with `seed`: seed + k, where 1 follows
+    the highest seed, since 0 is another name of 1.
+    """
+    return (max(seed % 2**32, 1) - 1 + k) % (2**32 - 1) + 1
+
+
 class Rand:
     """The sequence that C's ``srand(seed)`` and repeated ``rand()`` give under glibc.
 

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.files import MARK
-from darknet_py.generation import check_symbols
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.plotting import Point
+from darknet_py.symbols import Symbols, check_symbols
 
 UNITS = 6  # of a layer that are shown
 WIDTH, HEIGHT = 720, 300
@@ -50,33 +50,38 @@ svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
 class Reading:
     """How a network reads a passage of n symbols.
 
-    losses: -log p of each symbol but the first, (n - 1,), in nats. units: which units of the layer
-    `layer` are shown; responses: their outputs after each symbol, (n, units).
+    symbols: what they stand for. losses: -log p of each symbol but the first, (n - 1,), in nats.
+    units: which units of the layer `layer` are shown; responses: their outputs after each symbol,
+    (n, units).
     """
 
-    passage: bytes
+    passage: list[int]
+    symbols: Symbols
     losses: Array
     layer: int
     units: list[int]
     responses: Array
 
 
-def read_passage(net: Network, passage: bytes, layer: int) -> Reading:
+def read_passage(
+    net: Network, passage: Sequence[int] | Array, layer: int, symbols: Symbols | None = None
+) -> Reading:
     """Let the network read a passage as one stream from a zero state.
 
     layer: whose units are shown, those that change most slowly along the text: what they answer to
-    is longer than a character. Raises CorpusError for unknown symbols, ValueError for a layer that
-    does not exist.
+    is longer than a symbol. symbols: what they stand for; by default bytes, or tokens without
+    names. Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
     """
     if not 0 <= layer < len(net.layers):
         raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
-    symbols = check_symbols(net, passage, "the passage")[:, None]
-    losses, _ = net.losses(symbols[:-1], symbols[1:], net.initial_state(1))
+    read = check_symbols(net, passage, "the passage")[:, None]
+    losses, _ = net.losses(read[:-1], read[1:], net.initial_state(1))
     losses = losses[:, 0].astype(np.float64)
-    outputs, _ = net.forward(symbols, net.initial_state(1), count=layer + 1)
+    outputs, _ = net.forward(read, net.initial_state(1), count=layer + 1)
     responses = outputs[:, 0].astype(np.float64)
     units = _slow_units(responses)
-    return Reading(passage, losses, layer, units, responses[:, units])
+    shown = symbols if symbols is not None else Symbols.of(net)
+    return Reading(read[:, 0].tolist(), shown, losses, layer, units, responses[:, units])
 
 
 def _slow_units(responses: Array) -> list[int]:
@@ -95,17 +100,29 @@ def recurrent_layer(net: Network) -> int:
 
 
 def read_samples(path: Path, most: int = 6) -> list[tuple[str, str]]:
-    """Headings and texts of a BASE.samples, at most so many, spread over the run."""
+    """Headings and texts of a BASE.samples, at most so many, spread over the run.
+
+    What is not a whole sample, like the half of a line that a crash leaves, is skipped.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_bytes().splitlines()
     except FileNotFoundError:
         return []
-    rows = [json.loads(line) for line in lines if line.startswith("{")]
-    chosen = np.unique(np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int))
-    return [
-        (f"after batch {rows[i]['batch']:,}, {rows[i]['val']:.3f} nats", str(rows[i]["text"]))
-        for i in (chosen if rows else [])
-    ]
+    samples = [sample for sample in map(_sample, lines) if sample is not None]
+    chosen = np.unique(
+        np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)
+    )
+    return [samples[i] for i in (chosen if samples else [])]
+
+
+def _sample(line: bytes) -> tuple[str, str] | None:
+    """Heading and text of a line of BASE.samples; None for what is none."""
+    try:
+        row = json.loads(line)
+        batch, val, text = int(row["batch"]), float(row["val"]), row["text"]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return (f"after batch {batch:,}, {val:.3f} nats", text) if isinstance(text, str) else None
 
 
 def page(
@@ -116,25 +133,27 @@ def page(
     reading: Reading,
 ) -> str:
     """The whole page. facts: rows of its first table. samples: headings and texts."""
-    losses = reading.losses
+    losses, symbol = reading.losses, reading.symbols.unit
+    pieces = reading.symbols.parts(reading.passage)
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         _table(facts),
         "<h2>Losses</h2>",
-        _curves(*curves),
+        _curves(*curves, symbol),
         "<h2>What it wrote</h2>",
         *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
         "<h2>How surprised it is</h2>",
-        '<p class="note">A passage, read from a zero state. The redder a character, the less it '
-        f"was expected: from {_swatch(0)} 0 to {_swatch(9)} "
-        f"{_top(losses):.1f} nats and more. Mean: {losses.mean():.3f} nats per character.</p>",
-        f"<pre>{_heat(reading.passage, losses)}</pre>",
+        '<p class="note">A passage, read from a zero state. The redder a '
+        f"{symbol}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
+        f"{_top(losses):.1f} nats and more. Mean: {losses.mean():.3f} nats per {symbol}.</p>",
+        f"<pre>{_heat(pieces, losses)}</pre>",
         _surprises(reading),
         f"<h2>What single units of layer {reading.layer} answer to</h2>",
-        '<p class="note">The units that change most slowly along the text. Each character is '
-        "coloured by the unit's output after it: red above the unit's mean, blue below.</p>",
+        '<p class="note">The units that change most slowly along the text. Each '
+        f"{symbol} is colored by the unit's output after it: red above the unit's mean, blue below."
+        "</p>",
         *(
-            f"<h3>unit {unit}</h3><pre>{_signed(reading.passage, response)}</pre>"
+            f"<h3>unit {unit}</h3><pre>{_signed(pieces, response)}</pre>"
             for unit, response in zip(reading.units, reading.responses.T, strict=True)
         ),
     ]
@@ -173,39 +192,27 @@ def _text(text: str) -> str:
     return html.escape(text.translate(pictures))
 
 
-def _characters(passage: bytes) -> list[tuple[int, int, str]]:
-    """The characters of UTF-8 bytes: first byte, end, text."""
-    found, first = [], 0
-    while first < len(passage):
-        end = first + 1
-        while end < len(passage) and end - first < 4 and passage[end] & 0xC0 == 0x80:
-            end += 1
-        found.append((first, end, passage[first:end].decode("utf-8", "replace")))
-        first = end
-    return found
-
-
 def _top(losses: Array) -> float:
     """What the darkest shade stands for: all but the rarest surprises lie below."""
     return max(1.0, float(np.quantile(losses, 0.97)))
 
 
-def _heat(passage: bytes, losses: Array) -> str:
-    """The passage, each character shaded by the loss of all of its bytes."""
+def _heat(pieces: Iterable[tuple[int, int, str]], losses: Array) -> str:
+    """The pieces of a passage, each shaded by the loss of all of its symbols."""
     padded, top = np.concatenate([[0.0], losses]), _top(losses)
     return _shaded(
         (f"h{min(9, int(9 * float(padded[first:end].sum()) / top))}", text)
-        for first, end, text in _characters(passage)
+        for first, end, text in pieces
     )
 
 
-def _signed(passage: bytes, responses: Array) -> str:
-    """The passage, each character shaded by the sign and size of a response after it."""
+def _signed(pieces: Iterable[tuple[int, int, str]], responses: Array) -> str:
+    """The pieces of a passage, each shaded by the sign and size of a response after it."""
     centered = responses - responses.mean()
     reach = max(1e-9, float(np.quantile(np.abs(centered), 0.97)))
     return _shaded(
         (f"{'p' if at > 0 else 'm'}{min(5, round(5 * abs(at) / reach))}", text)
-        for _, end, text in _characters(passage)
+        for _, end, text in pieces
         for at in [float(centered[end - 1])]
     )
 
@@ -222,12 +229,12 @@ def _shaded(characters: Iterable[tuple[str, str]]) -> str:
 
 
 def _surprises(reading: Reading, most: int = 5) -> str:
-    """A table of the least expected characters, for those who do not see the colours."""
+    """A table of the least expected symbols, for those who do not see the colours."""
     order = np.argsort(-reading.losses, kind="stable")[:most]
     rows = []
     for place in order.tolist():
-        before = reading.passage[max(0, place - 24) : place + 1].decode("utf-8", "replace")
-        here = reading.passage[place + 1 : place + 2].decode("utf-8", "replace")
+        before = reading.symbols.text(reading.passage[max(0, place - 24) : place + 1])
+        here = reading.symbols.text(reading.passage[place + 1 : place + 2])
         rows.append(
             f"<tr><td class='n'>{reading.losses[place]:.2f}</td><td><code>"
             f"{_text(before).replace(chr(10), '⏎')}<b>{_text(here).replace(chr(10), '⏎')}</b>"
@@ -236,7 +243,7 @@ def _surprises(reading: Reading, most: int = 5) -> str:
     return "<table><caption>The greatest surprises, in nats</caption>" + "".join(rows) + "</table>"
 
 
-def _curves(averages: list[Point], validations: list[Point]) -> str:
+def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
     """A picture of both curves."""
     points = averages + validations
     if not averages:
@@ -274,7 +281,7 @@ def _curves(averages: list[Point], validations: list[Point]) -> str:
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
         f"{''.join(ticks)}{line('one', averages)}{line('two', validations)}{dots}"
         f'<text x="{WIDTH - 8}" y="{HEIGHT - 8}" text-anchor="end">batch {last:,.0f}</text></svg>'
-        f"<figcaption>nats per character: <b style='color:var(--one)'>training, average</b>, "
+        f"<figcaption>nats per {unit}: <b style='color:var(--one)'>training, average</b>, "
         f"<b style='color:var(--two)'>held-out text</b>; {said}</figcaption></figure>"
     )
 

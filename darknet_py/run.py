@@ -18,13 +18,13 @@ import numpy as np
 from darknet_py.checkpoint import Checkpoint, Plan, write_checkpoint
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError, WeightsError
-from darknet_py.evaluation import default_prompt
 from darknet_py.generation import generate
 from darknet_py.layers.base import Array, RollingStatistics
 from darknet_py.network import Network
 from darknet_py.profiling import DATA, VALIDATION, Profile
 from darknet_py.run_folder import RunFolder
 from darknet_py.scoring import PiecesScore, Progress
+from darknet_py.symbols import Symbols
 from darknet_py.validation import Validation, swap
 from darknet_py.weights import read_header
 
@@ -351,13 +351,10 @@ class Run:
         every = self.plan.sample_every
         if not every or self.validation.number % every or not self.ranks.is_first:
             return
-        prompt = default_prompt(self.net.inputs)
+        own = Symbols.of(self.net)
         seed, length = self.plan.seed, SAMPLE_LENGTH
-        symbols = list(generate(self.net, prompt, length, SAMPLE_TEMPERATURE, seed))
-        if self.net.writes_bytes:
-            text = bytes(symbols).decode("utf-8", "replace")
-        else:
-            text = " ".join(map(str, symbols))
+        symbols = list(generate(self.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
+        text = own.text(symbols).rstrip(" ") if own.is_tokens else own.text(symbols)
         self.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
         log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.evaluation import default_prompt
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
+from darknet_py.symbols import Symbols
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ class Validation:
         stop: Callable[[], bool] | None = None,
         progress: Progress | None = None,
     ) -> PiecesScore:
-        prompt = np.frombuffer(default_prompt(net.inputs), np.uint8)
+        prompt = np.frombuffer(Symbols.of(net).default_prompt, np.uint8)
         return score_pieces(
             net,
             self.text,

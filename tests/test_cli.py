@@ -164,9 +164,14 @@ def test_a_prompt_without_escapes_is_its_utf_8(text: str) -> None:
     assert escaped(text) == data
 
 
-def test_an_empty_prompt_is_symbol_0_as_in_c(net: Network) -> None:
-    outcome = invoke("generate", WEIGHTS, "--prompt", "", "--length", "50", "--seed", "1")
-    assert outcome.stdout == text_of(net, b"\0", 50, 0.7, 1)
+@pytest.mark.parametrize("more", [(), ("--no-prompt",)])
+def test_an_empty_prompt_feeds_symbol_0_as_c_does_and_prints_nothing(
+    net: Network, more: tuple[str, ...]
+) -> None:
+    outcome = invoke("generate", WEIGHTS, "--prompt", "", "--length", "50", "--seed", "1", *more)
+    assert outcome.stdout == text_of(net, b"\0", 50, 0.7, 1).removeprefix(b"\0")
+    shown = invoke("generate", WEIGHTS, "--prompt", r"\x00", "--length", "50", "--seed", "1")
+    assert shown.stdout == text_of(net, b"\0", 50, 0.7, 1)
 
 
 def test_a_length_of_0_prints_the_prompt() -> None:
@@ -505,13 +510,14 @@ def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -
     streams: dict[str, Any] = {"stdin": theirs, "stdout": theirs, "stderr": theirs}
     process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, **streams)
     os.close(theirs)
-    seen = b""
+    seen, place = b"", 0
 
     def read_until(what: bytes, least: int = 0) -> None:
-        nonlocal seen
-        start = len(seen)
-        while what not in seen[start:] or len(seen) < start + least:
+        """Until `what` comes after what was waited for before, and at least so many bytes."""
+        nonlocal seen, place
+        while what not in seen[place + least :]:
             seen += os.read(ours, 1000)
+        place = seen.index(what, place + least) + len(what)
 
     read_until(b"> ")
     os.write(ours, b"the\r")
@@ -589,7 +595,7 @@ def test_a_network_that_is_always_wrong_is_still_json(net: Network, text: str) -
     def refuse(name: str) -> None:
         raise AssertionError(f"{name} is no JSON")
 
-    assert math.isinf(dn.evaluate(net, TEXT).word_perplexity)
+    assert dn.evaluate(net, TEXT).word_perplexity == math.inf
     json.loads(invoke("valid", WEIGHTS, text, "--json").stdout, parse_constant=refuse)
 
 

@@ -14,7 +14,11 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py import report
 from darknet_py.finding import open_network
+from darknet_py.plotting import read_losses
+from darknet_py.symbols import Symbols
 from tests.cli_helpers import files_in, invoke, write_run_inputs
+
+BYTES = Symbols(256, is_tokens=False, names=None)
 
 
 @pytest.fixture(autouse=True)
@@ -119,11 +123,11 @@ def test_the_reading_is_the_networks() -> None:
 
 @given(st.binary(min_size=2, max_size=60))
 def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
-    losses = np.linspace(0, 9, len(passage) - 1)
-    for shaded in (report._heat(passage, losses), report._signed(passage, np.arange(len(passage)))):
+    losses, parts = np.linspace(0, 9, len(passage) - 1), BYTES.parts(passage)
+    for shaded in (report._heat(parts, losses), report._signed(parts, np.arange(len(passage)))):
         page = Page(shaded)
         shown = "".join(page.texts["span"])
-        pieces = [text for _, _, text in report._characters(passage)]
+        pieces = [text for _, _, text in parts]
         assert (
             "".join(pieces).translate({c: 0x2400 + c for c in range(32) if c not in (9, 10)})
             == shown
@@ -133,6 +137,65 @@ def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
 
 def test_characters_are_those_of_utf_8() -> None:
     text = "aé€😀b"
-    assert [part for _, _, part in report._characters(text.encode())] == list(text)
-    ends = [end for _, end, _ in report._characters(text.encode())]
+    assert [part for _, _, part in BYTES.parts(text.encode())] == list(text)
+    ends = [end for _, end, _ in BYTES.parts(text.encode())]
     assert ends == [1, 3, 6, 10, 11]
+
+
+HALVES = {
+    ".csv": [b"31,992,2.5,2.4", b"31,992,2.5,2.4,0.01,1,0.2,1.", b"31,", b"\xff\x00\xfe"],
+    ".samples": [b'{"batch": 31, "val": 2.5, "te', b"{", b'{"batch": 31', b"\xff\x00{"],
+}
+NO_ROWS = {
+    ".csv": [
+        *(b"x,1,2,3,4,5,6,7", b"32,1", b",,,,,,,", b"32,1,2,nan,4,5,6,7", b"\xff\0,1,2,3,4,5,6,7"),
+        *(b"32,1,2,3,4,5,6,x", b"1,2,3,4,5,6,7,8,9", b"0,1,2,3,4,5,6,7", b"", b'"' * 200_000),
+    ],
+    ".samples": [
+        *(b"{}", b"[1]", b"null", b'{"batch": 1, "val": null, "text": "a"}', b"\xff", b""),
+        *(b'{"batch": 1e999, "val": 1, "text": "a"}', b'{"batch": 1, "val": 1, "text": 5}'),
+        *(b'{"batch": "x", "val": 1, "text": "a"}', b'{"batch": 1, "text": "a"}', b"[" * 100_000),
+        *(b'{"batch": 1, "val": 1' + b"0" * 400 + b', "text": "a"}',),
+    ],
+}
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("suffix", HALVES)
+def test_what_is_not_a_whole_row_is_skipped(suffix: str) -> None:
+    def page() -> str:
+        outcome = invoke("report", "backup", "-q")
+        assert outcome.status == 0, outcome.stderr
+        return Path("backup/net.html").read_text(encoding="utf-8")
+
+    expected = page()
+    table = Path(f"backup/net{suffix}")
+    whole = table.read_bytes()
+    for half in HALVES[suffix]:
+        table.write_bytes(whole + half)
+        assert page() == expected
+    for line in NO_ROWS[suffix]:
+        table.write_bytes(whole + line + b"\n")
+        assert page() == expected
+    table.write_bytes(whole.replace(b"\n", b"\n" + b"\n".join(NO_ROWS[suffix]) + b"\n", 3))
+    assert page() == expected
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("content", [b"", b"\n", b"batch", b"\xff\0\n\xfe\n", b"a,b\n1,2\n"])
+def test_a_table_without_a_row_is_a_page_without_curves(content: bytes) -> None:
+    Path("backup/net.csv").write_bytes(content)
+    Path("backup/net.samples").write_bytes(content)
+    assert invoke("report", "backup", "-q").status == 0
+    text = Path("backup/net.html").read_text(encoding="utf-8")
+    assert "no batch yet" in text
+    assert "after batch" not in text
+    Page(text)
+
+
+def test_a_table_without_validations_has_averages(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_bytes(b"batch,avg\r\n1,3\r\n2,2.5\r\n")
+    assert read_losses(table) == ([(1, 3), (2, 2.5)], [])
+    table.write_bytes(b"batch,avg,val\n1,3,\n2,2.5,2\n3,2,1")
+    assert read_losses(table) == ([(1, 3), (2, 2.5)], [(2, 2)])

@@ -16,15 +16,15 @@ from darknet_py.cli.options import (
     dialect_option,
     escaped,
     prompt_option,
-    prompt_or_default,
+    tokens_option,
     up_to_one,
     verbosity_options,
 )
-from darknet_py.corpus import read_text, read_token_names
 from darknet_py.finding import open_network
 from darknet_py.generation import generate, generate_samples
-from darknet_py.rand import seed_from_clock
+from darknet_py.rand import seed_from_clock, seed_of_text
 from darknet_py.sampling import Sampling
+from darknet_py.symbols import Symbols
 
 log = logging.getLogger("darknet_py.generate")
 
@@ -63,17 +63,20 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 @click.option("--prompt-file", metavar="FILE", help="Start from the text of a file; - is stdin.")
 @click.option("--no-prompt", is_flag=True, help="Print only what follows the prompt.")
 @click.option(
-    "--stop", type=escaped, metavar="TEXT", help="End once this has been written; escapes as above."
+    "--stop",
+    type=escaped,
+    metavar="TEXT",
+    help="End once this has been written; given as --prompt is.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Texts to write; the k-th is that of --seed N+k.",
+    help="Texts to write, those of --seed N, N+1, ... (of 1, 2, ... from 0, which C takes for 1).",
 )
 @click.option("--interactive", is_flag=True, help="Write in turns: type, and the text goes on.")
-@click.option("--tokens", metavar="FILE", help="Names of symbols, one a line; <NEWLINE> is one.")
+@tokens_option
 @click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
 @verbosity_options
 def command(
@@ -98,7 +101,11 @@ def command(
     """Print text that the network of WEIGHTS writes, as it is drawn.
 
     WEIGHTS is a weights file, or a folder of a run: its best, else its final, else its backup
-    file. With the same weights, seed, temperature, prompt and length the text is the C program's.
+    file, else the only weights file there. With the same weights, seed, temperature, prompt and
+    length the text is the C program's.
+
+    A network of tokens takes prompts and --stop as numbers, or as names with --tokens. Each name or
+    number is printed with a space after it.
 
     \b
     Examples:
@@ -115,35 +122,35 @@ def command(
     if seed is None:
         seed = seed_from_clock()
         log.info("seed %d", seed)
-    names = None
-    if tokens is not None:
-        names = read_token_names(tokens)
-    elif not net.writes_bytes:
-        names = [str(symbol) for symbol in range(net.outputs)]
-    start: list[int] | bytes = prompt_or_default(prompt, net.inputs) or b"\0"
-    if prompt_file is not None:
-        start = read_text(prompt_file, net.net.tokenized).tolist()
+    symbols = Symbols.of(net, tokens, names_of_bytes=True)
+    # An empty prompt lets symbol 0 be fed, as in C, which is no part of the text.
+    if prompt_file is None:
+        start = symbols.prompt(prompt)
+    else:
+        start = symbols.read_file(prompt_file).tolist()
+    until = symbols.read(stop or b"", "--stop").tolist()
     if interactive:
         from darknet_py.cli.interactive import Dialogue
 
         sampling = Sampling(temperature, top_k, top_p, greedy)
-        given = start if prompt is not None or prompt_file is not None else b""
-        Dialogue(net, seed, sampling, length, TextWriter(raw, names)).run(given)
+        given = start if prompt is not None or prompt_file is not None else []
+        Dialogue(net, symbols, seed, sampling, length, raw).run(given)
         return
-    how: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "greedy": greedy, "stop": stop or b""}
-    shown = b"" if no_prompt else start
+    how: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "greedy": greedy, "stop": until}
+    shown = [] if no_prompt else start
     if samples > 1:
         for first in range(0, samples, SIDE_BY_SIDE):
             count = min(SIDE_BY_SIDE, samples - first)
-            texts = generate_samples(net, start, length, temperature, seed + first, count, **how)
-            for number, text in enumerate(texts, seed + first):
-                click.echo(f"--- seed {number % 2**32}")
-                with TextWriter(raw, names) as writer:
+            begin = seed_of_text(seed, first)
+            texts = generate_samples(net, start, length, temperature, begin, count, **how)
+            for number, text in enumerate(texts):
+                click.echo(f"--- seed {seed_of_text(begin, number)}")
+                with TextWriter(raw, symbols.names) as writer:
                     writer.write(shown)
                     writer.write(text)
         return
-    symbols = generate(net, start, length, temperature, seed, **how)
-    with TextWriter(raw, names) as writer:
+    drawn = generate(net, start, length, temperature, seed, **how)
+    with TextWriter(raw, symbols.names) as writer:
         writer.write(shown)
-        for symbol in symbols:
+        for symbol in drawn:
             writer.write([symbol])

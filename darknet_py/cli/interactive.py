@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import click
@@ -16,6 +16,7 @@ from darknet_py.errors import CorpusError
 from darknet_py.generation import Session
 from darknet_py.network import Network
 from darknet_py.sampling import Sampling
+from darknet_py.symbols import Symbols
 
 ODDS = 10  # symbols that :odds lists
 HELP = r"""type a text and Enter: the network reads it and goes on from there; nothing: it goes on
@@ -26,19 +27,29 @@ HELP = r"""type a text and Enter: the network reads it and goes on from there; n
 :reset           forget everything
 :help            this
 Ctrl-C stops the text, Ctrl-D leaves"""
+HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spaces between them"
+HELP_NAMES = (
+    "this network works on tokens: a text is their names or numbers, with spaces between them"
+)
 
 
 class Dialogue:
     """Reads lines from stdin: texts to go on from, and commands that start with a colon."""
 
     def __init__(
-        self, net: Network, seed: int, sampling: Sampling, length: int, writer: TextWriter
+        self,
+        net: Network,
+        symbols: Symbols,
+        seed: int,
+        sampling: Sampling,
+        length: int,
+        raw: bool,
     ) -> None:
-        self.net = net
+        self.symbols = symbols
         self.session = Session(net, seed)
         self.sampling = sampling
         self.length = length
-        self.writer = writer
+        self.writer = TextWriter(raw, symbols.names)
         self.commands: dict[str, Callable[[str], None]] = {
             "temperature": self._set_temperature,
             "length": self._set_length,
@@ -47,7 +58,7 @@ class Dialogue:
             "help": self._help,
         }
 
-    def run(self, prompt: Sequence[int]) -> None:
+    def run(self, prompt: list[int]) -> None:
         """Until the end of stdin; begin with `prompt` if there is any."""
         # Importing it is what gives input() its line editing; Windows has none.
         with contextlib.suppress(ImportError):
@@ -56,14 +67,14 @@ class Dialogue:
             say(":help for what can be typed; Ctrl-C stops the text, Ctrl-D leaves")
         if len(prompt):
             self.session.feed(prompt)
-            self.writer.write(bytes(prompt) if self.writer.names is None else list(prompt))
+            self.writer.write(prompt)
             self._write()
         while (line := self._read()) is not None:
             if line.startswith(":"):
                 self._command(line[1:])
                 continue
             try:
-                self.session.feed(escaped(line))
+                self.session.feed(self.symbols.read(escaped(line), "text").tolist())
             except CorpusError as error:
                 say(f"{error}")
                 continue
@@ -110,13 +121,7 @@ class Dialogue:
     def _show_odds(self, argument: str) -> None:
         p = self.session.probabilities(self.sampling.temperature)
         for symbol in np.argsort(-p, kind="stable")[:ODDS].tolist():
-            say(f"{p[symbol]:8.2%}  {self._name(symbol)}")
-
-    def _name(self, symbol: int) -> str:
-        names = self.writer.names
-        if names is not None:
-            return names[symbol] if symbol < len(names) else str(symbol)
-        return repr(chr(symbol)) if symbol < 0x80 else f"byte {symbol:#x}"
+            say(f"{p[symbol]:8.2%}  {self.symbols.label(symbol)}")
 
     def _reset(self, argument: str) -> None:
         self.session.reset()
@@ -125,3 +130,5 @@ class Dialogue:
     def _help(self, argument: str) -> None:
         temperature = self.sampling.temperature
         say(HELP.format(temperature=temperature, length=self.length, odds=ODDS))
+        if self.symbols.is_tokens:
+            say(HELP_NAMES if self.symbols.path else HELP_NUMBERS)

@@ -185,14 +185,15 @@ def prompt_option(command: F) -> F:
         "--prompt",
         type=escaped,
         metavar="TEXT",
-        help=r"Text to start from (else \n\n); \n \t \r \\ \xHH are understood.",
+        help=r"Text to start from; \n \t \r \\ \xHH are understood. Of a network of tokens: their "
+        r"numbers, or their names with --tokens.  [default: \n\n; none for tokens]",
     )(command)
 
 
-def prompt_or_default(prompt: bytes | None, inputs: int) -> bytes:
-    """The prompt given, else C's two newlines, else nothing where a network has no newline."""
-    if prompt is not None:
-        return prompt
-    from darknet_py.evaluation import default_prompt
-
-    return default_prompt(inputs)
+def tokens_option(command: F) -> F:
+    return click.option(
+        "--tokens",
+        metavar="FILE",
+        help="Names of tokens, one a line, to write and read instead of their numbers; <NEWLINE> "
+        "is the name of a newline.",
+    )(command)

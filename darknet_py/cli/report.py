@@ -6,22 +6,24 @@ import os
 from pathlib import Path
 
 import click
-import numpy as np
 
 from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.cli.console import say
-from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
-from darknet_py.corpus import check_known, read_text, split
+from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
+from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.generation import generate
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
 from darknet_py.plotting import read_losses
 from darknet_py.report import page, read_passage, read_samples, recurrent_layer
 from darknet_py.run_folder import RunFolder, find_run
+from darknet_py.symbols import Symbols, check_symbols
 
-LENGTH = 1200  # characters of the passage
-SAMPLE = 400  # characters of the last text
+LENGTH = 1200  # symbols of the passage
+SAMPLE = 400  # symbols of the last text
 
 
 @click.command("report", context_settings=CONTEXT)
@@ -32,6 +34,7 @@ SAMPLE = 400  # characters of the last text
 @click.option(
     "--layer", type=click.IntRange(0), help="Whose units (else the last recurrent one's)."
 )
+@tokens_option
 @force_option
 @verbosity_options
 def command(
@@ -41,11 +44,12 @@ def command(
     text: str | None,
     layer: int | None,
     force: bool,
+    tokens: str | None,
 ) -> None:
     """Write an HTML page about the run in DIR; NAME says which where there are several.
 
     Its losses, what it wrote over time (train --sample-every), how surprised it is by each
-    character of a passage, and what single units of a layer answer to. A file that exists is
+    symbol of a passage, and what single units of a layer answer to. A file that exists is
     overwritten only where it is as darknet-py wrote it, or with --force.
 
     \b
@@ -59,25 +63,27 @@ def command(
     target = Path(out) if out is not None else run.file(".html")
     check_targets([target], read=_read_files(run, weights, checkpoint.plan, text), force=force)
     net = open_network(weights)
-    if not net.writes_bytes:
-        raise DarknetError(f"{weights}: works on tokens: expected a network of bytes")
-    passage = _passage(checkpoint.plan, text)
-    check_known(np.frombuffer(passage, np.uint8), net.inputs, text or checkpoint.plan.data)
+    symbols = Symbols.of(net, tokens)
+    passage = _passage(net, symbols, checkpoint.plan, text)
     index = recurrent_layer(net) if layer is None else layer
     if index >= len(net.layers):
         raise click.BadParameter(f"--layer {index}: expected one from 0 to {len(net.layers) - 1}")
-    reading = read_passage(net, passage[:LENGTH], index)
-    last = bytes(generate(net, b"\n\n", SAMPLE, seed=checkpoint.plan.seed))
+    reading = read_passage(net, passage[:LENGTH], index, symbols)
+    last = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
     heading = f"{weights.name}, temperature 0.7"
-    samples = [*read_samples(run.file(".samples")), (heading, last.decode("utf-8", "replace"))]
+    samples = [
+        (title, _renamed(net, symbols, sample))
+        for title, sample in read_samples(run.file(".samples"))
+    ]
+    samples.append((heading, symbols.text(last)))
     best = checkpoint.progress["validation"].get("best_loss")
     facts = [
         ("weights", weights.name),
         ("parameters", f"{len(net.parameters):,}"),
         ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
-        ("trained on", f"{net.seen:,} characters of {Path(checkpoint.plan.data).name}"),
+        ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
         ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
-        ("best estimate", "none" if best is None else f"{best:.4f} nats per character"),
+        ("best estimate", "none" if best is None else f"{best:.4f} nats per {symbols.unit}"),
     ]
     curves = read_losses(run.file(".csv"))
     written = page(f"{run.base}: a report", facts, curves, samples, reading)
@@ -99,18 +105,28 @@ def _read_files(run: RunFolder, weights: Path, plan: Plan, text: str | None) -> 
     return [weights, *files, *(name for name in texts if isinstance(name, str))]
 
 
-def _passage(plan: Plan, text: str | None) -> bytes:
+def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Array:
     """From `text`, or else from what the run held out, or else from what it was trained on."""
     if text is not None:
-        found = read_text(text)
+        place, found = text, symbols.read_file(text)
     elif isinstance(plan.val, str):
-        found = read_text(plan.val)
+        place, found = plan.val, read_text(plan.val, net.net.tokenized)
     elif plan.data == "-":
         raise CorpusError("the run's text came from stdin: expected --text FILE")
     else:
-        whole = read_text(plan.data)
+        place, whole = plan.data, read_text(plan.data, net.net.tokenized)
         training, held_out = split(whole, plan.val)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
-        raise CorpusError(f"{text or os.fspath(plan.data)}: one character: expected a passage")
-    return found.tobytes()
+        raise CorpusError(f"{place}: {len(found)} {symbols.unit}s: expected a passage")
+    return check_symbols(net, found, os.fspath(place))
+
+
+def _renamed(net: Network, symbols: Symbols, sample: str) -> str:
+    """A sample of a run of tokens, which has their numbers, with their names instead."""
+    if not symbols.path:
+        return sample
+    try:
+        return symbols.text(Symbols.of(net).read(sample.encode("utf-8", "replace"), "sample"))
+    except CorpusError:
+        return sample

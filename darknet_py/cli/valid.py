@@ -13,14 +13,15 @@ from darknet_py.cli.options import (
     dialect_option,
     part_of_one,
     prompt_option,
-    prompt_or_default,
+    tokens_option,
     verbosity_options,
 )
-from darknet_py.corpus import check_known, read_text, split
+from darknet_py.corpus import split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
 from darknet_py.evaluation import evaluate, trace
 from darknet_py.finding import open_network
+from darknet_py.symbols import Symbols
 
 
 @click.command("valid", context_settings=CONTEXT)
@@ -35,6 +36,7 @@ from darknet_py.finding import open_network
     help="Score only the last fraction of TEXT, which `train` with this value held out.",
 )
 @prompt_option
+@tokens_option
 @click.option("--trace", "as_trace", is_flag=True, help="The C program's line per character.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @verbosity_options
@@ -45,12 +47,14 @@ def command(
     dialect: str,
     val: float | None,
     prompt: bytes | None,
+    tokens: str | None,
     as_trace: bool,
     as_json: bool,
 ) -> None:
     """Score how well the network of WEIGHTS predicts TEXT.
 
-    TEXT is a file, a folder, or - for stdin.
+    TEXT is a file, a folder, or - for stdin; for a network of tokens it holds their numbers, or
+    their names with --tokens.
     The prompt is fed first and not scored; of the text, the first character is fed and the others
     are predicted, in one stream from a zero state.
 
@@ -60,27 +64,28 @@ def command(
       darknet-py valid backup mybook.txt --json
     """
     net = open_network(weights, cfg, dialect)
-    symbols = read_text(text, net.net.tokenized)
-    check_known(symbols, net.inputs, text)
+    known = Symbols.of(net, tokens)
+    symbols = known.read_file(text)
     if val is not None:
         symbols = split(symbols, val)[1]
     if len(symbols) < 2:
         raise CorpusError(f"{text}: {len(symbols)} symbols: expected at least 2 to score")
-    start = prompt_or_default(prompt, net.inputs)
+    start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):
             bpc = "" if net.dialect is ALEXEYAB else f"BPC: {now.bpc:4.4f}   "
-            click.echo(
-                f"{now.characters} {bpc}Perplexity: {now.perplexity:4.4f}    "
-                f"Word Perplexity: {now.word_perplexity:4.4f}"
-            )
+            words = now.word_perplexity
+            by_word = "" if words is None else f"    Word Perplexity: {words:4.4f}"
+            click.echo(f"{now.characters} {bpc}Perplexity: {now.perplexity:4.4f}{by_word}")
         return
     score = evaluate(net, symbols, start)
     if as_json:
         print_json(dataclasses.asdict(score))
         return
-    click.echo(f"characters          {score.characters:,}")
-    click.echo(f"nats per character  {score.nats:.4f}")
-    click.echo(f"bits per character  {score.bpc:.4f}")
+    unit = known.unit
+    click.echo(f"{unit + 's':20}{score.characters:,}")
+    click.echo(f"{f'nats per {unit}':20}{score.nats:.4f}")
+    click.echo(f"{f'bits per {unit}':20}{score.bpc:.4f}")
     click.echo(f"perplexity          {score.perplexity:.4f}")
-    click.echo(f"word perplexity     {score.word_perplexity:.4f}")
+    if score.word_perplexity is not None:
+        click.echo(f"word perplexity     {score.word_perplexity:.4f}")

@@ -15,13 +15,14 @@ from darknet_py.cli.options import (
     dialect_option,
     force_option,
     prompt_option,
-    prompt_or_default,
+    tokens_option,
     verbosity_options,
 )
 from darknet_py.corpus import read_lines
 from darknet_py.evaluation import hidden_vectors
 from darknet_py.files import check_targets, write_whole
 from darknet_py.finding import find_cfg_of, find_weights, open_network
+from darknet_py.symbols import Symbols
 
 
 @click.command("vec", context_settings=CONTEXT)
@@ -30,6 +31,7 @@ from darknet_py.finding import find_cfg_of, find_weights, open_network
 @cfg_option
 @dialect_option
 @prompt_option
+@tokens_option
 @click.option("--carry", is_flag=True, help="The state runs on from line to line, as in C.")
 @click.option(
     "--layer", type=click.IntRange(0), default=0, show_default=True, help="Whose outputs."
@@ -43,6 +45,7 @@ def command(
     cfg: str | None,
     dialect: str,
     prompt: bytes | None,
+    tokens: str | None,
     carry: bool,
     layer: int,
     npy: str | None,
@@ -50,7 +53,9 @@ def command(
 ) -> None:
     """Print what a layer of the network of WEIGHTS gives after each of LINES (a file, or -).
 
-    Per line, in the C program's format: the line without spaces and tabs, then the numbers.
+    Per line, in the C program's format: the line without spaces and tabs, then the numbers. For a
+    network of tokens a line holds their numbers, or their names with --tokens, and is printed with
+    one space between them.
 
     \b
     Examples:
@@ -64,9 +69,10 @@ def command(
     net = open_network(weights, cfg, dialect)
     if layer >= len(net.layers):
         raise click.BadParameter(f"{layer}: the network has layers 0 to {len(net.layers) - 1}")
-    start = prompt_or_default(prompt, net.inputs)
+    symbols = Symbols.of(net, tokens)
+    start = symbols.prompt(prompt)
     rows = []
-    for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry):
+    for line, vector in hidden_vectors(net, read_lines(lines), start, layer, carry, symbols):
         numbers = "".join(f",{number:g}" for number in vector.tolist())
         write_line(line + numbers.encode())
         rows.append(vector)

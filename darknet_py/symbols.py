@@ -1,0 +1,191 @@
+"""What a network's symbols stand for: reading a text of a user as symbols, and symbols as text.
+
+Symbols are the bytes of a text, or tokens. Tokens are written as numbers or, where there is a file
+of names, as names.
+
+A text of tokens is a list of words between white space. A word is the token of that name, else, if
+it is a number, the token of that number: so a token without a name of its own can be written too,
+and a name always goes before a number. Names that contain white space, like `New York` or a
+newline, are found wherever they stand, the longest first, and one space after any name only
+separates it from the next. So what is printed reads back as the same tokens, where no two of them
+have one name and none an empty one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
+from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+
+DEFAULT_PROMPT = b"\n\n"
+LONGEST_NUMBER = 9  # digits
+
+
+class Symbols:
+    """The symbols of a network of `inputs`.
+
+    is_tokens: whether they are tokens, rather than bytes. names: a text per symbol to print instead
+    of bytes, numbers for symbols beyond its end; None prints bytes. path: the file of the names.
+    """
+
+    def __init__(
+        self, inputs: int, is_tokens: bool, names: list[str] | None, path: str = ""
+    ) -> None:
+        self.inputs = inputs
+        self.is_tokens = is_tokens
+        self.names = names
+        self.path = path
+        # Of two symbols of one name, the lower is the one that the name means.
+        self._numbers: dict[str, int] = {}
+        for number, name in enumerate(names or ()):
+            if name:
+                self._numbers.setdefault(name, number)
+        self._word = _word_pattern(self._numbers)
+
+    @classmethod
+    def of(
+        cls,
+        net: Network,
+        tokens: str | os.PathLike[str] | None = None,
+        names_of_bytes: bool = False,
+    ) -> Symbols:
+        """Those of `net`. tokens: a file with their names, one a line.
+
+        names_of_bytes: let bytes have names too, which are only printed, as in C.
+        Raises CorpusError for a file that cannot be read, DarknetError for names of bytes.
+        """
+        is_tokens = not net.writes_bytes
+        if tokens is None:
+            return cls(net.inputs, is_tokens, [] if is_tokens else None)
+        if not is_tokens and not names_of_bytes:
+            raise DarknetError(
+                f"{net.cfg.path}: --tokens is only for networks of tokens, and this network works "
+                "on bytes; put tokenized=1 into [net] if it was trained on tokens"
+            )
+        return cls(net.inputs, is_tokens, read_token_names(tokens), os.fspath(tokens))
+
+    @property
+    def unit(self) -> str:
+        """What one symbol is called."""
+        return "token" if self.is_tokens else "character"
+
+    @property
+    def default_prompt(self) -> bytes:
+        """C's two newlines; nothing for tokens and for a network too small to know a newline."""
+        known = not self.is_tokens and self.inputs > max(DEFAULT_PROMPT)
+        return DEFAULT_PROMPT if known else b""
+
+    def prompt(self, text: bytes | None) -> list[int]:
+        """The symbols of the option --prompt, or of the default prompt where it is None.
+
+        Raises CorpusError.
+        """
+        return list(self.default_prompt) if text is None else self.read(text, "--prompt").tolist()
+
+    def read(self, text: bytes, place: str) -> Array:
+        """The symbols of a text, flat; none of an empty one.
+
+        place: where the text is from. Raises CorpusError, naming it, for what is no symbol.
+        """
+        symbols = self._tokens(text, place) if self.is_tokens else np.frombuffer(text, np.uint8)
+        check_known(symbols, self.inputs, place)
+        return symbols
+
+    def read_file(self, source: str | os.PathLike[str]) -> Array:
+        """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
+
+        Raises CorpusError where a source is missing, empty, unreadable, or has what is no symbol.
+        """
+        if not self.is_tokens:
+            symbols = read_text(source)
+            check_known(symbols, self.inputs, os.fspath(source))
+            return symbols
+        pieces = []
+        for place, data in read_pieces(source):
+            pieces.append(self.read(data, place))
+            if not len(pieces[-1]):
+                raise CorpusError(f"{place}: no tokens: give {self._choices()}")
+        return np.concatenate(pieces)
+
+    def _tokens(self, text: bytes, place: str) -> Array:
+        decoded = text.decode("utf-8", "replace")
+        words = decoded.split() if self._word is None else self._word.findall(decoded)
+        symbols = np.empty(len(words), np.int64)
+        for index, word in enumerate(words):
+            symbol = self._numbers.get(word)
+            if symbol is None:
+                if not (word.isascii() and word.isdigit()) or len(word) > LONGEST_NUMBER:
+                    raise CorpusError(
+                        f"{place}: word {index + 1} is {word[:40]!r}, which is not "
+                        f"{self._what()}: give {self._choices()}"
+                    )
+                symbol = int(word)
+            symbols[index] = symbol
+        return symbols
+
+    def _what(self) -> str:
+        return f"a name in {self.path}" if self.path else "the number of a token"
+
+    def _choices(self) -> str:
+        numbers = f"numbers from 0 to {self.inputs - 1}"
+        if self.path:
+            return f"names from that file, or {numbers}"
+        return f"{numbers}, or --tokens FILE to use names"
+
+    def text(self, symbols: Iterable[int]) -> str:
+        """Symbols as they are printed: bytes as UTF-8, wrong ones as U+FFFD; a space after names
+        and numbers.
+        """
+        if self.names is None:
+            return bytes(symbols).decode("utf-8", "replace")
+        return "".join(f"{self.name(symbol)} " for symbol in symbols)
+
+    def name(self, symbol: int) -> str:
+        """The name of a symbol that is printed by its name, or its number where it has none."""
+        return self.names[symbol] if self.names and symbol < len(self.names) else str(symbol)
+
+    def label(self, symbol: int) -> str:
+        """A symbol by itself, on one line, whatever it is."""
+        if self.names is None:
+            return repr(chr(symbol)) if symbol < 0x80 else f"byte {symbol:#x}"
+        name = self.name(symbol)
+        return name if name.isprintable() and name.strip() == name != "" else repr(name)
+
+    def parts(self, symbols: Sequence[int]) -> list[tuple[int, int, str]]:
+        """What is read as a unit: characters of UTF-8, or tokens. First symbol, end, text."""
+        if self.names is not None:
+            return [
+                (place, place + 1, self.text([symbols[place]])) for place in range(len(symbols))
+            ]
+        found, first = [], 0
+        while first < len(symbols):
+            end = first + 1
+            while end < len(symbols) and end - first < 4 and symbols[end] & 0xC0 == 0x80:
+                end += 1
+            found.append((first, end, self.text(symbols[first:end])))
+            first = end
+        return found
+
+
+def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds the words of a text where names contain white space; None where none does."""
+    spaced = sorted((name for name in names if re.search(r"\s", name)), key=len, reverse=True)
+    if not spaced:
+        return None
+    # A name ends where a word ends.
+    ends = (re.escape(name) + ("" if name[-1].isspace() else r"(?!\S)") for name in spaced)
+    return re.compile(rf"({'|'.join(ends)}|\S+) ?")
+
+
+def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
+    """`text` as an array of symbols. Raises CorpusError where the network does not know one."""
+    symbols = np.frombuffer(text, np.uint8) if isinstance(text, bytes) else np.asarray(text)
+    check_known(symbols, net.inputs, name)
+    return symbols
