@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from darknet_py.errors import CorpusError
+from darknet_py.file_kinds import why_no_text
 from darknet_py.layers.base import Array
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
@@ -31,8 +33,9 @@ def read_text(
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
     until_nul: end a text of bytes before its first NUL byte, as C does, instead of refusing it.
-    Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte, for what is no
-    token, and for a source that is missing, empty or unreadable.
+    Returns a flat array. Subfolders and hidden files are not read; the logger names how many.
+    Raises CorpusError, naming file and offset, for a NUL byte, for what is no token, and for a
+    source that is missing, empty, unreadable or no text, such as a compressed file.
     """
     if os.fspath(source) == "-":
         return _symbols(_read_bounded(sys.stdin.buffer, "stdin"), "stdin", tokenized, until_nul)
@@ -40,13 +43,40 @@ def read_text(
     try:
         if not path.is_dir():
             return _symbols(_read_file(path), os.fspath(source), tokenized, until_nul)
-        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        entries = sorted(path.iterdir())
+        files = [p for p in entries if p.is_file() and not p.name.startswith(".")]
+        skipped = _skipped(entries)
+        if skipped and files:
+            message = f"{source}: {_count(len(files), 'file')} read, {skipped} skipped"
+            if any(p.is_dir() and not p.name.startswith(".") for p in entries):
+                log.warning("warning: %s", message)
+            else:
+                log.info(message)
         pieces = [_symbols(_read_file(p), os.fspath(p), tokenized, until_nul) for p in files]
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not pieces:
-        raise CorpusError(f"{source}: no files in this folder: expected text files")
+        only = f" ({skipped} skipped)" if skipped else ""
+        raise CorpusError(f"{source}: no files in this folder{only}: expected text files")
     return np.concatenate(pieces)
+
+
+def _skipped(entries: list[Path]) -> str:
+    """How many of a folder's entries are not read, by kind."""
+    hidden = [p for p in entries if p.name.startswith(".")]
+    folders = [p for p in entries if p not in hidden and p.is_dir()]
+    others = [p for p in entries if p not in hidden and not p.is_dir() and not p.is_file()]
+    kinds = (
+        (folders, "subfolder"),
+        ([p for p in hidden if not p.is_dir()], "hidden file"),
+        ([p for p in hidden if p.is_dir()], "hidden folder"),
+        (others, "device, pipe or broken link"),
+    )
+    return " and ".join(_count(len(found), name) for found, name in kinds if found)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _read_file(path: Path) -> bytes:
@@ -82,6 +112,7 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
+    _check_kind(file.peek(PIECE) if isinstance(file, BufferedReader) else b"", name)
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
@@ -97,7 +128,14 @@ def read_token_names(path: str | os.PathLike[str]) -> list[str]:
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
+def _check_kind(data: bytes, name: str) -> None:
+    """Raise CorpusError where `data`, the start of a file at least, is no text."""
+    if reason := why_no_text(data):
+        raise CorpusError(f"{name} {reason}")
+
+
 def _symbols(data: bytes, name: str, tokenized: bool, until_nul: bool) -> Array:
+    _check_kind(data, name)
     if until_nul and not tokenized:
         data = data.partition(b"\0")[0]
     if not data:
@@ -106,9 +144,7 @@ def _symbols(data: bytes, name: str, tokenized: bool, until_nul: bool) -> Array:
         return _tokens(data, name)
     nul = data.find(b"\0")
     if nul >= 0:
-        utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        hint = " (UTF-16? convert it to UTF-8)" if utf_16 else ""
-        raise CorpusError(f"{name}: NUL byte at offset {nul}: expected a text{hint}")
+        raise CorpusError(f"{name}: NUL byte at offset {nul}: expected a text")
     if data.startswith(codecs.BOM_UTF8):
         log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
     return np.frombuffer(data, np.uint8)
