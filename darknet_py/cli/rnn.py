@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,17 @@ import numpy as np
 
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.console import TextWriter, say, write_line
-from darknet_py.cli.options import CONTEXT, SEED, above_zero, is_quiet, verbosity_options
+from darknet_py.cli.options import (
+    CONTEXT,
+    SEED,
+    above_zero,
+    is_quiet,
+    show_cfg_warnings,
+    verbosity_options,
+)
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
+from darknet_py.errors import CostWarning
 from darknet_py.loading import load_network, network_for_training
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -125,6 +134,7 @@ def train(
     **_: object,
 ) -> None:
     """Train as C does, digit for digit; files go to ./backup."""
+    show_cfg_warnings()
     seed = _clock() if srand is None else srand
     if gradient == "exact":
         from darknet_py.cli.train import run_training
@@ -133,7 +143,10 @@ def train(
             cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
         )
         return
-    net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
+    with warnings.catch_warnings():
+        # In C's arithmetic a [cost] after a [softmax] counts.
+        warnings.simplefilter("ignore", CostWarning)
+        net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
     text = read_text(data, tokenized or net.net.tokenized, until_nul=True)
