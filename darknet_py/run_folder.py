@@ -43,9 +43,30 @@ class RunFolder:
     def claimed(self) -> Iterator[None]:
         """Make the folder and hold it against other runs; what a crash left half-written goes.
 
+        A run that fails before it has written anything leaves no new folder and no new lock.
         The lock is the system's, which gives it back however a process ends. Raises TrainingError
         where files cannot be written or another run is at work.
         """
+        made = [p for p in (self.path, *self.path.parents) if not p.exists()]
+        before = set() if made else set(os.listdir(self.path))
+        try:
+            with self._held():
+                try:
+                    yield
+                except BaseException:
+                    if LOCK not in before and set(os.listdir(self.path)) - before <= {LOCK}:
+                        # While it is held. Where that is not possible the system removes it itself.
+                        with contextlib.suppress(OSError):
+                            (self.path / LOCK).unlink()
+                    raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+            raise
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         try:
