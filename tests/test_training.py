@@ -28,6 +28,7 @@ from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.run import CSV_COLUMNS
+from darknet_py.run_folder import LOCK
 from darknet_py.weights import read_header
 from tests.cli_helpers import (
     COMMAND,
@@ -1082,3 +1083,96 @@ def test_a_validation_that_is_not_finite_stops_the_run_before_a_file_is_overwrit
     for name, data in before.items():
         if name != "net.csv":
             assert Path("backup", name).read_bytes() == data
+
+
+# --- what is asked for in vain -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("--val", "0"), "no text is held out (--val 0)"),
+        (("--val", ".0001"), "the text is too short to hold out a part of it (--val 0.0001)"),
+    ],
+)
+def test_options_that_need_held_out_text_are_named_where_there_is_none(
+    args: tuple[str, ...], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    common = ("--batches", "1", *args)
+    said = train(*common, "--patience", "3").stderr
+    assert f"warning: --patience has no effect: {why}\n" in said
+    every = ("--patience", "3", "--val-every", "2", "--sample-every", "1")
+    said = train(*common, *every).stderr
+    assert "--patience, --val-every and --sample-every have no effect: " in said
+    assert "no effect" in train(*common, *every, "-q").stderr
+    assert "no effect" not in train(*common, "--sample-every", "0").stderr
+    assert "no effect" not in train("--batches", "1", *every).stderr
+    dn.train("net.cfg", "text.txt", batches=1, val=0, patience=2)
+    assert "--patience has no effect" in caplog.text
+
+
+@pytest.mark.parametrize("setting", ["steps=1,2", "momentum=.5", "gamma=.5"])
+def test_a_setting_without_effect_is_refused(setting: str) -> None:
+    args = ("--batches", "2", "--set", setting)
+    error = invoke("train", "net.cfg", "text.txt", *args).error()
+    assert error.startswith(f"Error: --set {setting}: has no effect: ")
+    train("--batches", "1")
+    assert f"--set {setting}: " in invoke("train", "--resume", *args).error()
+    assert invoke("train", "--resume", "--batches", "2").status == 0
+
+
+def test_a_folder_does_not_hide_a_bundled_cfg() -> None:
+    Path("tiny").mkdir()
+    train("--batches", "1", "--processes", "1", cfg="tiny")
+    assert invoke("train", "--resume", "tiny", "--batches", "2").status == 0
+    assert invoke("info", "tiny").status == 0
+    assert invoke("cfg", "tiny").status == 0
+
+
+def test_subfolders_of_the_text_are_mentioned() -> None:
+    Path("texts", "below").mkdir(parents=True)
+    Path("text.txt").rename("texts/text.txt")
+    said = train("--batches", "1", "-q", text="texts").stderr
+    assert said == "warning: texts: 1 file read, 1 subfolder skipped\n"
+
+
+# --- what a refused start leaves -----------------------------------------------------------------
+
+
+def refuse_in(out: str) -> None:
+    """A start that is refused once its folder has been claimed."""
+    weights = dn.load_network("net.cfg")
+    weights.seen = 100 * SYMBOLS
+    weights.save_weights("late.weights")
+    args = ("--weights", "late.weights", "--batches", "5", "--out", out)
+    assert "already at batch 100" in invoke("train", "net.cfg", "text.txt", *args).error()
+
+
+def test_a_refused_start_leaves_no_new_folder() -> None:
+    before = sorted(Path().iterdir())
+    refuse_in("new/below/run")
+    assert sorted(Path().iterdir()) == sorted([*before, Path("late.weights")])
+    Path("held").mkdir()
+    refuse_in("held")
+    assert list(Path("held").iterdir()) == []
+    refuse_in("held/run")
+    assert list(Path("held").iterdir()) == []
+
+
+def test_a_refused_start_leaves_a_used_folder_as_it_was() -> None:
+    train("--batches", "1")
+    before = sorted(Path("backup").iterdir())
+    assert Path("backup", LOCK) in before
+    refuse_in("backup")
+    assert sorted(Path("backup").iterdir()) == before
+    Path("backup", LOCK).unlink()
+    assert "net.state" in invoke("train", "--resume").error()
+    assert not Path("backup", LOCK).exists()
+
+
+def test_a_folder_with_a_strange_cfg_in_it_keeps_it_alone() -> None:
+    Path("mine").mkdir()
+    Path("mine/net.cfg").write_text("# my own")
+    error = invoke("train", "net.cfg", "text.txt", "--out", "mine").error()
+    assert "not of an earlier run" in error
+    assert [file.name for file in Path("mine").iterdir()] == ["net.cfg"]
