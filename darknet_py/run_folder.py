@@ -47,15 +47,15 @@ class RunFolder:
         The lock is the system's, which gives it back however a process ends. Raises TrainingError
         where files cannot be written or another run is at work.
         """
-        made = [p for p in (self.path, *self.path.parents) if not p.exists()]
-        before = set() if made else set(os.listdir(self.path))
+        made = [p for p in (self.path, *self.path.parents) if not os.path.exists(p)]
+        before = self._names()
         try:
             with self._held():
                 try:
                     yield
                 except BaseException:
-                    if LOCK not in before and set(os.listdir(self.path)) - before <= {LOCK}:
-                        # While it is held. Where that is not possible the system removes it itself.
+                    if self._names() - before == {LOCK}:
+                        # While it is held; where that is not possible, filelock removes it.
                         with contextlib.suppress(OSError):
                             (self.path / LOCK).unlink()
                     raise
@@ -115,6 +115,13 @@ class RunFolder:
         """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
         text = f"{CFG_MARK}\n{cfg.of_saved_weights().text().removeprefix(CFG_MARK).lstrip()}"
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
+
+    def _names(self) -> set[str]:
+        """Of the files in the folder; none where it cannot be read."""
+        try:
+            return set(os.listdir(self.path))
+        except OSError:
+            return set()
 
     def _own_files(self, ending: str = "") -> list[Path]:
         name = re.compile(re.escape(self.base) + _OWN + ending)

@@ -513,15 +513,12 @@ def _say_unused(given: Mapping[str, Any], texts: _Texts) -> None:
     options = [f"--{name.replace('_', '-')}" for name in names if given.get(name)]
     if not options or len(texts.held_out):
         return
-    why = "no text is held out (--val 0)" if texts.val == 0 else "the text is too short to hold out"
-    log.warning(
-        "warning: %s %s no effect: %s",
-        " and ".join(options)
-        if len(options) < 3
-        else f"{options[0]}, {options[1]} and {options[2]}",
-        "has" if len(options) == 1 else "have",
-        why if texts.val == 0 else f"{why} a part of it (--val {texts.val:g})",
-    )
+    if texts.val == 0:
+        why = "no text is held out (--val 0)"
+    else:
+        why = f"the text is too short to hold out a part of it (--val {texts.val})"
+    verb = "has" if len(options) == 1 else "have"
+    log.warning("warning: %s %s no effect: %s", ", ".join(options), verb, why)
 
 
 @dataclasses.dataclass(frozen=True)

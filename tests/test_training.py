@@ -1103,7 +1103,7 @@ def test_options_that_need_held_out_text_are_named_where_there_is_none(
     assert f"warning: --patience has no effect: {why}\n" in said
     every = ("--patience", "3", "--val-every", "2", "--sample-every", "1")
     said = train(*common, *every).stderr
-    assert "--patience, --val-every and --sample-every have no effect: " in said
+    assert "--patience, --val-every, --sample-every have no effect: " in said
     assert "no effect" in train(*common, *every, "-q").stderr
     assert "no effect" not in train(*common, "--sample-every", "0").stderr
     assert "no effect" not in train("--batches", "1", *every).stderr
@@ -1157,6 +1157,13 @@ def test_a_refused_start_leaves_no_new_folder() -> None:
     assert list(Path("held").iterdir()) == []
     refuse_in("held/run")
     assert list(Path("held").iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_named() -> None:
+    for out in ("text.txt", "text.txt/below"):
+        error = invoke("train", "net.cfg", "text.txt", "--out", out).error()
+        assert "cannot write there" in error
+        assert "text.txt" in error
 
 
 def test_a_refused_start_leaves_a_used_folder_as_it_was() -> None:
