@@ -9,11 +9,12 @@ Every error names the file, the line and, for values, the key, what was found an
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import math
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,11 +42,14 @@ def _show(text: str, limit: int = 40) -> str:
 
 @dataclass(frozen=True)
 class Option:
-    """One `key=value` line; `place` is where a message says it stands, as `file:line`."""
+    """One `key=value`; `place` is where a message says it stands: `file:line`, or for an override
+    what set it, e.g. `--set`.
+    """
 
     key: str
     value: str
     place: str
+    is_override: bool = False
 
     def error(self, expected: str) -> CfgError:
         return CfgError(f"{self.place}: {self}: expected {expected}")
@@ -67,8 +71,23 @@ class Section:
     options: dict[str, Option] = field(default_factory=dict)
     _asked: set[str] = field(default_factory=set, repr=False)
 
-    def error(self, message: str) -> CfgError:
-        return CfgError(f"{self.place}: [{printable(self.name)}]: {message}")
+    def error(self, message: str, *keys: str) -> CfgError:
+        """keys: those at fault; if one of them was overridden, the message names that instead of
+        the section.
+        """
+        return CfgError(f"{self.overrides(*keys) or self._head()}: {message}")
+
+    def _head(self) -> str:
+        return f"{self.place}: [{printable(self.name)}]"
+
+    def overrides(self, *keys: str) -> str:
+        """Those of these keys that were overridden, as `--set batch=64`; empty if none was."""
+        options = [self.options[key] for key in keys if key in self.options]
+        return " ".join(
+            f"{option.place} {printable(option.key)}={printable(option.value)}"
+            for option in options
+            if option.is_override
+        )
 
     def changed(self, changes: Mapping[str, Option | None]) -> Section:
         """A copy with these options set, or removed where None."""
@@ -124,21 +143,24 @@ class Section:
             raise option.error("one of " + ", ".join(names))
         return option.value
 
-    def integers(self, key: str) -> list[int]:
-        """A comma list of whole numbers of at least 0, required. Raises CfgError."""
-        option = self._required(key, "a comma list of whole numbers")
+    def integers(self, key: str, *blamed: str) -> list[int]:
+        """A comma list of whole numbers of at least 0, required. Raises CfgError.
+
+        blamed: the keys because of which it is required, see `error`.
+        """
+        option = self._required(key, "a comma list of whole numbers", blamed)
         return [_integer(option, item, 0, _INT_MAX) for item in option.value.split(",")]
 
-    def numbers(self, key: str) -> list[float]:
-        """A comma list of numbers, required. Raises CfgError."""
-        option = self._required(key, "a comma list of numbers")
+    def numbers(self, key: str, *blamed: str) -> list[float]:
+        """A comma list of numbers, required. Raises CfgError. blamed: as for `integers`."""
+        option = self._required(key, "a comma list of numbers", blamed)
         items = option.value.split(",")
         return [_number(option, item, -_FLOAT_MAX, _FLOAT_MAX, None) for item in items]
 
-    def _required(self, key: str, expected: str) -> Option:
+    def _required(self, key: str, expected: str, blamed: tuple[str, ...]) -> Option:
         option = self.find(key)
         if option is None:
-            raise self.error(f"{key} is missing: expected {expected}")
+            raise self.error(f"{key} is missing: expected {expected}", *blamed)
         return option
 
 
@@ -187,6 +209,22 @@ class Cfg:
     def layers(self) -> list[Section]:
         return self.sections[1:]
 
+    def place(self, *keys: str) -> str:
+        """Where a message about these keys of `[net]` says they stand: their overrides, or the
+        file.
+        """
+        return self.net.overrides(*keys) or self.path
+
+    @contextlib.contextmanager
+    def blaming(self, *keys: str) -> Iterator[None]:
+        """Where these keys of `[net]` were overridden, a CfgError from within names that first."""
+        try:
+            yield
+        except CfgError as error:
+            if overrides := self.net.overrides(*keys):
+                raise CfgError(f"{overrides}: {error}") from error
+            raise
+
     def text(self) -> str:
         """The file's text, brought up to the sections' options; comments and layout are kept.
 
@@ -221,7 +259,7 @@ class Cfg:
         key, text = key.translate(_BLANK), str(value).translate(_BLANK)
         if not key or not text or key[0] in "[#;" or "=" in key:
             raise CfgError(f"{place}: {_show(f'{key}={text}')}: expected KEY=VALUE")
-        net = self.net.changed({key: Option(key, text, place)})
+        net = self.net.changed({key: Option(key, text, place, is_override=True)})
         return Cfg(self.path, self.lines, [net, *self.layers])
 
     def without(self, *keys: str) -> Cfg:
@@ -324,6 +362,7 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
     return parse_cfg(data.decode("utf-8", "surrogateescape"), os.fspath(path))
 
 
+_SIZES = ("height", "width", "channels")
 POLICIES = ("constant", "step", "steps", "exp", "poly", "sigmoid", "random")
 
 
@@ -386,36 +425,44 @@ class NetOptions:
     def of(cls, section: Section) -> NetOptions:
         """Read `[net]`. Raises CfgError."""
         size = 1
-        for key in ("height", "width", "channels"):
+        for key in _SIZES:
             size *= section.integer(key, 0)
         inputs = section.integer("inputs", size, minimum=1)
         if inputs == 0:
             raise section.error(
-                "inputs is missing: expected the number of symbols, like inputs=256"
+                "inputs is missing: expected the number of symbols, like inputs=256", *_SIZES
             )
         if inputs > _INT_MAX:
             raise section.error(
-                f"inputs (height * width * channels) is {inputs}: expected up to {_INT_MAX}"
+                f"inputs (height * width * channels) is {inputs}: expected up to {_INT_MAX}",
+                *_SIZES,
             )
         batch = section.integer("batch", 1, minimum=1)
         subdivisions = section.integer("subdivisions", 1, minimum=1)
         if batch % subdivisions:
             raise section.error(
                 f"batch={batch} is not divisible by subdivisions={subdivisions}: "
-                f"expected a multiple, like batch={max(1, batch // subdivisions) * subdivisions}"
+                f"expected a multiple, like batch={max(1, batch // subdivisions) * subdivisions}",
+                "batch",
+                "subdivisions",
             )
         policy = section.choice("policy", "constant", POLICIES)
         steps: list[int] = []
         scales: list[float] = []
         if policy == "steps":
-            steps, scales = section.integers("steps"), section.numbers("scales")
+            steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
             if len(steps) != len(scales):
                 raise section.error(
-                    f"steps has {len(steps)} entries and scales {len(scales)}: expected as many"
+                    f"steps has {len(steps)} entries and scales {len(scales)}: expected as many",
+                    "steps",
+                    "scales",
+                    "policy",
                 )
         max_batches = section.integer("max_batches", 0)
         if policy == "poly" and max_batches == 0:
-            raise section.error("policy=poly needs max_batches, which is missing or 0")
+            raise section.error(
+                "policy=poly needs max_batches, which is missing or 0", "policy", "max_batches"
+            )
         return cls(
             inputs=inputs,
             batch=batch,
@@ -458,6 +505,46 @@ def override_net(cfg: Cfg, overrides: Mapping[str, object], place: str = "overri
     return cfg
 
 
+def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) -> None:
+    """Raise CfgError for one of these keys of `[net]` that the others leave without any effect.
+
+    For keys that a user sets for one run: in a cfg file such keys are common and harmless.
+    adam: whether that optimizer trains, where it does not go by `net`.
+    """
+    options = NetOptions.of(net)
+    uses_adam = options.adam if adam is None else adam
+    for key in keys:
+        if (option := net.options.get(key)) is None:
+            continue
+        if key in _ACTS_WITH_POLICY:
+            policies = _ACTS_WITH_POLICY[key]
+            acts = options.policy in policies or (key == "power" and options.burn_in > 0)
+            wanted = " or ".join(f"policy={policy}" for policy in policies)
+            wanted += " or with burn_in" if key == "power" else ""
+        elif key in ("B1", "B2", "eps"):
+            acts, wanted = uses_adam, "adam=1"
+        elif key == "momentum":
+            acts, wanted = not uses_adam, "adam=0"
+        elif key in _SIZES:
+            acts, wanted = "inputs" not in net.options, "no inputs in [net]"
+        else:
+            continue
+        if not acts:
+            where = net.overrides(key) or option
+            add = "" if key in _SIZES else f"; add --set {wanted.split()[0]}"
+            raise CfgError(f"{where}: has no effect: {key} acts only with {wanted}{add}")
+
+
+_ACTS_WITH_POLICY: dict[str, tuple[str, ...]] = {
+    "steps": ("steps",),
+    "scales": ("steps",),
+    "scale": ("step",),
+    "step": ("step", "sigmoid"),
+    "gamma": ("exp", "sigmoid"),
+    "power": ("poly", "random"),
+}
+
+
 def bundled_cfgs() -> dict[str, Path]:
     """The cfg files that come with the package, by name (`tiny`, `rnn.train`, ...)."""
     package = Path(__file__).parent
@@ -468,11 +555,15 @@ def bundled_cfgs() -> dict[str, Path]:
 
 
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:
-    """The cfg file at path `name`, or the bundled one of that name. Raises CfgError."""
+    """The cfg file at path `name`, or the bundled one of that name. Raises CfgError.
+
+    A folder does not hide a bundled cfg of the same name; a file does.
+    """
     bundled = bundled_cfgs()
-    if os.path.exists(name):
+    is_bundled = os.fspath(name) in bundled
+    if os.path.isfile(name) or (os.path.exists(name) and not is_bundled):
         return read_cfg(name)
-    if os.fspath(name) not in bundled:
+    if not is_bundled:
         raise CfgError(
             f"{name}: no such cfg file, and no bundled cfg of that name: "
             f"expected a path or one of {', '.join(bundled)}"

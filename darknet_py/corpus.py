@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import numpy as np
 
 from darknet_py.errors import CorpusError
+from darknet_py.file_kinds import why_no_text
 from darknet_py.layers.base import Array
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
@@ -32,40 +34,78 @@ def read_text(
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
-    in what it reads from stdin (`keep`).
-    Returns a flat array. Raises CorpusError, naming file and offset, for a NUL byte that is
-    refused, for what is no token, and for a source that is missing, empty or unreadable.
+    in what it reads from stdin (`keep`), which can then be anything.
+    Returns a flat array. Subfolders and hidden files are not read; the logger names how many.
+    Raises CorpusError, naming file and offset, for a NUL byte that is refused, for what is no
+    token, and for a source that is missing, empty, unreadable or no text, such as a compressed file.
     """
-    pieces = [_symbols(data, name, tokenized, nul) for name, data in read_pieces(source)]
+    pieces = [
+        _symbols(data, name, tokenized, nul)
+        for name, data in read_pieces(source, is_text=nul != "keep")
+    ]
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
 
 
-def read_pieces(source: str | os.PathLike[str]) -> Iterator[tuple[str, bytes]]:
+def read_pieces(
+    source: str | os.PathLike[str], is_text: bool = True
+) -> Iterator[tuple[str, bytes]]:
     """Name and content of a file, of every file of a folder in sorted order, or of stdin (`-`).
 
-    Raises CorpusError, naming the source, where it is missing, empty or unreadable.
+    Subfolders and hidden files are not read; the logger names how many.
+    Raises CorpusError, naming the source, where it is missing, empty or unreadable; with `is_text`
+    also where it is no text, such as a compressed file.
     """
     if os.fspath(source) == "-":
-        yield _not_empty("stdin", _read_bounded(sys.stdin.buffer, "stdin"))
+        yield _checked("stdin", _read_bounded(sys.stdin.buffer, "stdin"), is_text)
         return
     path = Path(source)
     try:
         if not path.is_dir():
-            yield _not_empty(os.fspath(source), _read_file(path))
+            yield _checked(os.fspath(source), _read_file(path), is_text)
             return
-        files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
+        entries = sorted(path.iterdir())
+        files = [p for p in entries if p.is_file() and not p.name.startswith(".")]
+        skipped = _skipped(entries)
+        if skipped and files:
+            message = f"{source}: {_count(len(files), 'file')} read, {skipped} skipped"
+            if any(p.is_dir() and not p.name.startswith(".") for p in entries):
+                log.warning("warning: %s", message)
+            else:
+                log.info(message)
         for file in files:
-            yield _not_empty(os.fspath(file), _read_file(file))
+            yield _checked(os.fspath(file), _read_file(file), is_text)
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not files:
-        raise CorpusError(f"{source}: no files in this folder: expected text files")
+        only = f" ({skipped} skipped)" if skipped else ""
+        raise CorpusError(f"{source}: no files in this folder{only}: expected text files")
 
 
-def _not_empty(name: str, data: bytes) -> tuple[str, bytes]:
+def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
+    """Raises CorpusError where there is no data or, with `is_text`, where it is no text."""
     if not data:
         raise CorpusError(f"{name}: empty: expected a text")
+    if is_text and (reason := why_no_text(data)):
+        raise CorpusError(f"{name} {reason}")
     return name, data
+
+
+def _skipped(entries: list[Path]) -> str:
+    """How many of a folder's entries are not read, by kind."""
+    hidden = [p for p in entries if p.name.startswith(".")]
+    folders = [p for p in entries if p not in hidden and p.is_dir()]
+    others = [p for p in entries if p not in hidden and not p.is_dir() and not p.is_file()]
+    kinds = (
+        (folders, "subfolder"),
+        ([p for p in hidden if not p.is_dir()], "hidden file"),
+        ([p for p in hidden if p.is_dir()], "hidden folder"),
+        (others, "device, pipe or broken link"),
+    )
+    return " and ".join(_count(len(found), name) for found, name in kinds if found)
+
+
+def _count(number: int, name: str) -> str:
+    return f"{number} {name}{'' if number == 1 else 's'}"
 
 
 def _read_file(path: Path) -> bytes:
@@ -101,6 +141,8 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
+    if reason := why_no_text(file.peek(PIECE) if isinstance(file, BufferedReader) else b""):
+        raise CorpusError(f"{name} {reason}")
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
@@ -125,9 +167,7 @@ def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:
         return _tokens(data, name)
     offset = data.find(b"\0")
     if offset >= 0 and nul == "refuse":
-        utf_16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        hint = " (UTF-16? convert it to UTF-8)" if utf_16 else ""
-        raise CorpusError(f"{name}: NUL byte at offset {offset}: expected a text{hint}")
+        raise CorpusError(f"{name}: NUL byte at offset {offset}: expected a text")
     if data.startswith(codecs.BOM_UTF8):
         log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
     return np.frombuffer(data, np.uint8)

@@ -23,3 +23,14 @@ class TrainingError(DarknetError):
 
 class DarknetWarning(UserWarning):
     """Something in the user's files that is ignored or replaced."""
+
+
+class CfgWarning(DarknetWarning):
+    """A part of a cfg that has no effect."""
+
+
+class CostWarning(CfgWarning):
+    """A [cost] after a [softmax], whose loss alone counts in exact training.
+
+    In the C program's arithmetic the cost counts too.
+    """

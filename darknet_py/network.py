@@ -19,7 +19,14 @@ import numpy as np
 from darknet_py import weights as weights_file
 from darknet_py.cfg import Cfg, NetOptions, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
-from darknet_py.errors import CfgError, DarknetError, DarknetWarning, WeightsError
+from darknet_py.errors import (
+    CfgError,
+    CfgWarning,
+    CostWarning,
+    DarknetError,
+    DarknetWarning,
+    WeightsError,
+)
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
@@ -50,7 +57,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
         last = made[-1][1] if made else None
         if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
             message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
-            warnings.warn(message, DarknetWarning, stacklevel=2)
+            warnings.warn(message, CostWarning, stacklevel=2)
             CostLayer.make(section, Setting(len(made), inputs, net, dialect)).read_common(section)
             continue
         if section.name not in LAYERS:
@@ -67,7 +74,7 @@ def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Sect
             if option.place == "--set":
                 raise CfgError(f"--set: {option}: no such key in [net]{section.likely(option.key)}")
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
-            warnings.warn(message, DarknetWarning, stacklevel=2)
+            warnings.warn(message, CfgWarning, stacklevel=2)
     return made
 
 
@@ -85,7 +92,7 @@ class Network:
     seen: symbols trained on so far, over all runs. last_rate: the last update's learning rate.
     progress: the share of the run that is done, which `cooldown` goes by; `train` sets it.
     `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
-    Raises CfgError. What is ignored in the cfg is said by a DarknetWarning.
+    Raises CfgError. What is ignored in the cfg is said by a CfgWarning.
     """
 
     def __init__(
@@ -122,14 +129,15 @@ class Network:
         size = count * self.dtype.itemsize
         if size > memory():
             raise CfgError(
-                f"{cfg.path}: {count:,} parameters take {size / 1e9:,.1f} GB: expected at most "
-                f"the {memory() / 1e9:,.1f} GB of this machine"
+                f"{cfg.place('inputs')}: {count:,} parameters take {size / 1e9:,.1f} GB: "
+                f"expected at most the {memory() / 1e9:,.1f} GB of this machine"
             )
         size = 2 * self._state_size() * self.streams * self.dtype.itemsize
         if size > memory():
             raise CfgError(
-                f"{cfg.path}: the states of {self.streams:,} streams take {size / 1e9:,.1f} GB: "
-                f"expected at most the {memory() / 1e9:,.1f} GB of this machine"
+                f"{self._shape_place()}: the states of {self.streams:,} streams take "
+                f"{size / 1e9:,.1f} GB: expected at most the {memory() / 1e9:,.1f} GB of this "
+                f"machine"
             )
         self._values = np.zeros(count, self.dtype)
         self._updates = np.zeros(count, self.dtype)
@@ -215,7 +223,7 @@ class Network:
         if least < (2 if has_norm else 1):
             need = "two streams, for batch norm" if has_norm else "one stream"
             raise CfgError(
-                f"{self.cfg.path}: {self.net.streams} streams over {ranks.size} processes: "
+                f"{self._shape_place()}: {self.net.streams} streams over {ranks.size} processes: "
                 f"expected at least {need}, in each"
             )
         self.ranks = ranks
@@ -294,6 +302,10 @@ class Network:
         deltas = 2 * steps * options.streams * widest + scratch
         kept += options.streams * self._state_size() * -(-options.time_steps // max(1, steps))
         return (vectors * len(self._values) + kept + deltas) * self.dtype.itemsize
+
+    def _shape_place(self) -> str:
+        """Where a message about the size of a datum says it comes from."""
+        return self.cfg.place("batch", "subdivisions", "time_steps", "inputs")
 
     # --- parameters: drawn, loaded, saved
 
@@ -610,8 +622,8 @@ class Network:
             sizes[steps] = self.training_bytes(steps)
             needed = sizes[steps] if whole else min(sizes.values())
             raise CfgError(
-                f"{self.cfg.path}: training needs {needed / 1e6:,.1f} MB{reason}: expected at most "
-                f"{budget / 1e6:,.1f} MB (--memory), or a smaller batch or network"
+                f"{self._shape_place()}: training needs {needed / 1e6:,.1f} MB{reason}: "
+                f"expected at most {budget / 1e6:,.1f} MB (--memory), or a smaller batch or network"
             )
         self.segment_steps = part
 
@@ -622,15 +634,16 @@ class Network:
         _ = self.loss_layer
         self.check_symbols_match()
         for section, layer in zip(self._sections, self.layers, strict=True):
-            layer.check_trainable(section, self.net)
+            with self.cfg.blaming("batch", "subdivisions", "time_steps"):
+                layer.check_trainable(section, self.net)
         self._is_trainable = True
 
     def check_symbols_match(self) -> None:
         """Raise CfgError where what the network writes is not what it reads."""
         if self.outputs != self.inputs:
             raise CfgError(
-                f"{self.cfg.path}: the last layer has {self.outputs} outputs for {self.inputs} "
-                f"inputs: expected as many, one per symbol"
+                f"{self.cfg.place('inputs')}: the last layer has {self.outputs} outputs for "
+                f"{self.inputs} inputs: expected as many, one per symbol"
             )
 
     def train_batch(self, inputs: Array, targets: Array) -> float:

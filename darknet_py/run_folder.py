@@ -58,9 +58,30 @@ class RunFolder:
     def claimed(self) -> Iterator[None]:
         """Make the folder and hold it against other runs; what a crash left half-written goes.
 
+        A run that fails before it has written anything leaves no new folder and no new lock.
         The lock is the system's, which gives it back however a process ends. Raises TrainingError
         where files cannot be written or another run is at work.
         """
+        made = [p for p in (self.path, *self.path.parents) if not os.path.exists(p)]
+        before = self._names()
+        try:
+            with self._held():
+                try:
+                    yield
+                except BaseException:
+                    if self._names() - before == {LOCK}:
+                        # While it is held; where that is not possible, filelock removes it.
+                        with contextlib.suppress(OSError):
+                            (self.path / LOCK).unlink()
+                    raise
+        except BaseException:
+            with contextlib.suppress(OSError):
+                for folder in made:
+                    folder.rmdir()
+            raise
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[None]:
         from filelock import FileLock, Timeout
 
         try:
@@ -120,6 +141,13 @@ class RunFolder:
         """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
         text = under_mark(cfg.of_saved_weights().text(), CFG_MARK)
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
+
+    def _names(self) -> set[str]:
+        """Of the files in the folder; none where it cannot be read."""
+        try:
+            return set(os.listdir(self.path))
+        except OSError:
+            return set()
 
     def files(self, ending: str = "") -> list[Path]:
         """Those in the folder that have the names of this run's, with this regex after them."""

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from darknet_py import plotting
-from darknet_py.cfg import Cfg, NetOptions, find_cfg, override_net, parse_cfg
+from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
 from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.corpus import Streams, check_known, read_text, split
 from darknet_py.dialect import DIALECTS
-from darknet_py.errors import CorpusError, TrainingError
+from darknet_py.errors import CfgWarning, CorpusError, CostWarning, TrainingError
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
 from darknet_py.layers.base import Array
@@ -196,7 +197,11 @@ def _started(
     source = asked.cfg if isinstance(asked.cfg, Cfg) else find_cfg(asked.cfg)
     parsed = override_net(source, asked.settings, "--set")
     gradient = asked.gradient or "exact"
+    check_effect(parsed.net, asked.settings, None if gradient == "exact" else False)
     if gradient != "exact":
+        # There a [cost] after a [softmax] counts.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", CostWarning)
         _say_ignored(parsed)
         parsed = parsed.as_darknet_draws()
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
@@ -207,7 +212,9 @@ def _started(
     else:
         dialect = asked.dialect or dialect_of(start.weights).name
         net = network_for_training(parsed, None, Rand(seed), dialect, limit)
-        other = open_network(start.weights, start.cfg, option="--weights-cfg")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CfgWarning)
+            other = open_network(start.weights, start.cfg, option="--weights-cfg")
         taken = take_layers(net, other, start.layers, start.weights)
         log.info(
             f"{start.weights}: {taken:,} of the {len(net.parameters):,} parameters start as there"
@@ -245,14 +252,9 @@ def _started(
     }
     plan = Plan(**{**_OPEN, **fixed, **asked.plan})
     streams = Streams(texts.training, net.net.streams, net.rand)
-    run = Run(
-        plan,
-        net,
-        trainer,
-        streams,
-        Validation(net, texts.held_out, plan.val_every, plan.memory or memory() // 2),
-        folder,
-    )
+    _say_unused(asked.plan, texts)
+    validation = Validation(net, texts.held_out, plan.val_every, plan.memory or memory() // 2)
+    run = Run(plan, net, trainer, streams, validation, folder)
     if run.limit and net.batch_number >= run.limit:
         where = source.path if start is None else start.weights
         raise TrainingError(
@@ -330,7 +332,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
     if old.plot:
         plotting.check()
     changes: list[str] = []
-    if asked.cfg == folder.base and not os.path.exists(folder.base):
+    if asked.cfg == folder.base and not os.path.isfile(folder.base):
         asked = dataclasses.replace(asked, cfg=None)  # The name of the run, not of a cfg file.
     source = _source_of(asked, old, changes)
     overrides = {**old.overrides, **asked.settings}
@@ -338,7 +340,14 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
         parsed = override_net(source, overrides, "--set")
     else:
         parsed = override_net(parse_cfg(old.cfg, old.cfg_path), asked.settings, "--set")
-    net = Network(parsed, DIALECTS[old.dialect])
+    check_effect(parsed.net, asked.settings, None if old.gradient == "exact" else False)
+    with warnings.catch_warnings():
+        # They were shown when the run began, unless the cfg has changed.
+        if not changes:
+            warnings.simplefilter("ignore", CfgWarning)
+        elif old.gradient != "exact":
+            warnings.simplefilter("ignore", CostWarning)
+        net = Network(parsed, DIALECTS[old.dialect])
     _check_fixed(old, net.net, where)
     trainer = _make_trainer(net, old.gradient)
     _share(net, ranks, old.gradient)
@@ -394,6 +403,7 @@ def _resumed(asked: _Asked, accept_changes: bool, stack: ExitStack, ranks: Ranks
         raise TrainingError(
             f"{where}: batch {net.batch_number}, and {end[0]}: expected {end[1]} to go on"
         )
+    _say_unused(asked.plan, texts)
     for change in changes:
         log.warning("warning: %s", change)
     if kernels != old.kernels:
@@ -512,6 +522,20 @@ def _say_ignored(cfg: Cfg) -> None:
     own = [key for key in keys if key in cfg.net.options]
     if own:
         log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
+
+
+def _say_unused(given: Mapping[str, Any], texts: _Texts) -> None:
+    """Name the options that need held-out text, where they were given and there is none."""
+    names = ("patience", "val_every", "sample_every")
+    options = [f"--{name.replace('_', '-')}" for name in names if given.get(name)]
+    if not options or len(texts.held_out):
+        return
+    if texts.val == 0:
+        why = "no text is held out (--val 0)"
+    else:
+        why = f"the text is too short to hold out a part of it (--val {texts.val})"
+    verb = "has" if len(options) == 1 else "have"
+    log.warning("warning: %s %s no effect: %s", ", ".join(options), verb, why)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ from darknet_py.cfg import (
     Cfg,
     NetOptions,
     bundled_cfgs,
+    check_effect,
     find_cfg,
     override_net,
     parse_cfg,
@@ -658,3 +659,83 @@ def test_a_strange_unused_field_is_shown_printable_and_short() -> None:
     with pytest.warns(DarknetWarning) as caught:
         Network(parse_cfg(f"[net]\ninputs=3\n{STRANGE}={STRANGE}\n[softmax]\n"))
     assert_fit_for_a_terminal(str(caught[0].message))
+
+
+# --- what a user overrides -----------------------------------------------------------------------
+
+
+def test_only_a_file_hides_a_bundled_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny").mkdir()
+    assert find_cfg("tiny").path == str(bundled_cfgs()["tiny"])
+    with pytest.raises(CfgError, match="cannot read"):
+        find_cfg("./tiny")
+    Path("tiny").rmdir()
+    Path("tiny").write_text(PLAIN)
+    assert find_cfg("tiny").path == "tiny"
+
+
+OVERRIDES = [
+    ({"subdivisions": 3}, "--set subdivisions=3: batch=4 is not divisible"),
+    ({"batch": 5, "subdivisions": 3}, "--set batch=5 --set subdivisions=3: "),
+    ({"policy": "poly"}, "--set policy=poly: policy=poly needs max_batches"),
+    ({"policy": "steps"}, "--set policy=steps: steps is missing"),
+    ({"policy": "steps", "steps": "1,2", "scales": "1"}, "--set steps=1,2 --set scales=1 "),
+    ({"inputs": 4}, "--set inputs=4: the last layer has 3 outputs for 4 inputs"),
+    ({"batch": 1}, "--set batch=1 --set subdivisions=1: my.cfg:6: [rnn]"),
+    ({"batch": 2**30}, "--set batch=1073741824 --set subdivisions=1: the states of"),
+]
+
+
+@pytest.mark.parametrize(("overrides", "start"), OVERRIDES)
+def test_an_error_that_overrides_cause_names_them(overrides: dict[str, object], start: str) -> None:
+    layers = ("[rnn] output=3 batch_normalize=1", "[connected] output=3", "[softmax]")
+    cfg = parse_cfg(cfg_text("[net] inputs=3 batch=4 time_steps=2", *layers), "my.cfg")
+    with pytest.raises(CfgError) as caught:
+        Network(override_net(cfg, overrides, "--set")).check_trainable()
+    assert str(caught.value).startswith(start)
+
+
+EFFECTS: list[tuple[dict[str, object], str]] = [
+    ({"steps": "1,2"}, "policy=steps"),
+    ({"scales": "1,2"}, "policy=steps"),
+    ({"scale": 2}, "policy=step;"),
+    ({"step": 2}, "policy=step or policy=sigmoid"),
+    ({"gamma": 2}, "policy=exp or policy=sigmoid"),
+    ({"power": 2}, "policy=poly or policy=random or with burn_in"),
+    ({"B1": 0.5}, "adam=1"),
+    ({"B2": 0.5}, "adam=1"),
+    ({"eps": 0.5}, "adam=1"),
+    ({"momentum": 0.5, "adam": 1}, "adam=0"),
+    ({"height": 5}, "no inputs"),
+    ({"power": 2, "burn_in": 5}, ""),
+    ({"power": 2, "policy": "random"}, ""),
+    ({"steps": "1", "scales": "2", "policy": "steps"}, ""),
+    ({"step": 2, "scale": 2, "policy": "step"}, ""),
+    ({"step": 2, "gamma": 2, "policy": "sigmoid"}, ""),
+    ({"B1": 0.5, "adam": 1}, ""),
+    ({"momentum": 0.5, "decay": 0.1, "burn_in": 3, "learning_rate": 1}, ""),
+]
+
+
+@pytest.mark.parametrize(("overrides", "wanted"), EFFECTS)
+def test_an_override_without_effect_is_refused(overrides: dict[str, object], wanted: str) -> None:
+    cfg = override_net(parse_cfg(f"[net]\ninputs=3\n{SOFTMAX}"), overrides, "--set")
+    if not wanted:
+        check_effect(cfg.net, overrides)
+        return
+    key, value = next(iter(overrides.items()))
+    with pytest.raises(CfgError) as caught:
+        check_effect(cfg.net, overrides)
+    message = str(caught.value)
+    assert message.startswith(f"--set {key}={value}: has no effect: {key} acts only with ")
+    assert wanted in message
+
+
+def test_in_the_programs_arithmetic_adam_never_acts() -> None:
+    cfg = override_net(
+        parse_cfg(f"[net]\ninputs=3\nadam=1\n{SOFTMAX}"), {"momentum": 0.5, "B1": 0.5}, "--set"
+    )
+    check_effect(cfg.net, ["momentum"], adam=False)
+    with pytest.raises(CfgError, match="B1 acts only with"):
+        check_effect(cfg.net, ["B1"], adam=False)

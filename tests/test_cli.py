@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -780,6 +781,52 @@ def test_info_of_a_file_in_alexeyabs_dialect() -> None:
     assert found["weights"]["dialect"] == "alexeyab"
     assert found["weights"]["floats"] == found["parameters"]
     assert "the cfg has" not in found["weights"]["fit"]
+
+
+def test_info_says_what_keeps_a_cfg_from_being_trained() -> None:
+    Path("text.txt").write_bytes(TEXT)
+    for name, *sections in (
+        ("small.cfg", NET.replace("256", "64"), RNN, CONNECTED, SOFTMAX),
+        ("norm.cfg", NET.replace("batch=4", ""), RNN + " batch_normalize=1", CONNECTED, SOFTMAX),
+        ("loss.cfg", NET, RNN, CONNECTED),
+    ):
+        write_cfg(Path(name), *sections)
+        refusal = invoke("train", name, "text.txt").error().removeprefix("Error: ")
+        assert (facts(name)["trainable"], facts(name)["obstacle"]) == (False, refusal)
+        outcome = invoke("info", name)
+        assert outcome.status == 0
+        assert f"cannot be trained as it is: {refusal}" in outcome.stdout.decode().splitlines()[1]
+    assert (facts("net.cfg")["trainable"], facts("net.cfg")["obstacle"]) == (True, None)
+    assert "cannot be trained" not in invoke("info", "net.cfg").stdout.decode()
+
+
+def with_nan(data: bytes) -> bytes:
+    return data[:100] + struct.pack("<f", math.nan) + data[104:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "is_shown"),
+    [(with_nan, True), (lambda data: data[:1000], True), (lambda data: data[:7], False)],
+    ids=["nan", "cut", "no header"],
+)
+def test_info_of_weights_that_cannot_be_loaded_ends_as_generate_does(
+    damage: Callable[[bytes], bytes], is_shown: bool
+) -> None:
+    Path(WEIGHTS).write_bytes(damage(Path(WEIGHTS).read_bytes()))
+    refusal = invoke("generate", WEIGHTS, "-q").error()
+    for more in ((), ("--json",)):
+        outcome = invoke("info", WEIGHTS, *more)
+        assert outcome.status == 1
+        assert outcome.lines == [refusal]
+        assert (f"{PARAMETERS}" in outcome.stdout.decode().replace(",", "")) == is_shown
+
+
+def test_info_of_a_folder_with_the_name_of_a_bundled_cfg() -> None:
+    Path("tiny").mkdir()
+    assert facts("tiny")["weights"] is None
+    Path(WEIGHTS).rename("tiny/net_best.weights")
+    Path("net.cfg").rename("tiny/net.cfg")
+    assert facts("tiny")["weights"]["file"] == str(Path("tiny/net_best.weights"))
 
 
 @pytest.mark.parametrize("name", ["nowhere", "nowhere.cfg", "nowhere.weights"])

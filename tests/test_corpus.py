@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import logging
+import lzma
 import re
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +35,14 @@ pytestmark = pytest.mark.filterwarnings("error")
 def write(path: Path, data: bytes) -> Path:
     path.write_bytes(data)
     return path
+
+
+def zipped(name: str) -> bytes:
+    """A zip archive with one file of that name."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(name, "abc")
+    return file.getvalue()
 
 
 class Stdin:
@@ -89,11 +101,76 @@ def test_a_nul_byte_is_refused_with_its_offset(tmp_path: Path) -> None:
     assert "UTF-16" not in message
 
 
-@pytest.mark.parametrize(("encoding", "offset"), [("utf-16-le", 3), ("utf-16-be", 2)])
-def test_a_text_in_utf_16_is_called_that(tmp_path: Path, encoding: str, offset: int) -> None:
-    message = refused(write(tmp_path / "text", "\ufeffabc".encode(encoding)))
-    assert f"NUL byte at offset {offset}:" in message
-    assert "UTF-16?" in message
+# Texts that have NUL bytes at most, at many and at few of the places where UTF-16 can have them.
+WIDE_TEXTS = (
+    "abc",
+    "The quick brown fox.\n" * 30,
+    "Съешь же ещё этих мягких французских булок\n" * 30,
+    "敏捷的 棕色狐狸 跳过 那只懒狗\n" * 30,
+)
+KINDS: list[tuple[str, bytes, str, str]] = [
+    ("gzip", gzip.compress(b"abc"), "gzip", "gunzip"),
+    ("xz", lzma.compress(b"abc"), "xz", "unxz"),
+    ("bzip2", bz2.compress(b"abc"), "bzip2", "bunzip2"),
+    ("an empty bzip2", bz2.compress(b""), "bzip2", "bunzip2"),
+    ("zstd", bytes.fromhex("28b52ffd0458190000616263996e4ad2"), "zstd", "unzstd"),
+    ("zip", zipped("a.txt"), "zip", "unzip"),
+    ("docx", zipped("word/document.xml"), ".docx", "plain text"),
+    ("PDF", b"%PDF-1.4\n1 0 obj\n", "PDF", "pdftotext"),
+]
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["without a mark", "with a mark"])
+@pytest.mark.parametrize("encoding", ["UTF-16LE", "UTF-16BE", "UTF-32LE", "UTF-32BE"])
+@pytest.mark.parametrize("text", WIDE_TEXTS)
+@pytest.mark.parametrize("tokenized", [False, True])
+def test_a_text_in_utf_16_or_32_is_called_that(
+    tmp_path: Path, encoding: str, mark: str, text: str, tokenized: bool
+) -> None:
+    path = write(tmp_path / "text", (mark + text).encode(encoding))
+    message = refused(path, tokenized)
+    assert message.startswith(f"{path} is {encoding[:6]} text: ")
+    assert f"iconv -f {encoding} " in message
+    with pytest.raises(CorpusError, match=encoding):
+        read_text(path, nul="end")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"abcdefg\0" * 50, b"abc\0de", b"\0abc", b"\0\0\0\0" * 20, bytes(range(256)) * 40],
+    ids=["records", "one", "first", "only NUL", "all bytes"],
+)
+def test_other_texts_with_nul_bytes_are_not_called_utf_16(tmp_path: Path, data: bytes) -> None:
+    message = refused(write(tmp_path / "text", data))
+    assert f"NUL byte at offset {data.index(0)}: expected a text" in message
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "advice"), [k[1:] for k in KINDS], ids=[k[0] for k in KINDS]
+)
+@pytest.mark.parametrize("tokenized", [False, True])
+def test_compressed_texts_and_documents_are_called_that(
+    tmp_path: Path, data: bytes, name: str, advice: str, tokenized: bool
+) -> None:
+    path = write(tmp_path / "text", data)
+    message = refused(path, tokenized)
+    assert message.startswith(f"{path} is a")
+    assert name in message
+    assert advice in message
+    with pytest.raises(CorpusError, match=advice):
+        list(read_lines(path))
+
+
+def test_what_only_begins_like_them_is_a_text(tmp_path: Path) -> None:
+    for data in (b"BZh9 is how bzip2 begins", b"PK was here, and stayed", b"PDF %PDF-1.4 begins"):
+        assert bytes(read_text(write(tmp_path / "text", data))) == data
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_compressed_stdin_is_called_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", Stdin(gzip.compress(b"abc")))
+    with pytest.raises(CorpusError, match=r"^stdin is a gzip file: decompress it first"):
+        read_text("-")
 
 
 def test_reading_as_c_does_ends_before_the_first_nul_byte(tmp_path: Path) -> None:
@@ -144,6 +221,27 @@ def test_hidden_files_and_folders_within_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "below").mkdir()
     write(tmp_path / "below" / "b", b"more")
     assert bytes(read_text(tmp_path)) == b"text"
+
+
+def test_what_is_skipped_in_a_folder_is_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("a", "b", ".hidden"):
+        write(tmp_path / name, b"text")
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        read_text(tmp_path)
+        (tmp_path / "one").mkdir()
+        (tmp_path / "two").mkdir()
+        read_text(tmp_path)
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", f"{tmp_path}: 2 files read, 1 hidden file skipped"),
+        ("WARNING", f"warning: {tmp_path}: 2 files read, 2 subfolders and 1 hidden file skipped"),
+    ]
+
+
+def test_a_folder_of_folders_names_them(tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    assert "no files in this folder (1 subfolder skipped)" in refused(tmp_path)
 
 
 def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from darknet_py import evaluation, generation
+from darknet_py import generation, scoring
 from darknet_py.errors import CorpusError
-from darknet_py.evaluation import estimate_loss, evaluate
+from darknet_py.evaluation import evaluate
 from darknet_py.generation import generate, generate_samples
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -304,7 +304,7 @@ def test_borders_of_chunks_do_not_matter(section: str, monkeypatch: pytest.Monke
     whole = results()
     for size in (1, 7, 299, 10_000):
         monkeypatch.setattr(generation, "FEED_STEPS", size)
-        monkeypatch.setattr(evaluation, "FEED_STEPS", size)
+        monkeypatch.setattr(scoring, "ROWS", size)
         pieces = results()
         assert pieces[0] == pytest.approx(whole[0], rel=1e-11)
         assert pieces[1] == whole[1]
@@ -330,18 +330,6 @@ def test_a_hopeless_score_is_infinite_rather_than_an_error() -> None:
 def test_a_text_too_short_to_score_is_refused(text: Any) -> None:
     with pytest.raises(CorpusError, match=f"text: {len(text)} .*at least 2"):
         evaluate(network(), text)
-
-
-def test_the_quick_estimate_is_the_mean_over_many_streams() -> None:
-    """Equal parts of the text, each from a zero state."""
-    net = network(dtype=np.float64)
-    streams, characters = 4, 480
-    part = (len(TEXT) - 1) // streams
-    starts = [TEXT[i * part : i * part + characters // streams + 1] for i in range(streams)]
-    expected = np.mean([evaluate(net, start, []).nats for start in starts])
-    assert estimate_loss(net, TEXT, characters, streams) == pytest.approx(
-        float(expected), rel=1e-11
-    )
 
 
 @pytest.mark.parametrize(

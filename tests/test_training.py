@@ -28,6 +28,7 @@ from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.run import CSV_COLUMNS
+from darknet_py.run_folder import LOCK
 from darknet_py.weights import read_header
 from tests.cli_helpers import (
     COMMAND,
@@ -1070,15 +1071,44 @@ def test_without_matplotlib_a_plot_is_refused_before_training(
     assert "net_final.weights" not in files_in(Path("backup"))
 
 
-def test_a_validation_that_is_not_finite_stops_the_run_before_a_file_is_overwritten(
+def test_a_held_out_loss_that_is_not_finite_stops_nothing_and_is_never_the_best(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    train("--batches", "4", "--val-every", "2", "--save-every", "2", "--seed", "1")
-    monkeypatch.setattr("darknet_py.validation.estimate_loss", lambda *_, **__: math.nan)
-    before = {name: Path("backup", name).read_bytes() for name in files_in(Path("backup"))}
-    error = invoke("train", "--resume", "--batches", "8", "-q").error()
-    assert "diverged at batch 6" in error
-    assert "net_best.weights" in error
-    for name, data in before.items():
-        if name != "net.csv":
-            assert Path("backup", name).read_bytes() == data
+    """It is recorded, and its meaning is told once; the best network stays the finite one."""
+    score = Validation._score
+    bad = iter([False, False, True, True, True])
+
+    def scored(self: Validation, *args: Any, **named: Any) -> PiecesScore:
+        found = score(self, *args, **named)
+        return PiecesScore(math.nan if next(bad, False) else found.nats, found.symbols)
+
+    monkeypatch.setattr(Validation, "_score", scored)
+    # The first is what gets the compiled loops ready.
+    outcome = train("--batches", "8", "--val-every", "2", "--seed", "1")
+    assert outcome.status == 0
+    assert [row["val"] for row in rows() if row["val"]][1:] == ["nan"] * 3
+    assert read_header("backup/net_best.weights").seen == 2 * SYMBOLS
+    assert sum("the held-out loss at batch 4 is nan" in line for line in outcome.lines) == 1
+    assert sum("training goes on" in line for line in outcome.lines) == 1
+
+
+def test_a_run_whose_held_out_loss_was_never_finite_ends_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Validation, "_score", lambda *_, **__: PiecesScore(math.inf, 10))
+    outcome = train("--batches", "4", "--val-every", "2", "--seed", "1")
+    assert outcome.status == 0
+    assert "net_best.weights" not in files_in(Path("backup"))
+    assert outcome.lines[-1].endswith(str(Path("backup/net_final.weights")))
+    resumed = train("--resume", "--batches", "6")
+    assert resumed.status == 0
+
+
+@pytest.mark.parametrize("activation", ["leaky", "relu", "ramp", "linear", "tanh"])
+def test_a_young_network_with_batch_norm_runs_freely(activation: str) -> None:
+    """Its rolling statistics are a plain mean at first, so that it can be scored and can write."""
+    layer = f"[rnn] output=16 activation={activation} batch_normalize=1"
+    net = "[net] inputs=256 batch=4 time_steps=16 learning_rate=.05"
+    write_cfg(Path("net.cfg"), net, layer, layer, CONNECTED, SOFTMAX)
+    train("--batches", "40", "--val-every", "40", "--seed", "1")
+    assert float(rows()[-1]["val"]) < float(rows()[0]["loss"])

@@ -17,8 +17,8 @@ import click
 
 from darknet_py import __version__
 from darknet_py.cli.console import ConsoleHandler, one_line, visible
-from darknet_py.cli.options import CONTEXT, is_verbose, verbosity_options
-from darknet_py.errors import DarknetError, DarknetWarning
+from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
+from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
 COMMANDS = {
@@ -135,8 +135,14 @@ def main() -> None:
     logger.handlers = [ConsoleHandler()]
     logger.propagate = False
 
+    shown: set[str] = set()
+
     def show(message: Warning | str, category: type[Warning], *_: Any, **__: Any) -> None:
-        logger.warning("warning: %s", message)
+        if str(message) in shown:
+            return
+        shown.add(str(message))
+        hidden = issubclass(category, CfgWarning) and not shows_cfg_warnings()
+        logger.log(logging.DEBUG if hidden else logging.WARNING, "warning: %s", message)
 
     warnings.simplefilter("always", DarknetWarning)
     warnings.showwarning = show

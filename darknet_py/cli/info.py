@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from contextlib import suppress
+import warnings
 from pathlib import Path
 from typing import Any
 
 import click
 
-from darknet_py.cfg import find_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net
 from darknet_py.cli.console import print_json, visible
-from darknet_py.cli.options import CONTEXT, cfg_option, verbosity_options
-from darknet_py.errors import CfgError, WeightsError
-from darknet_py.finding import find_cfg_of, find_weights
+from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
+from darknet_py.errors import CfgError, CfgWarning, DarknetError, WeightsError
+from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
+from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, process_choice, product_rate, program_memory
 from darknet_py.network import Network
 from darknet_py.weights import read_header
@@ -25,17 +26,28 @@ from darknet_py.weights import read_header
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @verbosity_options
 def command(source: str, cfg: str | None, as_json: bool) -> None:
-    """Show a network: its layers, memory to train, weights file.
+    """Show a network: its layers, memory to train, weights file, and whether it can be trained.
+
+    A folder means the weights in it. Weights that cannot be loaded are an error, after what can be
+    shown.
 
     \b
     Examples:
       darknet-py info tiny
       darknet-py info backup/tiny_best.weights --json
     """
-    facts = _facts(source, cfg)
+    show_cfg_warnings()
+    facts, fault = _facts(source, cfg)
     if as_json:
         print_json(facts)
-        return
+    else:
+        _show(facts)
+    if fault is not None:
+        raise fault
+
+
+def _show(facts: dict[str, Any]) -> None:
+    """Print the facts as a table."""
     click.echo(f"cfg         {visible(facts['cfg'], keep='')}")
     if header := facts["weights"]:
         click.echo(f"weights     {visible(header['file'], keep='')}")
@@ -44,6 +56,8 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
             f"{', transposed' if header['transposed'] else ''}), seen {header['seen']:,}"
         )
         click.echo(f"numbers     {header['floats']:,}, {header['fit']}")
+    if facts["obstacle"]:
+        click.echo(f"obstacle    cannot be trained as it is: {visible(facts['obstacle'], keep='')}")
     click.echo(
         f"batch       {facts['streams']} streams x {facts['time_steps']} time steps"
         f" x {facts['subdivisions']} subdivisions = {facts['symbols']:,} characters"
@@ -89,8 +103,13 @@ def _speed(net: Network, operations: int) -> dict[str, float]:
 
 
 def _is_weights(source: str) -> bool:
-    """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content."""
+    """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content.
+
+    A folder with the name of a bundled cfg counts only where there are weights in it.
+    """
     path = Path(source)
+    if path.is_dir() and source in bundled_cfgs():
+        return any(file for suffix in WEIGHTS_SUFFIXES for file in path.glob(f"*{suffix}"))
     if path.is_dir() or path.suffix in (".weights", ".backup"):
         return True
     if path.suffix == ".cfg" or not path.exists():
@@ -102,10 +121,36 @@ def _is_weights(source: str) -> bool:
     return True
 
 
-def _facts(source: str, cfg: str | None) -> dict[str, Any]:
-    weights = None
+def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
+    """Why the weights file at `path` cannot be loaded, as `generate` would say it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CfgWarning)
+            network_of_weights(
+                override_net(found, {"batch": 1, "time_steps": 1}, "one stream"), path
+            )
+    except DarknetError as error:
+        return error
+    return None
+
+
+def _obstacle(net: Network) -> str | None:
+    """Why `train` would refuse this network, or None; a datum is then computed in segments."""
+    try:
+        net.limit_memory(memory() // 2)
+        net.check_trainable()
+    except CfgError as error:
+        return str(error)
+    return None
+
+
+def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError | None]:
+    """What is shown, and the error of weights that cannot be loaded. Raises DarknetError."""
+    weights: dict[str, Any] | None = None
+    fault: DarknetError | None = None
     if not _is_weights(source):
         found = find_cfg(source)
+        net = Network(found, dialect_of_new(found))
     else:
         path = find_weights(source)
         header = read_header(path)
@@ -119,15 +164,16 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
             "transposed": header.transposed,
             "dialect": "alexeyab" if header.revision == 5 else "upstream",
         }
-    net = Network(found)
+        origin = header.dialect
+        net = Network(settle_hidden(found, path, origin), origin)
+        fault = _load_fault(found, path)
     count = len(net.parameters)
     if weights is not None:
         expected = net.loaded_count
         fit = f"as many as the cfg expects (of {count:,} parameters)"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.net
-    with suppress(CfgError):  # A network too large to train here is shown whole.
-        net.limit_memory(memory() // 2)
+    obstacle = _obstacle(net)
     processes = process_choice(net, memory() // 2)
     needed = net.training_bytes(processes=processes)
     layers = [
@@ -143,9 +189,11 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         for layer in net.layers
     ]
     operations = sum(layer.operations() for layer in net.layers)
-    return {
+    facts = {
         "cfg": found.path,
         "weights": weights,
+        "trainable": obstacle is None,
+        "obstacle": obstacle,
         "streams": options.streams,
         "time_steps": options.time_steps,
         "subdivisions": options.subdivisions,
@@ -158,3 +206,4 @@ def _facts(source: str, cfg: str | None) -> dict[str, Any]:
         "peak_memory": needed + processes * program_memory(),
         "layers": layers,
     }
+    return facts, fault

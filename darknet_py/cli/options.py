@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 _LOGGER = logging.getLogger("darknet_py")
+_CFG_WARNINGS = "darknet_py.cfg_warnings"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -153,7 +154,18 @@ def is_verbose() -> bool:
 
 def is_quiet() -> bool:
     """Whether -q was given."""
-    return _LOGGER.level == logging.WARNING
+    return _LOGGER.level >= logging.WARNING
+
+
+def show_cfg_warnings() -> None:
+    """Let this command show what has no effect in a cfg, as only those do that begin with one."""
+    click.get_current_context().meta[_CFG_WARNINGS] = True
+
+
+def shows_cfg_warnings() -> bool:
+    """Whether the command that runs called `show_cfg_warnings`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and _CFG_WARNINGS in context.meta
 
 
 def cfg_option(command: F) -> F:

@@ -14,10 +14,10 @@ import click
 
 from darknet_py.cfg import find_cfg, override_net
 from darknet_py.cli.console import TextWriter, say, write_line
-from darknet_py.cli.options import CONTEXT, is_quiet, verbosity_options
+from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
-from darknet_py.errors import CfgError, DarknetWarning, WeightsError
+from darknet_py.errors import CfgError, CostWarning, DarknetWarning, WeightsError
 from darknet_py.loading import network_for_training, network_of_cfg
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -192,6 +192,7 @@ def train(
     **_: object,
 ) -> None:
     """Train as C does, digit for digit; files go to ./backup."""
+    show_cfg_warnings()
     seed = _seed(srand)
     if gradient == "exact":
         from darknet_py.cli.train import run_training
@@ -200,7 +201,10 @@ def train(
             cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
         )
         return
-    net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
+    with warnings.catch_warnings():
+        # In C's arithmetic a [cost] after a [softmax] counts.
+        warnings.simplefilter("ignore", CostWarning)
+        net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
     text = read_text(data, tokenized or net.net.tokenized, nul="end")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import shlex
 import signal
 import sys
@@ -21,9 +20,12 @@ from darknet_py.cli.options import (
     is_quiet,
     key_value,
     layer_map,
+    show_cfg_warnings,
     size,
     verbosity_options,
 )
+from darknet_py.cli.outcome import explain_outcome
+from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.parallel import find_ranks
 from darknet_py.training import Result, Row, train
 
@@ -146,10 +148,10 @@ def command(
 ) -> None:
     """Train the network of CFG on the text DATA.
 
-    CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them, or - for
-    stdin. Checkpoints, the best and the last weights, the cfg in use and a table of losses go to
-    --out. Ctrl-C saves and says how to go on: with --resume, where CFG and DATA need not be said
-    again, the run ends with the same weights as one that was never stopped.
+    CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them (without its
+    subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and a
+    table of losses go to --out. Ctrl-C saves and says how to go on: with --resume, where CFG and
+    DATA need not be said again, the run ends with the same weights as one that was never stopped.
 
     \b
     Examples:
@@ -166,9 +168,11 @@ def command(
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train as a person at a terminal expects: progress, Ctrl-C, a word on what is next."""
+    show_cfg_warnings()
     ranks = find_ranks()
     if not ranks.is_first:
-        logging.getLogger("darknet_py").setLevel(logging.WARNING)
+        # The first rank warns for all.
+        logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
     seconds = options.get("seconds")
     try:
@@ -188,12 +192,27 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
         ranks.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
-        _say_result(result, options.get("out", "backup"))
+        _say_result(result, options.get("out", "backup"), _explanation(result, progress, options))
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _say_result(result: Result, out: str) -> None:
+def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:
+    """What is to be told where the best network is worse than guessing."""
+    if result.best_val is None:
+        return None
+    net = result.net
+    # In the C program's arithmetic the loss is the mean of all costs.
+    has_cost = any(section.name == "cost" for section in net.cfg.layers)
+    is_nats = isinstance(net.layers[-1], SoftmaxLayer) and not has_cost
+    resumed = options.get("resume")
+    batches = net.batch_number if resumed else result.characters // net.net.symbols
+    first = progress.first_loss if is_nats else None
+    avg = result.avg if is_nats else None
+    return explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
+
+
+def _say_result(result: Result, out: str, explanation: str | None) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
     say(
         f"batch {result.batches} ({result.ended}): {result.characters:,} characters in "
@@ -205,12 +224,8 @@ def _say_result(result: Result, out: str) -> None:
             f"best: {result.best}, {result.best_val:.4f} nats per character on {part} of the "
             f"held-out text"
         )
-        guessing = math.log(result.net.inputs)
-        if result.best_val > guessing:
-            say(
-                f"that is worse than guessing ({guessing:.2f}): the run diverged; "
-                f"try a smaller learning_rate, or clip_norm in [net]"
-            )
+        if explanation is not None:
+            say(explanation)
     if result.interrupted:
         base = result.weights.name.removesuffix(".backup")
         where = [] if out == "backup" else ["--out", out]
@@ -264,8 +279,13 @@ class Progress:
         self.first: Row | None = None
         self.val: float | None = None
         self.is_scoring = False
+        self.first_loss: float | None = None
+        self.top_rate = 0.0
 
     def __call__(self, row: Row) -> None:
+        if self.first_loss is None:
+            self.first_loss = row.loss
+        self.top_rate = max(self.top_rate, row.rate)
         if self.quiet:
             return
         if not is_terminal(sys.stderr):

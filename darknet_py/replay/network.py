@@ -100,10 +100,11 @@ class Replay:
             elif isinstance(layer, ConnectedLayer) and layer.connected.batch_normalize:
                 batch = options.streams * options.time_steps
             if batch < 2:
-                raise section.error(
-                    "batch_normalize=1 needs at least two streams to train: expected something "
-                    "like batch=16"
-                )
+                with self.net.cfg.blaming("batch", "subdivisions", "time_steps"):
+                    raise section.error(
+                        "batch_normalize=1 needs at least two streams to train: expected "
+                        "something like batch=16"
+                    )
         if all(layer.cost is None for layer in self.layers):
             raise CfgError(f"{path}: no loss: expected [softmax] as last layer")
         if self.net.outputs < self.net.inputs:

@@ -1,0 +1,60 @@
+"""What to tell about a run that ended no better than guessing."""
+
+from __future__ import annotations
+
+import math
+
+YOUNG = 100  # batches before which a loss says little
+CLOSE = 0.005  # nats per character: as good as equal
+MARGIN = 0.1  # of the loss of guessing: a difference that counts
+
+
+def explain_outcome(
+    batches: int,
+    top_rate: float,
+    first: float | None,
+    avg: float | None,
+    best_val: float,
+    symbols: int,
+) -> str | None:
+    """Why a run is worse than guessing among `symbols`, as far as its losses show it.
+
+    batches: of the run. top_rate: the largest learning rate it had. first: the loss before the
+    first update; avg: the average training loss at the end; None where they are not known in nats
+    per character. best_val: the best loss on the held-out text, in nats per character.
+    Returns None where the run is no worse than guessing.
+    """
+    guessing = math.log(symbols)
+    if best_val <= guessing:
+        return None
+    how = "worse" if best_val > guessing + CLOSE else "no better"
+    words = f"that is {how} than guessing ({guessing:.2f})"
+    if top_rate == 0:
+        return f"{words}: nothing was learned, because the learning rate was 0"
+    margin = MARGIN * guessing
+    if avg is not None and avg > guessing + margin:
+        began = math.inf if first is None else first
+        if avg > began + margin:
+            return (
+                f"{words}: the run diverged, the training loss rose from {first:.2f} to {avg:.2f}; "
+                f"try a smaller learning_rate, or clip_norm in [net]"
+            )
+        if batches >= YOUNG and avg > began - margin:
+            return (
+                f"{words}: the training loss is {avg:.2f} after {batches} batches; "
+                f"try a smaller learning_rate, or clip_norm in [net]"
+            )
+    if batches < YOUNG:
+        number = f"{batches} batch{'' if batches == 1 else 'es'}"
+        return f"{words}: the run had only {number}; train longer"
+    if avg is None:
+        return words
+    if avg < guessing - margin:
+        return (
+            f"{words}, but the training loss fell to {avg:.2f}: the held-out text is unlike the "
+            f"text trained on, or the network has learned that text by heart"
+        )
+    return (
+        f"{words}, and the training loss is {avg:.2f}: train longer, or try another learning_rate; "
+        f"in random or compressed data there is nothing to learn"
+    )
