@@ -37,7 +37,7 @@ def read_text(
     in what it reads from stdin (`keep`), which can then be anything.
     Returns a flat array. Subfolders and hidden files are not read; the logger names how many.
     Raises CorpusError, naming file and offset, for a NUL byte that is refused, for what is no
-    token, and for a source that is missing, empty, unreadable or no text, such as a compressed file.
+    token, and for a source that is missing, empty, unreadable or no text, like a compressed file.
     """
     pieces = [
         _symbols(data, name, tokenized, nul)

@@ -42,7 +42,7 @@ class Evaluation:
 def evaluate(
     net: Network,
     text: Sequence[int] | np.ndarray,
-    prompt: Sequence[int] = DEFAULT_PROMPT,
+    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
     *,
     streams: int = 1,
     progress: Progress | None = None,
@@ -69,7 +69,9 @@ def evaluate(
 
 
 def trace(
-    net: Network, text: Sequence[int] | np.ndarray, prompt: Sequence[int] = DEFAULT_PROMPT
+    net: Network,
+    text: Sequence[int] | np.ndarray,
+    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
 ) -> Iterator[Evaluation]:
     """The score of `text` up to each of its characters but the first: `evaluate` as it goes.
 
@@ -97,7 +99,9 @@ def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
     return 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS)) if net.writes_bytes else None
 
 
-def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterator[np.ndarray]:
+def _losses(
+    net: Network, symbols: np.ndarray, prompt: Sequence[int] | np.ndarray
+) -> Iterator[np.ndarray]:
     """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
     state = feed(net, _prompt(net, prompt), net.initial_state(1))
     for first in range(0, len(symbols) - 1, FEED_STEPS):
@@ -106,7 +110,7 @@ def _losses(net: Network, symbols: np.ndarray, prompt: Sequence[int]) -> Iterato
         yield losses[:, 0]
 
 
-def _prompt(net: Network, prompt: Sequence[int]) -> np.ndarray:
+def _prompt(net: Network, prompt: Sequence[int] | np.ndarray) -> np.ndarray:
     """The symbols of `prompt`, where the default is that of the network."""
     if prompt is DEFAULT_PROMPT:
         prompt = Symbols.of(net).default_prompt
@@ -127,7 +131,7 @@ def _score(nats: float, characters: int, words: int | None) -> Evaluation:
 def hidden_vectors(
     net: Network,
     lines: Iterable[bytes],
-    prompt: Sequence[int] = DEFAULT_PROMPT,
+    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
     layer: int = 0,
     carry: bool = False,
     symbols: Symbols | None = None,

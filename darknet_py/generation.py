@@ -186,8 +186,14 @@ class _Predictor:
         return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)
 
 
-def feed(net: Network, symbols: np.ndarray, state: NetworkState) -> NetworkState:
-    """Run one stream's `symbols` (count,) through the network; returns the state after."""
-    for first in range(0, len(symbols), FEED_STEPS):
-        _, state = net.forward(symbols[first : first + FEED_STEPS, None], state)
+def feed(
+    net: Network, symbols: np.ndarray, state: NetworkState, steps: int | None = None
+) -> NetworkState:
+    """Run one stream's `symbols` (count,) through the network; returns the state after.
+
+    steps: that are computed at once, by default FEED_STEPS.
+    """
+    size = FEED_STEPS if steps is None else steps
+    for first in range(0, len(symbols), size):
+        _, state = net.forward(symbols[first : first + size, None], state)
     return state

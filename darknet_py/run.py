@@ -26,7 +26,7 @@ from darknet_py.run_folder import RunFolder
 from darknet_py.scoring import PiecesScore, Progress
 from darknet_py.symbols import Symbols
 from darknet_py.validation import Validation, swap
-from darknet_py.weights import read_header
+from darknet_py.weights import read_header, usable
 
 log = logging.getLogger(__name__)
 
@@ -387,7 +387,7 @@ class Run:
         return path
 
     def _check_finite(self) -> None:
-        if not np.isfinite(self.net.parameters).all():
+        if not all(usable(tensor, tensor.values).all() for tensor in self.net.tensors()):
             raise self._divergence("a parameter is not finite")
 
     def _divergence(self, what: str) -> TrainingError:

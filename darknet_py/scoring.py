@@ -77,7 +77,7 @@ def score_pieces(
     if rows is None:
         rows = min(ROWS, BYTES // net.row_bytes())
     steps = max(1, min(STEPS, rows // width))
-    state = _states_before(net, symbols, firsts, prompt, steps) if len(firsts) else ()
+    state = _states_before(net, symbols, firsts, prompt, rows) if len(firsts) else ()
     longest = int(pieces.counts.max())
     nats, scored = 0.0, 0
     for first in range(0, longest, steps):
@@ -96,17 +96,18 @@ def score_pieces(
 
 
 def _states_before(
-    net: Network, symbols: np.ndarray, firsts: np.ndarray, prompt: np.ndarray, steps: int
+    net: Network, symbols: np.ndarray, firsts: np.ndarray, prompt: np.ndarray, rows: int
 ) -> NetworkState:
     """The states in which pieces that start at `firsts`, in ascending order, are read."""
     whole = np.concatenate([prompt, symbols])
     starts = len(prompt) + firsts
     # Those near the beginning have less before them.
     early = int(np.count_nonzero((starts < WARM_UP) | (firsts == 0)))
-    states = [feed(net, whole[:start], net.initial_state(1)) for start in starts[:early]]
+    states = [feed(net, whole[:start], net.initial_state(1), rows) for start in starts[:early]]
     late = starts[early:]
     if len(late):
         state = net.initial_state(len(late))
+        steps = max(1, rows // len(late))
         for first in range(0, WARM_UP, steps):
             ages = np.arange(WARM_UP - first, max(0, WARM_UP - first - steps), -1)
             _, state = net.forward(whole[late - ages[:, None]], state)

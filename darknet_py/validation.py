@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.layers.base import Array
+from darknet_py.machine import program_memory
 from darknet_py.network import Network
 from darknet_py.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
 from darknet_py.symbols import Symbols
@@ -197,10 +198,10 @@ class Validation:
 
 def validation_rows(net: Network, memory: int) -> int:
     """Rows of one forward, (time_steps * streams), within `memory` bytes: as many as training has,
-    whose buffers serve again, or more where there is room.
+    whose buffers serve again, or more where there is room beside those and the program itself.
     """
     training = net.segment_steps * net.net.streams
-    free = (memory - net.training_bytes()) // net.row_bytes()
+    free = (memory - net.training_bytes() - program_memory()) // net.row_bytes()
     return min(ROWS, training + max(0, free))
 
 

@@ -28,7 +28,8 @@ from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.run import CSV_COLUMNS
-from darknet_py.run_folder import LOCK
+from darknet_py.scoring import PiecesScore
+from darknet_py.validation import Validation
 from darknet_py.weights import read_header
 from tests.cli_helpers import (
     COMMAND,

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import sys
 import unicodedata
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -34,6 +35,31 @@ def say(message: str) -> None:
             tqdm.tqdm.write(message, file=sys.stderr)
         else:
             click.echo(message, err=True)
+
+
+@contextlib.contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[int, int], object]]:
+    """A bar on a terminal for what takes more than a second, unless the program is to be quiet.
+
+    Gives the function to call with what is done and the number of all.
+    """
+    from tqdm import tqdm
+
+    is_shown = is_terminal(sys.stderr) and logging.getLogger("darknet_py").level < logging.WARNING
+    with tqdm(
+        desc=description,
+        bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]",
+        file=sys.stderr,
+        delay=1,
+        leave=False,
+        disable=not is_shown,
+    ) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
 
 
 def one_line(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, process_choice, product_rate, program_memory
 from darknet_py.network import Network
+from darknet_py.validation import validation_rows
 from darknet_py.weights import read_header
 
 
@@ -66,6 +67,10 @@ def _show(facts: dict[str, Any]) -> None:
         f"to train    {facts['memory'] / 1e6:,.1f} MB, with the program about "
         f"{facts['peak_memory'] / 1e6:,.0f} MB in {facts['processes']} "
         f"process{'es' if facts['processes'] > 1 else ''}, and the text"
+    )
+    click.echo(
+        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, in the memory of training as far "
+        f"as that goes"
     )
     speed = facts["characters_per_second"]
     click.echo(
@@ -202,6 +207,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "operations": operations,
         "characters_per_second": _speed(net, operations),
         "memory": needed,
+        "validation_memory": 4 * count + validation_rows(net, memory() // 2) * net.row_bytes(),
         "processes": processes,
         "peak_memory": needed + processes * program_memory(),
         "layers": layers,
