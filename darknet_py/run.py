@@ -130,9 +130,9 @@ class Run:
         self.samples = folder.journal(".samples")
         self.avg = math.nan
         self.first_seen = self.seen_before = net.seen
-        # Seconds of the batches since the last validation, and the batch of that.
+        # Seconds of the batches since the last validation, whose batch and loss follow.
         self._recent: deque[float] = deque(maxlen=101)
-        self._estimated = -1
+        self._scored: tuple[int, float | None] = -1, None
         self.elapsed_before = 0.0
         self.started = self.saved = time.perf_counter()
 
@@ -334,16 +334,26 @@ class Run:
         done = (self.net.seen - self.first_seen) // self.net.net.symbols
         if not self.validation.is_due(batch, done):
             return None
-        return self._estimate(statistics.median(self._recent))
-
-    def _estimate(self, seconds_per_batch: float | None) -> float:
-        """Score the network, and save it where it is the best so far."""
         with self.profile.kind(VALIDATION):
-            loss = self.validation.estimate(self.net, seconds_per_batch)
+            loss = self.validation.estimate(self.net, statistics.median(self._recent))
         self._recent.clear()
-        self._estimated = self.net.batch_number
-        if self.validation.best_batch == self._estimated:
+        self._scored = self.net.batch_number, loss
+        self._save_best()
+        return loss
+
+    def _save_best(self) -> None:
+        """Save the network where it is the best so far."""
+        if self.validation.best_batch == self.net.batch_number:
             self._save("_best.weights")
+
+    def _compare_last(self) -> float | None:
+        """The loss of the last network, saved where it is the best; None without held-out text."""
+        batch, loss = self._scored
+        if batch == self.net.batch_number or not len(self.validation.text):
+            return loss
+        with self.profile.kind(VALIDATION):
+            loss = self.validation.compare(self.net)
+        self._save_best()
         return loss
 
     def _sample(self, row: Row) -> None:
@@ -412,14 +422,13 @@ class Run:
         seconds = self.elapsed - self.elapsed_before
         ended = "stopped" if interrupted else (self.over() or ("stopped", ""))[0]
         validation = self.validation
-        score = None
+        score, val = None, validation.loss
         if interrupted:
             weights = self.save_checkpoint(".backup")
         else:
             self._check_finite()
             begun = time.perf_counter()
-            if len(validation.text) and self._estimated != self.net.batch_number:
-                self._estimate(None)
+            val = self._compare_last()
             self._save_state()
             # Last, since it says that the run is complete.
             weights = self._save("_final.weights")
@@ -437,7 +446,7 @@ class Run:
             characters=self.net.seen - self.seen_before,
             seconds=seconds,
             avg=self.avg,
-            val=validation.loss,
+            val=val,
             best_val=None if score is None else score.nats,
             best=None if score is None else self.folder.file("_best.weights"),
             scored=0.0 if score is None else score.symbols / (len(validation.text) - 1),

@@ -96,7 +96,7 @@ class Validation:
             return batch % self.every == 0
         return done >= FIRST if self.due is None else batch >= self.due
 
-    def estimate(self, net: Network, seconds_per_batch: float | None = None) -> float:
+    def estimate(self, net: Network, seconds_per_batch: float) -> float:
         """Score `net` by the measure, and keep it if it is the best so far.
 
         seconds_per_batch: of training, which decides when the next validation is due.
@@ -106,8 +106,8 @@ class Validation:
             # What is compiled at the first use must not look like the cost of a validation.
             self._score(net, cut(len(self.text) - 1, self.streams, self.streams))
         begun = time.perf_counter()
-        self.loss = self._score(net, self._cut(self.symbols)).nats
-        if self.every is None and seconds_per_batch is not None:
+        self.loss = self.compare(net)
+        if self.every is None:
             cost = time.perf_counter() - begun
             wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
             self.due = net.batch_number + net.ranks.decide(wait)
@@ -116,17 +116,25 @@ class Validation:
         self.stale += 1
         if self.loss < self.lowest:
             self.lowest, self.stale = self.loss, 0
-        if self.loss < (math.inf if self.best_loss is None else self.best_loss):
-            self.best_loss, self.best_batch = self.loss, net.batch_number
-            self.best_parameters = net.parameters.copy()
-        if not math.isfinite(self.loss) and not self._has_warned:
-            self._has_warned = True
-            log.warning("warning: %s", self._meaning(net))
         return self.loss
 
-    def _meaning(self, net: Network) -> str:
+    def compare(self, net: Network) -> float:
+        """Score `net` by the measure, out of turn, and keep it if it is the best so far.
+
+        Returns the loss in nats per symbol, which may be infinite or NaN.
+        """
+        loss = self._score(net, self._cut(self.symbols)).nats
+        if loss < (math.inf if self.best_loss is None else self.best_loss):
+            self.best_loss, self.best_batch = loss, net.batch_number
+            self.best_parameters = net.parameters.copy()
+        if not math.isfinite(loss) and not self._has_warned:
+            self._has_warned = True
+            log.warning("warning: %s", self._meaning(net, loss))
+        return loss
+
+    def _meaning(self, net: Network, loss: float) -> str:
         """Of a loss that is not finite, while training goes well."""
-        where = f"the held-out loss at batch {net.batch_number} is {self.loss}"
+        where = f"the held-out loss at batch {net.batch_number} is {loss}"
         if net.rolling_statistics():
             return (
                 f"{where}: with the rolling statistics of its batch norm the network runs away; "

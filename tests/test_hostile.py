@@ -257,9 +257,8 @@ def test_ctrl_c_while_the_text_is_read_acts_at_once() -> None:
     assert said.splitlines()[-1] == b"interrupted"
 
 
-def test_ctrl_c_during_the_last_validation_can_be_gone_on_with(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_ctrl_c_after_the_last_batch_changes_nothing() -> None:
+    """All that remains is the score at the end, which it shortens."""
     import darknet_py as dn
 
     whole = dn.train("net.cfg", "text.txt", out="whole", batches=5, seed=1, val_every=2)
@@ -271,11 +270,9 @@ def test_ctrl_c_during_the_last_validation_can_be_gone_on_with(
         return asked > 1 + 5  # before the first batch, after each of five
 
     result = dn.train("net.cfg", "text.txt", out="cut", batches=5, seed=1, val_every=2, stop=stop)
-    assert result.interrupted
-    assert "net_final.weights" not in files_in(Path("cut"))
-    again = dn.train(resume=True, out="cut")
-    assert not again.interrupted
-    assert again.best_val == whole.best_val
+    assert asked == 1 + 5
+    assert not result.interrupted
+    assert result.best_val == whole.best_val
     for name in ("net_final.weights", "net_best.weights"):
         assert Path("cut", name).read_bytes() == Path("whole", name).read_bytes()
 

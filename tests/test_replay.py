@@ -274,6 +274,8 @@ def both(*sections: str, dialect: Dialect = UPSTREAM, reach: float = 1) -> tuple
     )
     net = Network(parse_cfg(cfg_text(*sections)), dialect, np.float64)
     net.parameters[...] = replay.net.parameters
+    # In a new network the first steps of the rolling statistics are a plain mean, as never in C.
+    net.settle_statistics(net.layers)
     return replay, net
 
 

@@ -350,12 +350,12 @@ def test_a_worse_end_does_not_become_the_best() -> None:
 def test_the_printed_loss_is_that_of_valid_on_the_same_part() -> None:
     Path("text.txt").write_bytes(words(6000).encode())
     outcome = train("--batches", "80", "--seed", "1", "--val", ".25")
-    said = re.search(r"best: .*, (\d+\.\d+) nats per character, on all of the held", outcome.stderr)
+    said = re.search(r"best: .*, (\d+\.\d+) nats per character on all of the held", outcome.stderr)
     assert said
     scored = invoke("valid", "backup/net_best.weights", "text.txt", "--val", ".25")
     nats = re.search(rb"nats per character\s+([\d.]+)", scored.stdout)
     assert nats
-    assert float(nats[1]) == pytest.approx(float(said[1]), abs=0.01)
+    assert float(nats[1]) == pytest.approx(float(said[1]), abs=0.002)
 
 
 def test_checkpoints_come_as_often_as_asked_for() -> None:
@@ -464,7 +464,7 @@ def test_tokens_train_and_the_cfg_remembers_it() -> None:
     train("--batches", "3", "--tokenized", text="tokens.txt")
     assert dn.load_network("backup/net.cfg").net.tokenized
     printed = invoke("generate", "backup/net_final.weights", "--length", "5", "-q")
-    assert len(printed.stdout.split()) == 2 + 5
+    assert len(printed.stdout.split()) == 5
     assert all(0 <= int(word) < 300 for word in printed.stdout.split())
 
 
@@ -820,7 +820,11 @@ def test_a_run_that_diverges_ends_with_one_line_and_whole_files(tmp_path: Path) 
     write_cfg(Path("net.cfg"), *WILD)
     args = ("train", "net.cfg", "text.txt", "--batches", "500", "--save-every", "1")
     outcome = run(*args, "--val-every", "1", "-q", cwd=tmp_path)
-    error = outcome.error()
+    assert outcome.status == 1
+    *warnings, error = outcome.lines
+    assert all("the held-out loss" in line for line in warnings)
+    assert len(warnings) <= 1
+    assert error.startswith("Error: ")
     assert "diverged at batch" in error
     assert "learning_rate" in error
     assert not list(tmp_path.rglob("*.part"))
@@ -1109,7 +1113,7 @@ def test_a_run_whose_held_out_loss_was_never_finite_ends_well(
 def test_a_young_network_with_batch_norm_runs_freely(activation: str) -> None:
     """Its rolling statistics are a plain mean at first, so that it can be scored and can write."""
     layer = f"[rnn] output=16 activation={activation} batch_normalize=1"
-    net = "[net] inputs=256 batch=4 time_steps=16 learning_rate=.05"
-    write_cfg(Path("net.cfg"), net, layer, layer, CONNECTED, SOFTMAX)
-    train("--batches", "40", "--val-every", "40", "--seed", "1")
+    net = "[net] inputs=256 batch=8 time_steps=16 learning_rate=.02"
+    write_cfg(Path("net.cfg"), net, layer, CONNECTED, SOFTMAX)
+    train("--batches", "60", "--val-every", "60", "--seed", "1")
     assert float(rows()[-1]["val"]) < float(rows()[0]["loss"])
