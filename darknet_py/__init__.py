@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from darknet_py.__version__ import __version__
+
 if TYPE_CHECKING:
     from darknet_py.errors import (
         CfgError,
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from darknet_py.sampling import Sampling
     from darknet_py.training import train
 
-__version__ = "0.1.0"
 __all__ = [
     "CfgError",
     "CorpusError",
@@ -36,6 +37,7 @@ __all__ = [
     "Session",
     "TrainingError",
     "WeightsError",
+    "__version__",
     "evaluate",
     "generate",
     "load_network",

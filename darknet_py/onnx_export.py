@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py import __version__
+from darknet_py.__version__ import __version__
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError
 from darknet_py.files import MARK, with_mark, write_whole

@@ -22,15 +22,10 @@ from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CorpusError, CostWarning, TrainingError
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
+from darknet_py.kernel_choice import use_kernels
 from darknet_py.layers.base import Array
 from darknet_py.loading import network_for_training
-from darknet_py.machine import (
-    Threads,
-    memory,
-    process_choice,
-    process_obstacle,
-    use_kernels,
-)
+from darknet_py.machine import memory
 from darknet_py.network import Network
 from darknet_py.parallel import Ranks, find_ranks
 from darknet_py.rand import Rand, seed_from_clock
@@ -38,6 +33,7 @@ from darknet_py.replay import Replay
 from darknet_py.run import Result, Row, Run, Trainer
 from darknet_py.run_folder import RunFolder, find_run
 from darknet_py.scoring import Progress
+from darknet_py.threads import Threads, process_choice, process_obstacle
 from darknet_py.transfer import take_layers
 from darknet_py.validation import Validation
 from darknet_py.weights import dialect_of

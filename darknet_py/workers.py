@@ -251,7 +251,7 @@ def work(commands: IO[str], answers: IO[str]) -> None:
     """What a worker does: for each line the gradient of its streams, until there are no more."""
     from threadpoolctl import threadpool_limits
 
-    from darknet_py.machine import use_kernels
+    from darknet_py.kernel_choice import use_kernels
 
     setup = json.loads(commands.readline() or "null")
     if setup is None:

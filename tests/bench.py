@@ -25,10 +25,12 @@ from threadpoolctl import threadpool_limits
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate, generate_samples
-from darknet_py.machine import process_choice, processors, thread_choices, use_kernels
+from darknet_py.kernel_choice import use_kernels
+from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
+from darknet_py.threads import process_choice, thread_choices
 from darknet_py.workers import Workers
 
 HERE = Path(__file__).parent

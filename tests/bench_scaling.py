@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from darknet_py.kernel_choice import use_kernels
 from darknet_py.layers.base import Array
-from darknet_py.machine import processors, use_kernels
+from darknet_py.machine import processors
 from darknet_py.parallel import MpiRanks, find_ranks
 from tests.bench import SIZES, machine_name, make_net
 from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC

@@ -24,9 +24,10 @@ import numpy as np
 from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import read_text, split
 from darknet_py.evaluation import evaluate
-from darknet_py.machine import Threads, use_kernels
+from darknet_py.kernel_choice import use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.threads import Threads
 from darknet_py.training import train
 
 COMMON = {

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darknet_py import compiled, kernels, machine
+from darknet_py import compiled, kernels, threads
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
-from darknet_py.machine import Threads, use_kernels
+from darknet_py.kernel_choice import use_kernels
 from darknet_py.network import Network
 from darknet_py.profiling import PASSES, PRODUCTS, UPDATE, VALIDATION, Profile
+from darknet_py.threads import Threads
 from darknet_py.training import train
 from tests.helpers import draw_symbols, make_network
 
@@ -252,19 +253,19 @@ def test_a_narrow_network_has_one_thread_and_a_fixed_number_stays() -> None:
 def test_threads_are_chosen_only_where_their_number_changes_no_bits(
     width: int, agree: bool, choices: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(machine, "processors", lambda: 4)
-    monkeypatch.setattr(machine, "_products_agree", lambda *_: agree)
+    monkeypatch.setattr(threads, "processors", lambda: 4)
+    monkeypatch.setattr(threads, "_products_agree", lambda *_: agree)
     net = make_network(
         "[net] inputs=300 batch=2 time_steps=3", f"[rnn] output={width}", "[softmax]"
     )
-    assert machine.thread_choices(net) == choices
+    assert threads.thread_choices(net) == choices
 
 
 def test_products_are_compared_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:
     net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
-    assert machine._products_agree(net, {(5, 7)}, (1, 1))
-    monkeypatch.setattr(machine, "COMPARED", 100)
-    assert not machine._products_agree(net, {(5, 7)}, (1, 1))
+    assert threads._products_agree(net, {(5, 7)}, (1, 1))
+    monkeypatch.setattr(threads, "COMPARED", 100)
+    assert not threads._products_agree(net, {(5, 7)}, (1, 1))
 
 
 def test_training_with_either_kernels_ends_alike(tmp_path: Path) -> None:

@@ -18,9 +18,10 @@ from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import TrainingError
 from darknet_py.finding import open_network
 from darknet_py.loading import load_network
-from darknet_py.machine import process_choice, process_obstacle, processors
+from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.threads import process_choice, process_obstacle
 from darknet_py.workers import Workers
 from tests.cli_helpers import (
     COMMAND,

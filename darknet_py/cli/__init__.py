@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from darknet_py import __version__
+from darknet_py.__version__ import __version__
 from darknet_py.cli.console import ConsoleHandler, one_line, visible
 from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net
 from darknet_py.cli.console import print_json, visible
@@ -15,8 +17,9 @@ from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbo
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, WeightsError
 from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
-from darknet_py.machine import memory, process_choice, product_rate, program_memory
+from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
+from darknet_py.threads import process_choice
 from darknet_py.validation import validation_rows
 from darknet_py.weights import read_header
 
@@ -102,9 +105,25 @@ def _speed(net: Network, operations: int) -> dict[str, float]:
     rows = max(1, min(4096, net.net.time_steps * net.streams))
     per_character = max(1, operations)
     return {
-        "train": product_rate(rows, *largest) / (3 * per_character),
-        "generate": product_rate(1, *largest) / per_character,
+        "train": _product_rate(rows, *largest) / (3 * per_character),
+        "generate": _product_rate(1, *largest) / per_character,
     }
+
+
+def _product_rate(rows: int, outputs: int, inputs: int) -> float:
+    """Operations a second of (rows, inputs) times (inputs, outputs), by BLAS with one thread."""
+    from threadpoolctl import threadpool_limits
+
+    x, weights = np.ones((rows, inputs), np.float32), np.ones((outputs, inputs), np.float32)
+    best, count = math.inf, 0
+    with threadpool_limits(1, user_api="blas"):
+        end = time.perf_counter() + 0.03
+        while time.perf_counter() < end or count < 3:
+            begun = time.perf_counter()
+            x @ weights.T
+            best = min(best, time.perf_counter() - begun)
+            count += 1
+    return 2 * rows * inputs * outputs / max(1e-9, best)
 
 
 def _is_weights(source: str) -> bool:

@@ -1,0 +1,171 @@
+"""How many BLAS threads and how many processes train a network: chosen by the width of its layers,
+and tried as a run goes.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from darknet_py.machine import processors
+from darknet_py.network import Network
+
+Array = NDArray[Any]
+
+# Below this width a second thread never saved time, between the two it does on an idle machine.
+NARROW, WIDE = 128, 256
+# Streams that a process needs so that a second one pays, the widths between which it does, and the
+# most that are started unasked: more have not been measured.
+STREAMS_EACH, WIDTHS, PROCESSES = 8, range(64, 513), 4
+# Operations after which comparing products is given up: about 2 seconds.
+COMPARED = 2e11
+
+
+def thread_choices(net: Network) -> list[int]:
+    """The numbers of BLAS threads to try, the likeliest first.
+
+    One for narrow networks; else every processor that this process may use, and one. Where the
+    number of threads would change the last bits of a product there is no choice, so that a run is
+    the same each time.
+    """
+    everyone = processors()
+    width = _width(net)
+    if everyone == 1 or width < NARROW:
+        return [1]
+    if _products_agree(net, _matrices(net), (1, everyone)):
+        return [everyone, 1]
+    return [everyone] if width >= WIDE else [1]
+
+
+def _matrices(net: Network) -> set[tuple[int, int]]:
+    """The sizes of the network's matrices."""
+    shapes = [tensor.shape for tensor in net.tensors() if len(tensor.shape) == 2]
+    return {(rows, columns) for rows, columns in shapes}
+
+
+def _width(net: Network) -> int:
+    """The least side of the matrix where that is largest."""
+    return max(map(min, _matrices(net)), default=1)
+
+
+def process_choice(net: Network, memory_limit: int) -> int:
+    """How many processes are to share the streams, within `memory_limit` bytes: one a processor,
+    where that is quicker than BLAS threads (`workers.py`).
+    """
+    if _width(net) not in WIDTHS or net.segment_steps < net.net.time_steps:
+        return 1
+    count = min(processors(), net.net.streams // STREAMS_EACH, PROCESSES)
+    while count > 1 and (
+        process_obstacle(net, count) or net.training_bytes(processes=count) > memory_limit
+    ):
+        count -= 1
+    return max(1, count)
+
+
+def process_obstacle(net: Network, count: int) -> str:
+    """Why so many processes cannot share the streams; empty where they can."""
+    if net.rolling_statistics():
+        return "batch norm is over all streams"
+    if net.net.streams < count:
+        return f"the network has {net.net.streams} streams"
+    if sys.platform == "win32" or not sys.executable:
+        return "not on this system"
+    return ""
+
+
+def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[int, int]) -> bool:
+    """Whether a batch's products have the same bits with either number of threads.
+
+    False where finding that out would take too long.
+    """
+    from threadpoolctl import threadpool_limits
+
+    rows = net.segment_steps * net.streams
+    if 12 * rows * sum(a * b for a, b in shapes) > COMPARED:
+        return False
+    rng = np.random.default_rng(0)
+
+    def products(x: Array, delta: Array, weights: Array) -> list[Array]:
+        step = slice(0, net.streams)
+        all_steps = [x @ weights.T, delta @ weights, delta.T @ x]
+        return [*all_steps, x[step] @ weights.T.copy(), delta[step] @ weights]
+
+    for outputs, inputs in shapes:
+        x, delta, weights = (
+            rng.standard_normal(shape, np.float32)
+            for shape in ((rows, inputs), (rows, outputs), (outputs, inputs))
+        )
+        found = []
+        for count in counts:
+            with threadpool_limits(count, user_api="blas"):
+                found.append(products(x, delta, weights))
+        if not all(map(np.array_equal, *found)):
+            return False
+    return True
+
+
+class Threads:
+    """A context in which BLAS uses the number of threads with which batches are fastest.
+
+    Where another process keeps a processor busy, a product on all of them waits for it and takes
+    several times as long as on one. So one thread and all of them are tried for a few batches in
+    turn, at first and then every AGAIN seconds; a hopeless trial ends with its first batch.
+    """
+
+    TRIED = 3  # batches of a trial, the first of which does not count
+    AGAIN = 30.0  # seconds between trials; more where they would take over 1/20 of the time
+
+    def __init__(self, net: Network, fixed: int | None = None) -> None:
+        self.choices = [fixed] if fixed else thread_choices(net)
+        # On a busy machine a first batch on all processors could take a hundred times as long.
+        self.count = self.choices[-1]
+        self._trials = self.choices[::-1] if len(self.choices) > 1 else []
+        self._times: dict[int, float] = {}
+        self._batches: list[float] = []
+        self._wait = 0.0
+
+    def batch_done(self, seconds: float) -> None:
+        """Take note of a batch's time, and change the number of threads where that is due."""
+        if len(self.choices) < 2:
+            return
+        self._wait -= seconds
+        if not self._trials:
+            if self._wait > 0:
+                return
+            # The count in use first, so that the other is compared with what it takes now.
+            self._times = {}
+            self._trials = sorted(self.choices, key=lambda count: count != self.count)
+            self._set(self._trials[0])
+            return
+        self._batches.append(seconds)
+        known = [self._times[count] for count in self.choices if count in self._times]
+        hopeless = bool(known) and seconds > 2 * min(known)
+        if len(self._batches) < self.TRIED and not hopeless:
+            return
+        self._times[self._trials.pop(0)] = min(self._batches[1:] or self._batches)
+        if self._trials:
+            self._set(self._trials[0])
+            return
+        spent = sum(self._times.values()) * self.TRIED
+        self._wait = max(self.AGAIN, 20 * spent)
+        self._set(min(self.choices, key=lambda count: self._times[count]))
+
+    def _set(self, count: int) -> None:
+        self._batches = []
+        self.count = count
+        for library in self._libraries:
+            library.set_num_threads(count)
+
+    def __enter__(self) -> Threads:
+        from threadpoolctl import ThreadpoolController
+
+        controller = ThreadpoolController()
+        self._libraries = controller.select(user_api="blas").lib_controllers
+        self._limit = controller.limit(limits=self.count, user_api="blas")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._limit.restore_original_limits()
