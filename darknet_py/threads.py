@@ -107,6 +107,14 @@ def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[in
     return True
 
 
+def scoring_threads(net: Network) -> int | None:
+    """BLAS threads for products of a few dozen rows: one, but for wide networks; None is as it is.
+
+    They are too small for a second thread to pay, and on a busy machine each would wait for it.
+    """
+    return 1 if _width(net) < 2 * WIDE else None
+
+
 class Threads:
     """A context in which BLAS uses the number of threads with which batches are fastest.
 

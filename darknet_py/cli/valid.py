@@ -23,6 +23,7 @@ from darknet_py.evaluation import evaluate, trace
 from darknet_py.finding import open_network
 from darknet_py.scoring import WARM_UP
 from darknet_py.symbols import Symbols
+from darknet_py.threads import scoring_threads
 
 
 @click.command("valid", context_settings=CONTEXT)
@@ -92,7 +93,10 @@ def command(
             by_word = "" if words is None else f"    Word Perplexity: {words:4.4f}"
             click.echo(f"{now.characters} {bpc}Perplexity: {now.perplexity:4.4f}{by_word}")
         return
-    with progress_bar("scoring") as progress:
+    from threadpoolctl import threadpool_limits
+
+    threads = scoring_threads(net) if streams > 1 else None
+    with progress_bar("scoring") as progress, threadpool_limits(threads, user_api="blas"):
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
     if as_json:
         print_json(dataclasses.asdict(score))
