@@ -177,7 +177,9 @@ class Run:
                 f"{where}: does not fit this network ({error}): expected the state of a run with "
                 f"the same layers and optimiser"
             ) from error
-        self._recover_best(known)
+        old, plan = checkpoint.plan, self.plan
+        texts = [(own.digest, own.val, own.val_digest) for own in (old, plan)]
+        self._recover_best(known and texts[0] == texts[1])
         if not self.ranks.is_first:
             return
         batch = self.net.batch_number
@@ -210,7 +212,7 @@ class Run:
         if found is not None:
             parameters, seen = found
             batch = seen // net.net.symbols
-            if batch != validation.best_batch:
+            if batch != validation.best_batch or validation.best_loss is None:
                 validation.recover(net, parameters, batch)
         is_there = found is not None and batch == validation.best_batch
         if self.ranks.is_first and validation.best_parameters is not None and not is_there:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,18 @@ def test_a_state_of_before_there_was_one_measure_goes_on() -> None:
     write_checkpoint("backup/net.state", checkpoint)
     result = dn.train(resume=True, batches=13)
     assert result.best_val == pytest.approx(best_loss(), abs=2e-4)
+
+
+def test_with_another_held_out_text_the_best_network_is_scored_again() -> None:
+    invoke("train", "net.cfg", "text.txt", "--batches", "30", "--seed", "1", "--val-every", "5")
+    Path("hard.txt").write_bytes(bytes(range(33, 120)) * 4)
+    args = ("--val", "hard.txt", "--accept-changes", "--set", "learning_rate=0")
+    outcome = invoke("train", "--resume", "--batches", "31", *args)
+    assert outcome.status == 0
+    scored = invoke("valid", "backup/net_best.weights", "hard.txt", "--json")
+    assert printed_loss(outcome.stderr) == pytest.approx(
+        json.loads(scored.stdout)["nats"], abs=2e-4
+    )
 
 
 # --- what it costs --------------------------------------------------------------------------------
