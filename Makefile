@@ -12,7 +12,7 @@ demo: .venv/runs
 	@$(BIN)/darknet-py -q generate backup/demo --seed 1 --length 700 --temperature .5
 	@echo "--- how well it predicts the tenth of the text that it has not seen:"
 	@$(BIN)/darknet-py -q valid backup/demo data/tales.txt --val .1
-	@$(BIN)/python data/grammar.py bound data/tales.json
+	@$(BIN)/python tools/grammar.py bound data/tales.json
 	@echo
 	@echo "--- try next:"
 	@echo "$(BIN)/darknet-py generate backup/demo --prompt 'Once ' --temperature .8"
@@ -31,21 +31,21 @@ lint: .venv/tests
 	$(BIN)/mypy
 
 docs: .venv/tests
-	$(BIN)/python -m tests.make_docs
+	$(BIN)/python -m tools.make_docs
 
 format: .venv/tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 bench-scaling: .venv/tests
-	$(BIN)/python -m tests.bench_scaling --write docs/scaling.md
+	$(BIN)/python -m benchmarks.bench_scaling --write docs/scaling.md
 
 # PyTorch, which the benchmark measures beside, has an environment of its own.
 bench: .venv/tests .venv-torch/done
-	$(BIN)/python tests/bench.py --torch .venv-torch/bin/python --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --write docs/benchmarks.md
 
 bench-quick: .venv/tests .venv-torch/done
-	$(BIN)/python tests/bench.py --torch .venv-torch/bin/python --quick
+	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --quick
 
 # What `export` writes for PyTorch, run by PyTorch.
 check-exports: .venv/tests .venv-torch/done

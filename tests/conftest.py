@@ -1,9 +1,14 @@
-"""Generated examples have no deadline: how long one takes depends on the machine."""
+"""What holds for all tests: no deadlines, signals as a terminal has them, shared fixtures."""
 
 import signal
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.cli_helpers import write_run_inputs
+
+# How long a generated example takes depends on the machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -15,3 +20,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # The same with SIGHUP under nohup.
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder is an empty one but for `net.cfg` and `text.txt` of a small run."""
+    write_run_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)

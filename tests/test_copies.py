@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +22,9 @@ from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.workers import Workers
 from tests.cli_helpers import write_run_inputs
+from tests.copy_checks import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
 from tests.helpers import cfg_text
 
-SYMBOLS = 7
 NET = f"[net] inputs={SYMBOLS} batch=4 subdivisions=2 time_steps=5 learning_rate=.05 state=carry"
 END = (f"[connected] output={SYMBOLS} activation=linear", "[softmax]")
 NETWORKS = {
@@ -56,11 +55,6 @@ NETWORKS = {
     "frozen": (NET, "[rnn] output=6 activation=tanh stopbackward=1", "[gru] output=6", *END),
     "cost": (NET, "[gru] output=6", END[0], "[activation] activation=tanh", "[cost] type=smooth"),
 }
-COPIERS: dict[str, Callable[[Any], Any]] = {
-    "copy": copy.copy,
-    "deepcopy": copy.deepcopy,
-    "pickle": lambda thing: pickle.loads(pickle.dumps(thing)),
-}
 every_copier = pytest.mark.parametrize("copier", COPIERS.values(), ids=list(COPIERS))
 every_network = pytest.mark.parametrize("name", NETWORKS)
 
@@ -69,31 +63,6 @@ def network(name: str, dialect: str = "upstream", dtype: Any = np.float32) -> Ne
     net = Network(parse_cfg(cfg_text(*NETWORKS[name])), DIALECTS[dialect], dtype)
     net.initialize(Rand(3))
     return net
-
-
-def datum(net: Network, seed: int) -> tuple[Any, Any]:
-    shape = (2, net.net.time_steps, net.streams)
-    inputs, targets = np.random.default_rng(seed).integers(0, SYMBOLS, shape)
-    return inputs, targets
-
-
-def train(net: Network, seeds: range) -> list[float]:
-    return [net.train_batch(*datum(net, seed)) for seed in seeds]
-
-
-def bits(net: Network) -> list[bytes]:
-    """All that a network's next steps depend on."""
-    states = [part for own in (*net.training_state, *net.prediction_state) for part in own]
-    vectors = [net.parameters, net.updates, *net.optimizer.memory.values(), *states]
-    numbers = [net.seen, net.optimizer.count, net.rand.seed, net.rand.drawn, net.last_rate]
-    numbers += [net.progress, net.segment_steps]
-    return [array.tobytes() for array in vectors] + [repr(number).encode() for number in numbers]
-
-
-def check_tensors_are_views(net: Network) -> None:
-    for tensor in net.tensors():
-        assert np.shares_memory(tensor.values, net.parameters)
-        assert np.shares_memory(tensor.updates, net.updates)
 
 
 @every_copier

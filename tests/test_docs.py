@@ -18,7 +18,7 @@ import pytest
 
 from darknet_py.cfg import bundled_cfgs
 from tests.cli_helpers import ENVIRONMENT
-from tests.make_docs import PAGE, commands, reference
+from tools.make_docs import PAGE, commands, reference
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

@@ -32,9 +32,9 @@ from darknet_py.generation import generate
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.cli_helpers import Outcome, invoke, write_cfg, write_run_inputs
+from tests.copy_checks import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
 from tests.helpers import cfg_text
-from tests.test_copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
-from tests.test_resume import FailingDisk, same_files
+from tests.run_checks import FailingDisk, same_files
 
 F = TypeVar("F", bound=Callable[..., Any])
 TOTAL = int(os.environ.get("FUZZ_CASES", "800"))

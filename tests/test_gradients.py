@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
-from darknet_py.layers.batchnorm import BatchnormLayer
-from darknet_py.layers.connected import Connected
-from darknet_py.network import Network
 from darknet_py.rand import Rand
-from tests.helpers import Array, draw_symbols, make_network, summed_loss
+from tests.gradient_checks import check_gradient, norms, random_state
+from tests.helpers import Array, draw_symbols, make_network
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-STEP = 1e-5
-TOLERANCE = 2e-7  # of the largest entry
 NET = "[net] inputs=7 batch=8 time_steps=4"
 END = "[softmax]"
 LINEAR = "[connected] output=7 activation=linear"
@@ -27,82 +21,7 @@ LINEAR = "[connected] output=7 activation=linear"
 # The activations that need a wider input to show all their pieces.
 REACH = {"plse": 4, "stair": 2, "hardtan": 1.5}
 
-# Without batch norm the dialects have the same formulas.
-NORMS = [
-    pytest.param(0, UPSTREAM, id="plain"),
-    pytest.param(1, UPSTREAM, id="upstream-bn"),
-    pytest.param(1, ALEXEYAB, id="alexeyab-bn"),
-]
-norms = pytest.mark.parametrize(("bn", "dialect"), NORMS)
 all_activations = pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-
-
-# The bricks that are multiplied with the state.
-RECURRENT = {"rnn": ("self_layer",), "gru": ("wzr", "wh"), "lstm": ("w",)}
-
-
-def smallest_deviation(net: Network, state: Any) -> float:
-    """Of all batch norm columns of the last forward; a state of zeros, which has none, left out."""
-    smallest = np.inf
-    for layer, before in zip(net.layers, state, strict=True):
-        for name, brick in vars(layer).items():
-            if isinstance(layer, BatchnormLayer) and name == "variance":
-                deviations = np.sqrt(brick)
-            elif isinstance(brick, Connected) and brick.batch_normalize:
-                deviations = np.sqrt(brick.variance)
-            else:
-                continue
-            if name in RECURRENT.get(layer.kind, ()) and not before[0].any():
-                assert not deviations[0].any()
-                deviations = deviations[1:]
-            smallest = min(smallest, float(deviations.min()))
-    return smallest
-
-
-def numeric_gradient(net: Network, inputs: Array, targets: Array, state: Any) -> Array:
-    gradient = np.empty_like(net.parameters)
-    for i in range(len(gradient)):
-        value = net.parameters[i]
-        net.parameters[i] = value + STEP
-        above = summed_loss(net, inputs, targets, state)
-        net.parameters[i] = value - STEP
-        below = summed_loss(net, inputs, targets, state)
-        net.parameters[i] = value
-        gradient[i] = (above - below) / (2 * STEP)
-    return gradient
-
-
-def random_state(net: Network) -> Any:
-    rng = np.random.default_rng(9)
-    return tuple(
-        tuple(rng.standard_normal(part.shape) for part in layer)
-        for layer in net.initial_state(net.streams)
-    )
-
-
-def check_gradient(net: Network, state: Any = None, share: float = 1) -> None:
-    """The updates are `share` times minus the gradient.
-
-    A kink or a flat column within reach of STEP fails here: choose another seed.
-    """
-    inputs, targets = draw_symbols(net)
-    state = state or net.initial_state(net.streams)
-    net.use_rand(Rand(4))
-    loss, _ = net.accumulate(inputs, targets, state)
-    assert smallest_deviation(net, state) > kernels.SMALLEST_DEVIATION
-    analytic = -net.updates
-    assert loss == pytest.approx(summed_loss(net, inputs, targets, state), rel=1e-13)
-    numeric = share * numeric_gradient(net, inputs, targets, state)
-    largest = np.abs(numeric).max()
-    assert largest > 1e-2
-    for tensor in net.tensors():
-        np.testing.assert_allclose(
-            analytic[tensor.place],
-            numeric[tensor.place],
-            rtol=0,
-            atol=TOLERANCE * largest,
-            err_msg=tensor.name,
-        )
 
 
 # --- one layer, each activation ------------------------------------------------------------------

@@ -4,43 +4,29 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import json
 import math
+import os
 import random
-import sys
 from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools import grammar
+
 DATA = Path(__file__).parent.parent / "data"
-
-
-def load_grammar() -> ModuleType:
-    """The script as a module; it lies outside every package."""
-    spec = importlib.util.spec_from_file_location("darknet_py_data_grammar", DATA / "grammar.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-grammar = load_grammar()
 
 
 def recording_writer(seed: int, size: int) -> tuple[Any, dict[Any, None]]:
     """A writer that has written, and every choice it met, in order of first use."""
     met: dict[Any, None] = {}
 
-    class RecordingWriter(grammar.Writer):  # type: ignore[misc, name-defined]
+    class RecordingWriter(grammar.Writer):
         def take(self, choice: Any) -> str:
             met[choice] = None
             return str(super().take(choice))
@@ -263,7 +249,7 @@ class TestCommand:
         def fail(*_: object) -> None:
             raise OSError("no")
 
-        monkeypatch.setattr(grammar.os, "replace", fail)
+        monkeypatch.setattr(os, "replace", fail)
         with pytest.raises(SystemExit):
             grammar.main(["write", str(out), "--size", "1000"])
         assert out.read_text() == "before"

@@ -29,17 +29,12 @@ from tests.cli_helpers import (
     files_in,
     invoke,
     write_cfg,
-    write_run_inputs,
 )
 from tests.helpers import make_network
 
+pytestmark = pytest.mark.usefixtures("run_inputs")
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="files and signals of POSIX")
-
-
-@pytest.fixture(autouse=True)
-def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run_inputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

@@ -16,13 +16,18 @@ from darknet_py.layers import Layer, LossLayer
 from darknet_py.layers.connected import FEW_STEPS
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from tests.gradient_checks import (
+    STEP,
+    TOLERANCE,
+    check_gradient,
+    norms,
+    random_state,
+    smallest_deviation,
+)
 from tests.helpers import Array, cfg_text, draw_symbols, make_network
-from tests.test_gradients import check_gradient, norms, random_state, smallest_deviation
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-STEP = 1e-5
-TOLERANCE = 2e-7  # of the largest entry
 NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.5 momentum=.8 decay=.01"
 RNN = "[rnn] output=5 hidden=4 activation=tanh"
 LINEAR = "[connected] output=7 activation=linear"

@@ -30,6 +30,7 @@ from tests.cli_helpers import (
 )
 from tests.helpers import make_network
 from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
+from tests.run_checks import all_files_are_readable
 from tests.shared_runs import (
     KINDS,
     RUN,
@@ -39,7 +40,6 @@ from tests.shared_runs import (
     processes_below,
     write_inputs,
 )
-from tests.test_resume import all_files_are_readable
 
 needs_mpi = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,

@@ -11,7 +11,9 @@ import pytest
 
 from darknet_py import load_network
 from darknet_py.cli.outcome import explain_outcome
-from tests.cli_helpers import NET, RNN, SOFTMAX, invoke, randomized, write_cfg, write_run_inputs
+from tests.cli_helpers import NET, RNN, SOFTMAX, invoke, randomized, write_cfg
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
 
 BYTES = math.log(256)
 CASES: list[tuple[str, dict[str, Any], str | None]] = [
@@ -65,12 +67,6 @@ def test_a_hair_above_guessing_is_not_called_worse() -> None:
 
 
 # --- through the command
-
-
-@pytest.fixture(autouse=True)
-def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run_inputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
 
 
 def said_after(*args: str, text: str = "text.txt") -> str:

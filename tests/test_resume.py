@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
 import csv
-import errno
 import os
 import random
 import shutil
@@ -21,11 +19,9 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py import files, journal
 from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import DarknetError
 from darknet_py.files import TEMPORARY_SUFFIX
-from darknet_py.finding import open_network
 from darknet_py.run_folder import LOCK
 from tests.cli_helpers import (
     COMMAND,
@@ -39,40 +35,13 @@ from tests.cli_helpers import (
     run,
     words,
     write_cfg,
-    write_run_inputs,
 )
+from tests.run_checks import FailingDisk, all_files_are_readable, same_files, without_times
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 OPTIONS = ("--seed", "3", "--val-every", "3", "--save-every", "4", "--sample-every", "2", "-q")
-
-
-@pytest.fixture(autouse=True)
-def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run_inputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
-
-
-def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
-    """Two folders hold the same run: every byte, but for times."""
-    names = [name for name in files_in(one) if not name.endswith(but)]
-    assert names == [name for name in files_in(other) if not name.endswith(but)]
-    for name in names:
-        if name.endswith(".csv"):
-            assert without_times(one / name) == without_times(other / name)
-        elif name.endswith(".state"):
-            ours, theirs = read_checkpoint(one / name), read_checkpoint(other / name)
-            assert ours.arrays.keys() == theirs.arrays.keys()
-            for key, array in ours.arrays.items():
-                assert array.tobytes() == theirs.arrays[key].tobytes(), key
-            assert {**ours.progress, "elapsed": 0} == {**theirs.progress, "elapsed": 0}
-            assert ours.plan == theirs.plan
-        else:
-            assert (one / name).read_bytes() == (other / name).read_bytes(), name
-
-
-def without_times(table: Path) -> list[dict[str, str]]:
-    with open(table, newline="", encoding="utf-8") as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
 KINDS: dict[str, tuple[str, ...]] = {
@@ -368,15 +337,6 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
     same_files(Path("whole"), Path("killed"), but=(".backup",))
 
 
-def all_files_are_readable(folder: Path) -> None:
-    for name in files_in(folder):
-        path = folder / name
-        if path.suffix in (".weights", ".backup"):
-            open_network(path)
-        elif path.suffix == ".state":
-            read_checkpoint(path)
-
-
 @posix
 def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_no_lock() -> None:
     process = start("net.cfg", "text.txt", "--batches", "1000000", "--save-every", "1", "-q")
@@ -414,57 +374,6 @@ def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
 
 
 # --- a disk that fails ---------------------------------------------------------------------------
-
-
-class FailingDisk:
-    """Stands in for the files that a run writes: the n-th write, sync or rename fails.
-
-    A failing write has written half.
-    """
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, fails_at: int) -> None:
-        self.calls = 0
-        self.fails_at = fails_at
-        for module in (files, journal):
-            monkeypatch.setattr(module, "open", self.open, raising=False)
-        for name in ("fsync", "replace"):
-            monkeypatch.setattr(os, name, self.counted(getattr(os, name)))
-
-    def is_failing(self) -> bool:
-        self.calls += 1
-        return self.calls == self.fails_at
-
-    def counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any) -> Any:
-            if self.is_failing():
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            return function(*args)
-
-        return call
-
-    def open(self, *args: Any, **named: Any) -> Any:
-        return FailingFile(self, builtins.open(*args, **named))
-
-
-class FailingFile:
-    def __init__(self, disk: FailingDisk, file: Any) -> None:
-        self.disk = disk
-        self.file = file
-
-    def write(self, data: Any) -> int:
-        if self.disk.is_failing():
-            self.file.write(bytes(data)[: len(bytes(data)) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return int(self.file.write(data))
-
-    def __enter__(self) -> FailingFile:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.file, name)
 
 
 def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> None:

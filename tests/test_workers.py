@@ -35,6 +35,7 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import cfg_text, draw_symbols
+from tests.run_checks import all_files_are_readable
 from tests.shared_runs import (
     KINDS,
     RUN,
@@ -44,7 +45,6 @@ from tests.shared_runs import (
     processes_below,
     write_inputs,
 )
-from tests.test_resume import all_files_are_readable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process only on Windows")
 

@@ -1,11 +1,11 @@
 # mypy: ignore-errors
 """PyTorch beside a recipe: the same text, the same time, the same score.
 
-`python tests/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A network
-of two layers of 256 as its users write it: embedding, recurrent layers, a linear layer, Adam, a
-bound on the gradient's norm, 32 streams of 64 characters whose state carries on. Scored at the end,
-and at three quarters of the time, on the last tenth of TEXT as one stream from a zero state; the
-best counts. Time spent scoring is not counted.
+`python benchmarks/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A
+network of two layers of 256 as its users write it: embedding, recurrent layers, a linear layer,
+Adam, a bound on the gradient's norm, 32 streams of 64 characters whose state carries on. Scored at
+the end, and at three quarters of the time, on the last tenth of TEXT as one stream from a zero
+state; the best counts. Time spent scoring is not counted.
 """
 
 from __future__ import annotations

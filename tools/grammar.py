@@ -27,8 +27,8 @@ dogs that the old miller feeds sleep"), close quotes and brackets in the order t
 count the items of a list it has announced, rhyme, use the right pronoun, and end with the hero of
 the first line.
 
-    python data/grammar.py write data/tales.txt
-    python data/grammar.py score data/tales.txt --from 900000
+    python tools/grammar.py write data/tales.txt
+    python tools/grammar.py score data/tales.txt --from 900000
 """
 
 from __future__ import annotations
@@ -1686,7 +1686,7 @@ def write(out: Path, seed: int = SEED, size: int = SIZE) -> dict[str, Any]:
     scored = len(text) - start - 1
     nats = negative_log_probability(text, start + 1)
     figures = {
-        "made_by": f"python data/grammar.py write {out.as_posix()} --seed {seed} --size {size}",
+        "made_by": f"python tools/grammar.py write {out.as_posix()} --seed {seed} --size {size}",
         "seed": seed,
         "bytes": len(text),
         "sha256": hashlib.sha256(text.encode("ascii")).hexdigest(),

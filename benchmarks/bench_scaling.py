@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks.bench import SIZES, machine_name, make_net
 from darknet_py.kernel_choice import use_kernels
 from darknet_py.layers.base import Array
 from darknet_py.machine import processors
 from darknet_py.parallel import MpiRanks, find_ranks
-from tests.bench import SIZES, machine_name, make_net
 from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
 
 ROUNDS = 7
@@ -130,7 +130,7 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
 
 def started(ranks: int, *args: object) -> str:
     """What the first of so many ranks of this program prints."""
-    command = [sys.executable, "-m", "tests.bench_scaling", *map(str, args)]
+    command = [sys.executable, "-m", "benchmarks.bench_scaling", *map(str, args)]
     if ranks > 1:
         assert MPIEXEC, "no MPI: pip install 'darknet-py[mpi]'"
         command = [MPIEXEC, "--bind-to", "none", "-n", str(ranks), *command]

@@ -1,6 +1,6 @@
 """A short text unlike the tales: recipes, with figures and accents that the tales do not have.
 
-    python data/kitchen.py data/kitchen.txt
+    python tools/kitchen.py data/kitchen.txt
 
 It is there to show what a network that knows the tales brings along to another text
 (docs/transfer.md).

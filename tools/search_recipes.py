@@ -1,4 +1,4 @@
-"""The search behind the bundled recipes: `python tests/search_recipes.py TEXT --seconds 240`.
+"""The search behind the bundled recipes: `python -m tools.search_recipes TEXT --seconds 240`.
 
 Every candidate is a cfg made of layers and [net] keys. First the time of an update is measured for
 each, with nothing else running; then each is trained for as many batches as the seconds are worth,
