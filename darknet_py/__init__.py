@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from darknet_py.generation import Session, generate
     from darknet_py.loading import load_network
     from darknet_py.network import Network
-    from darknet_py.run import Result, Row
     from darknet_py.sampling import Sampling
     from darknet_py.training import train
+    from darknet_py.training.run import Result, Row
 
 __all__ = [
     "CfgError",
@@ -58,7 +58,7 @@ _PLACES = {
     "generation": ("Session", "generate"),
     "loading": ("load_network",),
     "network": ("Network",),
-    "run": ("Result", "Row"),
+    "training.run": ("Result", "Row"),
     "sampling": ("Sampling",),
     "training": ("train",),
 }

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from darknet_py.cli import main
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.network import Network
-from darknet_py.run_folder import LOCK
+from darknet_py.training.folder import LOCK
 from tests.helpers import cfg_text
 
 COMMAND = [sys.executable, "-m", "darknet_py"]

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from darknet_py import files, journal
-from darknet_py.checkpoint import read_checkpoint
+from darknet_py import files
 from darknet_py.finding import open_network
+from darknet_py.training import journal
+from darknet_py.training.checkpoint import read_checkpoint
 from tests.cli_helpers import files_in
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.checkpoint import read_checkpoint
+from darknet_py.training.checkpoint import read_checkpoint
 from tests.cli_helpers import CONNECTED, RNN, SOFTMAX, files_in, words, write_cfg
 
 KINDS = {

@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 
 from darknet_py import corpus
-from darknet_py.checkpoint import read_checkpoint, write_checkpoint
 from darknet_py.cli import console
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
+from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.cli_helpers import (
     COMMAND,
     CONNECTED,

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
 from darknet_py.parallel import Ranks
+from darknet_py.training.checkpoint import read_checkpoint
 from tests.cli_helpers import (
     COMMAND,
     CONNECTED,

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import DarknetError
 from darknet_py.files import TEMPORARY_SUFFIX
-from darknet_py.run_folder import LOCK
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.folder import LOCK
 from tests.cli_helpers import (
     COMMAND,
     CONNECTED,

@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py import run, scoring, validation
-from darknet_py.checkpoint import read_checkpoint
+from darknet_py import scoring
 from darknet_py.cli import train as command
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
 from darknet_py.scoring import PiecesScore
-from darknet_py.validation import Validation, validation_rows
+from darknet_py.training import run, validation
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.validation import Validation, validation_rows
 from darknet_py.weights import read_header
 from tests.cli_helpers import CONNECTED, NET, SOFTMAX, SYMBOLS, invoke, words, write_cfg
 
@@ -140,7 +141,7 @@ def test_a_state_of_before_there_was_one_measure_goes_on() -> None:
         del facts[name]
     del checkpoint.progress["statistics_steps"]
     facts["best_loss"] = 0.01  # of another measure
-    from darknet_py.checkpoint import write_checkpoint
+    from darknet_py.training.checkpoint import write_checkpoint
 
     write_checkpoint("backup/net.state", checkpoint)
     result = dn.train(resume=True, batches=13)
@@ -216,7 +217,7 @@ def test_the_score_at_the_end_is_bounded_and_says_of_what_it_is(
     monkeypatch.setattr(validation, "PIECE", 100)
     monkeypatch.setattr(validation, "ROWS", 12)
     now = 0.0
-    monkeypatch.setattr("darknet_py.run.time.perf_counter", lambda: now)
+    monkeypatch.setattr("darknet_py.training.run.time.perf_counter", lambda: now)
     calls: list[tuple[int, int]] = []
 
     def scored(done: int, total: int) -> None:

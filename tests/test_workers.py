@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from darknet_py.cfg import parse_cfg
-from darknet_py.checkpoint import read_checkpoint
 from darknet_py.errors import TrainingError
 from darknet_py.finding import open_network
 from darknet_py.loading import load_network
@@ -22,6 +21,7 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.threads import process_choice, process_obstacle
+from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.workers import Workers
 from tests.cli_helpers import (
     COMMAND,

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.cli.console import say
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.corpus import read_text, split
@@ -19,8 +18,9 @@ from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.plotting import read_losses
 from darknet_py.report import page, read_passage, read_samples, recurrent_layer
-from darknet_py.run_folder import RunFolder, find_run
 from darknet_py.symbols import Symbols, check_symbols
+from darknet_py.training.checkpoint import Plan, read_checkpoint
+from darknet_py.training.folder import RunFolder, find_run
 
 LENGTH = 1200  # symbols of the passage
 SAMPLE = 400  # symbols of the last text

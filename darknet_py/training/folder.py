@@ -22,7 +22,7 @@ from darknet_py.files import (
     under_mark,
     write_whole,
 )
-from darknet_py.journal import Journal
+from darknet_py.training.journal import Journal
 
 log = logging.getLogger(__name__)
 

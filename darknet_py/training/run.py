@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.checkpoint import Checkpoint, Plan, write_checkpoint
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.generation import generate
 from darknet_py.layers.base import Array, RollingStatistics
 from darknet_py.network import Network
 from darknet_py.profiling import DATA, VALIDATION, Profile
-from darknet_py.run_folder import RunFolder
 from darknet_py.scoring import PiecesScore, Progress
 from darknet_py.symbols import Symbols
-from darknet_py.validation import Validation, swap
+from darknet_py.training.checkpoint import Checkpoint, Plan, write_checkpoint
+from darknet_py.training.folder import RunFolder
+from darknet_py.training.validation import Validation, swap
 from darknet_py.weights import read_header, usable
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ import numpy as np
 
 from darknet_py import plotting
 from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
-from darknet_py.checkpoint import Plan, read_checkpoint
 from darknet_py.corpus import Streams, check_known, read_text, split
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CorpusError, CostWarning, TrainingError
@@ -30,12 +29,13 @@ from darknet_py.network import Network
 from darknet_py.parallel import Ranks, find_ranks
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.replay import Replay
-from darknet_py.run import Result, Row, Run, Trainer
-from darknet_py.run_folder import RunFolder, find_run
 from darknet_py.scoring import Progress
 from darknet_py.threads import Threads, process_choice, process_obstacle
+from darknet_py.training.checkpoint import Plan, read_checkpoint
+from darknet_py.training.folder import RunFolder, find_run
+from darknet_py.training.run import Result, Row, Run, Trainer
+from darknet_py.training.validation import Validation
 from darknet_py.transfer import take_layers
-from darknet_py.validation import Validation
 from darknet_py.weights import dialect_of
 from darknet_py.workers import Workers
 
