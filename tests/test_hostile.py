@@ -38,7 +38,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="files and signals of
 
 
 @pytest.fixture
-def trained() -> str:
+def trained(run_inputs: None) -> str:
     assert invoke("train", "net.cfg", "text.txt", "--batches", "3", "-q").status == 0
     return "backup"
 

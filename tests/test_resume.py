@@ -154,7 +154,7 @@ def resume_error(*args: str | Path) -> str:
 
 
 @pytest.fixture
-def begun() -> None:
+def begun(run_inputs: None) -> None:
     outcome = invoke("train", "net.cfg", "text.txt", "--batches", "5", "--seed", "1", "-q")
     assert outcome.status == 0
 
