@@ -1,9 +1,9 @@
 # Two commands set everything up on a machine that has only python3 with venv: make demo, make test.
 
 PYTHON ?= python3
-BIN := .venv/bin
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test check-exports fuzz lint bench bench-quick bench-scaling docs format clean
+.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-scaling docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -18,8 +18,9 @@ demo: .venv/runs
 	@echo "$(BIN)/darknet-py generate backup/demo --prompt 'Once ' --temperature .8"
 	@echo "$(BIN)/darknet-py train tiny YOUR_TEXT.txt --time 2m && $(BIN)/darknet-py generate backup"
 
+# On all processors; TESTS=tests/test_cfg.py, or -k and so on, for a part.
 test: .venv/tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 # Many more cases than the tests try; how many of each kind is printed at the end.
 fuzz: .venv/tests
@@ -42,7 +43,8 @@ bench-scaling: .venv/tests
 
 # PyTorch, which the benchmark measures beside, has an environment of its own.
 bench: .venv/tests .venv-torch/done
-	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --write docs/benchmarks.md
+	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --write docs/benchmarks.md \
+	  --history benchmarks/history.jsonl
 
 bench-quick: .venv/tests .venv-torch/done
 	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --quick
@@ -50,6 +52,15 @@ bench-quick: .venv/tests .venv-torch/done
 # What `export` writes for PyTorch, run by PyTorch.
 check-exports: .venv/tests .venv-torch/done
 	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest tests/test_interchange.py
+
+# The source distribution unpacked, in an environment of its own, and some of its tests.
+check-sdist: .venv/tests
+	rm -rf build/sdist
+	mkdir -p build/sdist
+	$(BIN)/python -m build --sdist --outdir build/sdist .
+	cd build/sdist && tar -xzf darknet_py-*.tar.gz && rm darknet_py-*.tar.gz && mv darknet_py-* unpacked
+	$(MAKE) -C build/sdist/unpacked test \
+	  TESTS="tests/test_architecture.py tests/test_api.py tests/test_cfg.py tests/test_docs.py tests/test_weights.py"
 
 .venv-torch/done:
 	$(PYTHON) -m venv .venv-torch

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from benchmarks import history
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.generation import generate, generate_samples
@@ -336,8 +337,8 @@ HEAD = (
 )
 
 
-def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
-    """The lines of docs/benchmarks.md."""
+def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows) -> Iterator[str]:
+    """The lines of docs/benchmarks.md; the numbers of its table come into `measured`."""
 
     yield "# Benchmarks"
     yield ""
@@ -359,7 +360,9 @@ def report(peer: Peer, quick: bool, compiled_torch: bool) -> Iterator[str]:
     if compiled_torch:
         rows.append(("rnn", SIZES[0], False, True))
     for kind, size, adam, compiled in rows:
-        yield f"| {' | '.join(bench_beside_torch(peer, kind, size, adam, compiled))} |"
+        cells = bench_beside_torch(peer, kind, size, adam, compiled)
+        measured[cells[0]] = history.numbers(HEAD, cells)
+        yield f"| {' | '.join(cells)} |"
     yield ""
     yield "`rnn` is darknet's layer with batch norm and leaky activations, trained by SGD; `plain`"
     yield "the same with tanh and without batch norm, against `torch.nn.RNN`; `gru` and `lstm` are"
@@ -385,17 +388,27 @@ def main() -> None:
         "--compile", action="store_true", help="also torch.compile, which takes minutes to begin"
     )
     parser.add_argument("--write", type=Path, help="also write the report to this file")
+    parser.add_argument(
+        "--history", type=Path, help="compare with the last run in this file, and add this one"
+    )
     options = parser.parse_args()
     global ROUNDS, PAIR_SECONDS
     if options.quick:
         ROUNDS, PAIR_SECONDS = 3, 0.25
     lines = []
-    for line in report(Peer(options.torch), options.quick, options.compile):
+    measured: history.Rows = {}
+    for line in report(Peer(options.torch), options.quick, options.compile, measured):
         print(line, flush=True)
         lines.append(line)
     if options.write:
         options.write.parent.mkdir(exist_ok=True)
         options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if options.history:
+        new = history.entry(measured, processor(), machine_name())
+        print()
+        for line in history.comparison(new, history.last(options.history, processor())):
+            print(line)
+        history.append(options.history, new)
 
 
 if __name__ == "__main__":

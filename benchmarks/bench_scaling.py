@@ -26,7 +26,7 @@ from darknet_py.kernel_choice import use_kernels
 from darknet_py.layers.base import Array
 from darknet_py.machine import processors
 from darknet_py.parallel import MpiRanks, find_ranks
-from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
+from tools.mpi import MPI_SETTINGS, MPIEXEC
 
 ROUNDS = 7
 OVERLAPPED = [

@@ -1,6 +1,8 @@
 """What holds for all tests: no deadlines, signals as a terminal has them, shared fixtures."""
 
+import itertools
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -27,3 +29,10 @@ def run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working folder is an empty one but for `net.cfg` and `text.txt` of a small run."""
     write_run_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock goes on by a millisecond whenever it is read, and by nothing else."""
+    now = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(now) / 1000)

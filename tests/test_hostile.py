@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import make_network
+from tests.processes import start, wait_for_batch, wait_for_import
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
 
@@ -228,26 +228,29 @@ def test_progress_that_no_run_has_is_one_line() -> None:
 
 @posix
 def test_ctrl_c_at_any_moment_is_no_traceback_and_status_130() -> None:
-    args = ["train", "net.cfg", "text.txt", "--batches", "1000000", "-q"]
-    for wait in (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5):
-        process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, stderr=subprocess.PIPE)
-        time.sleep(wait)
+    """From the moment at which Python itself is up."""
+    args = ("train", "net.cfg", "text.txt", "--batches", "1000000")
+    watched = (sys.executable, "-X", "importtime", "-m", "darknet_py")
+    for moment in ("darknet_py.cli.console", "click", "numpy", "threadpoolctl", 1, 2, 30):
+        if isinstance(moment, str):
+            process = start(*args, "-q", command=watched)
+            wait_for_import(process, moment)
+        else:
+            process = start(*args)
+            wait_for_batch(process, moment)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate()
-        # Python itself has to be up before it can be asked.
-        assert process.returncode in (130, -signal.SIGINT, 1), said
-        if process.returncode == 130:
-            assert b"Traceback" not in said
+        assert process.returncode == 130, said
+        assert b"Traceback" not in said
 
 
 @posix
 def test_ctrl_c_while_the_text_is_read_acts_at_once() -> None:
     os.mkfifo("pipe.txt")
-    args = ["train", "net.cfg", "pipe.txt", "--batches", "3"]
-    process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, stderr=subprocess.PIPE)
-    time.sleep(1.5)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
+    process = start("train", "net.cfg", "pipe.txt", "--batches", "3")
+    with open("pipe.txt", "wb"):  # Once the program has opened it.
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
     assert process.returncode == 130, said
     assert said.splitlines()[-1] == b"interrupted"
 
@@ -274,10 +277,8 @@ def test_ctrl_c_after_the_last_batch_changes_nothing() -> None:
 
 @posix
 def test_a_terminal_that_goes_away_stops_a_run_with_everything_saved() -> None:
-    args = ["train", "net.cfg", "text.txt", "--batches", "1000000", "-q"]
-    process = subprocess.Popen([*COMMAND, *args], env=ENVIRONMENT, stderr=subprocess.PIPE)
-    while not Path("backup/net.csv").exists() or Path("backup/net.csv").stat().st_size < 200:
-        time.sleep(0.01)
+    process = start("train", "net.cfg", "text.txt", "--batches", "1000000")
+    wait_for_batch(process, 5)
     process.send_signal(signal.SIGHUP)
     process.communicate()
     assert process.returncode == 130

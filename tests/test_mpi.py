@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import make_network
-from tests.mpi_helpers import MPI_SETTINGS, MPIEXEC
+from tests.processes import start, wait_for_batch
 from tests.run_checks import all_files_are_readable
 from tests.shared_runs import (
     KINDS,
@@ -40,6 +39,7 @@ from tests.shared_runs import (
     processes_below,
     write_inputs,
 )
+from tools.mpi import MPI_SETTINGS, MPIEXEC
 
 needs_mpi = pytest.mark.skipif(
     MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
@@ -55,13 +55,7 @@ def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def mpiexec(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> subprocess.Popen[bytes]:
     assert MPIEXEC
-    return subprocess.Popen(
-        [MPIEXEC, "-n", str(ranks), *command, *args],
-        env={**ENVIRONMENT, **MPI_SETTINGS},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
+    return start(*args, command=(MPIEXEC, "-n", str(ranks), *command), environment=MPI_SETTINGS)
 
 
 def run_ranks(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> tuple[int, str]:
@@ -145,17 +139,13 @@ def test_another_number_of_ranks_goes_on() -> None:
 @needs_mpi
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
 def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> None:
-    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN, "-q")
-    state = Path("backup/net.state")
-    while not state.exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
-    time.sleep(0.3)
+    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN)
+    wait_for_batch(process, 30)
     os.kill(processes_below(process.pid)[1], signal.SIGKILL)
     process.communicate()
     assert process.returncode != 0
     all_files_are_readable(Path("backup"))
-    batch = read_checkpoint(state).progress["seen"] // SYMBOLS + 3
+    batch = read_checkpoint("backup/net.state").progress["seen"] // SYMBOLS + 3
     assert run_ranks(4, "train", "--resume", "--batches", str(batch))[0] == 0
     assert open_network("backup/net_final.weights").seen == SYMBOLS * batch
 

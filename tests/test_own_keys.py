@@ -90,6 +90,7 @@ def test_the_rate_falls_to_0_over_the_last_part_of_a_run() -> None:
     assert cooldown_factor(none, 1) == 1
 
 
+@pytest.mark.usefixtures("ticking")
 def test_a_run_cools_down_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)

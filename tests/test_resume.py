@@ -6,10 +6,7 @@ import csv
 import os
 import random
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,9 +21,7 @@ from darknet_py.files import TEMPORARY_SUFFIX
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
 from tests.cli_helpers import (
-    COMMAND,
     CONNECTED,
-    ENVIRONMENT,
     NET,
     RNN,
     SOFTMAX,
@@ -36,6 +31,7 @@ from tests.cli_helpers import (
     words,
     write_cfg,
 )
+from tests.processes import start, wait_for_batch
 from tests.run_checks import FailingDisk, all_files_are_readable, same_files, without_times
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -289,44 +285,26 @@ def test_a_damaged_state_is_one_line() -> None:
 # --- killed --------------------------------------------------------------------------------------
 
 
-def start(*args: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [*COMMAND, "train", *args], env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-
-
-def changed(path: Path, before: os.stat_result | None) -> bool:
-    """Whether the file is another one than `before`."""
-    return path.exists() and (before is None or path.stat().st_mtime_ns != before.st_mtime_ns)
-
-
-def wait_for(reached: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    while not reached():
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.005)
-
-
 @posix
 def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
-    args = ("net.cfg", "text.txt", "--seed", "3", "--val-every", "5", "--save-every", "1", "-q")
-    assert run("train", *args, "--batches", "4000", "--out", "whole", cwd=Path()).status == 0
+    args = ("net.cfg", "text.txt", "--seed", "3", "--val-every", "5", "--save-every", "1")
+    assert run("train", *args, "--batches", "1500", "--out", "whole", cwd=Path()).status == 0
     rng = random.Random(os.environ.get("PYTEST_SEED", "kill"))
-    state = Path("killed/net.state")
-    kills, status = 0, None
-    way: tuple[str, ...] = (*args, "--batches", "4000")
+    reached = kills = 0
+    status = None
+    way: tuple[str, ...] = (*args, "--batches", "1500")
     while status is None:
-        process = start(*way, "--out", "killed")
+        process = start("train", *way, "--out", "killed")
         try:
             if kills < 10:
-                wait_for(partial(changed, state, state.stat() if state.exists() else None), process)
-                time.sleep(rng.uniform(0, 0.15))
+                reached = wait_for_batch(process, reached + rng.randrange(2, 60))
                 process.kill()
                 process.communicate()
                 if process.returncode == 0:
                     break
                 kills += 1
                 all_files_are_readable(Path("killed"))
-                way = ("--resume", "-q")
+                way = ("--resume",)
             else:
                 _, error = process.communicate()
                 status = process.returncode
@@ -339,9 +317,9 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
 
 @posix
 def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_no_lock() -> None:
-    process = start("net.cfg", "text.txt", "--batches", "1000000", "--save-every", "1", "-q")
+    process = start("train", "net.cfg", "text.txt", "--batches", "1000000", "--save-every", "1")
     try:
-        wait_for(Path("backup/net.state").exists, process)
+        wait_for_batch(process, 2)
         before = files_in(Path("backup"))
         shutil.copy("net.cfg", "two.cfg")
         for args in (("net.cfg", "text.txt"), ("two.cfg", "text.txt"), ("--resume",)):

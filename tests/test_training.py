@@ -222,6 +222,7 @@ def test_batches_overrides_max_batches() -> None:
     assert len(rows()) == 6
 
 
+@pytest.mark.usefixtures("ticking")
 def test_time_ends_a_run_that_has_no_other_limit() -> None:
     elapsed: list[float] = []
 
@@ -235,6 +236,7 @@ def test_time_ends_a_run_that_has_no_other_limit() -> None:
     assert read_header("backup/net_final.weights").seen == len(elapsed) * SYMBOLS
 
 
+@pytest.mark.usefixtures("ticking")
 def test_the_command_ends_after_its_time() -> None:
     train("--time", "0.1s")
     assert read_header("backup/net_final.weights").seen == int(rows()[-1]["seen"])

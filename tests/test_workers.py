@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,7 @@ from darknet_py.threads import process_choice, process_obstacle
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.workers import Workers
 from tests.cli_helpers import (
-    COMMAND,
     CONNECTED,
-    ENVIRONMENT,
     NET,
     RNN,
     SOFTMAX,
@@ -35,6 +32,7 @@ from tests.cli_helpers import (
     write_cfg,
 )
 from tests.helpers import cfg_text, draw_symbols
+from tests.processes import start, wait_for_batch, wait_for_ends, watch
 from tests.run_checks import all_files_are_readable
 from tests.shared_runs import (
     KINDS,
@@ -114,23 +112,12 @@ def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
 # --- ends
 
 
-def is_alive(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return False
-    return not re.search(r"^State:\s+Z", status, re.MULTILINE)
-
-
 def started_run() -> tuple[subprocess.Popen[bytes], list[int]]:
     """A run without an end that has saved a checkpoint, and its workers."""
-    args = ("train", "net.cfg", "text.txt", "--batches", "1000000", *RUN, "--processes", "3", "-q")
-    process = subprocess.Popen(
-        [*COMMAND, *args], env=ENVIRONMENT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL
+    process = start(
+        "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN, "--processes", "3"
     )
-    while not Path("backup/net.state").exists():
-        assert process.poll() is None, process.communicate()
-        time.sleep(0.02)
+    wait_for_batch(process, 8)
     return process, processes_below(process.pid)
 
 
@@ -142,11 +129,11 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /
 def test_workers_end_with_their_run(how: signal.Signals) -> None:
     process, workers = started_run()
     assert len(workers) == 2
+    watched = watch(workers)
     process.send_signal(how)
     process.communicate()
     assert process.returncode == (-9 if how == signal.SIGKILL else 130)
-    while any(map(is_alive, workers)):
-        time.sleep(0.02)
+    wait_for_ends(watched)
     all_files_are_readable(Path("backup"))
     batch = read_checkpoint("backup/net.state").progress["seen"] // SYMBOLS + 3
     assert invoke("train", "--resume", "--batches", str(batch)).status == 0
@@ -156,13 +143,13 @@ def test_workers_end_with_their_run(how: signal.Signals) -> None:
 @linux
 def test_a_worker_that_is_killed_ends_the_run_in_one_line() -> None:
     process, workers = started_run()
+    watched = watch(workers)
     os.kill(workers[0], signal.SIGKILL)
     _, said = process.communicate()
     assert process.returncode == 1
-    (line,) = said.decode().splitlines()
+    (line,) = (row for row in said.decode().splitlines() if not re.match(r"\d+: ", row))
     assert re.match(r"Error: process [23] of 3 has ended \(status -9\): expected", line)
-    while any(map(is_alive, workers)):
-        time.sleep(0.02)
+    wait_for_ends(watched)
     all_files_are_readable(Path("backup"))
 
 

@@ -1,17 +1,25 @@
-"""docs/cli.md from the help texts of the commands: `make docs`."""
+"""The reference pages from the program itself: `make docs`.
+
+docs/cli.md is what the commands say to --help; docs/api.md the signatures and docstrings of the
+public names.
+"""
 
 from __future__ import annotations
 
+import inspect
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from click.testing import CliRunner
 
+import darknet_py
 from darknet_py.cli import main
 
-PAGE = Path(__file__).parent.parent / "docs" / "cli.md"
-HEAD = """# The command line
+DOCS = Path(__file__).parent.parent / "docs"
+CLI_HEAD = """# The command line
 
 Made from `darknet-py COMMAND --help` by `make docs`. Exit status: 0 done, 1 failed with a line that
 says why, 2 wrong usage, 130 interrupted. stdout carries the product, stderr everything else.
@@ -23,6 +31,11 @@ _DARKNET_PY_COMPLETE=bash_source darknet-py > darknet-py.bash   # and source it 
 _DARKNET_PY_COMPLETE=zsh_source darknet-py > darknet-py.zsh     # and source it in ~/.zshrc
 _DARKNET_PY_COMPLETE=fish_source darknet-py > darknet-py.fish   # into ~/.config/fish/completions/
 ```
+"""
+API_HEAD = """# The Python API
+
+Made from the docstrings by `make docs`. These are the names of `import darknet_py`; everything else
+may change in any version.
 """
 
 
@@ -38,9 +51,9 @@ def commands() -> list[tuple[str, ...]]:
     return found
 
 
-def reference() -> str:
-    """The whole page."""
-    parts = [HEAD]
+def cli_page() -> str:
+    """docs/cli.md."""
+    parts = [CLI_HEAD]
     logger = logging.getLogger("darknet_py")
     before = logger.level, logger.handlers, logger.propagate
     for words in commands():
@@ -53,5 +66,79 @@ def reference() -> str:
     return "\n".join(parts)
 
 
+def parameter(own: inspect.Parameter) -> str:
+    """`name: annotation = default`, the default as `...` where it is no plain value."""
+    stars: dict[Any, str] = {own.VAR_POSITIONAL: "*", own.VAR_KEYWORD: "**"}
+    text = stars.get(own.kind, "") + own.name
+    if own.annotation is not own.empty:
+        text += f": {own.annotation}"
+    if own.default is not own.empty:
+        plain = own.default is None or isinstance(own.default, (bool, int, float, str, bytes))
+        text += f" = {own.default!r}" if plain else " = ..."
+    return text
+
+
+def call(name: str, function: Callable[..., Any]) -> str:
+    """A function's name and signature; a line for each parameter where one line is too long."""
+    signature = inspect.signature(function)
+    words: list[str] = []
+    for own in signature.parameters.values():
+        if own.name == "self":
+            continue
+        if own.kind is own.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(parameter(own))
+    returned = signature.return_annotation
+    after = "" if returned in (signature.empty, "None", None) else f" -> {returned}"
+    whole = f"{name}({', '.join(words)}){after}"
+    if len(whole) <= 90:
+        return whole
+    return "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){after}"])
+
+
+def entry(heading: str, code: str, thing: object) -> str:
+    """A heading, a signature, and the docstring as it is laid out in the source."""
+    text = inspect.getdoc(thing) or ""
+    return f"{heading}\n\n```\n{code}\n```\n" + (f"\n{text}\n" if text else "")
+
+
+def members(cls: type) -> list[str]:
+    """The entries of a class's own public methods and properties, in the order of the source."""
+    found = []
+    for name, member in vars(cls).items():
+        if name.startswith("_"):
+            continue
+        heading = f"### {cls.__name__}.{name}"
+        if isinstance(member, property) and member.fget:
+            returned = inspect.signature(member.fget).return_annotation
+            found.append(entry(heading, f"{name}: {returned}", member))
+        elif isinstance(member, (classmethod, staticmethod)):
+            found.append(entry(heading, call(name, getattr(cls, name)), member.__func__))
+        elif inspect.isfunction(member):
+            found.append(entry(heading, call(name, member), member))
+    return found
+
+
+def api_page() -> str:
+    """docs/api.md: functions, then classes, then errors."""
+    functions, classes, errors = [], [], []
+    for name in darknet_py.__all__:
+        thing = getattr(darknet_py, name)
+        if isinstance(thing, type) and issubclass(thing, Exception):
+            base = thing.__mro__[1].__name__
+            errors.append(entry(f"## {name}", f"class {name}({base})", thing))
+        elif isinstance(thing, type):
+            classes.append(entry(f"## {name}", call(name, thing), thing))
+            classes += members(thing)
+        elif callable(thing):
+            functions.append(entry(f"## {name}", call(name, thing), thing))
+    version = "## __version__\n\nThe version, a text.\n"
+    return "\n".join([API_HEAD, *functions, *classes, *errors, version])
+
+
+PAGES = {DOCS / "cli.md": cli_page, DOCS / "api.md": api_page}
+
+
 if __name__ == "__main__":
-    PAGE.write_text(reference(), encoding="utf-8")
+    for path, make in PAGES.items():
+        path.write_text(make(), encoding="utf-8")
