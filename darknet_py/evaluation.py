@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.bounds import Whole, checked
 from darknet_py.errors import CorpusError
 from darknet_py.generation import FEED_STEPS, feed
 from darknet_py.network import Network
@@ -55,10 +56,9 @@ def evaluate(
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
     Raises CorpusError for unknown symbols or a text of fewer than two characters, ValueError for
-    fewer than one stream.
+    an argument that it cannot have.
     """
-    if streams < 1:
-        raise ValueError(f"streams={streams}: expected a whole number of at least 1")
+    streams = checked("streams", streams, Whole(1))
     symbols = _scorable(net, text)
     score = score_pieces(
         net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.bounds import SEED, Whole, checked
 from darknet_py.errors import DarknetError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
@@ -38,13 +39,15 @@ def generate(
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
     temperature, top_k, top_p, greedy: see Sampling. stop: ends the text once it has these symbols.
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
-    CfgError where outputs are not inputs, ValueError for settings out of range.
+    CfgError where outputs are not inputs, ValueError for an argument that it cannot have.
     """
     sampling = Sampling(temperature, top_k, top_p, greedy)
+    length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
+    end = check_symbols(net, stop, "stop").tolist()
     last, state = _after_prompt(net, prompt)
     rand = Rand(seed, net.initial_draws)
     symbols = _draw_symbols(_Predictor(net, state, 1), sampling, last, rand, length)
-    return _until(symbols, list(stop)) if len(stop) else symbols
+    return _until(symbols, end) if end else symbols
 
 
 def _draw_symbols(
@@ -87,6 +90,9 @@ def generate_samples(
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
     sampling = Sampling(temperature, top_k, top_p, greedy)
+    length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
+    samples = checked("samples", samples, Whole(1))
+    end = check_symbols(net, stop, "stop").tolist()
     last, one = _after_prompt(net, prompt)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
     state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
@@ -101,7 +107,7 @@ def generate_samples(
         p = predictor.probabilities(temperature)
         drawn[place + 1] = sampling.choose(p, uniform[:, place % UNIFORM_BLOCK])
     texts = [text.tolist() for text in drawn[1:].T]
-    return [list(_until(iter(text), list(stop))) for text in texts] if len(stop) else texts
+    return [list(_until(iter(text), end)) for text in texts] if end else texts
 
 
 class Session:
@@ -114,7 +120,7 @@ class Session:
     def __init__(self, net: Network, seed: int = 0) -> None:
         net.check_symbols_match()
         self.net = net
-        self.rand = Rand(seed, net.initial_draws)
+        self.rand = Rand(checked("seed", seed, SEED), net.initial_draws)
         self.reset()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -163,7 +169,9 @@ class Session:
 def _after_prompt(net: Network, prompt: Sequence[int]) -> tuple[int, NetworkState]:
     """The last symbol of the prompt and the state before it. Raises as `generate` does."""
     net.check_symbols_match()
-    symbols = check_symbols(net, prompt if len(prompt) else [0], "prompt")
+    symbols = check_symbols(net, prompt, "prompt")
+    if not len(symbols):
+        symbols = np.zeros(1, np.int64)
     return int(symbols[-1]), feed(net, symbols[:-1], net.initial_state(1))
 
 

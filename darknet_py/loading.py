@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 
+from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, find_cfg, override_net
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
@@ -98,7 +99,11 @@ def load_network(
     overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
     Raises CfgError and WeightsError.
     """
-    return network_of_cfg(override_net(find_cfg(cfg), overrides), weights, seed, dialect)
+    seed = checked("seed", seed, SEED)
+    dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
+    place = checked("cfg", cfg, File())
+    file = None if weights is None else checked("weights", weights, File())
+    return network_of_cfg(override_net(find_cfg(place), overrides), file, seed, dialect)
 
 
 def network_of_cfg(

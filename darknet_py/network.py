@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from darknet_py import weights as weights_file
+from darknet_py.bounds import integers
 from darknet_py.cfg import Cfg, NetOptions, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import (
@@ -656,9 +657,8 @@ class Network:
         """
         if not self._is_trainable:
             self.check_trainable()
-        shape = (self.net.time_steps, self.streams)
-        inputs = self._symbols("inputs", inputs, shape)
-        targets = self._symbols("targets", targets, shape)
+        inputs = self._symbols("inputs", inputs, self.net.time_steps)
+        targets = self._symbols("targets", targets, self.net.time_steps)
         state = self.training_state
         if self.net.state == "zero":
             state = self.initial_state(self.streams)
@@ -715,18 +715,20 @@ class Network:
         Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
         call; `reset_state` zeroes it. Raises ValueError for wrong arrays.
         """
-        inputs = self._symbols("inputs", inputs, (len(inputs), self.streams))
+        inputs = self._symbols("inputs", inputs, None)
         y, self.prediction_state = self.forward(inputs, self.prediction_state)
         return y.copy()
 
-    def _symbols(self, name: str, symbols: Array, shape: tuple[int, ...]) -> Array:
-        symbols = np.asarray(symbols)
-        if symbols.shape != shape or symbols.dtype.kind not in "iu" or not symbols.size:
-            raise ValueError(
-                f"{name} is {symbols.dtype} {symbols.shape}: "
-                f"expected integers of shape (time_steps, streams) = {shape}"
-            )
+    def _symbols(self, name: str, symbols: Array, steps: int | None) -> Array:
+        """`symbols` as an array (time_steps, streams), of `steps` where that is given."""
+        wanted = f"integers of shape (time_steps, streams) = ({steps or 'any'}, {self.streams})"
+        symbols = integers(name, wanted, symbols, ndim=2)
+        shape = (steps or len(symbols), self.streams)
+        if symbols.shape != shape or not symbols.size:
+            raise ValueError(f"{name} must be {wanted}, not of shape {symbols.shape}")
         if symbols.min() < 0 or symbols.max() >= self.inputs:
             worst = symbols.min() if symbols.min() < 0 else symbols.max()
-            raise ValueError(f"{name} has {worst}: expected symbols from 0 to {self.inputs - 1}")
+            raise ValueError(
+                f"{name} must have symbols from 0 to {self.inputs - 1}, and has {worst}"
+            )
         return symbols

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.bounds import Flag, Number, Whole, checked
 from darknet_py.layers.base import Array
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
@@ -28,12 +29,10 @@ class Sampling:
     greedy: bool = False
 
     def __post_init__(self) -> None:
-        if not self.temperature > 0:
-            raise ValueError(f"temperature={self.temperature}: expected a number above 0")
-        if self.top_k < 0:
-            raise ValueError(f"top_k={self.top_k}: expected a whole number of at least 0")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p={self.top_p}: expected a number above 0 and up to 1")
+        checked("temperature", self.temperature, Number(above=0))
+        checked("top_k", self.top_k, Whole())
+        checked("top_p", self.top_p, Number(above=0, most=1))
+        checked("greedy", self.greedy, Flag())
 
     def choose(self, p: Array, uniform: Array) -> Array:
         """The next symbols, (...), from probabilities p (..., symbols), f32, which are used up.

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from darknet_py.bounds import integers
 from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.layers.base import Array
@@ -185,7 +186,14 @@ def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
-    """`text` as an array of symbols. Raises CorpusError where the network does not know one."""
-    symbols = np.frombuffer(text, np.uint8) if isinstance(text, bytes) else np.asarray(text)
+    """`text`, bytes or a flat sequence of integers, as an array of symbols (count,).
+
+    Raises ValueError, naming it, for anything else, and CorpusError where the network does not
+    know a symbol.
+    """
+    if isinstance(text, (bytes, bytearray, memoryview)):
+        symbols = np.frombuffer(text, np.uint8)
+    else:
+        symbols = integers(name, "bytes or a flat sequence of integers", text, ndim=1)
     check_known(symbols, net.inputs, name)
     return symbols

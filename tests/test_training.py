@@ -252,7 +252,7 @@ def test_batches_end_a_run_before_its_time() -> None:
     [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("0.5", 0.5), ("7", 7)],
 )
 def test_durations(given: str, seconds: float) -> None:
-    from darknet_py.cli.options import duration
+    from darknet_py.cli.run_options import duration
 
     assert duration(given) == seconds
 

@@ -13,7 +13,7 @@ from click import BadParameter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darknet_py.cli.options import layer_map
+from darknet_py.cli.run_options import layer_map
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import WeightsError
 from darknet_py.finding import open_network

@@ -15,69 +15,8 @@ _CFG_WARNINGS = "darknet_py.cfg_warnings"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
 _ESCAPE = re.compile(rb"\\(n|t|r|\\|x[0-9a-fA-F]{2})")
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"\\": b"\\"}
-
-
-def duration(value: str) -> float:
-    """Seconds from a time like 90s, 10m, 2h or 1h30m; a bare number is seconds."""
-    found = _DURATION.fullmatch(value)
-    try:
-        parts = [float(part or 0) for part in found.groups()] if found else [0.0, 0.0, 0.0]
-    except ValueError:
-        parts = [0.0, 0.0, 0.0]
-    seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
-    if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r}: expected a time above 0, like 90s, 10m or 2h")
-    return seconds
-
-
-def size(value: str) -> int:
-    """Bytes from a size like 500M or 4G; a bare number is bytes."""
-    found = re.fullmatch(r"([0-9]+)([KMGT]?)(i?B)?", value, re.IGNORECASE)
-    if not found or len(found[1]) > 15:
-        raise click.BadParameter(f"{value!r}: expected a size like 500M or 4G")
-    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
-
-
-def key_value(value: str) -> tuple[str, str]:
-    """The two sides of KEY=VALUE."""
-    key, _, text = value.partition("=")
-    if not key.strip() or not text.strip():
-        raise click.BadParameter(f"{value!r}: expected KEY=VALUE, like learning_rate=.01")
-    return key.strip(), text.strip()
-
-
-def layer_map(value: str | dict[int, int]) -> dict[int, int]:
-    """Layers like 0-2 or 0,2=1: by each layer of the new network the one that it is taken from."""
-    if isinstance(value, dict):
-        return value
-    layers: dict[int, int] = {}
-    for part in value.split(","):
-        found = re.fullmatch(r"([0-9]{1,4})(?:([-=])([0-9]{1,4}))?", part.strip())
-        if not found:
-            raise click.BadParameter(f"{value!r}: expected layers like 0-2, or 0,2=1")
-        first, other = int(found[1]), int(found[3] or found[1])
-        if found[2] == "=":
-            pairs = {first: other}
-        else:
-            pairs = {index: index for index in range(first, other + 1)}
-        if not pairs or pairs.keys() & layers.keys():
-            raise click.BadParameter(f"{value!r}: expected each layer once, lowest first")
-        layers |= pairs
-    return layers
-
-
-def fraction_or_file(value: str | float) -> float | str:
-    """A fraction from 0 to below 1; what is no number is a path."""
-    try:
-        fraction = float(value)
-    except ValueError:
-        return str(value)
-    if not 0 <= fraction < 1:
-        raise click.BadParameter(f"{value!r}: expected a fraction from 0 to below 1, or a file")
-    return fraction
 
 
 def escaped(value: str) -> bytes:

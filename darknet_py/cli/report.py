@@ -19,8 +19,9 @@ from darknet_py.network import Network
 from darknet_py.plotting import read_losses
 from darknet_py.report import page, read_passage, read_samples, recurrent_layer
 from darknet_py.symbols import Symbols, check_symbols
-from darknet_py.training.checkpoint import Plan, read_checkpoint
+from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import RunFolder, find_run
+from darknet_py.training.settings import Plan
 
 LENGTH = 1200  # symbols of the passage
 SAMPLE = 400  # symbols of the last text

@@ -198,7 +198,13 @@ def train(
         from darknet_py.cli.train import run_training
 
         run_training(
-            cfg, data, weights=weights, clear=clear, seed=seed, val=0.0, tokenized=tokenized
+            cfg,
+            data,
+            weights=weights,
+            clear=clear,
+            seed=seed % 2**32,  # As srand takes it.
+            val=0.0,
+            tokenized=tokenized,
         )
         return
     with warnings.catch_warnings():

@@ -14,17 +14,12 @@ import click
 from darknet_py.cli.console import is_terminal, one_line, say
 from darknet_py.cli.options import (
     CONTEXT,
-    SEED,
-    duration,
-    fraction_or_file,
     is_quiet,
-    key_value,
-    layer_map,
     show_cfg_warnings,
-    size,
     verbosity_options,
 )
 from darknet_py.cli.outcome import explain_outcome
+from darknet_py.cli.run_options import run_options
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.parallel import find_ranks
 from darknet_py.training import Result, Row, train
@@ -35,115 +30,11 @@ INTERRUPTED = 130
 @click.command("train", context_settings=CONTEXT)
 @click.argument("cfg", required=False)
 @click.argument("data", required=False)
-@click.option("--out", default="backup", show_default=True, help="Folder for checkpoints.")
-@click.option("--weights", metavar="FILE", help="Start from these weights, and their `seen`.")
-@click.option(
-    "--weights-layers",
-    type=layer_map,
-    metavar="LAYERS",
-    help="Of --weights take only these layers: 0-1, or 0,2=1 (layer 2 from its layer 1). "
-    "`seen` starts at 0.",
-)
-@click.option(
-    "--weights-cfg",
-    metavar="CFG",
-    help="With --weights-layers: the cfg of --weights, if elsewhere.",
-)
-@click.option("--clear", is_flag=True, help="Set `seen` to 0.")
-@click.option("--resume", is_flag=True, help="Go on with the run in --out where it stopped.")
-@click.option(
-    "--accept-changes",
-    is_flag=True,
-    help="With --resume: go on although the cfg or the text has changed.",
-)
-@click.option("--batches", type=click.IntRange(1), help="Stop at this batch (else max_batches).")
-@click.option(
-    "--time",
-    "seconds",
-    type=duration,
-    metavar="DURATION",
-    help="Stop after this time: 90s, 10m, 2h.",
-)
-@click.option(
-    "--set",
-    "settings",
-    type=key_value,
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Override a [net] key.",
-)
-@click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
-@click.option(
-    "--val",
-    type=fraction_or_file,
-    metavar="FRACTION|FILE",
-    help="Held-out text: the last fraction of DATA (0: none), or a file.  [default: 0.1]",
-)
-@click.option(
-    "--val-every",
-    type=click.IntRange(1),
-    help="Batches between validations (else so that they take under 5 % of the time).",
-)
-@click.option(
-    "--patience",
-    type=click.IntRange(1),
-    help="Stop after so many validations without a new best.",
-)
-@click.option(
-    "--save-every",
-    type=click.IntRange(1),
-    help="Batches between checkpoints (and at least every 5 minutes).  [default: 100]",
-)
-@click.option(
-    "--sample-every",
-    type=click.IntRange(0),
-    metavar="N",
-    help="Show a short sample every N validations.  [default: 0, never]",
-)
-@click.option(
-    "--state",
-    type=click.Choice(["carry", "zero"]),
-    help="Hidden state between batches (else the cfg's `state`, else zero).",
-)
-@click.option(
-    "--dialect",
-    type=click.Choice(["upstream", "alexeyab"]),
-    help="Of the files written (else that of --weights, else upstream).",
-)
-@click.option(
-    "--gradient",
-    type=click.Choice(["exact", "darknet-cpu"]),
-    help="darknet-cpu replays the C program, digit for digit (slow).  [default: exact]",
-)
-@click.option("--tokenized", is_flag=True, help="DATA is whitespace-separated integers.")
-@click.option(
-    "--memory",
-    "memory_limit",
-    type=size,
-    metavar="SIZE",
-    help="Stay within this: 500M, 4G; long time_steps are then computed in segments.",
-)
-@click.option(
-    "--kernels",
-    type=click.Choice(["auto", "numpy", "compiled"]),
-    help="Element-wise loops: compiled where the extra `fast` is installed, or numpy's.",
-)
-@click.option("--plot", is_flag=True, help="Also draw BASE.png, the losses (extra `plot`).")
-@click.option("--profile", is_flag=True, help="Say at the end where the time went.")
-@click.option(
-    "--threads", type=click.IntRange(1, 1024), help="BLAS threads (else by width and load)."
-)
-@click.option(
-    "--processes",
-    type=click.IntRange(1, 256),
-    help="Processes that share the streams, each with --threads (else by cores, width and "
-    "streams; 1 with batch norm or --threads).",
-)
+@run_options
 @verbosity_options
 def command(
     cfg: str | None,
     data: str | None,
-    settings: tuple[tuple[str, str], ...],
     **options: Any,
 ) -> None:
     """Train the network of CFG on the text DATA.
@@ -151,7 +42,7 @@ def command(
     CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them (without its
     subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and a
     table of losses go to --out. Ctrl-C saves and says how to go on: with --resume, where CFG and
-    DATA need not be said again, the run ends with the same weights as one that was never stopped.
+    DATA need not be given again, the run ends with the same weights as one that was never stopped.
 
     \b
     Examples:
@@ -163,7 +54,7 @@ def command(
     if not options["resume"] and (cfg is None or data is None):
         missing = "CFG" if cfg is None else "DATA"
         raise click.UsageError(f"Missing argument '{missing}' (only --resume goes without).")
-    run_training(cfg, data, overrides=dict(settings), **options)
+    run_training(cfg, data, **options)
 
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:

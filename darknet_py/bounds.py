@@ -1,0 +1,230 @@
+"""What the value of an argument or an option may be: in words, and checked.
+
+Each kind of value has `words`, which end the sentence "NAME must be ...", and `take`, which gives
+the value as it is used, or raises TypeError or ValueError for any other.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST = 60  # characters of a wrong value that a message shows
+
+
+class Bounds(Protocol):
+    """A kind of value; see the module."""
+
+    @property
+    def words(self) -> str: ...
+
+    def take(self, value: Any) -> Any: ...
+
+
+def checked(name: str, value: Any, bounds: Bounds) -> Any:
+    """`value` as it is used. Raises ValueError, naming it and what it may be."""
+    try:
+        return bounds.take(value)
+    except (TypeError, ValueError, OverflowError):
+        shown = repr(value)
+        if len(shown) > LONGEST:
+            shown = f"{shown[:LONGEST]}..."
+        raise ValueError(f"{name} must be {bounds.words}, not {shown}") from None
+
+
+def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
+    """`value` as an array of integers with so many axes; an empty one may be of any type.
+
+    wanted: what it must be, for the message. Raises ValueError.
+    """
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be {wanted}, and all parts of the same length") from None
+    if array.ndim == ndim and array.dtype.kind in "iu":
+        return array
+    if array.ndim == ndim and not array.size and array.dtype.kind == "f":
+        return array.astype(np.int64)  # What numpy makes of an empty list.
+    if isinstance(value, str) and ndim == 1:
+        raise ValueError(f"{name} must be {wanted}, not a str; use {name}.encode()")
+    raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Whole:
+    """A whole number; True and False are none."""
+
+    least: int = 0
+    most: int = 2**62
+
+    @property
+    def words(self) -> str:
+        if self.most == Whole.most:
+            return f"a whole number of at least {self.least}"
+        return f"a whole number from {self.least} to {self.most}"
+
+    def take(self, value: Any) -> int:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+        if not self.least <= number <= self.most:
+            raise ValueError
+        return number
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Number:
+    """A number above `above`, and up to `most` or below `below`; never NaN or infinite."""
+
+    above: float = -math.inf
+    most: float = math.inf
+    below: float = math.inf
+
+    @property
+    def words(self) -> str:
+        parts = [
+            f"above {self.above:g}" if self.above > -math.inf else "",
+            f"up to {self.most:g}" if self.most < math.inf else "",
+            f"below {self.below:g}" if self.below < math.inf else "",
+        ]
+        return f"a number {' and '.join(filter(None, parts))}".rstrip()
+
+    def take(self, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, Real):
+            raise TypeError
+        number = float(value)
+        if not (self.above < number <= self.most and number < self.below):
+            raise ValueError
+        return number
+
+
+SEED = Whole(0, 2**32 - 1)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Seconds(Number):
+    """A duration."""
+
+    above: float = 0.0
+    below: float = 1e9
+
+    @property
+    def words(self) -> str:
+        return "a number of seconds above 0 and below 1e9"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Bytes(Whole):
+    """A size in memory."""
+
+    @property
+    def words(self) -> str:
+        return "a whole number of bytes"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OneOf:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    @property
+    def words(self) -> str:
+        *most, last = map(repr, self.choices)
+        return f"{', '.join(most)} or {last}"
+
+    def take(self, value: Any) -> str:
+        if not isinstance(value, str) or value not in self.choices:
+            raise ValueError
+        return value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Flag:
+    """True or False, nothing else."""
+
+    words: str = "True or False"
+
+    def take(self, value: Any) -> bool:
+        if type(value).__name__ not in ("bool", "bool_"):
+            raise TypeError
+        return bool(value)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Text:
+    """A str."""
+
+    words: str = "a str"
+
+    def take(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise TypeError
+        return value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class File:
+    """The path of a file or folder; `what` is its name in a usage line."""
+
+    what: str = "FILE"
+    words: str = "a path"
+
+    def take(self, value: Any) -> str:
+        path = os.fspath(value)
+        if not isinstance(path, str):
+            raise TypeError
+        return path
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FractionOrFile:
+    """A part of a text, or the path of another one."""
+
+    words: str = "a fraction from 0 to below 1, or a path"
+
+    def take(self, value: Any) -> float | str:
+        if isinstance(value, (str, os.PathLike)):
+            return File().take(value)
+        fraction = Number(below=1.0).take(value)
+        if fraction < 0:
+            raise ValueError
+        return fraction
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Keys:
+    """Keys of a cfg and their values, which become texts."""
+
+    words: str = "a mapping from keys of the cfg to values, like {'learning_rate': 0.01}"
+
+    def take(self, value: Any) -> dict[str, str]:
+        if not isinstance(value, Mapping):
+            raise TypeError
+        return {Text().take(key): key_text(part) for key, part in value.items()}
+
+
+def key_text(value: object) -> str:
+    """The value of a key as a cfg has it: True and False are 1 and 0."""
+    return str(int(value) if isinstance(value, bool) else value)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Layers:
+    """For layers of a new network, the layers that they are taken from."""
+
+    words: str = "a mapping from layer to layer, like {0: 0, 2: 1}"
+
+    def take(self, value: Any) -> dict[int, int]:
+        if not isinstance(value, Mapping) or not value:
+            raise TypeError
+        number = Whole()
+        return {number.take(layer): number.take(other) for layer, other in value.items()}

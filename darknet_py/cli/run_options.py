@@ -1,0 +1,134 @@
+"""The options of `darknet-py train`, made from the settings of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from darknet_py.bounds import (
+    Bounds,
+    Bytes,
+    File,
+    Flag,
+    FractionOrFile,
+    Keys,
+    Layers,
+    OneOf,
+    Seconds,
+    Whole,
+)
+from darknet_py.training.settings import OPTIONS, OnResume, Option
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+
+
+def run_options(command: F) -> F:
+    """An option for every setting of a run, in the order of `Settings`."""
+    for option in reversed(OPTIONS):
+        command = click.option(option.flag, option.name, **_attributes(option))(command)
+    return command
+
+
+def _attributes(option: Option) -> dict[str, Any]:
+    """What click knows about the option."""
+    bounds = option.bounds
+    if isinstance(bounds, Flag):
+        return {"is_flag": True, "help": option.help}
+    about: dict[str, Any] = {"help": option.help}
+    if option.resume is OnResume.CALL:
+        about |= {"default": option.default, "show_default": True}
+    elif option.default is not None:
+        # Not a default of click's, since a run that goes on keeps what it had.
+        about["help"] += f"  [default: {option.default}]"
+    if isinstance(bounds, Keys):
+        return {
+            **about,
+            "type": key_value,
+            "metavar": "KEY=VALUE",
+            "multiple": True,
+            "callback": lambda context, parameter, pairs: dict(pairs),
+        }
+    if isinstance(bounds, OneOf):
+        return {**about, "type": click.Choice(bounds.choices)}
+    if isinstance(bounds, File):
+        return {**about, "metavar": bounds.what}
+    for kind, parse, metavar in _PARSERS:
+        if isinstance(bounds, kind):
+            return {**about, "type": parse, "metavar": metavar}
+    if isinstance(bounds, Whole):
+        most = None if bounds.most == Whole.most else bounds.most
+        return {**about, "type": click.IntRange(bounds.least, most)}
+    raise TypeError(f"{option.flag}: the command line has no values of this kind")
+
+
+def duration(value: str) -> float:
+    """Seconds from a time like 90s, 10m, 2h or 1h30m; a bare number is seconds."""
+    found = _DURATION.fullmatch(value)
+    try:
+        parts = [float(part or 0) for part in found.groups()] if found else [0.0, 0.0, 0.0]
+    except ValueError:
+        parts = [0.0, 0.0, 0.0]
+    seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
+    if not 0 < seconds < 1e9:
+        raise click.BadParameter(f"{value!r}: expected a time above 0, like 90s, 10m or 2h")
+    return seconds
+
+
+def size(value: str) -> int:
+    """Bytes from a size like 500M or 4G; a bare number is bytes."""
+    found = re.fullmatch(r"([0-9]+)([KMGT]?)(i?B)?", value, re.IGNORECASE)
+    if not found or len(found[1]) > 15:
+        raise click.BadParameter(f"{value!r}: expected a size like 500M or 4G")
+    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
+
+
+def key_value(value: str) -> tuple[str, str]:
+    """The two sides of KEY=VALUE."""
+    key, _, text = value.partition("=")
+    if not key.strip() or not text.strip():
+        raise click.BadParameter(f"{value!r}: expected KEY=VALUE, like learning_rate=.01")
+    return key.strip(), text.strip()
+
+
+def layer_map(value: str | dict[int, int]) -> dict[int, int]:
+    """Layers like 0-2 or 0,2=1: by each layer of the new network the one that it is taken from."""
+    if isinstance(value, dict):
+        return value
+    layers: dict[int, int] = {}
+    for part in value.split(","):
+        found = re.fullmatch(r"([0-9]{1,4})(?:([-=])([0-9]{1,4}))?", part.strip())
+        if not found:
+            raise click.BadParameter(f"{value!r}: expected layers like 0-2, or 0,2=1")
+        first, other = int(found[1]), int(found[3] or found[1])
+        if found[2] == "=":
+            pairs = {first: other}
+        else:
+            pairs = {index: index for index in range(first, other + 1)}
+        if not pairs or pairs.keys() & layers.keys():
+            raise click.BadParameter(f"{value!r}: expected each layer once, lowest first")
+        layers |= pairs
+    return layers
+
+
+def fraction_or_file(value: str | float) -> float | str:
+    """A fraction from 0 to below 1; what is no number is a path."""
+    try:
+        fraction = float(value)
+    except ValueError:
+        return str(value)
+    if not 0 <= fraction < 1:
+        raise click.BadParameter(f"{value!r}: expected a fraction from 0 to below 1, or a file")
+    return fraction
+
+
+_PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object], str], ...] = (
+    (Seconds, duration, "DURATION"),
+    (Bytes, size, "SIZE"),
+    (Layers, layer_map, "LAYERS"),
+    (FractionOrFile, fraction_or_file, "FRACTION|FILE"),
+)

@@ -1,0 +1,100 @@
+"""`train`, the run of `darknet-py train` as a function."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+
+from darknet_py import plotting
+from darknet_py.bounds import File, checked
+from darknet_py.cfg import Cfg
+from darknet_py.errors import TrainingError
+from darknet_py.parallel import find_ranks
+from darknet_py.scoring import Progress
+from darknet_py.training.loop import train_run
+from darknet_py.training.resume import resumed_run
+from darknet_py.training.run import Result, Row
+from darknet_py.training.settings import OPTIONS, OnResume, Settings
+from darknet_py.training.start import new_run
+
+
+def train(
+    cfg: str | os.PathLike[str] | Cfg | None = None,
+    data: str | os.PathLike[str] | None = None,
+    *,
+    out: str | os.PathLike[str] = "backup",
+    resume: bool = False,
+    accept_changes: bool = False,
+    weights: str | os.PathLike[str] | None = None,
+    weights_layers: Mapping[int, int] | None = None,
+    weights_cfg: str | os.PathLike[str] | None = None,
+    clear: bool = False,
+    batches: int | None = None,
+    seconds: float | None = None,
+    overrides: Mapping[str, object] | None = None,
+    seed: int | None = None,
+    val: float | str | os.PathLike[str] | None = None,
+    val_every: int | None = None,
+    patience: int | None = None,
+    save_every: int | None = None,
+    sample_every: int | None = None,
+    state: str | None = None,
+    dialect: str | None = None,
+    gradient: str | None = None,
+    tokenized: bool = False,
+    threads: int | None = None,
+    processes: int | None = None,
+    memory_limit: int | None = None,
+    kernels: str | None = None,
+    plot: bool = False,
+    profile: bool = False,
+    callback: Callable[[Row], object] | None = None,
+    stop: Callable[[], bool] | None = None,
+    scoring: Progress | None = None,
+) -> Result:
+    """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
+
+    The parameters are the command's options, and None stands for its default; `seconds` is its
+    `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
+    machine's). kernels: `auto`, `numpy` or `compiled`. processes: that share the streams, on this
+    machine.
+    weights_layers: where only some layers of `weights` are taken: for each layer of the new network
+    the one that it starts from; `weights_cfg` describes them.
+    resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
+    and the texts must be those of the run, unless `accept_changes`.
+    callback: called after every batch. stop: asked before the first batch and after every one;
+    true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
+    best network at the end too, and then ends that. scoring: called as that score proceeds, with
+    the symbols scored and the number of all.
+    Messages go to the logger `darknet_py`.
+    Raises ValueError for an argument that it cannot have, CfgError, CorpusError and WeightsError
+    before the first batch, TrainingError and OSError also later.
+    """
+    arguments = dict(locals())  # By name, since Settings has a field for each option.
+    settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
+    source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
+    text = None if data is None else checked("data", data, File())
+    _check_together(settings)
+    with ExitStack() as stack:
+        start = resumed_run if settings.resume else new_run
+        run = start(settings, source, text, find_ranks(), stack)
+        return train_run(run, profile, callback, stop, scoring)
+
+
+def _check_together(settings: Settings) -> None:
+    """Raise TrainingError for options that need others or exclude them."""
+    if settings.plot:
+        plotting.check()
+    for_new = [own.name for own in OPTIONS if own.resume is OnResume.NEW]
+    given = [own.flag for own in OPTIONS if own.name in for_new and getattr(settings, own.name)]
+    if settings.weights_cfg is not None and None in (settings.weights_layers, settings.weights):
+        raise TrainingError("--weights-cfg: expected it with --weights and --weights-layers only")
+    if settings.weights_layers is not None and settings.weights is None:
+        raise TrainingError("--weights-layers: expected it with --weights only")
+    if settings.accept_changes and not settings.resume:
+        raise TrainingError("--accept-changes: expected it with --resume only")
+    if settings.resume and given:
+        raise TrainingError(
+            f"--resume goes on from BASE.state, with its own weights: leave out {', '.join(given)}"
+        )

@@ -1,0 +1,232 @@
+"""The loop of a training run, and what surrounds it: processes, kernels, threads."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import numpy as np
+
+from darknet_py import plotting
+from darknet_py.errors import TrainingError
+from darknet_py.generation import generate
+from darknet_py.kernel_choice import use_kernels
+from darknet_py.profiling import DATA, VALIDATION
+from darknet_py.scoring import PiecesScore, Progress
+from darknet_py.symbols import Symbols
+from darknet_py.threads import Threads
+from darknet_py.training.run import Result, Row, Run
+from darknet_py.workers import Workers
+
+log = logging.getLogger(__name__)
+
+KEEP_EVERY = 10_000  # batches between the BASE_N.weights that are kept
+SAMPLE_LENGTH = 200  # characters
+SAMPLE_TEMPERATURE = 0.7
+SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
+
+Callback = Callable[[Row], object]
+
+
+def train_loop(
+    run: Run, threads: Threads, callback: Callback, stop: Callable[[], bool]
+) -> tuple[bool, str]:
+    """Train until the run is over, or until `stop`, asked before each batch, is true.
+
+    Returns whether it was stopped, and why the run ended. Raises TrainingError and OSError.
+    """
+    net, validation, plan = run.net, run.validation, run.plan
+    is_stopped = stop()
+    while not (is_stopped or run.over()):
+        # One update: `subdivisions` data, forward and backward, then the optimizer's step.
+        begun = time.perf_counter()
+        net.progress = run.share_done()
+        loss = update(run)
+        run.avg = loss if math.isnan(run.avg) else 0.9 * run.avg + 0.1 * loss
+        seconds = time.perf_counter() - begun
+        row = run.row(loss, seconds)
+        batch = row.batch
+
+        # Validate, and keep the best network.
+        run.recent.append(seconds)
+        is_validated = validation.is_due(batch, run.batches_done)
+        if is_validated:
+            row = dataclasses.replace(row, val=validate(run))
+            if validation.best_batch == batch:
+                run.save("_best.weights")
+
+        # Log, and show what the network writes by now.
+        run.log(row)
+        if is_validated and plan.sample_every and validation.number % plan.sample_every == 0:
+            sample(run, row)
+
+        # Save.
+        if run.save_is_due(batch):
+            run.save_checkpoint(".backup")
+        if batch % KEEP_EVERY == 0:
+            run.save(f"_{batch}.weights")
+
+        threads.batch_done(seconds)
+        callback(row)
+        is_stopped = stop()
+    end = run.over()
+    return end is None, end[0] if end else "stopped"
+
+
+def update(run: Run) -> float:
+    """Train on one batch; returns its loss in nats per symbol. Raises TrainingError where that is
+    not finite.
+    """
+    net, own = run.net, run.net.own_streams
+    losses = []
+    for _ in range(net.net.subdivisions):
+        with run.profile.kind(DATA):
+            datum = run.streams.next_datum(net.net.time_steps)
+        losses.append(run.trainer.train_datum(*(symbols[:, own] for symbols in datum)))
+        for stream in run.streams.jump():
+            if own.start <= stream < own.stop:
+                net.reset_state(stream - own.start)
+    loss = sum(losses) / len(losses)
+    if not math.isfinite(loss):
+        raise run.divergence(f"the loss is {loss}")
+    return loss
+
+
+def validate(run: Run) -> float:
+    """The loss on the held-out text in nats per symbol, which may be infinite or NaN."""
+    with run.profile.kind(VALIDATION):
+        loss = run.validation.estimate(run.net, statistics.median(run.recent))
+    run.recent.clear()
+    run.scored = run.net.batch_number, loss
+    return loss
+
+
+def sample(run: Run, row: Row) -> None:
+    """Log a short text as the network writes now, and add it to BASE.samples. Raises OSError."""
+    if not run.ranks.is_first:
+        return
+    own = Symbols.of(run.net)
+    seed, length = run.plan.seed, SAMPLE_LENGTH
+    symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
+    text = own.text(symbols).rstrip(" ") if own.is_tokens else own.text(symbols)
+    run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
+    log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
+
+
+# --- the end of a run
+
+
+def finish(
+    run: Run, is_stopped: bool, ended: str, stop: Callable[[], bool], progress: Progress | None
+) -> Result:
+    """Save a run that was stopped; else score the last network, save it, and score the best one.
+
+    That last score, for which everything waits but nothing depends on it, takes at most
+    SCORING_SECONDS or SCORING_SHARE of the run; `stop` ends it too. progress: see `evaluate`.
+    """
+    validation, seconds = run.validation, run.elapsed - run.elapsed_before
+    score, val = None, validation.loss
+    if is_stopped:
+        weights = run.save_checkpoint(".backup")
+    else:
+        run.check_finite()
+        begun = time.perf_counter()
+        val = _score_last(run)
+        run.save_state()
+        # Last, since it says that the run is complete.
+        weights = run.save("_final.weights")
+        limit = begun + max(SCORING_SECONDS, SCORING_SHARE * seconds)
+        with run.profile.kind(VALIDATION):
+            score = validation.score_best(
+                run.net, lambda: stop() or time.perf_counter() > limit, progress
+            )
+    if score is None and validation.best_loss is not None:
+        score = PiecesScore(validation.best_loss, validation.symbols)
+    return Result(
+        net=run.net,
+        weights=weights,
+        batches=run.net.batch_number,
+        characters=run.net.seen - run.seen_before,
+        seconds=seconds,
+        avg=run.avg,
+        val=val,
+        best_val=None if score is None else score.nats,
+        best=None if score is None else run.folder.file("_best.weights"),
+        scored=0.0 if score is None else score.symbols / (len(validation.text) - 1),
+        ended=ended,
+        interrupted=is_stopped,
+    )
+
+
+def _score_last(run: Run) -> float | None:
+    """The loss of the last network, saved where it is the best; None without held-out text."""
+    batch, loss = run.scored
+    if batch == run.net.batch_number or not len(run.validation.text):
+        return loss
+    with run.profile.kind(VALIDATION):
+        loss = run.validation.compare(run.net)
+    if run.validation.best_batch == run.net.batch_number:
+        run.save("_best.weights")
+    return loss
+
+
+# --- around the loop
+
+
+def train_run(
+    run: Run,
+    profile: bool,
+    callback: Callback | None,
+    stop: Callable[[], bool] | None,
+    scoring: Progress | None,
+) -> Result:
+    """Train with the processes, kernels and threads of the run's plan, from here to its end.
+
+    Raises TrainingError and OSError.
+    """
+
+    def asked() -> bool:
+        return run.ranks.decide(stop is not None and stop())
+
+    with ExitStack() as stack:
+        processes = _start_processes(run, stack) if run.ranks.size == 1 else 1
+        stack.enter_context(use_kernels(run.plan.kernels))
+        fixed = run.plan.threads or (1 if processes > 1 else None)
+        threads = stack.enter_context(Threads(run.net, fixed))
+        # Where a run diverges its own message says so.
+        stack.enter_context(np.errstate(all="ignore"))
+        if profile:
+            stack.enter_context(run.profile.running())
+        with run.table, run.samples:
+            is_stopped, ended = train_loop(run, threads, callback or (lambda row: None), asked)
+            result = finish(run, is_stopped, ended, asked, scoring)
+    if run.plan.plot and run.ranks.is_first:
+        plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
+    if profile:
+        whose = "" if processes == 1 else " of the first process"
+        log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))
+    return result
+
+
+def _start_processes(run: Run, stack: ExitStack) -> int:
+    """Start the processes that the plan wants; returns how many there are, this one included."""
+    plan = run.plan
+    if plan.processes == 1:
+        return 1
+    workers = Workers(run.net, plan.processes, plan.kernels, plan.threads or 1)
+    try:
+        stack.enter_context(workers)
+        with use_kernels(plan.kernels):  # Imports what they import, meanwhile.
+            workers.wait()
+    except TrainingError as error:
+        log.warning("warning: %s: going on with one process", error)
+        run.plan = dataclasses.replace(plan, processes=1)
+        return 1
+    log.info("%d processes share the streams (--processes 1: one alone)", plan.processes)
+    return plan.processes

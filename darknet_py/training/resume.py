@@ -1,0 +1,268 @@
+"""Going on with a run: from its folder to where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+from darknet_py import plotting
+from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
+from darknet_py.corpus import Streams
+from darknet_py.dialect import DIALECTS
+from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
+from darknet_py.files import base_name
+from darknet_py.layers.base import RollingStatistics
+from darknet_py.machine import memory
+from darknet_py.network import Network
+from darknet_py.parallel import Ranks
+from darknet_py.rand import Rand
+from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
+from darknet_py.training.folder import find_run
+from darknet_py.training.journal import Journal
+from darknet_py.training.run import Run, batch_of_row, batch_of_sample
+from darknet_py.training.settings import FREE, SAME, Plan, Settings
+from darknet_py.training.start import (
+    check_processes,
+    divide_streams,
+    make_trainer,
+    name_of_kernels,
+    say_unused,
+)
+from darknet_py.training.texts import Texts, read_texts
+from darknet_py.training.validation import Validation, swap
+
+log = logging.getLogger(__name__)
+
+# Keys of [net] on which the meaning of a checkpoint's numbers depends.
+_FIXED = ("inputs", "batch", "subdivisions", "time_steps", "tokenized")
+
+
+def resumed_run(
+    asked: Settings, cfg: str | Cfg | None, data: str | None, ranks: Ranks, stack: ExitStack
+) -> Run:
+    """The run in the folder, standing where it stopped; `stack` holds the folder.
+
+    Raises CfgError, CorpusError, TrainingError and OSError.
+    """
+    folder = find_run(asked.folder, cfg.path if isinstance(cfg, Cfg) else cfg)
+    if ranks.is_first:
+        stack.enter_context(folder.claimed())
+        folder.check_cfg()
+    where = folder.file(".state")
+    checkpoint = read_checkpoint(where)
+    old = checkpoint.plan
+    if base_name(old.cfg_path) != folder.base:
+        raise TrainingError(f"{where}: the state of {old.cfg_path}: expected that of {folder.base}")
+    for name, now in asked.given(*SAME).items():
+        if now != getattr(old, name):
+            raise TrainingError(
+                f"{where}: the run has --{name} {getattr(old, name)}: expected that, not {now}"
+            )
+    if old.plot:
+        plotting.check()
+    if cfg == folder.base and not os.path.isfile(folder.base):
+        cfg = None  # The name of the run, not of a cfg file.
+    keys = asked.net_keys()
+    overrides = {**old.overrides, **keys}
+    source, changes = _source(cfg, old)
+    if changes:
+        parsed = override_net(source, overrides, "--set")
+    else:
+        parsed = override_net(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
+    check_effect(parsed.net, keys, None if old.gradient == "exact" else False)
+    with warnings.catch_warnings():
+        # They were shown when the run began, unless the cfg has changed.
+        if not changes:
+            warnings.simplefilter("ignore", CfgWarning)
+        elif old.gradient != "exact":
+            warnings.simplefilter("ignore", CostWarning)
+        net = Network(parsed, DIALECTS[old.dialect])
+    _check_fixed(old, net.net, where)
+    trainer = make_trainer(net, old.gradient)
+    divide_streams(net, ranks, old.gradient)
+    if asked.memory_limit is not None:
+        net.limit_memory(asked.memory_limit)
+    else:
+        net.segment_steps = old.segment_steps
+    if data is None and old.data == "-":
+        raise TrainingError(
+            f"{where}: the text came from stdin: expected it there again: "
+            f"darknet-py train --resume --out {asked.folder} {folder.base} -"
+        )
+    texts = read_texts(net, data or old.data, old.val if asked.val is None else asked.val)
+    changes += _other_texts(old, texts)
+    if changes and not asked.accept_changes:
+        raise TrainingError(
+            f"{'; '.join(changes)}: expected what was there, or --accept-changes to go on with this"
+        )
+    settings = asked.given(*FREE)
+    settings["overrides"] = overrides
+    settings["kernels"] = name_of_kernels(
+        asked.kernels or ("numpy" if old.kernels == "numpy" else "auto")
+    )
+    plan = dataclasses.replace(
+        old,
+        **settings,
+        cfg=net.cfg.text(),
+        source=source.text(),
+        data=texts.data,
+        digest=texts.digest,
+        val=texts.val,
+        val_digest=texts.val_digest,
+        segment_steps=net.segment_steps,
+    )
+    check_processes(plan.processes, plan.gradient, net)
+    net.use_rand(Rand(old.seed, checkpoint.progress["drawn"]))
+    offsets = np.zeros(net.net.streams, np.int64)
+    streams = Streams(texts.training, net.net.streams, net.rand, offsets)
+    validation = Validation(net, texts.held_out, plan.val_every, plan.memory_limit or memory() // 2)
+    run = Run(plan, net, trainer, streams, validation, folder)
+    _restore(run, checkpoint)
+    if (end := run.over()) and run.is_complete():
+        raise TrainingError(
+            f"{where}: batch {net.batch_number}, and {end[0]}: expected {end[1]} to go on"
+        )
+    say_unused(asked, texts)
+    for change in changes:
+        log.warning("warning: %s", change)
+    if plan.kernels != old.kernels:
+        log.warning(
+            "warning: begun with %s loops, going on with %s ones: the last digits will differ",
+            old.kernels,
+            plan.kernels,
+        )
+    if ranks.is_first:
+        folder.write_cfg(net.cfg)
+    log.info("going on after batch %d", net.batch_number)
+    return run
+
+
+# --- what may have changed since the run began
+
+
+def _source(cfg: str | Cfg | None, old: Plan) -> tuple[Cfg, list[str]]:
+    """The cfg as it is now, where it can be found, and how it is unlike the run's."""
+    was = parse_cfg(old.source, old.cfg_path)
+    if cfg is not None:
+        now = cfg if isinstance(cfg, Cfg) else find_cfg(cfg)
+    elif os.path.exists(old.cfg_path):
+        now = find_cfg(old.cfg_path)
+    else:
+        return was, []
+    if difference := was.difference(now):
+        return now, [f"{now.path}: {difference}, unlike when the run began"]
+    return was, []
+
+
+def _other_texts(old: Plan, texts: Texts) -> list[str]:
+    """How the texts are unlike the run's."""
+    changes = []
+    if texts.digest != old.digest:
+        changes.append(f"{texts.data}: not the text that the run began with")
+    if (texts.val, texts.val_digest) != (old.val, old.val_digest):
+        changes.append(f"--val {texts.val}: not the held-out text that the run began with")
+    return changes
+
+
+def _check_fixed(old: Plan, now: NetOptions, where: Path) -> None:
+    was = NetOptions.of(parse_cfg(old.cfg, old.cfg_path).net)
+    for key in _FIXED:
+        if getattr(was, key) != getattr(now, key):
+            raise TrainingError(
+                f"{where}: the run has {key}={getattr(was, key)}, and {key}={getattr(now, key)} is "
+                f"asked for: expected the same, or a new run with --weights"
+            )
+
+
+# --- standing where it stood
+
+
+def _restore(run: Run, checkpoint: Checkpoint) -> None:
+    """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
+    progress, arrays, net = checkpoint.progress, checkpoint.arrays, run.net
+    where = run.folder.file(".state")
+    if len(arrays.get("parameters", ())) != len(net.parameters):
+        raise TrainingError(
+            f"{where}: {len(arrays.get('parameters', ())):,} parameters, and the cfg has "
+            f"{len(net.parameters):,}: expected the state of a run with the same layers"
+        )
+    try:
+        for name, own in run.arrays().items():
+            if name.startswith("state."):
+                np.copyto(own, arrays[name][net.own_streams], casting="no")
+            elif name != "best":
+                np.copyto(own, arrays[name], casting="no")
+        net.seen = run.seen_before = int(progress["seen"])
+        net.optimizer.count = int(progress["updates"])
+        run.first_seen = int(progress["first_seen"])
+        run.avg = float(progress["avg"])
+        run.elapsed_before = float(progress["elapsed"])
+        # A state of before 0.2 has no such count; its statistics are those of a trained network.
+        settled = [RollingStatistics.SETTLED] * len(net.statistics_steps)
+        net.statistics_steps = progress.get("statistics_steps") or settled
+        is_measured = run.validation.restore(progress["validation"], arrays.get("best"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{where}: does not fit this network ({error}): expected the state of a run with "
+            f"the same layers and optimiser"
+        ) from error
+    texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
+    _recover_best(run, is_measured and texts[0] == texts[1])
+    if run.ranks.is_first:
+        _cut_back(run.table, batch_of_row, net.batch_number)
+        _cut_back(run.samples, batch_of_sample, net.batch_number)
+
+
+def _cut_back(journal: Journal, batch_of: Callable[[str], float], batch: int) -> None:
+    """Leave out what was written after `batch`."""
+    journal.cut_back(lambda line: batch_of(line) <= batch)
+
+
+def _recover_best(run: Run, is_measured: bool) -> None:
+    """Bring BASE_best.weights and the best network of the state together.
+
+    A run that was killed may have written a better file after its last checkpoint.
+    is_measured: whether the loss in the state is by the measure of this run.
+    """
+    validation, net, ranks = run.validation, run.net, run.ranks
+    if not len(validation.text):
+        return
+    path = run.folder.file("_best.weights")
+    if not is_measured and validation.best_parameters is not None:
+        remembered, batch = validation.best_parameters, validation.best_batch
+        validation.best_loss = None
+        validation.recover(net, remembered, batch)
+        validation.lowest = validation.best_loss or validation.lowest
+    try:
+        found = ranks.decide(net.read_saved(path) if ranks.is_first else None)
+    except (OSError, WeightsError):
+        found = ranks.decide(None)
+    if found is not None:
+        parameters, seen = found
+        batch = seen // net.net.symbols
+        if batch != validation.best_batch or validation.best_loss is None:
+            validation.recover(net, parameters, batch)
+    is_there = found is not None and batch == validation.best_batch
+    if ranks.is_first and validation.best_parameters is not None and not is_there:
+        _write_best(run, path)
+
+
+def _write_best(run: Run, path: Path) -> None:
+    """Write the best network of the state. Raises OSError."""
+    validation, net = run.validation, run.net
+    best, seen = validation.best_parameters, net.seen
+    assert best is not None
+    swap(net.parameters, best)
+    net.seen = validation.best_batch * net.net.symbols + seen % net.net.symbols
+    try:
+        net.save_weights(path)
+    finally:
+        swap(net.parameters, best)
+        net.seen = seen

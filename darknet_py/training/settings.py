@@ -1,0 +1,281 @@
+"""The options of a training run: each stands here once, with its bounds and its help.
+
+The options of `darknet-py train`, the checks of `train` and the settings in BASE.state all come
+from these fields. To add an option, add a field here and an argument of the same name to `train`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from darknet_py.bounds import (
+    SEED,
+    Bounds,
+    Bytes,
+    File,
+    Flag,
+    FractionOrFile,
+    Keys,
+    Layers,
+    OneOf,
+    Seconds,
+    Text,
+    Whole,
+    checked,
+)
+from darknet_py.dialect import DIALECTS
+
+
+class OnResume(Enum):
+    """What an option does where a run goes on."""
+
+    CALL = "it holds for one call, and is not remembered"
+    NEW = "it is for a new run only"
+    FREE = "it may change, and is as before where it is not given"
+    ACCEPT = "it may change with accept_changes"
+    SAME = "it must be as it was"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a run.
+
+    name: of the argument of `train`. flag: of the command, like `--val-every`.
+    key: of BASE.state, None where the option is not kept there.
+    default: what a new run takes where nothing is given; None where that is chosen when it starts,
+    or where the option is off.
+    """
+
+    name: str
+    flag: str
+    bounds: Bounds
+    help: str
+    resume: OnResume
+    key: str | None
+    default: Any
+
+
+def option(
+    bounds: Bounds,
+    help: str,
+    resume: OnResume = OnResume.FREE,
+    *,
+    default: Any = None,
+    flag: str | None = None,
+    key: str | None = "",
+) -> Any:
+    """A field of Settings. flag, key: by default made of the field's name."""
+    about = {"bounds": bounds, "help": help, "resume": resume, "default": default}
+    return dataclasses.field(default=None, metadata={**about, "flag": flag, "key": key})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a user asks of a run; None where an option was not given.
+
+    Raises ValueError, naming the option, for a value that it cannot have.
+    """
+
+    out: str | None = option(
+        File("FOLDER"), "Folder for checkpoints.", OnResume.CALL, default="backup"
+    )
+    weights: str | None = option(
+        File(), "Start from these weights, and their `seen`.", OnResume.NEW
+    )
+    weights_layers: dict[int, int] | None = option(
+        Layers(),
+        "Take only these layers of --weights: 0-1, or 0,2=1 (layer 2 from its layer 1). `seen` "
+        "starts at 0.",
+        OnResume.NEW,
+    )
+    weights_cfg: str | None = option(
+        File("CFG"), "With --weights-layers: the cfg of --weights, if elsewhere.", OnResume.NEW
+    )
+    clear: bool | None = option(Flag(), "Set `seen` to 0.", OnResume.NEW)
+    resume: bool | None = option(
+        Flag(), "Go on with the run in --out where it stopped.", OnResume.CALL
+    )
+    accept_changes: bool | None = option(
+        Flag(), "With --resume: go on although the cfg or the text has changed.", OnResume.CALL
+    )
+    batches: int | None = option(Whole(1), "Stop at this batch.  [default: the cfg's max_batches]")
+    seconds: float | None = option(
+        Seconds(), "Stop after this much training: 90s, 10m, 2h.", flag="--time"
+    )
+    overrides: dict[str, str] | None = option(Keys(), "Override a [net] key.", flag="--set")
+    seed: int | None = option(
+        SEED,
+        "Where the random numbers start, like srand(N).  [default: drawn from the clock, and "
+        "printed]",
+        OnResume.SAME,
+    )
+    val: float | str | None = option(
+        FractionOrFile(),
+        "Held-out text: the last fraction of DATA (0 for none), or a file.",
+        OnResume.ACCEPT,
+        default=0.1,
+    )
+    val_every: int | None = option(
+        Whole(1),
+        "Batches between validations.  [default: so many that they take under 5 % of the time]",
+    )
+    patience: int | None = option(
+        Whole(1), "Stop after this many validations without a new best.  [default: off]"
+    )
+    save_every: int | None = option(
+        Whole(1), "Batches between checkpoints, and at least every 5 minutes.", default=100
+    )
+    sample_every: int | None = option(
+        Whole(0), "Show a short sample every N validations; 0 means never.", default=0
+    )
+    state: str | None = option(
+        OneOf(("carry", "zero")),
+        "Hidden state between batches.  [default: the cfg's `state`, or zero]",
+        key=None,
+    )
+    dialect: str | None = option(
+        OneOf(tuple(sorted(DIALECTS, reverse=True))),
+        "Format of the weights written.  [default: that of --weights, or upstream]",
+        OnResume.SAME,
+    )
+    gradient: str | None = option(
+        OneOf(("exact", "darknet-cpu")),
+        "darknet-cpu replays the C program, digit for digit (slow).",
+        OnResume.SAME,
+        default="exact",
+    )
+    tokenized: bool | None = option(Flag(), "DATA is whitespace-separated integers.", key=None)
+    memory_limit: int | None = option(
+        Bytes(),
+        "Stay within this much memory: 500M, 4G; long time_steps are then computed in segments.  "
+        "[default: half of the machine's]",
+        flag="--memory",
+        key="memory",
+    )
+    kernels: str | None = option(
+        OneOf(("auto", "numpy", "compiled")),
+        "Element-wise loops: compiled where the extra `fast` is installed, or numpy's.",
+        default="auto",
+    )
+    plot: bool | None = option(
+        Flag(), "Also draw BASE.png, the losses (extra `plot`).", default=False
+    )
+    profile: bool | None = option(Flag(), "At the end, show where the time went.", OnResume.CALL)
+    threads: int | None = option(
+        Whole(1, 1024), "BLAS threads.  [default: chosen by width and load]"
+    )
+    processes: int | None = option(
+        Whole(1, 256),
+        "Processes that share the streams, each with --threads.  [default: chosen by cores, width "
+        "and streams; 1 with batch norm or --threads]",
+    )
+
+    def __post_init__(self) -> None:
+        for own in OPTIONS:
+            if (value := getattr(self, own.name)) is not None:
+                object.__setattr__(self, own.name, checked(own.name, value, own.bounds))
+
+    @property
+    def folder(self) -> Path:
+        """That of the run, `out`."""
+        return Path(DEFAULTS["out"] if self.out is None else self.out)
+
+    def given(self, *names: str) -> dict[str, Any]:
+        """Those of these options that were given, by name; a flag that is not set was not."""
+        values = ((name, getattr(self, name)) for name in names)
+        return {name: value for name, value in values if not (value is None or value is False)}
+
+    def net_keys(self) -> dict[str, str]:
+        """The keys of [net] that the options set: `overrides`, `state` and `tokenized`."""
+        keys = dict(self.overrides or {})
+        if self.state is not None:
+            keys["state"] = self.state
+        if self.tokenized:
+            keys["tokenized"] = "1"
+        return keys
+
+
+def _option(field: dataclasses.Field[Any]) -> Option:
+    about = dict(field.metadata)
+    flag = about.pop("flag") or f"--{field.name.replace('_', '-')}"
+    key = about.pop("key")
+    is_kept = about["resume"] in (OnResume.FREE, OnResume.ACCEPT, OnResume.SAME)
+    return Option(
+        name=field.name,
+        flag=flag,
+        key=(field.name if key == "" else key) if is_kept else None,
+        **about,
+    )
+
+
+OPTIONS = tuple(_option(field) for field in fields(Settings))
+
+FREE = tuple(own.name for own in OPTIONS if own.key and own.resume is OnResume.FREE)
+SAME = tuple(own.name for own in OPTIONS if own.resume is OnResume.SAME)
+DEFAULTS: Mapping[str, Any] = {own.name: own.default for own in OPTIONS}
+
+
+def fact(bounds: Bounds) -> Any:
+    """A field of Plan that is no option."""
+    return dataclasses.field(metadata={"bounds": bounds})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Settings):
+    """The settings of a run with what was chosen for it, and what they stood for when it began.
+
+    cfg: the text in use, with `overrides` applied; source: that of the file at `cfg_path` as it
+    was. digest, val_digest: of the symbols of `data` and of the held-out file. segment_steps: time
+    steps that are computed at once. Raises ValueError for values that no run has.
+    """
+
+    overrides: dict[str, str]
+    val: float | str
+    seed: int
+    dialect: str
+    gradient: str
+    save_every: int
+    sample_every: int
+    plot: bool
+    kernels: str
+    processes: int
+    cfg: str = fact(Text())
+    source: str = fact(Text())
+    cfg_path: str = fact(Text())
+    data: str = fact(Text())
+    digest: str = fact(Text())
+    val_digest: str = fact(Text())
+    segment_steps: int = fact(Whole(1))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in Plan.__annotations__:
+            if getattr(self, name) is None:
+                raise ValueError(f"{name} is missing")
+        for own in fields(self):
+            if own.name in _FACTS:
+                checked(own.name, getattr(self, own.name), own.metadata["bounds"])
+
+    def kept(self) -> dict[str, Any]:
+        """What BASE.state has of it, by key, as JSON has it."""
+        return {key: getattr(self, name) for key, name in KEYS.items()}
+
+    @classmethod
+    def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
+        """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
+        # A state of before 0.2 may lack this one.
+        values = {"processes": 1, **{name: kept[key] for key, name in KEYS.items() if key in kept}}
+        plan = cls(**values)
+        if any(getattr(plan, name) != value for name, value in values.items()):
+            raise ValueError("a value that no run has")
+        return plan
+
+
+_FACTS = tuple(own.name for own in fields(Plan) if "help" not in own.metadata and own.metadata)
+# The name of a plan's field by its key in BASE.state.
+KEYS = {own.key: own.name for own in OPTIONS if own.key} | {name: name for name in _FACTS}

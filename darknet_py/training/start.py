@@ -1,0 +1,195 @@
+"""A new run: its network, its texts and its folder, from what a user asks for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from contextlib import ExitStack
+
+from darknet_py.cfg import Cfg, check_effect, find_cfg, override_net
+from darknet_py.corpus import Streams
+from darknet_py.errors import CfgWarning, CostWarning, TrainingError
+from darknet_py.files import base_name
+from darknet_py.finding import find_weights, open_network
+from darknet_py.kernel_choice import use_kernels
+from darknet_py.loading import network_for_training
+from darknet_py.machine import memory
+from darknet_py.network import Network
+from darknet_py.parallel import Ranks
+from darknet_py.rand import Rand, seed_from_clock
+from darknet_py.replay import Replay
+from darknet_py.threads import process_choice, process_obstacle
+from darknet_py.training.folder import RunFolder
+from darknet_py.training.run import Run, Trainer
+from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
+from darknet_py.training.texts import Texts, read_texts
+from darknet_py.training.validation import Validation
+from darknet_py.transfer import take_layers
+from darknet_py.weights import dialect_of
+
+log = logging.getLogger(__name__)
+
+
+def new_run(
+    asked: Settings, cfg: str | Cfg | None, data: str | None, ranks: Ranks, stack: ExitStack
+) -> Run:
+    """A run before its first batch, its files begun; `stack` holds its folder.
+
+    Raises CfgError, CorpusError, WeightsError, TrainingError and OSError.
+    """
+    if cfg is None or data is None:
+        raise TrainingError("expected a cfg and a text to train on")
+    source = cfg if isinstance(cfg, Cfg) else find_cfg(cfg)
+    gradient = asked.gradient or DEFAULTS["gradient"]
+    keys = asked.net_keys()
+    parsed = override_net(source, keys, "--set")
+    check_effect(parsed.net, keys, None if gradient == "exact" else False)
+    if gradient != "exact":
+        # There a [cost] after a [softmax] counts.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", CostWarning)
+        _say_ignored(parsed)
+        parsed = parsed.as_darknet_draws()
+    seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
+    weights = None if asked.weights is None else find_weights(asked.weights)
+    limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
+    net = _make_network(asked, parsed, weights, Rand(seed), limit)
+    trainer = make_trainer(net, gradient)
+    divide_streams(net, ranks, gradient)
+    processes = asked.processes or _process_choice(asked, net, limit)
+    check_processes(processes, gradient, net)
+    texts = read_texts(net, data, DEFAULTS["val"] if asked.val is None else asked.val)
+    folder = RunFolder(asked.folder, base_name(source.path))
+    # No file moves before all ranks have read theirs.
+    ranks.total(0)
+    if ranks.is_first:
+        stack.enter_context(folder.claimed())
+        folder.check_cfg()
+        folder.check_read(texts.data, texts.val)
+    if asked.clear:
+        net.seen = 0
+    settings = {own.name: own.default for own in OPTIONS if own.key}
+    settings |= asked.given(*settings)
+    settings |= {
+        "overrides": keys,
+        "val": texts.val,
+        "seed": seed,
+        "dialect": net.dialect.name,
+        "kernels": name_of_kernels(asked.kernels or DEFAULTS["kernels"]),
+        "processes": processes,
+    }
+    plan = Plan(
+        **settings,
+        cfg=net.cfg.text(),
+        source=source.text(),
+        cfg_path=os.path.abspath(source.path) if os.path.exists(source.path) else source.path,
+        data=texts.data,
+        digest=texts.digest,
+        val_digest=texts.val_digest,
+        segment_steps=net.segment_steps,
+    )
+    streams = Streams(texts.training, net.net.streams, net.rand)
+    say_unused(asked, texts)
+    validation = Validation(net, texts.held_out, plan.val_every, plan.memory_limit or memory() // 2)
+    run = Run(plan, net, trainer, streams, validation, folder)
+    if run.limit and net.batch_number >= run.limit:
+        raise TrainingError(
+            f"{weights or source.path}: already at batch {net.batch_number}, and training ends at "
+            f"batch {run.limit}: expected a larger --batches, or --clear to count from 0"
+        )
+    if asked.seed is None:
+        log.info("seed %d (from the clock; --seed %d begins in the same way)", seed, seed)
+    if not run.limit and plan.seconds is None:
+        log.info(
+            "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
+        )
+        if net.net.cooldown:
+            log.info("cooldown waits for a run of known length: --time or --batches")
+    if ranks.is_first:
+        folder.move_earlier_run()
+        folder.write_cfg(net.cfg)
+    run.begin()
+    return run
+
+
+def _make_network(
+    asked: Settings, cfg: Cfg, weights: os.PathLike[str] | None, rand: Rand, limit: int
+) -> Network:
+    """The network, with the weights that it starts from, or some of their layers."""
+    if weights is None or asked.weights_layers is None:
+        return network_for_training(cfg, weights, rand, asked.dialect, limit)
+    dialect = asked.dialect or dialect_of(weights).name
+    net = network_for_training(cfg, None, rand, dialect, limit)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CfgWarning)
+        other = open_network(weights, asked.weights_cfg, option="--weights-cfg")
+    taken = take_layers(net, other, asked.weights_layers, weights)
+    log.info(f"{weights}: {taken:,} of the {len(net.parameters):,} parameters start as there")
+    return net
+
+
+def _process_choice(asked: Settings, net: Network, memory_limit: int) -> int:
+    """The processes that share the streams, where nobody says how many."""
+    alone = net.ranks.size > 1 or asked.gradient == "darknet-cpu" or asked.threads is not None
+    return 1 if alone else process_choice(net, memory_limit)
+
+
+def _say_ignored(cfg: Cfg) -> None:
+    """Name the keys of our own that the replay of the C program does not know."""
+    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "init", "forget_bias")
+    own = [key for key in keys if key in cfg.net.options]
+    if own:
+        log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
+
+
+# --- what a run that goes on needs too
+
+
+def make_trainer(net: Network, gradient: str) -> Trainer:
+    """What trains on one datum. Raises CfgError where that cannot train this network."""
+    if gradient == "exact":
+        net.check_trainable()
+        return Trainer(net.train_batch, net.optimizer.memory)
+    replay = Replay(net)
+    replay.check_trainable()
+    log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
+    return Trainer(replay.train_datum, {"updates": replay.updates})
+
+
+def divide_streams(net: Network, ranks: Ranks, gradient: str) -> None:
+    """Divide the streams among the ranks. Raises CfgError."""
+    if ranks.size > 1 and gradient != "exact":
+        raise TrainingError("--gradient darknet-cpu: one process only: expected no mpiexec with it")
+    net.train_among(ranks)
+
+
+def check_processes(count: int, gradient: str, net: Network) -> None:
+    """Raise TrainingError where so many processes cannot train the network together."""
+    if count == 1 or net.ranks.size > 1:
+        return
+    obstacle = process_obstacle(net, count)
+    if gradient != "exact":
+        obstacle = "the replay of the C program is one"
+    if obstacle:
+        raise TrainingError(f"--processes {count}: {obstacle}: expected fewer")
+
+
+def name_of_kernels(choice: str) -> str:
+    """The name of the kernels that `choice` gives here. Raises DarknetError."""
+    with use_kernels(choice) as name:
+        return name
+
+
+def say_unused(asked: Settings, texts: Texts) -> None:
+    """Name the options that need held-out text, where they were given and there is none."""
+    needed = ("patience", "val_every", "sample_every")
+    options = [own.flag for own in OPTIONS if own.name in needed and getattr(asked, own.name)]
+    if not options or len(texts.held_out):
+        return
+    if texts.val == 0:
+        why = "no text is held out (--val 0)"
+    else:
+        why = f"the text is too short to hold out a part of it (--val {texts.val})"
+    verb = "has" if len(options) == 1 else "have"
+    log.warning("warning: %s %s no effect: %s", ", ".join(options), verb, why)

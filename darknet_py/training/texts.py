@@ -1,0 +1,71 @@
+"""The texts of a run: the one to train on and the held-out one."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from darknet_py.corpus import check_known, read_text, split
+from darknet_py.errors import CorpusError
+from darknet_py.layers.base import Array
+from darknet_py.network import Network
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The text to train on and the held-out one, which is empty where there is none.
+
+    data, val: where they came from, as a plan remembers it. digest, val_digest: of the symbols.
+    """
+
+    training: Array
+    held_out: Array
+    data: str
+    val: float | str
+    digest: str
+    val_digest: str
+
+
+def read_texts(net: Network, data: str, val: float | str) -> Texts:
+    """Read both and hold out `val`, a fraction of `data` or a file. Raises CorpusError."""
+    tokenized = net.net.tokenized
+    if data == "-" and net.ranks.size > 1:
+        # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
+        # know whether the text is whole.
+        raise CorpusError("-: stdin cannot be shared by several processes: expected a text file")
+    text = read_text(data, tokenized)
+    digest, val_digest = _digest(text), ""
+    check_known(text, net.inputs, data)
+    if val == "-":
+        raise CorpusError("--val -: expected a fraction or a file, which can be read again")
+    if isinstance(val, str):
+        held_out = read_text(val, tokenized)
+        val_digest = _digest(held_out)
+        check_known(held_out, net.inputs, val)
+        if len(held_out) < 2:
+            raise CorpusError(f"{val}: one symbol: expected at least 2 to score")
+        val = os.path.abspath(val)
+    else:
+        text, held_out = split(text, val)
+    least = net.net.time_steps + 1
+    if len(text) < least:
+        raise CorpusError(
+            f"{data}: {len(text)} symbols to train on: expected at least {least} for the cfg's "
+            f"time_steps={net.net.time_steps} (--set time_steps=N makes it shorter)"
+        )
+    if val != 0 and len(held_out) < 2:
+        log.info("%s: too short for held-out text: training without validation", data)
+    if len(held_out) < 2:
+        held_out = held_out[:0]
+    place = data if data == "-" else os.path.abspath(data)
+    return Texts(text, held_out, place, val, digest, val_digest)
+
+
+def _digest(text: Array) -> str:
+    return hashlib.sha256(np.ascontiguousarray(text).data).hexdigest()
