@@ -6,7 +6,7 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Layer, Setting, State
+from darknet_py.layers.base import Array, Layer, Pass, Setting, State
 
 
 class ActivationLayer(Layer):
@@ -26,7 +26,7 @@ class ActivationLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.y = self.buffers.array("y", x.shape, x.dtype)
         np.copyto(self.y, x)
         self.activation.apply(self.y)

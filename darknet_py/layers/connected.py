@@ -18,6 +18,7 @@ from darknet_py.layers.base import (
     Array,
     Layer,
     Parameter,
+    Pass,
     RollingStatistics,
     Setting,
     State,
@@ -333,8 +334,8 @@ class ConnectedLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return self.connected.training_floats(time_steps, streams)
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
-        y = self.connected.forward(self._rows(x), training)
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+        y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
     def stepper(self, state: State, streams: int) -> Stepper:

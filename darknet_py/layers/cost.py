@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 TYPES = ("sse", "masked", "smooth", "L1")
 
@@ -38,7 +38,7 @@ class CostLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         return x, state
 

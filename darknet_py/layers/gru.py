@@ -24,6 +24,7 @@ from darknet_py.layers.base import (
     Array,
     Layer,
     Parameter,
+    Pass,
     RollingStatistics,
     Setting,
     State,
@@ -46,6 +47,7 @@ class GruLayer(Layer):
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
+        self.scratch = setting.scratch
         self.batch_normalize = batch_normalize
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
@@ -90,17 +92,17 @@ class GruLayer(Layer):
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
-        self.gates = gates = self.u.forward(x, training)
+        self.gates = gates = self.u.forward(x, run.training)
         # s[t] is the state before step t; reset[t] = r s[t]
         self.s = s = self.buffers.array("s", (time_steps + 1, streams, n), gates.dtype)
         self.reset = reset = self.buffers.array("reset", (time_steps, streams, n), gates.dtype)
         s[0] = state[0]
-        self.wzr.begin(time_steps, streams, training)
-        self.wh.begin(time_steps, streams, training)
+        self.wzr.begin(time_steps, streams, run.training)
+        self.wh.begin(time_steps, streams, run.training)
         for t in range(time_steps):
             zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
             np.add(zr, self.wzr.forward_step(t, s[t]), out=zr)

@@ -11,7 +11,7 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 
 class LogisticLayer(LossLayer):
@@ -26,7 +26,7 @@ class LogisticLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         self.p = self.buffers.array("p", x.shape, x.dtype)
         np.copyto(self.p, x)

@@ -23,6 +23,7 @@ from darknet_py.layers.base import (
     Array,
     Layer,
     Parameter,
+    Pass,
     RollingStatistics,
     Setting,
     State,
@@ -47,6 +48,7 @@ class LstmLayer(Layer):
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
+        self.scratch = setting.scratch
         self.batch_normalize = batch_normalize
         self.forget_bias = setting.net.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
@@ -90,17 +92,17 @@ class LstmLayer(Layer):
         wide = 8 if self.batch_normalize else 4
         return (wide * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
-        self.gates = gates = self.u.forward(x, training)
+        self.gates = gates = self.u.forward(x, run.training)
         shape = (time_steps + 1, streams, self.outputs)
         # h[t], c[t] are the state before step t
         self.h = h = self.buffers.array("h", shape, gates.dtype)
         self.c = c = self.buffers.array("c", shape, gates.dtype)
         self.tanh_c = self.buffers.array("tanh_c", (time_steps, *shape[1:]), gates.dtype)
         h[0], c[0] = state
-        self.w.begin(time_steps, streams, training)
+        self.w.begin(time_steps, streams, run.training)
         for t in range(time_steps):
             np.add(gates[t], self.w.forward_step(t, h[t]), out=gates[t])
             kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])

@@ -24,6 +24,7 @@ from darknet_py.layers.base import (
     Array,
     Layer,
     Parameter,
+    Pass,
     RollingStatistics,
     Setting,
     State,
@@ -54,6 +55,7 @@ class RnnLayer(Layer):
     ) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
         self.hidden = hidden
+        self.scratch = setting.scratch
         self.batch_normalize = batch_normalize
         self.shortcut = shortcut
 
@@ -112,21 +114,21 @@ class RnnLayer(Layer):
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (2 * time_steps + 1) * streams * self.hidden
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
-        a = self.input_layer.forward(x, training)
+        a = self.input_layer.forward(x, run.training)
         shape = (time_steps + 1, streams, self.hidden)
         # states[t] is the state before step t: s_{t-1}
         self.states = states = self.buffers.array("states", shape, a.dtype)
         states[0] = state[0]
-        self.self_layer.begin(time_steps, streams, training)
+        self.self_layer.begin(time_steps, streams, run.training)
         for t in range(time_steps):
             b = self.self_layer.forward_step(t, states[t])
             np.add(a[t], b, out=states[t + 1])
             if self.shortcut:
                 np.add(states[t + 1], states[t], out=states[t + 1])
         self.self_layer.end()
-        y = self.output_layer.forward(states[1:], training)
+        y = self.output_layer.forward(states[1:], run.training)
         return y, (states[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:

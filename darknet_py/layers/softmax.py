@@ -12,7 +12,7 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 
 class SoftmaxLayer(LossLayer):
@@ -48,7 +48,7 @@ class SoftmaxLayer(LossLayer):
         kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
         return p.reshape(x.shape)
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
