@@ -30,6 +30,7 @@ from darknet_py.errors import (
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, Array, Parameter, Pass, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
@@ -574,8 +575,11 @@ class Network:
             shape = (*targets.shape, layer.inputs)
             wanted = layer.index > self.first_trained
             below = self._scratch.array(name, shape, self.dtype) if wanted else None
-            after = None if d_after is None else d_after[layer.index]
-            d_before[layer.index] = layer.backward(delta, below, after) or ()
+            if isinstance(layer, RecurrentLayer) and d_after is not None:
+                after = d_after[layer.index]
+                d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
+            else:
+                layer.backward(delta, below)
             if below is not None:
                 delta = below
             if share and (own := layer.parameters()):

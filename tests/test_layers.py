@@ -13,9 +13,10 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
-from darknet_py.layers.base import PREDICTION, Pass
+from darknet_py.layers.base import PREDICTION, Pass, State
 from darknet_py.layers.connected import FEW_STEPS
 from darknet_py.layers.dropout import draw
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.helpers import Array, cfg_text, draw_symbols, make_network
@@ -110,7 +111,11 @@ def test_the_deltas_of_inputs_and_state(section: str, bn: int, dialect: Dialect)
     value()
     assert smallest_deviation(net, [(), state]) > kernels.SMALLEST_DEVIATION
     below = np.full_like(x, np.nan)
-    before = layer.backward(weights.copy(), below, tuple(w.copy() for w in state_weights))
+    before: State | None = ()
+    if isinstance(layer, RecurrentLayer):
+        before = layer.backward_through_time(weights.copy(), below, state_weights)
+    else:
+        layer.backward(weights.copy(), below)
     assert_close(below, expected[0])
     assert before is not None
     assert len(before) == len(state)

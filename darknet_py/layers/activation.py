@@ -32,12 +32,9 @@ class ActivationLayer(Layer):
         self.activation.apply(self.y)
         return self.y, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         if below is not None:
             np.copyto(below, delta)
             if self.activation.slope is not None:
                 self.activation.slope(self.y, self.y)
                 np.multiply(below, self.y, out=below)
-        return d_after

@@ -227,14 +227,10 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
-        d_after: the delta of the state after the last step, where the steps are a part of a longer
-        datum; then the delta of the state before the first step is returned.
         Follows a forward of a training pass, once; overwrites `delta`.
         """
         raise NotImplementedError
@@ -255,10 +251,6 @@ class Layer:
             return y[0, 0] if streams == 1 else y[0]
 
         return step
-
-    def _rows_of(self, state: State, streams: int) -> tuple[Array, ...]:
-        """Copies of a state as a stepper keeps it."""
-        return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
 
     def operations(self) -> int:
         """Additions and multiplications that one symbol costs on its way forward, about."""

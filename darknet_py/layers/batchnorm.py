@@ -91,9 +91,7 @@ class BatchnormLayer(Layer):
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
         kernels.normalize_activate_backward(
@@ -112,4 +110,3 @@ class BatchnormLayer(Layer):
             self.biases.updates += bias_sums[0, 0]
         if below is not None:
             np.copyto(below, delta)
-        return d_after

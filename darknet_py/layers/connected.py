@@ -341,21 +341,9 @@ class ConnectedLayer(Layer):
     def stepper(self, state: State, streams: int) -> Stepper:
         return self.connected.stepper(streams)
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
-        return d_after
 
     def _rows(self, x: Array) -> Array:
         """x as one time step of time_steps * streams rows, if batch norm is to see them at once."""
         return x.reshape(1, -1, *x.shape[2:]) if self.connected.batch_normalize else x
-
-
-def check_batch_norm(section: Section, net: NetOptions, batch_normalize: bool) -> None:
-    """Raise CfgError where a recurrent layer's batch norm would see one stream."""
-    if batch_normalize and net.streams == 1:
-        raise section.error(
-            "batch_normalize=1 needs at least two streams to train, and batch / subdivisions is 1: "
-            "expected more, like --set batch=16 --set time_steps=64"
-        )

@@ -42,13 +42,10 @@ class CostLayer(LossLayer):
         self.x = x
         return x, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """The delta as it is, for a loss that comes after this layer."""
         if below is not None:
             np.copyto(below, delta)
-        return d_after
 
     def _difference(self, targets: Array) -> Array:
         """truth - x, in a buffer."""

@@ -88,9 +88,6 @@ class DropoutLayer(Layer):
         least = np.uint16(round(self.probability * 2**BITS))
         return draw(run, self.index, (time_steps, streams, features)) >= least
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         if below is not None:
             np.multiply(delta, self.factor, out=below)
-        return d_after

@@ -18,19 +18,11 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    Pass,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -39,16 +31,13 @@ FILE_ALEXEYAB = ("uz", "ur", "uh", "wz", "wr", "wh")
 DRAWN = ("uz", "wz", "ur", "wr", "uh", "wh")
 
 
-class GruLayer(Layer):
+class GruLayer(RecurrentLayer):
     """`[gru]`: state `(streams, outputs)`, which is also its output."""
 
     kind = "gru"
-    takes_symbols = True
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
-        self.scratch = setting.scratch
-        self.batch_normalize = batch_normalize
+        super().__init__(setting, outputs, batch_normalize, outputs)
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
@@ -69,25 +58,16 @@ class GruLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.u, self.wzr, self.wh]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
 
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return (np.zeros((streams, self.outputs), dtype),)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
-
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + 16 * self.outputs
+        return super().operations() + 16 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (2 * time_steps + 1) * streams * self.outputs
-        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return own + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs
@@ -117,7 +97,7 @@ class GruLayer(Layer):
 
     def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        (s,) = self._rows_of(state, streams)
+        (s,) = self.rows_of(state, streams)
         u_step, zr_step, h_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -133,8 +113,8 @@ class GruLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs

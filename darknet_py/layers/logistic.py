@@ -33,13 +33,10 @@ class LogisticLayer(LossLayer):
         kernels.logistic(self.p)
         return self.p, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta of p -> p (1 - p) d, for a loss that comes after this layer."""
         if below is not None:
             np.multiply(delta, self.p * (1 - self.p), out=below)
-        return d_after
 
     def losses(self, targets: Array) -> Array:
         """log(1 + e^x), summed over the outputs, less x at the truth: the same, never infinite."""

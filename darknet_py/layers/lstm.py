@@ -17,19 +17,11 @@ from typing import Any
 import numpy as np
 
 from darknet_py import kernels
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    Pass,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -40,16 +32,13 @@ FILE_ALEXEYAB = ("wf", "wi", "wg", "wo", "uf", "ui", "ug", "uo")
 DRAWN = ("uf", "ui", "ug", "uo", "wf", "wi", "wg", "wo")
 
 
-class LstmLayer(Layer):
+class LstmLayer(RecurrentLayer):
     """`[lstm]`: state (h, c), each `(streams, outputs)`."""
 
     kind = "lstm"
-    takes_symbols = True
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
-        self.scratch = setting.scratch
-        self.batch_normalize = batch_normalize
+        super().__init__(setting, outputs, batch_normalize, outputs, outputs)
         self.forget_bias = setting.net.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
@@ -67,26 +56,17 @@ class LstmLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.u, self.w]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
         self.parts["uf"].biases.values.fill(self.forget_bias)
 
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return np.zeros((streams, self.outputs), dtype), np.zeros((streams, self.outputs), dtype)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
-
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + 24 * self.outputs
+        return super().operations() + 24 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (3 * time_steps + 2) * streams * self.outputs
-        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return own + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         wide = 8 if self.batch_normalize else 4
@@ -111,7 +91,7 @@ class LstmLayer(Layer):
 
     def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        h, c = self._rows_of(state, streams)
+        h, c = self.rows_of(state, streams)
         u_step, w_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -128,8 +108,8 @@ class LstmLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)

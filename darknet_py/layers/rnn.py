@@ -19,29 +19,20 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    Pass,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.rand import Rand
 
 # AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
 _SELF_ACTIVATIONS = {0: None, 1: "logistic", 2: "loggy"}
 
 
-class RnnLayer(Layer):
+class RnnLayer(RecurrentLayer):
     """`[rnn]`: three connected layers around a state of `(streams, hidden)`."""
 
     kind = "rnn"
-    takes_symbols = True
 
     def __init__(
         self,
@@ -53,10 +44,8 @@ class RnnLayer(Layer):
         batch_normalize: bool,
         shortcut: bool,
     ) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
+        super().__init__(setting, outputs, batch_normalize, hidden)
         self.hidden = hidden
-        self.scratch = setting.scratch
-        self.batch_normalize = batch_normalize
         self.shortcut = shortcut
 
         def connected(
@@ -91,25 +80,16 @@ class RnnLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for brick in self.bricks():
             brick.initialize(rand)
 
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return (np.zeros((streams, self.hidden), dtype),)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
-
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + self.hidden
+        return super().operations() + self.hidden
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         states = (time_steps + 1) * streams * self.hidden
-        return states + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return states + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (2 * time_steps + 1) * streams * self.hidden
@@ -132,7 +112,7 @@ class RnnLayer(Layer):
         return y, (states[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:
-        (s,) = self._rows_of(state, streams)
+        (s,) = self.rows_of(state, streams)
         input_step, self_step, output_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -144,8 +124,8 @@ class RnnLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)

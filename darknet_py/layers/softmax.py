@@ -53,16 +53,13 @@ class SoftmaxLayer(LossLayer):
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
         if below is not None:
             grouped = (*delta.shape[:2], self.groups, -1)
             p, d = self.p.reshape(grouped), delta.reshape(grouped)
             mean = np.sum(d * p, axis=-1, keepdims=True)
             below[...] = (p * (d - mean) / self.temperature).reshape(below.shape)
-        return d_after
 
     def losses(self, targets: Array) -> Array:
         index = targets[..., None].astype(np.intp)
