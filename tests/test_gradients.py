@@ -12,6 +12,7 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected
+from darknet_py.layers.norm import Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.helpers import Array, draw_symbols, make_network, summed_loss
@@ -48,8 +49,8 @@ def smallest_deviation(net: Network, state: Any) -> float:
         for name, brick in vars(layer).items():
             if isinstance(layer, BatchnormLayer) and name == "variance":
                 deviations = np.sqrt(brick)
-            elif isinstance(brick, Connected) and brick.batch_normalize:
-                deviations = np.sqrt(brick.variance)
+            elif isinstance(brick, Connected) and isinstance(brick.norm, Norm):
+                deviations = np.sqrt(brick.norm.variance)
             else:
                 continue
             if name in RECURRENT.get(layer.kind, ()) and not before[0].any():

@@ -81,18 +81,18 @@ class GruLayer(RecurrentLayer):
         self.s = s = self.buffers.array("s", (time_steps + 1, streams, n), gates.dtype)
         self.reset = reset = self.buffers.array("reset", (time_steps, streams, n), gates.dtype)
         s[0] = state[0]
-        self.wzr.begin(time_steps, streams, run.training)
-        self.wh.begin(time_steps, streams, run.training)
-        for t in range(time_steps):
-            zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
-            np.add(zr, self.wzr.forward_step(t, s[t]), out=zr)
-            kernels.logistic(zr)
-            np.multiply(zr[:, n:], s[t], out=reset[t])
-            np.add(h, self.wh.forward_step(t, reset[t]), out=h)
-            self.activation.apply(h)
-            kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
-        self.wzr.end()
-        self.wh.end()
+        with (
+            self.wzr.steps(time_steps, streams, run.training) as zr_step,
+            self.wh.steps(time_steps, streams, run.training) as h_step,
+        ):
+            for t in range(time_steps):
+                zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
+                np.add(zr, zr_step(t, s[t]), out=zr)
+                kernels.logistic(zr)
+                np.multiply(zr[:, n:], s[t], out=reset[t])
+                np.add(h, h_step(t, reset[t]), out=h)
+                self.activation.apply(h)
+                kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
         return s[1:], (s[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:
@@ -125,28 +125,28 @@ class GruLayer(RecurrentLayer):
         d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
         if d_after is not None:
             np.add(delta[-1], d_after[0], out=delta[-1])
-        self.wzr.begin_backward(time_steps)
-        self.wh.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
-            d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
-            kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
-            if self.activation.name == "tanh":
-                np.multiply(d_h, 1 - h * h, out=d_h)
-            else:
-                np.multiply(d_h, h * (1 - h), out=d_h)
-            np.copyto(d_wh[t], d_h)
-            self.wh.backward_step(t, d_wh[t], d_reset)
-            np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
-            np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
-            self.wzr.backward_step(t, d_zr[t], d_before if wanted else None)
-            if wanted:
-                np.add(d_before, delta[t] * z, out=d_before)
-                np.add(d_before, d_reset * r, out=d_before)
-            if t > 0:
-                np.add(delta[t - 1], d_before, out=delta[t - 1])
-        self.wzr.end_backward(self.s[:time_steps], d_zr)
-        self.wh.end_backward(self.reset, d_wh)
+        with (
+            self.wh.steps_back(self.reset, d_wh) as h_back,
+            self.wzr.steps_back(self.s[:time_steps], d_zr) as zr_back,
+        ):
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
+                d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
+                kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
+                if self.activation.name == "tanh":
+                    np.multiply(d_h, 1 - h * h, out=d_h)
+                else:
+                    np.multiply(d_h, h * (1 - h), out=d_h)
+                np.copyto(d_wh[t], d_h)
+                h_back(t, d_reset)
+                np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
+                np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
+                zr_back(t, d_before if wanted else None)
+                if wanted:
+                    np.add(d_before, delta[t] * z, out=d_before)
+                    np.add(d_before, d_reset * r, out=d_before)
+                if t > 0:
+                    np.add(delta[t - 1], d_before, out=delta[t - 1])
         self.u.backward(d_gates, below)
         return None if d_after is None else (d_before.copy(),)

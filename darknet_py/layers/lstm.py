@@ -59,7 +59,7 @@ class LstmLayer(RecurrentLayer):
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
-        self.parts["uf"].biases.values.fill(self.forget_bias)
+        self.parts["uf"].norm.biases.values.fill(self.forget_bias)
 
     def operations(self) -> int:
         return super().operations() + 24 * self.outputs
@@ -82,11 +82,10 @@ class LstmLayer(RecurrentLayer):
         self.c = c = self.buffers.array("c", shape, gates.dtype)
         self.tanh_c = self.buffers.array("tanh_c", (time_steps, *shape[1:]), gates.dtype)
         h[0], c[0] = state
-        self.w.begin(time_steps, streams, run.training)
-        for t in range(time_steps):
-            np.add(gates[t], self.w.forward_step(t, h[t]), out=gates[t])
-            kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
-        self.w.end()
+        with self.w.steps(time_steps, streams, run.training) as w_step:
+            for t in range(time_steps):
+                np.add(gates[t], w_step(t, h[t]), out=gates[t])
+                kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
     def stepper(self, state: State, streams: int) -> Stepper:
@@ -123,17 +122,16 @@ class LstmLayer(RecurrentLayer):
         if d_after is not None:
             np.add(delta[-1], d_after[0], out=delta[-1])
             np.copyto(d_c, d_after[1])
-        self.w.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            kernels.lstm_step_backward(
-                delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
-            )
-            if self.batch_normalize:
-                np.copyto(d_w[t], d_gates[t])
-            self.w.backward_step(t, d_w[t], d_h if wanted else None)
-            if t > 0:
-                np.add(delta[t - 1], d_h, out=delta[t - 1])
-        self.w.end_backward(self.h[:time_steps], d_w)
+        with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                kernels.lstm_step_backward(
+                    delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
+                )
+                if self.batch_normalize:
+                    np.copyto(d_w[t], d_gates[t])
+                w_back(t, d_h if wanted else None)
+                if t > 0:
+                    np.add(delta[t - 1], d_h, out=delta[t - 1])
         self.u.backward(d_gates, below)
         return None if d_after is None else (d_h.copy(), d_c.copy())

@@ -101,13 +101,12 @@ class RnnLayer(RecurrentLayer):
         # states[t] is the state before step t: s_{t-1}
         self.states = states = self.buffers.array("states", shape, a.dtype)
         states[0] = state[0]
-        self.self_layer.begin(time_steps, streams, run.training)
-        for t in range(time_steps):
-            b = self.self_layer.forward_step(t, states[t])
-            np.add(a[t], b, out=states[t + 1])
-            if self.shortcut:
-                np.add(states[t + 1], states[t], out=states[t + 1])
-        self.self_layer.end()
+        with self.self_layer.steps(time_steps, streams, run.training) as self_step:
+            for t in range(time_steps):
+                b = self_step(t, states[t])
+                np.add(a[t], b, out=states[t + 1])
+                if self.shortcut:
+                    np.add(states[t + 1], states[t], out=states[t + 1])
         y = self.output_layer.forward(states[1:], run.training)
         return y, (states[time_steps].copy(),)
 
@@ -135,15 +134,14 @@ class RnnLayer(RecurrentLayer):
         self.output_layer.backward(delta, d_state)
         if d_after is not None:
             np.add(d_state[-1], d_after[0], out=d_state[-1])
-        self.self_layer.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            np.copyto(d_self[t], d_state[t])
-            self.self_layer.backward_step(t, d_self[t], d_before if wanted else None)
-            if wanted and self.shortcut:
-                np.add(d_before, d_state[t], out=d_before)
-            if t > 0:
-                np.add(d_state[t - 1], d_before, out=d_state[t - 1])
-        self.self_layer.end_backward(self.states[:time_steps], d_self)
+        with self.self_layer.steps_back(self.states[:time_steps], d_self) as self_back:
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                np.copyto(d_self[t], d_state[t])
+                self_back(t, d_before if wanted else None)
+                if wanted and self.shortcut:
+                    np.add(d_before, d_state[t], out=d_before)
+                if t > 0:
+                    np.add(d_state[t - 1], d_before, out=d_state[t - 1])
         self.input_layer.backward(d_state, below)
         return None if d_after is None else (d_before.copy(),)
