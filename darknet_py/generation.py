@@ -9,6 +9,7 @@ import numpy as np
 
 from darknet_py.bounds import SEED, Whole, checked
 from darknet_py.errors import DarknetError
+from darknet_py.layers.base import Array
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
 from darknet_py.rand import Rand, seed_of_text
@@ -17,7 +18,7 @@ from darknet_py.symbols import check_symbols
 
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256
-# Draws of several texts that are made at once.
+# Draws of a text that are made at once.
 UNIFORM_BLOCK = 1024
 
 
@@ -44,20 +45,27 @@ def generate(
     sampling = Sampling(temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     end = check_symbols(net, stop, "stop").tolist()
-    last, state = _after_prompt(net, prompt)
-    rand = Rand(seed, net.initial_draws)
-    symbols = _draw_symbols(_Predictor(net, state, 1), sampling, last, rand, length)
+    predictor = _after_prompt(net, prompt, 1)
+    rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
+    symbols = (int(symbol) for (symbol,) in rows)
     return _until(symbols, end) if end else symbols
 
 
-def _draw_symbols(
-    predictor: _Predictor, sampling: Sampling, symbol: int, rand: Rand, length: int
-) -> Iterator[int]:
-    for _ in range(length):
-        predictor.feed(symbol)
-        p = predictor.probabilities(sampling.temperature)[0]
-        symbol = int(sampling.choose(p, rand.uniform(0, 1, 1)[0]))
-        yield symbol
+def _write(
+    predictor: _Predictor, sampling: Sampling, rands: Sequence[Rand], length: int, ahead: int = 1
+) -> Iterator[Array]:
+    """Draw the next symbol of each stream, feed it, yield them all, (streams,); `length` times.
+
+    rands: where each stream's draws come from, `ahead` of them at once.
+    """
+    for place in range(length):
+        if place % ahead == 0:
+            count = min(ahead, length - place)
+            uniform = np.array([rand.uniform(0, 1, count) for rand in rands], np.float32)
+        p = predictor.probabilities(sampling.temperature)
+        symbols = sampling.choose(p, uniform[:, place % ahead])
+        predictor.feed(symbols)
+        yield symbols
 
 
 def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
@@ -93,20 +101,12 @@ def generate_samples(
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
-    last, one = _after_prompt(net, prompt)
+    predictor = _after_prompt(net, prompt, samples)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
-    state = tuple(tuple(np.repeat(part, samples, axis=0) for part in own) for own in one)
-    predictor = _Predictor(net, state, samples)
-    drawn = np.empty((length + 1, samples), np.int64)
-    drawn[0] = last
-    for place in range(length):
-        predictor.feed(drawn[place] if samples > 1 else drawn[place, 0])
-        if place % UNIFORM_BLOCK == 0:
-            count = min(UNIFORM_BLOCK, length - place)
-            uniform = np.array([rand.uniform(0, 1, count) for rand in rands], np.float32)
-        p = predictor.probabilities(temperature)
-        drawn[place + 1] = sampling.choose(p, uniform[:, place % UNIFORM_BLOCK])
-    texts = [text.tolist() for text in drawn[1:].T]
+    drawn = np.empty((length, samples), np.int64)
+    for place, symbols in enumerate(_write(predictor, sampling, rands, length, UNIFORM_BLOCK)):
+        drawn[place] = symbols
+    texts = [text.tolist() for text in drawn.T]
     return [list(_until(iter(text), end)) for text in texts] if end else texts
 
 
@@ -132,47 +132,44 @@ class Session:
     def reset(self) -> None:
         """Forget all that was said."""
         self._predictor = _Predictor(self.net, self.net.initial_state(1), 1)
-        self._is_new = True
-        # The last symbol, fed when something is to follow it.
-        self._waiting: int | None = None
 
     def feed(self, symbols: Sequence[int]) -> None:
         """Let the network read these. Raises CorpusError for unknown symbols."""
-        for symbol in check_symbols(self.net, symbols, "text").tolist():
-            self._feed_waiting()
-            self._waiting, self._is_new = symbol, False
+        for symbol in check_symbols(self.net, symbols, "text"):
+            self._predictor.feed(symbol[None])
 
-    def _feed_waiting(self) -> None:
-        if self._waiting is not None:
-            self._predictor.feed(self._waiting)
-            self._waiting = None
+    def _start(self) -> None:
+        """As in C, let symbol 0 stand for an empty text."""
+        if self._predictor.is_new:
+            self.feed([0])
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Of each symbol to come next, (symbols,), f32, at this temperature.
 
         As in C, symbol 0 stands for an empty text.
         """
-        if self._is_new:
-            self.feed([0])
-        self._feed_waiting()
+        self._start()
         return self._predictor.probabilities(temperature)[0]
 
     def write(self, length: int, sampling: Sampling) -> Iterator[int]:
         """Yield `length` symbols; what has been yielded has been said, wherever it is left off."""
-        for _ in range(length):
-            p = self.probabilities(sampling.temperature)
-            symbol = int(sampling.choose(p, self.rand.uniform(0, 1, 1)[0]))
-            self.feed([symbol])
-            yield symbol
+        if length > 0:
+            self._start()
+        for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
+            yield int(symbol)
 
 
-def _after_prompt(net: Network, prompt: Sequence[int]) -> tuple[int, NetworkState]:
-    """The last symbol of the prompt and the state before it. Raises as `generate` does."""
+def _after_prompt(net: Network, prompt: Sequence[int], streams: int) -> _Predictor:
+    """A predictor whose streams have all read the prompt. Raises as `generate` does."""
     net.check_symbols_match()
     symbols = check_symbols(net, prompt, "prompt")
     if not len(symbols):
         symbols = np.zeros(1, np.int64)
-    return int(symbols[-1]), feed(net, symbols[:-1], net.initial_state(1))
+    one = feed(net, symbols[:-1], net.initial_state(1))
+    state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
+    predictor = _Predictor(net, state, streams)
+    predictor.feed(np.repeat(symbols[-1:], streams))
+    return predictor
 
 
 class _Predictor:
@@ -182,13 +179,24 @@ class _Predictor:
         self.streams = streams
         self._step = net.stepper(state, streams)
         self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+        self.is_new = True
+        # The last symbols, which are read when something is to follow them.
+        self._waiting: Array | None = None
 
-    def feed(self, symbols: Any) -> None:
-        """One symbol of each stream, (streams,), or one alone."""
-        self._y = self._step(symbols).reshape(1, self.streams, -1)
+    def feed(self, symbols: Array) -> None:
+        """One symbol of each stream, (streams,)."""
+        self._read_waiting()
+        self._waiting, self.is_new = symbols, False
+
+    def _read_waiting(self) -> None:
+        if self._waiting is not None:
+            symbols = self._waiting if self.streams > 1 else self._waiting[0]
+            self._y = self._step(symbols).reshape(1, self.streams, -1)
+            self._waiting = None
 
     def probabilities(self, temperature: float) -> np.ndarray:
         """Of each symbol to come next, (streams, symbols), f32, a new array."""
+        self._read_waiting()
         if self._softmax is None:
             return self._y[0].astype(np.float32)
         return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)

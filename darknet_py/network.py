@@ -29,9 +29,9 @@ from darknet_py.errors import (
     WeightsError,
 )
 from darknet_py.layers import LAYERS, Layer, LossLayer
-from darknet_py.layers.base import Array, Parameter, Setting, State, Workspace
+from darknet_py.layers.base import PREDICTION, Array, Parameter, Pass, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
-from darknet_py.layers.dropout import DropoutLayer
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
@@ -50,23 +50,26 @@ class Accumulate(Protocol):
     ) -> tuple[float, NetworkState]: ...
 
 
-def _make_layers(cfg: Cfg, net: NetOptions, dialect: Dialect) -> list[tuple[Section, Layer]]:
+def _make_layers(
+    cfg: Cfg, net: NetOptions, dialect: Dialect, scratch: Workspace
+) -> list[tuple[Section, Layer]]:
     """A layer for each section after `[net]`, each fitted to the outputs of the one before."""
     made: list[tuple[Section, Layer]] = []
     inputs = net.inputs
     for section in cfg.layers:
         last = made[-1][1] if made else None
+        setting = Setting(len(made), inputs, net, dialect, scratch)
         if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
             message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
             warnings.warn(message, CostWarning, stacklevel=2)
-            CostLayer.make(section, Setting(len(made), inputs, net, dialect)).read_common(section)
+            CostLayer.make(section, setting).read_common(section)
             continue
         if section.name not in LAYERS:
             raise CfgError(
                 f"{section.place}: unknown section [{printable(section.name)}]: expected one of "
                 + ", ".join(f"[{name}]" for name in LAYERS)
             )
-        layer = LAYERS[section.name].make(section, Setting(len(made), inputs, net, dialect))
+        layer = LAYERS[section.name].make(section, setting)
         layer.read_common(section)
         made.append((section, layer))
         inputs = layer.outputs
@@ -111,9 +114,10 @@ class Network:
         self.progress = 0.0
         self._is_trainable = False
         self.ranks = ALONE
-        self.own_streams = slice(0, self.net.streams)
+        self.own_streams = self._computed_streams = slice(0, self.net.streams)
         self._shared_accumulate: Accumulate | None = None
-        made = _make_layers(cfg, self.net, dialect)
+        self._scratch = Workspace()
+        made = _make_layers(cfg, self.net, dialect, self._scratch)
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.
         outputs = [layer for layer in self.layers if not isinstance(layer, CostLayer)]
@@ -123,9 +127,6 @@ class Network:
         self.first_trained = stops[-1] + 1 if stops else 0
         self._sections = [section for section, _ in made]
         self.use_rand(Rand(0))
-        self._scratch = Workspace()
-        for layer in self.layers:
-            layer.scratch = self._scratch
         count = sum(parameter.size for parameter in self.tensors())
         size = count * self.dtype.itemsize
         if size > memory():
@@ -228,8 +229,7 @@ class Network:
                 f"expected at least {need}, in each"
             )
         self.ranks = ranks
-        self.own_streams = ranks.own(self.net.streams)
-        self._drop_in(self.own_streams)
+        self.own_streams = self._computed_streams = ranks.own(self.net.streams)
         self.reset_state()
 
     def share_streams(self, own: slice | None, accumulate: Accumulate | None) -> None:
@@ -237,12 +237,7 @@ class Network:
         it here; None as before.
         """
         self._shared_accumulate = accumulate
-        self._drop_in(own or self.own_streams)
-
-    def _drop_in(self, streams: slice) -> None:
-        """Let each dropout draw for all streams and take what these have."""
-        for layer in self._dropouts():
-            layer.own_streams, layer.all_streams = streams, self.net.streams
+        self._computed_streams = own or self.own_streams
 
     @property
     def writes_bytes(self) -> bool:
@@ -324,10 +319,8 @@ class Network:
                 own.steps = 0
 
     def use_rand(self, rand: Rand) -> None:
-        """Draw from `rand` from now on: dropout, and the rates of `policy=random`."""
+        """Draw from `rand` from now on: the rates of `policy=random`, and dropout by its seed."""
         self.rand = rand
-        for layer in self.layers:
-            layer.rand = rand
 
     def load_weights(self, path: str | os.PathLike[str], dialect: str = "auto") -> None:
         """Read the parameters, but those of layers with dontload=1, and `seen` from a weights file.
@@ -448,18 +441,32 @@ class Network:
         state: NetworkState,
         training: bool = False,
         count: int | None = None,
+        first_step: int = 0,
     ) -> tuple[Array, NetworkState]:
         """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
 
         The outputs are a buffer of the last layer run, which is that of the first `count` layers
         where it is given. Without `training` batch norm uses its rolling statistics.
+        first_step: where these are a part of a datum, the time step in it that they begin at.
         """
+        run = self._training_pass(first_step) if training else PREDICTION
         x = self._coded(symbols)
         after = list(state)
         for layer in self.layers[:count]:
-            trained = training and layer.index >= self.first_trained
-            x, after[layer.index] = layer.forward(x, state[layer.index], trained)
+            own = run if layer.index >= self.first_trained else PREDICTION
+            x, after[layer.index] = layer.forward(x, state[layer.index], own)
         return x, tuple(after)
+
+    def _training_pass(self, first_step: int) -> Pass:
+        """That of the datum which is trained on now, from this time step on."""
+        return Pass(
+            training=True,
+            first_step=first_step,
+            first_stream=self._computed_streams.start,
+            all_streams=self.net.streams,
+            seed=self.rand.seed,
+            datum=self.seen // (self.net.time_steps * self.net.streams),
+        )
 
     def _coded(self, symbols: Array) -> Array:
         """The symbols as the first layer takes them: as they are, or one-hot."""
@@ -536,39 +543,20 @@ class Network:
             self.backward(targets, None, share=is_last and self.ranks.overlaps)
         else:
             loss, after = accumulate_in_segments(self, inputs, targets, state, self.segment_steps)
-        for layer in self._dropouts():
-            self.rand.skip(len(inputs) * self.net.streams * layer.outputs)
-            layer.rand = self.rand
         return loss, after
-
-    def _dropouts(self) -> list[DropoutLayer]:
-        return [
-            layer for layer in self.layers[self.first_trained :] if isinstance(layer, DropoutLayer)
-        ]
-
-    def _place_draws(self, step: int, time_steps: int) -> None:
-        """Let each dropout draw, from time step `step` on, what it draws in a datum of `time_steps`
-        that is computed whole: all of its own numbers before the next dropout's.
-        """
-        drawn = self.rand.drawn
-        for layer in self._dropouts():
-            per_step = self.net.streams * layer.outputs
-            layer.rand = Rand(self.rand.seed, drawn + step * per_step)
-            drawn += time_steps * per_step
 
     def forward_loss(
         self,
         inputs: Array,
         targets: Array,
         state: NetworkState,
-        place: tuple[int, int] | None = None,
+        first_step: int = 0,
     ) -> tuple[float, NetworkState]:
         """The summed loss of a training forward in nats, and the state after.
 
-        place: where these are a segment of a datum, its first step and the steps of the datum.
+        first_step: where these are a segment of a datum, the time step in it that they begin at.
         """
-        self._place_draws(*(place or (0, len(inputs))))
-        _, after = self.forward(inputs, state, training=True)
+        _, after = self.forward(inputs, state, training=True, first_step=first_step)
         return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
 
     def backward(
@@ -588,8 +576,11 @@ class Network:
             shape = (*targets.shape, layer.inputs)
             wanted = layer.index > self.first_trained
             below = self._scratch.array(name, shape, self.dtype) if wanted else None
-            after = None if d_after is None else d_after[layer.index]
-            d_before[layer.index] = layer.backward(delta, below, after) or ()
+            if isinstance(layer, RecurrentLayer) and d_after is not None:
+                after = d_after[layer.index]
+                d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
+            else:
+                layer.backward(delta, below)
             if below is not None:
                 delta = below
             if share and (own := layer.parameters()):

@@ -32,6 +32,7 @@ from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.logistic import LogisticLayer
 from darknet_py.layers.lstm import LstmLayer
+from darknet_py.layers.norm import Norm
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
@@ -181,12 +182,12 @@ class _Graph:
             product = self.node("Transpose", self.node("Gather", weights, x, axis=1), perm=[1, 0])
         else:
             product = self.node("Gemm", x, weights, transB=1)
-        if brick.batch_normalize:
-            y = self._normalize(
-                product, brick.scales, brick.rolling.mean, brick.rolling.variance, brick.biases
-            )
+        norm = brick.norm
+        if isinstance(norm, Norm):
+            rolling = norm.rolling
+            y = self._normalize(product, norm.scales, rolling.mean, rolling.variance, norm.biases)
         else:
-            y = self.node("Add", product, self._parameter(brick.biases))
+            y = self.node("Add", product, self._parameter(norm.biases))
         return self._activate(y, brick.activation.name)
 
     def _normalize(

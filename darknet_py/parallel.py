@@ -1,7 +1,7 @@
 """Several processes that train one network together, each on some of its streams.
 
-`mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the random
-numbers of all streams, so that it knows its own; before each update their gradients are added up,
+`mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the offsets
+and jumps of all streams, so that it knows its own; before each update their gradients are added up,
 over a slow link layer by layer from the top while those below are still computed.
 Batch norm is the exception to "as one process": each rank normalises over its own streams, and the
 rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library; without mpiexec

@@ -30,16 +30,15 @@ def accumulate_in_segments(
     ]
     states = [state]
     for segment in segments[:-1]:
-        place = (segment.start, time_steps)
-        states.append(net.forward_loss(inputs[segment], targets[segment], states[-1], place)[1])
+        _, reached = net.forward_loss(inputs[segment], targets[segment], states[-1], segment.start)
+        states.append(reached)
     rolling = net.rolling_statistics()
     statistics: list[Array] = []
     counts: list[int] = []
     d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
     loss, after = 0.0, state
     for segment, before in zip(reversed(segments), reversed(states), strict=True):
-        place = (segment.start, time_steps)
-        nats, reached = net.forward_loss(inputs[segment], targets[segment], before, place)
+        nats, reached = net.forward_loss(inputs[segment], targets[segment], before, segment.start)
         loss += nats
         if segment is segments[-1]:
             after = reached

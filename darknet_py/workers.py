@@ -223,7 +223,7 @@ class Workers:
         np.copyto(shared.parameters, net.parameters)
         _copy(state, shared.state)
         for worker in self._workers:
-            worker.tell({"seed": net.rand.seed, "drawn": net.rand.drawn})
+            worker.tell({"seed": net.rand.seed, "seen": net.seen})
         loss, after = net.accumulate(inputs[:, own], targets[:, own], shared.rows(own), add)
         _copy(after, shared.rows(own))
         for worker, updates in zip(self._workers, shared.updates, strict=True):
@@ -281,10 +281,11 @@ def work(commands: IO[str], answers: IO[str]) -> None:
     os._exit(0)
 
 
-def _share(net: Network, shared: Shared, rank: int, seed: int, drawn: int) -> float:
+def _share(net: Network, shared: Shared, rank: int, seed: int, seen: int) -> float:
     """Compute the own streams' gradient and states; returns their loss."""
     own = net.own_streams
-    net.use_rand(Rand(seed, drawn))
+    net.use_rand(Rand(seed))
+    net.seen = seen
     np.copyto(net.parameters, shared.parameters)
     inputs, targets = shared.symbols[:, :, own]
     state: tuple[State, ...] = shared.rows(own)

@@ -11,6 +11,7 @@ from darknet_py import kernels
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected
+from darknet_py.layers.norm import Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.helpers import Array, draw_symbols, summed_loss
@@ -37,8 +38,8 @@ def smallest_deviation(net: Network, state: Any) -> float:
         for name, brick in vars(layer).items():
             if isinstance(layer, BatchnormLayer) and name == "variance":
                 deviations = np.sqrt(brick)
-            elif isinstance(brick, Connected) and brick.batch_normalize:
-                deviations = np.sqrt(brick.variance)
+            elif isinstance(brick, Connected) and isinstance(brick.norm, Norm):
+                deviations = np.sqrt(brick.norm.variance)
             else:
                 continue
             if name in RECURRENT.get(layer.kind, ()) and not before[0].any():

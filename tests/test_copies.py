@@ -16,6 +16,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
 from darknet_py.generation import Session
+from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
 from darknet_py.parallel import Ranks
 from darknet_py.rand import Rand
@@ -242,5 +243,5 @@ def test_a_layer_alone_is_copied_too(copier: Any, name: str) -> None:
         given = np.resize(x, (3, 2, layer.inputs))
         state = layer.initial_state(2, net.dtype)
         twin = copier(layer)
-        y = layer.forward(given, state, training=False)[0].copy()
-        assert np.array_equal(twin.forward(given, state, training=False)[0], y)
+        y = layer.forward(given, state, PREDICTION)[0].copy()
+        assert np.array_equal(twin.forward(given, state, PREDICTION)[0], y)

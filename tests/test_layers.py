@@ -13,7 +13,10 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
+from darknet_py.layers.base import PREDICTION, Pass, State
 from darknet_py.layers.connected import FEW_STEPS
+from darknet_py.layers.dropout import draw
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.gradient_checks import (
@@ -28,6 +31,7 @@ from tests.helpers import Array, cfg_text, draw_symbols, make_network
 
 pytestmark = pytest.mark.filterwarnings("error")
 
+TRAINING = Pass(training=True)
 NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.5 momentum=.8 decay=.01"
 RNN = "[rnn] output=5 hidden=4 activation=tanh"
 LINEAR = "[connected] output=7 activation=linear"
@@ -104,8 +108,7 @@ def test_the_deltas_of_inputs_and_state(section: str, bn: int, dialect: Dialect)
     state_weights = tuple(rng.standard_normal(part.shape) for part in state)
 
     def value() -> float:
-        layer.rand = Rand(5)
-        y, after = layer.forward(x, state, training=True)
+        y, after = layer.forward(x, state, TRAINING)
         ends = zip(state_weights, after, strict=True)
         return float(np.sum(weights * y) + sum(np.sum(w * part) for w, part in ends))
 
@@ -113,7 +116,11 @@ def test_the_deltas_of_inputs_and_state(section: str, bn: int, dialect: Dialect)
     value()
     assert smallest_deviation(net, [(), state]) > kernels.SMALLEST_DEVIATION
     below = np.full_like(x, np.nan)
-    before = layer.backward(weights.copy(), below, tuple(w.copy() for w in state_weights))
+    before: State | None = ()
+    if isinstance(layer, RecurrentLayer):
+        before = layer.backward_through_time(weights.copy(), below, state_weights)
+    else:
+        layer.backward(weights.copy(), below)
     assert_close(below, expected[0])
     assert before is not None
     assert len(before) == len(state)
@@ -215,16 +222,14 @@ def test_stopbackward_ends_training_below_and_changes_nothing_above(
 
 @both_dialects
 def test_layers_below_stopbackward_normalise_as_when_predicting(dialect: Dialect) -> None:
-    """They neither drop anything nor draw for it."""
+    """And drop nothing."""
     bn = "[connected] output=5 activation=tanh batch_normalize=1"
     stop = "[activation] activation=linear stopbackward=1"
     net = make_network(NET, bn, "[batchnorm]", "[dropout]", stop, LINEAR, END, dialect=dialect)
-    net.use_rand(Rand(3))
     inputs, targets = draw_symbols(net)
     losses, _ = net.losses(inputs, targets, net.initial_state(8))
     before = values_of(net)
     assert net.train_batch(inputs, targets) == pytest.approx(losses.mean(), rel=1e-13)
-    assert net.rand.drawn == 0
     for name, values in values_of(net).items():
         assert (values == before[name]).all() == (name[0] in "01"), name
 
@@ -278,7 +283,7 @@ def test_recurrent_layers_by_the_formula(section: str, bn: int, dialect: Dialect
     net, layer = second_layer(f"{section} batch_normalize={bn}", dialect)
     x = np.random.default_rng(6).standard_normal((4, 8, 3))
     state = random_state(net)[1]
-    y, after = layer.forward(x, state, training=True)
+    y, after = layer.forward(x, state, TRAINING)
 
     def part(name: str, x: Array) -> Array:
         return stepwise(net, name, x)
@@ -325,7 +330,7 @@ def test_cost_by_the_formula(kind: str) -> None:
     assert isinstance(layer, LossLayer)
     x = 2 * np.random.default_rng(4).standard_normal((4, 8, 7))
     targets = np.random.default_rng(5).integers(0, 7, (4, 8))
-    y, _ = layer.forward(x.copy(), (), training=True)
+    y, _ = layer.forward(x.copy(), (), TRAINING)
     np.testing.assert_array_equal(y, x)
     d = np.eye(7)[targets] - x
     assert (abs(d) < 1).any()
@@ -341,7 +346,7 @@ def test_logistic_by_the_formula() -> None:
     x = 2 * np.random.default_rng(4).standard_normal((4, 8, 7))
     targets = np.random.default_rng(5).integers(0, 7, (4, 8))
     p, truth = sigma(x), np.eye(7)[targets]
-    y, _ = layer.forward(x, (), training=True)
+    y, _ = layer.forward(x, (), TRAINING)
     np.testing.assert_allclose(y, p, rtol=1e-13)
     losses = -(truth * np.log(p) + (1 - truth) * np.log(1 - p)).sum(axis=-1)
     np.testing.assert_allclose(layer.losses(targets), losses, rtol=1e-12)
@@ -353,7 +358,7 @@ def test_logistic_is_finite_where_it_is_sure_and_wrong() -> None:
     layer = net.layers[0]
     assert isinstance(layer, LossLayer)
     with np.errstate(all="raise", under="ignore"):
-        layer.forward(np.array([[[-2000, 3000]]], np.float32), (), training=True)
+        layer.forward(np.array([[[-2000, 3000]]], np.float32), (), TRAINING)
         assert layer.losses(np.array([[0]])) == 5000
         np.testing.assert_array_equal(layer.loss_delta(np.array([[0]])), [[[1, -1]]])
 
@@ -372,45 +377,98 @@ def test_a_cost_after_a_softmax_with_a_loss_is_ignored_with_a_warning() -> None:
 # --- dropout -------------------------------------------------------------------------------------
 
 
-def test_dropouts_draw_one_after_the_other_from_the_one_source() -> None:
-    """Layer by layer, in element order (step, stream, feature)."""
-    first, second = "[dropout] probability=.3", "[dropout] probability=.6"
-    net = make_network(NET, LINEAR, first, LINEAR, second, LINEAR, "[cost]")
-    net.use_rand(Rand(5))
-    inputs, targets = draw_symbols(net)
-    net.accumulate(inputs, targets, net.initial_state(8))
-    assert net.rand.drawn == 2 * 4 * 8 * 7
-    draws = Rand(5).uniform(0, 1, net.rand.drawn).reshape(2, 4, 8, 7)
-    t = values_of(net)
-    x = t["0.weight"].T[inputs] + t["0.bias"]
-    x = np.where(draws[0] < np.float32(0.3), 0, x / (1 - 0.3))
-    x = x @ t["2.weight"].T + t["2.bias"]
-    x = np.where(draws[1] < np.float32(0.6), 0, x / (1 - 0.6))
-    x = x @ t["4.weight"].T + t["4.bias"]
-    net.use_rand(Rand(5))
-    y = net.forward(inputs, net.initial_state(8), training=True)[0]
-    np.testing.assert_allclose(y, x, rtol=1e-12, atol=1e-14)
+def test_the_numbers_are_those_of_philox_by_seed_layer_and_datum() -> None:
+    """By its own authors' definition: a key of (seed, layer), a counter of (block, datum)."""
+    run = Pass(training=True, first_step=2, first_stream=1, all_streams=4, seed=9, datum=6)
+    found = draw(run, 3, (2, 2, 20))
+    for step, stream, feature in np.ndindex(found.shape):
+        block = ((2 + step) * 4 + 1 + stream) * 2 + feature // 16
+        # numpy counts one further before each block.
+        words = philox([block + 1, 6, 0, 0], [9, 3])
+        number = words[feature % 16 // 4] >> 16 * (feature % 4) & 0xFFFF
+        assert found[step, stream, feature] == number
+
+
+def philox(counter: list[int], key: list[int]) -> list[int]:
+    """Philox4x64-10 in plain integers, as in the paper."""
+    mask = 2**64 - 1
+    for _ in range(10):
+        first, second = 0xD2E7470EE14C6C93 * counter[0], 0xCA5A826395121157 * counter[2]
+        counter = [
+            (second >> 64) ^ counter[1] ^ key[0],
+            second & mask,
+            (first >> 64) ^ counter[3] ^ key[1],
+            first & mask,
+        ]
+        key = [(key[0] + 0x9E3779B97F4A7C15) & mask, (key[1] + 0xBB67AE8584CAA73B) & mask]
+    return counter
+
+
+@pytest.mark.parametrize("features", [1, 15, 16, 17, 48])
+def test_any_part_of_a_datum_has_its_numbers_without_the_rest(features: int) -> None:
+    whole = draw(Pass(seed=1, datum=5), 2, (6, 5, features))
+    for first_step, steps, first_stream, streams in [(0, 6, 0, 5), (2, 3, 0, 5), (1, 4, 3, 2)]:
+        run = Pass(True, first_step, first_stream, 5, 1, 5)
+        part = whole[first_step : first_step + steps, first_stream : first_stream + streams]
+        np.testing.assert_array_equal(draw(run, 2, (steps, streams, features)), part)
+
+
+def test_every_seed_datum_layer_step_stream_and_feature_has_other_numbers() -> None:
+    shape = (4, 4, 64)
+    draws = [draw(Pass(seed=1, datum=1), 1, shape), draw(Pass(seed=2, datum=1), 1, shape)]
+    draws += [draw(Pass(seed=1, datum=2), 1, shape), draw(Pass(seed=1, datum=1), 2, shape)]
+    numbers = np.stack(draws).astype(float)
+    rows = np.corrcoef(numbers.reshape(-1, 64))
+    assert abs(rows - np.eye(len(rows))).max() < 0.6
+    assert abs(numbers.mean() / 2**15 - 1) < 0.03
+    assert len(np.unique(numbers)) > numbers.size * 0.96
+
+
+def test_dropout_zeroes_its_share_and_enlarges_the_rest() -> None:
+    for probability in (0.25, 0.9):
+        section = f"[dropout] probability={probability}"
+        net = make_network("[net] inputs=400 batch=9 time_steps=8", section, seed=3)
+        drop = net.layers[0]
+        x = 1 + np.random.default_rng(1).random((8, 9, 400))
+        y, _ = drop.forward(x, (), TRAINING)
+        kept = y != 0
+        assert kept.mean() == pytest.approx(1 - probability, abs=0.015)
+        np.testing.assert_allclose(y[kept], x[kept] / (1 - probability), rtol=1e-12)
+        np.testing.assert_array_equal(drop.forward(x, (), PREDICTION)[0], x)
+
+
+def test_each_datum_has_a_mask_of_its_own_which_the_seed_and_seen_tell() -> None:
+    net = make_network(NET, LINEAR, "[dropout]", LINEAR, "[dropout]", "[cost]")
+    inputs, _ = draw_symbols(net)
+
+    def outputs(seed: int, seen: int) -> Array:
+        net.use_rand(Rand(seed))
+        net.seen = seen
+        return net.forward(inputs, net.initial_state(8), training=True)[0].copy()
+
+    first = outputs(5, 0)
+    assert (first == outputs(5, 31)).all()
+    for seed, seen in [(6, 0), (5, 32), (5, 64)]:
+        assert 0.2 < ((outputs(seed, seen) != 0) != (first != 0)).mean() < 0.8
+    assert (first == outputs(5, 0)).all()
+    assert net.rand.drawn == 0
 
 
 def test_dropout_is_off_outside_training() -> None:
     net = make_network(NET, RNN, "[dropout] probability=.9", LINEAR, END)
     plain = make_network(NET, RNN, LINEAR, END)
-    net.use_rand(Rand(5))
     inputs, targets = draw_symbols(net)
     np.testing.assert_array_equal(net.predict(inputs), plain.predict(inputs))
     losses = [n.losses(inputs, targets, n.initial_state(8))[0] for n in (net, plain)]
     np.testing.assert_array_equal(losses[0], losses[1])
-    assert net.rand.drawn == 0
 
 
-def test_dropout_of_probability_0_draws_and_drops_nothing() -> None:
+def test_dropout_of_probability_0_drops_nothing() -> None:
     net = make_network(NET, RNN, "[dropout] probability=0", LINEAR, END)
     plain = make_network(NET, RNN, LINEAR, END)
-    net.use_rand(Rand(5))
     inputs, targets = draw_symbols(net)
     assert net.train_batch(inputs, targets) == plain.train_batch(inputs, targets)
     np.testing.assert_array_equal(net.parameters, plain.parameters)
-    assert net.rand.drawn == 4 * 8 * 5
 
 
 @pytest.mark.parametrize("probability", ["1", "1.5", "-.1"])

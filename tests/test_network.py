@@ -548,24 +548,6 @@ def test_layers_up_to_stopbackward_stay_as_they_are(adam: int) -> None:
         assert changed == (int(tensor.name.split(".")[0]) > 1), tensor.name
 
 
-def test_dropout_draws_a_number_per_element_in_training_only() -> None:
-    """Below `probability` an element becomes 0, the others grow by 1 / (1 - probability)."""
-    draws = Rand(8).uniform(0, 1, 60).reshape(5, 4, 3)
-    probability = float(draws[1, 1, 1])
-    section = f"[dropout] probability={probability!r}"
-    drop = make_network("[net] inputs=3 batch=4 time_steps=5", section).layers[0]
-    x = 1 + np.arange(60, dtype=np.float32).reshape(5, 4, 3)
-    drop.rand = Rand(8)
-    y, _ = drop.forward(x, (), training=True)
-    expected = np.where(draws < probability, 0, x / (1 - probability))
-    np.testing.assert_allclose(y, expected, rtol=1e-6)
-    assert 0 < (y == 0).sum() < 60
-    assert drop.rand.drawn == 60
-    y, _ = drop.forward(x, (), training=False)
-    np.testing.assert_array_equal(y, x)
-    assert drop.rand.drawn == 60
-
-
 # --- memory --------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,8 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import Streams, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
+from darknet_py.layers.base import Pass
+from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay, arithmetic
@@ -341,11 +343,25 @@ def test_exact_temperature_and_groups() -> None:
     check_agreement(net, "[rnn] output=5", linear, "[softmax] temperature=1.7 groups=2")
 
 
+@pytest.fixture
+def masks_of_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a network's one dropout draw as C does: a number per element from one sequence."""
+
+    def keeps(self: DropoutLayer, run: Pass, shape: tuple[int, ...]) -> Array:
+        size = math.prod(shape)
+        draws = Rand(run.seed, run.datum * size).uniform(0, 1, size).reshape(shape)
+        return draws >= np.float32(self.probability)
+
+    monkeypatch.setattr(DropoutLayer, "keeps", keeps)
+
+
+@pytest.mark.usefixtures("masks_of_c")
 def test_exact_dropout() -> None:
     rnn = "[rnn] output=12 activation=tanh"
     check_agreement(NET, rnn, "[dropout] probability=.4", LINEAR, END)
 
 
+@pytest.mark.usefixtures("masks_of_c")
 def test_exact_where_symbols_are_dropped() -> None:
     check_agreement(NET, "[dropout] probability=.2", "[rnn] output=5", LINEAR, END)
 

@@ -158,8 +158,8 @@ def test_what_a_worker_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -
     with Workers(net, 2, "numpy", 1) as workers:
         worker = workers._workers[0]
         workers.wait()
-        worker.tell({"seed": 1, "drawn": -1})
-        with pytest.raises(TrainingError, match="process 2 of 2: ValueError: "):
+        worker.tell({"seed": None, "seen": 0})
+        with pytest.raises(TrainingError, match="process 2 of 2: TypeError: "):
             worker.answer()
         worker.process.wait()
         with pytest.raises(TrainingError, match=r"process 2 of 2 has ended \(status 0\)"):

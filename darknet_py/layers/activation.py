@@ -6,7 +6,7 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Layer, Setting, State
+from darknet_py.layers.base import Array, Layer, Pass, Setting, State
 
 
 class ActivationLayer(Layer):
@@ -26,18 +26,15 @@ class ActivationLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.y = self.buffers.array("y", x.shape, x.dtype)
         np.copyto(self.y, x)
         self.activation.apply(self.y)
         return self.y, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         if below is not None:
             np.copyto(below, delta)
             if self.activation.slope is not None:
                 self.activation.slope(self.y, self.y)
                 np.multiply(below, self.y, out=below)
-        return d_after

@@ -134,12 +134,37 @@ class Workspace:
 
 @dataclass(frozen=True)
 class Setting:
-    """Where a layer is made: its index, the features that come in, and the network around it."""
+    """Where a layer is made: its index, the features that come in, and the network around it.
+
+    scratch: buffers for the time of one backward, which all layers of a network share.
+    """
 
     index: int
     inputs: int
     net: NetOptions
     dialect: Dialect
+    scratch: Workspace
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a forward needs to know besides its input and state.
+
+    training: whether a backward may follow; batch norm and dropout then act as in training.
+    first_step, first_stream: which part of a datum the input is: where it begins in it.
+    all_streams: of the datum; 0 where the input has them all.
+    seed, datum: the key of random numbers: the run's seed, and which datum of the run it is.
+    """
+
+    training: bool = False
+    first_step: int = 0
+    first_stream: int = 0
+    all_streams: int = 0
+    seed: int = 0
+    datum: int = 0
+
+
+PREDICTION = Pass()
 
 
 class Layer:
@@ -156,9 +181,7 @@ class Layer:
         self.outputs = outputs
         self.learning_rate = 1.0
         self.dontload = self.dontloadscales = self.dontsave = self.stopbackward = False
-        self.rand = Rand(0)
         self.buffers = Workspace()
-        self.scratch = Workspace()
 
     def read_common(self, section: Section) -> None:
         """Read the options that every layer has. Raises CfgError."""
@@ -196,7 +219,7 @@ class Layer:
     def check_trainable(self, section: Section, net: NetOptions) -> None:
         """Raise CfgError where this layer cannot be trained with these `[net]` options."""
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
         -> y (time_steps, streams, outputs) and the state after the last step.
 
@@ -204,15 +227,11 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
-        d_after: the delta of the state after the last step, where the steps are a part of a longer
-        datum; then the delta of the state before the first step is returned.
-        Follows a forward with training=True, once; overwrites `delta`.
+        Follows a forward of a training pass, once; overwrites `delta`.
         """
         raise NotImplementedError
 
@@ -228,14 +247,10 @@ class Layer:
         def step(x: Any) -> Array:
             nonlocal after
             rows = np.asarray(x)[None, None] if streams == 1 else np.asarray(x)[None]
-            y, after = self.forward(rows, after, training=False)
+            y, after = self.forward(rows, after, PREDICTION)
             return y[0, 0] if streams == 1 else y[0]
 
         return step
-
-    def _rows_of(self, state: State, streams: int) -> tuple[Array, ...]:
-        """Copies of a state as a stepper keeps it."""
-        return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
 
     def operations(self) -> int:
         """Additions and multiplications that one symbol costs on its way forward, about."""

@@ -14,7 +14,7 @@ from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB, Dialect
-from darknet_py.layers.base import Array, Layer, Parameter, RollingStatistics, Setting, State
+from darknet_py.layers.base import Array, Layer, Parameter, Pass, RollingStatistics, Setting, State
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -63,11 +63,11 @@ class BatchnormLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return 2 * time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
-        if not training:
+        if not run.training:
             divisor = kernels.deviation(self.rolling.variance.values, self.dialect)
             gains = self.scales.values / divisor
             shifts = biases - self.rolling.mean.values * gains
@@ -91,9 +91,7 @@ class BatchnormLayer(Layer):
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
         kernels.normalize_activate_backward(
@@ -112,4 +110,3 @@ class BatchnormLayer(Layer):
             self.biases.updates += bias_sums[0, 0]
         if below is not None:
             np.copyto(below, delta)
-        return d_after

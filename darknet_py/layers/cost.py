@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 TYPES = ("sse", "masked", "smooth", "L1")
 
@@ -38,17 +38,14 @@ class CostLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         return x, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """The delta as it is, for a loss that comes after this layer."""
         if below is not None:
             np.copyto(below, delta)
-        return d_after
 
     def _difference(self, targets: Array) -> Array:
         """truth - x, in a buffer."""

@@ -1,25 +1,63 @@
 """Dropout: in training, zero each input with a probability and enlarge the others to make up for
-it.
+it, as darknet's `dropout_layer.c` does.
 
-One number per element, in element order, is drawn from the network's one source of randomness, as
-in darknet's `dropout_layer.c`.
+Which are zeroed is decided by random numbers that are counted, not drawn one after the other: the
+number of an element is a function of the run's seed, the layer, the datum, the time step, the
+stream and the feature. So any part of a datum has its numbers without those of the rest, whichever
+process computes it and in whatever order.
+
+The function is Philox4x64-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", 2011),
+numpy's. Its key is (seed, layer) and its counter (block, datum, 0, 0); a block is 16 numbers of 16
+bits, and each stream has as many blocks of its own in each time step as its features need:
+
+    block = (step * all_streams + stream) * blocks_per_stream + feature / 16
 """
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Layer, Setting, State
+from darknet_py.layers.base import Array, Layer, Pass, Setting, State
+
+# Numbers in a block, bits in a number.
+BLOCK = 16
+BITS = 16
+
+
+def draw(run: Pass, layer: int, shape: tuple[int, int, int]) -> Array:
+    """The random numbers of a part of a datum, (time_steps, streams, features), from 0 to 65,535.
+
+    run: says where in which datum the part begins.
+    """
+    time_steps, streams, features = shape
+    all_streams = run.all_streams or streams
+    if streams < all_streams:
+        # The streams of a time step are next to each other, but not those of the next time step.
+        steps = range(run.first_step, run.first_step + time_steps)
+        rows = [_draw_rows(run, layer, step * all_streams, streams, features) for step in steps]
+        return np.stack(rows)
+    first = run.first_step * all_streams
+    return _draw_rows(run, layer, first, time_steps * streams, features).reshape(shape)
+
+
+def _draw_rows(run: Pass, layer: int, first: int, rows: int, features: int) -> Array:
+    """Numbers (rows, features); a row is a stream in a time step. first: the row of stream 0."""
+    blocks = -(-features // BLOCK)
+    philox = np.random.Philox(
+        key=np.array([run.seed, layer], np.uint64),
+        counter=np.array([(first + run.first_stream) * blocks, run.datum, 0, 0], np.uint64),
+    )
+    # Little endian on every machine, so that the numbers are the same.
+    words = philox.random_raw(rows * blocks * BLOCK * BITS // 64).astype("<u8", copy=False)
+    return words.view("<u2").reshape(rows, blocks * BLOCK)[:, :features]
 
 
 class DropoutLayer(Layer):
     """`[dropout]`: x -> x factor, with factor (time_steps, streams, outputs) 0 or
     1/(1-probability).
 
-    Outside training it passes its input on.
+    Outside training it passes its input on. The probability acts in steps of 1/65,536.
     """
 
     kind = "dropout"
@@ -27,9 +65,6 @@ class DropoutLayer(Layer):
     def __init__(self, index: int, inputs: int, probability: float) -> None:
         super().__init__(index, inputs, inputs)
         self.probability = probability
-        # Where several processes share the streams, each draws for all and takes its own.
-        self.own_streams = slice(None)
-        self.all_streams = 0
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> DropoutLayer:
@@ -39,21 +74,20 @@ class DropoutLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return 2 * time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
-        if not training:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+        if not run.training:
             return x, state
-        shape = (x.shape[0], self.all_streams or x.shape[1], x.shape[2])
-        draws = self.rand.uniform(0, 1, math.prod(shape)).reshape(shape)[:, self.own_streams]
         self.factor = self.buffers.array("factor", x.shape, x.dtype)
-        np.multiply(
-            draws >= np.float32(self.probability), 1 / (1 - self.probability), out=self.factor
-        )
+        np.multiply(self.keeps(run, x.shape), 1 / (1 - self.probability), out=self.factor)
         y = self.buffers.array("y", x.shape, x.dtype)
         return np.multiply(x, self.factor, out=y), state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def keeps(self, run: Pass, shape: tuple[int, ...]) -> Array:
+        """Which elements of an input of this shape are not zeroed."""
+        time_steps, streams, features = shape
+        least = np.uint16(round(self.probability * 2**BITS))
+        return draw(run, self.index, (time_steps, streams, features)) >= least
+
+    def backward(self, delta: Array, below: Array | None) -> None:
         if below is not None:
             np.multiply(delta, self.factor, out=below)
-        return d_after

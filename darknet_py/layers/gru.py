@@ -18,18 +18,11 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -38,15 +31,13 @@ FILE_ALEXEYAB = ("uz", "ur", "uh", "wz", "wr", "wh")
 DRAWN = ("uz", "wz", "ur", "wr", "uh", "wh")
 
 
-class GruLayer(Layer):
+class GruLayer(RecurrentLayer):
     """`[gru]`: state `(streams, outputs)`, which is also its output."""
 
     kind = "gru"
-    takes_symbols = True
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
-        self.batch_normalize = batch_normalize
+        super().__init__(setting, outputs, batch_normalize, outputs)
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
@@ -67,55 +58,46 @@ class GruLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.u, self.wzr, self.wh]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
 
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return (np.zeros((streams, self.outputs), dtype),)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
-
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + 16 * self.outputs
+        return super().operations() + 16 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (2 * time_steps + 1) * streams * self.outputs
-        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return own + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
-        self.gates = gates = self.u.forward(x, training)
+        self.gates = gates = self.u.forward(x, run.training)
         # s[t] is the state before step t; reset[t] = r s[t]
         self.s = s = self.buffers.array("s", (time_steps + 1, streams, n), gates.dtype)
         self.reset = reset = self.buffers.array("reset", (time_steps, streams, n), gates.dtype)
         s[0] = state[0]
-        self.wzr.begin(time_steps, streams, training)
-        self.wh.begin(time_steps, streams, training)
-        for t in range(time_steps):
-            zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
-            np.add(zr, self.wzr.forward_step(t, s[t]), out=zr)
-            kernels.logistic(zr)
-            np.multiply(zr[:, n:], s[t], out=reset[t])
-            np.add(h, self.wh.forward_step(t, reset[t]), out=h)
-            self.activation.apply(h)
-            kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
-        self.wzr.end()
-        self.wh.end()
+        with (
+            self.wzr.steps(time_steps, streams, run.training) as zr_step,
+            self.wh.steps(time_steps, streams, run.training) as h_step,
+        ):
+            for t in range(time_steps):
+                zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
+                np.add(zr, zr_step(t, s[t]), out=zr)
+                kernels.logistic(zr)
+                np.multiply(zr[:, n:], s[t], out=reset[t])
+                np.add(h, h_step(t, reset[t]), out=h)
+                self.activation.apply(h)
+                kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
         return s[1:], (s[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        (s,) = self._rows_of(state, streams)
+        (s,) = self.rows_of(state, streams)
         u_step, zr_step, h_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -131,8 +113,8 @@ class GruLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs
@@ -143,28 +125,28 @@ class GruLayer(Layer):
         d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
         if d_after is not None:
             np.add(delta[-1], d_after[0], out=delta[-1])
-        self.wzr.begin_backward(time_steps)
-        self.wh.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
-            d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
-            kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
-            if self.activation.name == "tanh":
-                np.multiply(d_h, 1 - h * h, out=d_h)
-            else:
-                np.multiply(d_h, h * (1 - h), out=d_h)
-            np.copyto(d_wh[t], d_h)
-            self.wh.backward_step(t, d_wh[t], d_reset)
-            np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
-            np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
-            self.wzr.backward_step(t, d_zr[t], d_before if wanted else None)
-            if wanted:
-                np.add(d_before, delta[t] * z, out=d_before)
-                np.add(d_before, d_reset * r, out=d_before)
-            if t > 0:
-                np.add(delta[t - 1], d_before, out=delta[t - 1])
-        self.wzr.end_backward(self.s[:time_steps], d_zr)
-        self.wh.end_backward(self.reset, d_wh)
+        with (
+            self.wh.steps_back(self.reset, d_wh) as h_back,
+            self.wzr.steps_back(self.s[:time_steps], d_zr) as zr_back,
+        ):
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
+                d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
+                kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
+                if self.activation.name == "tanh":
+                    np.multiply(d_h, 1 - h * h, out=d_h)
+                else:
+                    np.multiply(d_h, h * (1 - h), out=d_h)
+                np.copyto(d_wh[t], d_h)
+                h_back(t, d_reset)
+                np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
+                np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
+                zr_back(t, d_before if wanted else None)
+                if wanted:
+                    np.add(d_before, delta[t] * z, out=d_before)
+                    np.add(d_before, d_reset * r, out=d_before)
+                if t > 0:
+                    np.add(delta[t - 1], d_before, out=delta[t - 1])
         self.u.backward(d_gates, below)
         return None if d_after is None else (d_before.copy(),)

@@ -11,7 +11,7 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 
 class LogisticLayer(LossLayer):
@@ -26,20 +26,17 @@ class LogisticLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         self.p = self.buffers.array("p", x.shape, x.dtype)
         np.copyto(self.p, x)
         kernels.logistic(self.p)
         return self.p, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta of p -> p (1 - p) d, for a loss that comes after this layer."""
         if below is not None:
             np.multiply(delta, self.p * (1 - self.p), out=below)
-        return d_after
 
     def losses(self, targets: Array) -> Array:
         """log(1 + e^x), summed over the outputs, less x at the truth: the same, never infinite."""

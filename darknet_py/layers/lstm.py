@@ -17,18 +17,11 @@ from typing import Any
 import numpy as np
 
 from darknet_py import kernels
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
 from darknet_py.rand import Rand
 
@@ -39,15 +32,13 @@ FILE_ALEXEYAB = ("wf", "wi", "wg", "wo", "uf", "ui", "ug", "uo")
 DRAWN = ("uf", "ui", "ug", "uo", "wf", "wi", "wg", "wo")
 
 
-class LstmLayer(Layer):
+class LstmLayer(RecurrentLayer):
     """`[lstm]`: state (h, c), each `(streams, outputs)`."""
 
     kind = "lstm"
-    takes_symbols = True
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
-        self.batch_normalize = batch_normalize
+        super().__init__(setting, outputs, batch_normalize, outputs, outputs)
         self.forget_bias = setting.net.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
@@ -65,51 +56,41 @@ class LstmLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.u, self.w]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for name in DRAWN:
             self.parts[name].initialize(rand)
-        self.parts["uf"].biases.values.fill(self.forget_bias)
-
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return np.zeros((streams, self.outputs), dtype), np.zeros((streams, self.outputs), dtype)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
+        self.parts["uf"].norm.biases.values.fill(self.forget_bias)
 
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + 24 * self.outputs
+        return super().operations() + 24 * self.outputs
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         own = (3 * time_steps + 2) * streams * self.outputs
-        return own + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return own + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         wide = 8 if self.batch_normalize else 4
         return (wide * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
-        self.gates = gates = self.u.forward(x, training)
+        self.gates = gates = self.u.forward(x, run.training)
         shape = (time_steps + 1, streams, self.outputs)
         # h[t], c[t] are the state before step t
         self.h = h = self.buffers.array("h", shape, gates.dtype)
         self.c = c = self.buffers.array("c", shape, gates.dtype)
         self.tanh_c = self.buffers.array("tanh_c", (time_steps, *shape[1:]), gates.dtype)
         h[0], c[0] = state
-        self.w.begin(time_steps, streams, training)
-        for t in range(time_steps):
-            np.add(gates[t], self.w.forward_step(t, h[t]), out=gates[t])
-            kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
-        self.w.end()
+        with self.w.steps(time_steps, streams, run.training) as w_step:
+            for t in range(time_steps):
+                np.add(gates[t], w_step(t, h[t]), out=gates[t])
+                kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
     def stepper(self, state: State, streams: int) -> Stepper:
         n = self.outputs
-        h, c = self._rows_of(state, streams)
+        h, c = self.rows_of(state, streams)
         u_step, w_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -126,8 +107,8 @@ class LstmLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
@@ -141,17 +122,16 @@ class LstmLayer(Layer):
         if d_after is not None:
             np.add(delta[-1], d_after[0], out=delta[-1])
             np.copyto(d_c, d_after[1])
-        self.w.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            kernels.lstm_step_backward(
-                delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
-            )
-            if self.batch_normalize:
-                np.copyto(d_w[t], d_gates[t])
-            self.w.backward_step(t, d_w[t], d_h if wanted else None)
-            if t > 0:
-                np.add(delta[t - 1], d_h, out=delta[t - 1])
-        self.w.end_backward(self.h[:time_steps], d_w)
+        with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                kernels.lstm_step_backward(
+                    delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
+                )
+                if self.batch_normalize:
+                    np.copyto(d_w[t], d_gates[t])
+                w_back(t, d_h if wanted else None)
+                if t > 0:
+                    np.add(delta[t - 1], d_h, out=delta[t - 1])
         self.u.backward(d_gates, below)
         return None if d_after is None else (d_h.copy(), d_c.copy())

@@ -19,28 +19,20 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import (
-    Array,
-    Layer,
-    Parameter,
-    RollingStatistics,
-    Setting,
-    State,
-    Stepper,
-)
-from darknet_py.layers.connected import Connected, check_batch_norm
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.connected import Connected
+from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.rand import Rand
 
 # AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
 _SELF_ACTIVATIONS = {0: None, 1: "logistic", 2: "loggy"}
 
 
-class RnnLayer(Layer):
+class RnnLayer(RecurrentLayer):
     """`[rnn]`: three connected layers around a state of `(streams, hidden)`."""
 
     kind = "rnn"
-    takes_symbols = True
 
     def __init__(
         self,
@@ -52,9 +44,8 @@ class RnnLayer(Layer):
         batch_normalize: bool,
         shortcut: bool,
     ) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
+        super().__init__(setting, outputs, batch_normalize, hidden)
         self.hidden = hidden
-        self.batch_normalize = batch_normalize
         self.shortcut = shortcut
 
         def connected(
@@ -89,48 +80,38 @@ class RnnLayer(Layer):
     def bricks(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
-
     def initialize(self, rand: Rand) -> None:
         for brick in self.bricks():
             brick.initialize(rand)
 
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return (np.zeros((streams, self.hidden), dtype),)
-
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        check_batch_norm(section, net, self.batch_normalize)
-
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks()) + self.hidden
+        return super().operations() + self.hidden
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         states = (time_steps + 1) * streams * self.hidden
-        return states + sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+        return states + super().training_floats(time_steps, streams)
 
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (2 * time_steps + 1) * streams * self.hidden
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         time_steps, streams = x.shape[:2]
-        a = self.input_layer.forward(x, training)
+        a = self.input_layer.forward(x, run.training)
         shape = (time_steps + 1, streams, self.hidden)
         # states[t] is the state before step t: s_{t-1}
         self.states = states = self.buffers.array("states", shape, a.dtype)
         states[0] = state[0]
-        self.self_layer.begin(time_steps, streams, training)
-        for t in range(time_steps):
-            b = self.self_layer.forward_step(t, states[t])
-            np.add(a[t], b, out=states[t + 1])
-            if self.shortcut:
-                np.add(states[t + 1], states[t], out=states[t + 1])
-        self.self_layer.end()
-        y = self.output_layer.forward(states[1:], training)
+        with self.self_layer.steps(time_steps, streams, run.training) as self_step:
+            for t in range(time_steps):
+                b = self_step(t, states[t])
+                np.add(a[t], b, out=states[t + 1])
+                if self.shortcut:
+                    np.add(states[t + 1], states[t], out=states[t + 1])
+        y = self.output_layer.forward(states[1:], run.training)
         return y, (states[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:
-        (s,) = self._rows_of(state, streams)
+        (s,) = self.rows_of(state, streams)
         input_step, self_step, output_step = (brick.stepper(streams) for brick in self.bricks())
 
         def step(x: Any) -> Array:
@@ -142,8 +123,8 @@ class RnnLayer(Layer):
 
         return step
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)
@@ -153,15 +134,14 @@ class RnnLayer(Layer):
         self.output_layer.backward(delta, d_state)
         if d_after is not None:
             np.add(d_state[-1], d_after[0], out=d_state[-1])
-        self.self_layer.begin_backward(time_steps)
-        for t in range(time_steps - 1, -1, -1):
-            wanted = t > 0 or d_after is not None
-            np.copyto(d_self[t], d_state[t])
-            self.self_layer.backward_step(t, d_self[t], d_before if wanted else None)
-            if wanted and self.shortcut:
-                np.add(d_before, d_state[t], out=d_before)
-            if t > 0:
-                np.add(d_state[t - 1], d_before, out=d_state[t - 1])
-        self.self_layer.end_backward(self.states[:time_steps], d_self)
+        with self.self_layer.steps_back(self.states[:time_steps], d_self) as self_back:
+            for t in range(time_steps - 1, -1, -1):
+                wanted = t > 0 or d_after is not None
+                np.copyto(d_self[t], d_state[t])
+                self_back(t, d_before if wanted else None)
+                if wanted and self.shortcut:
+                    np.add(d_before, d_state[t], out=d_before)
+                if t > 0:
+                    np.add(d_state[t - 1], d_before, out=d_state[t - 1])
         self.input_layer.backward(d_state, below)
         return None if d_after is None else (d_before.copy(),)

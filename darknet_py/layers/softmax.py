@@ -12,7 +12,7 @@ import numpy as np
 
 from darknet_py import kernels
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Setting, State
+from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 
 class SoftmaxLayer(LossLayer):
@@ -48,21 +48,18 @@ class SoftmaxLayer(LossLayer):
         kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
         return p.reshape(x.shape)
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
 
-    def backward(
-        self, delta: Array, below: Array | None, d_after: State | None = None
-    ) -> State | None:
+    def backward(self, delta: Array, below: Array | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
         if below is not None:
             grouped = (*delta.shape[:2], self.groups, -1)
             p, d = self.p.reshape(grouped), delta.reshape(grouped)
             mean = np.sum(d * p, axis=-1, keepdims=True)
             below[...] = (p * (d - mean) / self.temperature).reshape(below.shape)
-        return d_after
 
     def losses(self, targets: Array) -> Array:
         index = targets[..., None].astype(np.intp)

@@ -9,13 +9,13 @@ backward.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.layers.base import Array, Parameter, Setting
-from darknet_py.layers.connected import Connected
+from darknet_py.layers.base import Array, Parameter, Setting, Stepper
+from darknet_py.layers.connected import Connected, Step, StepBack
 
 
 def gate_layers(
@@ -53,18 +53,45 @@ class Stack(Connected):
             first.stepwise,
         )
         self.parts = parts
+        self._is_collected = False
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         copies = 2 * sum(own.size for own in self.parameters())
         return copies + super().training_floats(time_steps, streams)
 
-    def _collect(self) -> None:
-        """Copy the parts' parameters together; the matrices only where they are to be one."""
-        dtype = self.parts[0].biases.values.dtype
+    @contextmanager
+    def steps(self, time_steps: int, streams: int, training: bool) -> Iterator[Step]:
+        with super().steps(time_steps, streams, training) as step:
+            yield step
+        if training:
+            for own, pieces in self._tensors():
+                if not own.trained:
+                    for rows, piece in _rows(own.values, pieces):
+                        np.copyto(piece.values, rows)
+
+    @contextmanager
+    def steps_back(self, x: Array, delta: Array) -> Iterator[StepBack]:
+        for own, _ in self._tensors():
+            own.updates.fill(0)
+        with super().steps_back(x, delta) as step_back:
+            yield step_back
+        for own, pieces in self._tensors():
+            if own.trained:
+                for rows, piece in _rows(own.updates, pieces):
+                    piece.updates += rows
+
+    def _prepare(self, pays: bool) -> None:
+        self._collect(pays)
+        super()._prepare(pays)
+
+    def _collect(self, with_matrix: bool) -> None:
+        """Copy the parts' parameters together; the matrices only where that pays."""
+        self._is_collected = with_matrix
+        dtype = self.parts[0].weights.values.dtype
         for own, pieces in self._tensors():
             if own.values.shape != own.shape or own.values.dtype != dtype:
                 own.values, own.updates = np.empty(own.shape, dtype), np.empty(own.shape, dtype)
-            if self.is_whole or own is not self.weights:
+            if with_matrix or own is not self.weights:
                 np.concatenate([piece.values for piece in pieces], out=own.values)
 
     def _tensors(self) -> list[tuple[Parameter, tuple[Parameter, ...]]]:
@@ -72,47 +99,21 @@ class Stack(Connected):
         pieces = zip(*(part.parameters() for part in self.parts), strict=True)
         return list(zip(self.parameters(), pieces, strict=True))
 
-    def _matrix(self) -> Array:
-        return np.concatenate([part.weights.values for part in self.parts])
-
     def _multiply(self, x: Array, out: Array) -> None:
-        if self.is_whole:
+        if self._is_collected:
             super()._multiply(x, out)
             return
-        for columns, part in self._columns():
-            kernels.product(x, part.weights.values.T, out=out[:, columns])
-
-    def _look_up(self, symbols: Array, out: Array) -> None:
-        if self.is_whole:
-            super()._look_up(symbols, out)
-            return
-        for columns, part in self._columns():
-            part._look_up(symbols, out[..., columns])
-
-    def _columns(self) -> list[tuple[slice, Connected]]:
-        """Where each part's outputs stand."""
-        first, columns = 0, []
+        first = 0
         for part in self.parts:
-            columns.append((slice(first, first + part.outputs), part))
+            part.product.forward(x, out[:, first : first + part.outputs])
             first += part.outputs
-        return columns
 
-    def end(self) -> None:
-        super().end()
-        if self.batch_normalize and self.training:
-            for own, pieces in self._tensors():
-                if not own.trained:
-                    for rows, piece in _rows(own.values, pieces):
-                        np.copyto(piece.values, rows)
+    def stepper(self, streams: int) -> Stepper:
+        self._collect(with_matrix=False)
+        return super().stepper(streams)
 
-    def end_backward(self, x: Array, delta: Array) -> None:
-        for own, _ in self._tensors():
-            own.updates.fill(0)
-        super().end_backward(x, delta)
-        for own, pieces in self._tensors():
-            if own.trained:
-                for rows, piece in _rows(own.updates, pieces):
-                    piece.updates += rows
+    def _matrix(self) -> Array:
+        return np.concatenate([part.weights.values for part in self.parts])
 
 
 def _rows(together: Array, pieces: Sequence[Parameter]) -> Iterator[tuple[Array, Parameter]]:

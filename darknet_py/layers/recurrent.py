@@ -1,0 +1,67 @@
+"""What `[rnn]`, `[gru]` and `[lstm]` share: connected layers around a state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py.cfg import NetOptions, Section
+from darknet_py.layers.base import Array, Layer, RollingStatistics, Setting, State
+from darknet_py.layers.connected import Connected
+
+
+class RecurrentLayer(Layer):
+    """A layer with a state: arrays (streams, features), `features` of each in `state_sizes`."""
+
+    takes_symbols = True
+
+    def __init__(
+        self, setting: Setting, outputs: int, batch_normalize: bool, *state_sizes: int
+    ) -> None:
+        super().__init__(setting.index, setting.inputs, outputs)
+        self.batch_normalize = batch_normalize
+        self.state_sizes = state_sizes
+        self.scratch = setting.scratch
+
+    def bricks(self) -> list[Connected]:
+        """The connected layers that it computes with, the one that sees the input first."""
+        raise NotImplementedError
+
+    def statistics(self) -> list[RollingStatistics]:
+        return [own for brick in self.bricks() for own in brick.statistics()]
+
+    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
+        return tuple(np.zeros((streams, size), dtype) for size in self.state_sizes)
+
+    def rows_of(self, state: State, streams: int) -> tuple[Array, ...]:
+        """Copies of a state as a stepper keeps it: without the axis of the streams for one."""
+        return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
+
+    def check_trainable(self, section: Section, net: NetOptions) -> None:
+        """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
+        if self.batch_normalize and net.streams == 1:
+            raise section.error(
+                "batch_normalize=1 needs at least two streams to train, and batch / subdivisions "
+                "is 1: expected more, like --set batch=16 --set time_steps=64"
+            )
+
+    def operations(self) -> int:
+        return sum(brick.operations() for brick in self.bricks())
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        return sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+
+    def backward(self, delta: Array, below: Array | None) -> None:
+        """As in every layer, where the state after the last step has no delta."""
+        self.backward_through_time(delta, below, None)
+
+    def backward_through_time(
+        self, delta: Array, below: Array | None, d_after: State | None
+    ) -> State | None:
+        """`backward` where the steps are a part of a longer datum.
+
+        d_after: the delta of the state after the last step. Returns that of the state before the
+        first, None where d_after is None.
+        """
+        raise NotImplementedError
