@@ -194,6 +194,7 @@ class Run:
     # --- saving
 
     def save_is_due(self, batch: int) -> bool:
+        """Whether a checkpoint is to be written after this batch."""
         late = self.ranks.decide(time.perf_counter() - self.saved > SAVE_SECONDS)
         return batch % self.plan.save_every == 0 or late
 
@@ -232,6 +233,7 @@ class Run:
         return Checkpoint(self.plan, progress, arrays)
 
     def save_state(self) -> None:
+        """Write BASE.state. Raises OSError."""
         self.table.sync()
         self.samples.sync()
         checkpoint = self._checkpoint()
@@ -248,10 +250,12 @@ class Run:
         return path
 
     def check_finite(self) -> None:
+        """Raise TrainingError where a parameter cannot be used."""
         if not all(usable(tensor, tensor.values).all() for tensor in self.net.tensors()):
             raise self.divergence("a parameter is not finite")
 
     def divergence(self, what: str) -> TrainingError:
+        """The error of a run that has diverged, naming the files that are still good."""
         kept = [self.folder.file(suffix) for suffix in (".backup", "_best.weights")]
         names = " and ".join(str(path) for path in kept if path.exists())
         return TrainingError(
