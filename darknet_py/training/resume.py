@@ -204,7 +204,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
         run.first_seen = int(progress["first_seen"])
         run.avg = float(progress["avg"])
         run.elapsed_before = float(progress["elapsed"])
-        # A state of before 0.2 has no such count; its statistics are those of a trained network.
+        # The count may be missing; then the statistics are taken for those of a trained network.
         settled = [RollingStatistics.SETTLED] * len(net.statistics_steps)
         net.statistics_steps = progress.get("statistics_steps") or settled
         is_measured = run.validation.restore(progress["validation"], arrays.get("best"))

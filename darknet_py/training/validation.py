@@ -76,7 +76,7 @@ class Validation:
         Raises KeyError where one is missing.
         """
         own = self.symbols
-        # A state of before 0.2 has no `lowest`, `due` and `symbols`.
+        # `lowest`, `due` and `symbols` may be missing: format 1 once had none of them.
         for name in _FACTS:
             setattr(self, name, facts[name] if name in _FIRST_FACTS else facts.get(name))
         is_same = self.symbols == own or self.best_loss is None
