@@ -25,14 +25,14 @@ from threadpoolctl import threadpool_limits
 from benchmarks import history
 from darknet_py.cfg import find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams, read_text
-from darknet_py.generation import generate, generate_samples
-from darknet_py.kernel_choice import use_kernels
+from darknet_py.kernels.choice import use_kernels
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.ranks.processes import Workers
 from darknet_py.replay import Replay
-from darknet_py.threads import process_choice, thread_choices
-from darknet_py.workers import Workers
+from darknet_py.training.threads import process_choice, thread_choices
+from darknet_py.writing.generation import generate, generate_samples
 
 HERE = Path(__file__).parent
 TEXT = HERE.parent / "data" / "tales.txt"

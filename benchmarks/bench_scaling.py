@@ -22,10 +22,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bench import SIZES, machine_name, make_net
-from darknet_py.kernel_choice import use_kernels
+from darknet_py.kernels.choice import use_kernels
 from darknet_py.layers.base import Array
 from darknet_py.machine import processors
-from darknet_py.parallel import MpiRanks, find_ranks
+from darknet_py.ranks.mpi import MpiRanks, find_ranks
 from tools.mpi import MPI_SETTINGS, MPIEXEC
 
 ROUNDS = 7

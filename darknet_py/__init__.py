@@ -16,13 +16,13 @@ if TYPE_CHECKING:
         TrainingError,
         WeightsError,
     )
-    from darknet_py.evaluation import Evaluation, evaluate
-    from darknet_py.generation import Session, generate
     from darknet_py.loading import load_network
     from darknet_py.network import Network
-    from darknet_py.sampling import Sampling
     from darknet_py.training import train
     from darknet_py.training.run import Result, Row
+    from darknet_py.writing.evaluation import Evaluation, evaluate
+    from darknet_py.writing.generation import Session, generate
+    from darknet_py.writing.sampling import Sampling
 
 __all__ = [
     "CfgError",
@@ -54,12 +54,12 @@ _PLACES = {
         "TrainingError",
         "WeightsError",
     ),
-    "evaluation": ("Evaluation", "evaluate"),
-    "generation": ("Session", "generate"),
+    "writing.evaluation": ("Evaluation", "evaluate"),
+    "writing.generation": ("Session", "generate"),
     "loading": ("load_network",),
     "network": ("Network",),
     "training.run": ("Result", "Row"),
-    "sampling": ("Sampling",),
+    "writing.sampling": ("Sampling",),
     "training": ("train",),
 }
 

@@ -35,8 +35,8 @@ from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
 from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
-from darknet_py.parallel import ALONE, Ranks
 from darknet_py.rand import Rand
+from darknet_py.ranks.mpi import ALONE, Ranks
 from darknet_py.segments import accumulate_in_segments
 
 NetworkState = tuple[State, ...]

@@ -12,8 +12,8 @@ import math
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.cfg import NetOptions
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, Parameter
 from darknet_py.rand import Rand
 

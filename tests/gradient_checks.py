@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py import kernels
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.norm import Norm

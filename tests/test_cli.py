@@ -32,11 +32,11 @@ from darknet_py.cli import COMMANDS, main
 from darknet_py.cli.console import TextWriter, visible
 from darknet_py.cli.options import escaped
 from darknet_py.corpus import split
-from darknet_py.evaluation import hidden_vectors
-from darknet_py.generation import Session
 from darknet_py.network import Network
-from darknet_py.sampling import Sampling
 from darknet_py.weights import read_header
+from darknet_py.writing.evaluation import hidden_vectors
+from darknet_py.writing.generation import Session
+from darknet_py.writing.sampling import Sampling
 from tests.cli_helpers import (
     COMMAND,
     CONNECTED,

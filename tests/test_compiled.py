@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from darknet_py import compiled, kernels, threads
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
-from darknet_py.kernel_choice import use_kernels
+from darknet_py.kernels import plain as kernels
+from darknet_py.kernels.choice import use_kernels
+from darknet_py.kernels.compiled import passes as compiled
 from darknet_py.network import Network
-from darknet_py.profiling import PASSES, PRODUCTS, UPDATE, VALIDATION, Profile
-from darknet_py.threads import Threads
-from darknet_py.training import train
+from darknet_py.training import threads, train
+from darknet_py.training.profiling import PASSES, PRODUCTS, UPDATE, VALIDATION, Profile
+from darknet_py.training.threads import Threads
 from tests.helpers import draw_symbols, make_network
 
 Array = NDArray[Any]
@@ -163,7 +164,7 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     import darknet_py
 
     monkeypatch.delattr(darknet_py, "compiled", raising=False)
-    monkeypatch.setitem(__import__("sys").modules, "darknet_py.compiled", None)
+    monkeypatch.setitem(__import__("sys").modules, "darknet_py.kernels.compiled.passes", None)
     with use_kernels("auto") as used:
         assert used == "numpy"
     with pytest.raises(DarknetError, match="pip install 'darknet-py"), use_kernels("compiled"):

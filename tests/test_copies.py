@@ -15,13 +15,13 @@ import darknet_py as dn
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
-from darknet_py.generation import Session
 from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
-from darknet_py.parallel import Ranks
 from darknet_py.rand import Rand
+from darknet_py.ranks.mpi import Ranks
+from darknet_py.ranks.processes import Workers
 from darknet_py.replay import Replay
-from darknet_py.workers import Workers
+from darknet_py.writing.generation import Session
 from tests.cli_helpers import write_run_inputs
 from tests.copy_checks import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
 from tests.helpers import cfg_text

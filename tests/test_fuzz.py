@@ -28,9 +28,9 @@ from darknet_py.corpus import check_known, read_text
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
 from darknet_py.finding import open_network
-from darknet_py.generation import generate
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.writing.generation import generate
 from tests.cli_helpers import Outcome, invoke, write_cfg, write_run_inputs
 from tests.copy_checks import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
 from tests.helpers import cfg_text

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from darknet_py import generation, scoring
 from darknet_py.errors import CorpusError
-from darknet_py.evaluation import evaluate
-from darknet_py.generation import generate, generate_samples
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.sampling import cut_off, draw
+from darknet_py.writing import generation, scoring
+from darknet_py.writing.evaluation import evaluate
+from darknet_py.writing.generation import generate, generate_samples
+from darknet_py.writing.sampling import cut_off, draw
 from tests.cli_helpers import invoke
 from tests.helpers import RECORDED, Array, case, cases, make_network, recorded_network
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
+from darknet_py.kernels import plain as kernels
 from darknet_py.rand import Rand
 from tests.gradient_checks import check_gradient, norms, random_state
 from tests.helpers import Array, draw_symbols, make_network

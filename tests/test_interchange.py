@@ -25,20 +25,20 @@ from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.cli import COMMANDS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, WeightsError
-from darknet_py.folding import fold_batchnorm
-from darknet_py.interchange import (
+from darknet_py.exporting.folding import fold_batchnorm
+from darknet_py.exporting.interchange import (
     facts_of,
     read_network,
     tensors_of,
     write_npz,
     write_safetensors,
 )
+from darknet_py.exporting.onnx import onnx_model
+from darknet_py.exporting.torch_module import module_text, write_torch_module
 from darknet_py.layers import LAYERS
 from darknet_py.layers.base import Layer
 from darknet_py.loading import load_network
 from darknet_py.network import Network
-from darknet_py.onnx_export import onnx_model
-from darknet_py.torch_module import module_text, write_torch_module
 from tests.cli_helpers import files_in, invoke
 from tests.helpers import Array, cfg_text, make_network, randomize
 

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py import kernels
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers import Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, Pass, State
 from darknet_py.layers.connected import FEW_STEPS

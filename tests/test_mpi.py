@@ -15,7 +15,7 @@ import pytest
 
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
-from darknet_py.parallel import Ranks
+from darknet_py.ranks.mpi import Ranks
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.cli_helpers import (
     COMMAND,
@@ -82,7 +82,7 @@ def test_ranks_compute_what_one_process_computes(kind: str) -> None:
 # The command, its ranks told to do what they do between machines.
 BETWEEN_MACHINES = """
 import sys
-from darknet_py.parallel import find_ranks
+from darknet_py.ranks.mpi import find_ranks
 from darknet_py.__main__ import main
 find_ranks().overlaps = True
 sys.argv[0] = "darknet-py"
@@ -108,7 +108,7 @@ def test_gradients_may_be_added_up_during_the_backward_pass(kind: str, steps_at_
 @needs_mpi
 def test_ranks_agree_on_whether_their_link_is_slow() -> None:
     code = (
-        "import sys; from darknet_py.parallel import find_ranks;"
+        "import sys; from darknet_py.ranks.mpi import find_ranks;"
         "ranks = find_ranks(); assert not ranks.overlaps, 'on one machine';"
         "sys.stderr.write(f'{ranks.rank} {ranks._link_is_slow()}\\n')"
     )

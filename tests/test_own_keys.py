@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py import kernels
 from darknet_py.cfg import NetOptions, parse_cfg
+from darknet_py.kernels import plain as kernels
 from darknet_py.network import Network
 from darknet_py.optimizer import cooldown_factor
 from darknet_py.rand import Rand

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import darknet_py as dn
-from darknet_py import report
 from darknet_py.finding import open_network
-from darknet_py.plotting import read_losses
+from darknet_py.reporting import page as report
+from darknet_py.reporting.curves import read_losses
 from darknet_py.symbols import Symbols
 from tests.cli_helpers import files_in, invoke, write_run_inputs
 

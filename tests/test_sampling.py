@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darknet_py.generation import Session, generate, generate_samples
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.sampling import Sampling, cut_off, draw
+from darknet_py.writing.generation import Session, generate, generate_samples
+from darknet_py.writing.sampling import Sampling, cut_off, draw
 from tests.helpers import make_network
 
 ODDS = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=12).filter(lambda p: sum(p) > 0.1)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darknet_py import scoring
-from darknet_py.evaluation import evaluate
 from darknet_py.network import Network
-from darknet_py.scoring import cut, score_pieces
+from darknet_py.writing import scoring
+from darknet_py.writing.evaluation import evaluate
+from darknet_py.writing.scoring import cut, score_pieces
 from tests.cli_helpers import CONNECTED, NET, SOFTMAX, invoke, randomized, words, write_cfg
 from tests.helpers import make_network
 

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 import darknet_py as dn
 from darknet_py.errors import CorpusError, DarknetError
-from darknet_py.evaluation import hidden_vectors, trace
-from darknet_py.generation import Session, feed
 from darknet_py.network import Network
-from darknet_py.sampling import Sampling
 from darknet_py.symbols import Symbols
+from darknet_py.writing.evaluation import hidden_vectors, trace
+from darknet_py.writing.generation import Session, feed
+from darknet_py.writing.sampling import Sampling
 from tests.cli_helpers import invoke, randomized, write_cfg
 
 # Above and below the number of bytes; the second is of tokens because its cfg says so.

@@ -26,11 +26,11 @@ from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.scoring import PiecesScore
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.run import CSV_COLUMNS
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header
+from darknet_py.writing.scoring import PiecesScore
 from tests.cli_helpers import (
     COMMAND,
     CONNECTED,

@@ -18,7 +18,7 @@ from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import WeightsError
 from darknet_py.finding import open_network
 from darknet_py.network import Network
-from darknet_py.transfer import take_layers
+from darknet_py.training.transfer import take_layers
 from tests.cli_helpers import CONNECTED, NET, RNN, SOFTMAX, invoke, words, write_cfg
 from tests.helpers import draw_symbols, make_network
 

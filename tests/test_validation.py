@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py import scoring
 from darknet_py.cli import train as command
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
-from darknet_py.scoring import PiecesScore
 from darknet_py.training import run, validation
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.validation import Validation, validation_rows
 from darknet_py.weights import read_header
+from darknet_py.writing import scoring
+from darknet_py.writing.scoring import PiecesScore
 from tests.cli_helpers import CONNECTED, NET, SOFTMAX, SYMBOLS, invoke, words, write_cfg
 
 TALES = Path(__file__).parent.parent / "data" / "tales.txt"

@@ -19,9 +19,9 @@ from darknet_py.loading import load_network
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.threads import process_choice, process_obstacle
+from darknet_py.ranks.processes import Workers
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.workers import Workers
+from darknet_py.training.threads import process_choice, process_obstacle
 from tests.cli_helpers import (
     CONNECTED,
     NET,

@@ -23,12 +23,12 @@ import numpy as np
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import read_text, split
-from darknet_py.evaluation import evaluate
-from darknet_py.kernel_choice import use_kernels
+from darknet_py.kernels.choice import use_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.threads import Threads
 from darknet_py.training import train
+from darknet_py.training.threads import Threads
+from darknet_py.writing.evaluation import evaluate
 
 COMMON = {
     "inputs": "256",

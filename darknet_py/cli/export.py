@@ -16,14 +16,14 @@ from darknet_py.cli.options import (
     force_option,
     verbosity_options,
 )
+from darknet_py.exporting.folding import fold_batchnorm, folded_cfg
+from darknet_py.exporting.interchange import write_npz, write_safetensors, write_weights_and_cfg
+from darknet_py.exporting.onnx import write_onnx
+from darknet_py.exporting.torch_module import write_torch_module
 from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
-from darknet_py.folding import fold_batchnorm, folded_cfg
-from darknet_py.interchange import write_npz, write_safetensors, write_weights_and_cfg
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
-from darknet_py.onnx_export import write_onnx
-from darknet_py.torch_module import write_torch_module
 
 log = logging.getLogger("darknet_py.export")
 

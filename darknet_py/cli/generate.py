@@ -21,10 +21,10 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.finding import open_network
-from darknet_py.generation import generate, generate_samples
 from darknet_py.rand import seed_from_clock, seed_of_text
-from darknet_py.sampling import Sampling
 from darknet_py.symbols import Symbols
+from darknet_py.writing.generation import generate, generate_samples
+from darknet_py.writing.sampling import Sampling
 
 log = logging.getLogger("darknet_py.generate")
 

@@ -10,9 +10,9 @@ import click
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
 from darknet_py.dialect import DIALECTS
+from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
 from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside
-from darknet_py.interchange import read_network, write_weights_and_cfg
 
 log = logging.getLogger("darknet_py.import")
 

@@ -19,7 +19,7 @@ from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
-from darknet_py.threads import process_choice
+from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
 

@@ -13,10 +13,10 @@ import numpy as np
 from darknet_py.cli.console import TextWriter, say, visible
 from darknet_py.cli.options import above_zero, escaped
 from darknet_py.errors import CorpusError
-from darknet_py.generation import Session
 from darknet_py.network import Network
-from darknet_py.sampling import Sampling
 from darknet_py.symbols import Symbols
+from darknet_py.writing.generation import Session
+from darknet_py.writing.sampling import Sampling
 
 ODDS = 10  # symbols that :odds lists
 HELP = r"""type a text and Enter: the network reads it and goes on from there; nothing: it goes on

@@ -13,15 +13,15 @@ from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
-from darknet_py.generation import generate
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
-from darknet_py.plotting import read_losses
-from darknet_py.report import page, read_passage, read_samples, recurrent_layer
+from darknet_py.reporting.curves import read_losses
+from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
 from darknet_py.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import RunFolder, find_run
 from darknet_py.training.settings import Plan
+from darknet_py.writing.generation import generate
 
 LENGTH = 1200  # symbols of the passage
 SAMPLE = 400  # symbols of the last text

@@ -21,7 +21,7 @@ from darknet_py.cli.options import (
 from darknet_py.cli.outcome import explain_outcome
 from darknet_py.cli.run_options import run_options
 from darknet_py.layers.softmax import SoftmaxLayer
-from darknet_py.parallel import find_ranks
+from darknet_py.ranks.mpi import find_ranks
 from darknet_py.training import Result, Row, train
 
 INTERRUPTED = 130

@@ -19,11 +19,11 @@ from darknet_py.cli.options import (
 from darknet_py.corpus import split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
-from darknet_py.evaluation import evaluate, trace
 from darknet_py.finding import open_network
-from darknet_py.scoring import WARM_UP
 from darknet_py.symbols import Symbols
-from darknet_py.threads import scoring_threads
+from darknet_py.training.threads import scoring_threads
+from darknet_py.writing.evaluation import evaluate, trace
+from darknet_py.writing.scoring import WARM_UP
 
 
 @click.command("valid", context_settings=CONTEXT)

@@ -19,10 +19,10 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.corpus import read_lines
-from darknet_py.evaluation import hidden_vectors
 from darknet_py.files import check_targets, write_whole
 from darknet_py.finding import find_cfg_of, find_weights, open_network
 from darknet_py.symbols import Symbols
+from darknet_py.writing.evaluation import hidden_vectors
 
 
 @click.command("vec", context_settings=CONTEXT)

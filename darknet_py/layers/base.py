@@ -26,9 +26,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from darknet_py import kernels
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import Dialect
+from darknet_py.kernels import plain as kernels
 from darknet_py.rand import Rand
 
 Array = NDArray[Any]

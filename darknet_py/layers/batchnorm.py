@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import NetOptions, Section
 from darknet_py.dialect import ALEXEYAB, Dialect
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, Layer, Parameter, Pass, RollingStatistics, Setting, State
 from darknet_py.rand import Rand
 

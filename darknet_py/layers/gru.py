@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer

@@ -11,9 +11,9 @@ source of them, are in `kernels.py`.
 
 from __future__ import annotations
 
-from darknet_py import kernels
 from darknet_py.activations import Activation
 from darknet_py.dialect import Dialect
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, Parameter, RollingStatistics, Workspace
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py import kernels
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, Parameter, Workspace
 
 

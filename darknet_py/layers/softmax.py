@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.cfg import Section
+from darknet_py.kernels import plain as kernels
 from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
 
 

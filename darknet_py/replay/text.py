@@ -15,7 +15,7 @@ from darknet_py.errors import CorpusError
 from darknet_py.rand import Rand
 from darknet_py.replay.arithmetic import Array, c_log, c_pow, double, sum_rows
 from darknet_py.replay.network import Replay
-from darknet_py.sampling import draw
+from darknet_py.writing.sampling import draw
 
 FULL_STOP, NEWLINE, GREATER = b".\n>"
 WORD_ENDS = b" \n\t"

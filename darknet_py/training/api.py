@@ -6,17 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from darknet_py import plotting
 from darknet_py.bounds import File, checked
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
-from darknet_py.parallel import find_ranks
-from darknet_py.scoring import Progress
+from darknet_py.ranks.mpi import find_ranks
+from darknet_py.reporting import curves as plotting
 from darknet_py.training.loop import train_run
 from darknet_py.training.resume import resumed_run
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
 from darknet_py.training.start import new_run
+from darknet_py.writing.scoring import Progress
 
 
 def train(

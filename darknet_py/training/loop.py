@@ -13,16 +13,16 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from darknet_py import plotting
 from darknet_py.errors import TrainingError
-from darknet_py.generation import generate
-from darknet_py.kernel_choice import use_kernels
-from darknet_py.profiling import DATA, VALIDATION
-from darknet_py.scoring import PiecesScore, Progress
+from darknet_py.kernels.choice import use_kernels
+from darknet_py.ranks.processes import Workers
+from darknet_py.reporting import curves as plotting
 from darknet_py.symbols import Symbols
-from darknet_py.threads import Threads
+from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import Result, Row, Run
-from darknet_py.workers import Workers
+from darknet_py.training.threads import Threads
+from darknet_py.writing.generation import generate
+from darknet_py.writing.scoring import PiecesScore, Progress
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py import plotting
 from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
 from darknet_py.corpus import Streams
 from darknet_py.dialect import DIALECTS
@@ -21,8 +20,9 @@ from darknet_py.files import base_name
 from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
-from darknet_py.parallel import Ranks
 from darknet_py.rand import Rand
+from darknet_py.ranks.mpi import Ranks
+from darknet_py.reporting import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import find_run
 from darknet_py.training.journal import Journal

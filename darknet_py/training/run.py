@@ -15,9 +15,9 @@ from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
-from darknet_py.profiling import Profile
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
+from darknet_py.training.profiling import Profile
 from darknet_py.training.settings import Plan
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header, usable

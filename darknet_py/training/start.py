@@ -12,20 +12,20 @@ from darknet_py.corpus import Streams
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
-from darknet_py.kernel_choice import use_kernels
+from darknet_py.kernels.choice import use_kernels
 from darknet_py.loading import network_for_training
 from darknet_py.machine import memory
 from darknet_py.network import Network
-from darknet_py.parallel import Ranks
 from darknet_py.rand import Rand, seed_from_clock
+from darknet_py.ranks.mpi import Ranks
 from darknet_py.replay import Replay
-from darknet_py.threads import process_choice, process_obstacle
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.run import Run, Trainer
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
 from darknet_py.training.texts import Texts, read_texts
+from darknet_py.training.threads import process_choice, process_obstacle
+from darknet_py.training.transfer import take_layers
 from darknet_py.training.validation import Validation
-from darknet_py.transfer import take_layers
 from darknet_py.weights import dialect_of
 
 log = logging.getLogger(__name__)

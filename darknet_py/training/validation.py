@@ -17,8 +17,8 @@ import numpy as np
 from darknet_py.layers.base import Array
 from darknet_py.machine import program_memory
 from darknet_py.network import Network
-from darknet_py.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
 from darknet_py.symbols import Symbols
+from darknet_py.writing.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from darknet_py.layers.base import Array
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network, NetworkState
 from darknet_py.rand import Rand, seed_of_text
-from darknet_py.sampling import Sampling
 from darknet_py.symbols import check_symbols
+from darknet_py.writing.sampling import Sampling
 
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256

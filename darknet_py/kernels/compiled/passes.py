@@ -15,7 +15,7 @@ import numpy as np
 
 from darknet_py.activations import Activation
 from darknet_py.dialect import Dialect
-from darknet_py.kernels import SMALLEST_DEVIATION, Array
+from darknet_py.kernels.plain import SMALLEST_DEVIATION, Array
 
 # Columns whose rows of one time step stay in the fastest cache.
 BLOCK = 512

@@ -10,10 +10,10 @@ import numpy as np
 
 from darknet_py.bounds import Whole, checked
 from darknet_py.errors import CorpusError
-from darknet_py.generation import FEED_STEPS, feed
 from darknet_py.network import Network
-from darknet_py.scoring import Progress, cut, score_pieces
 from darknet_py.symbols import DEFAULT_PROMPT, Symbols, check_symbols
+from darknet_py.writing.generation import FEED_STEPS, feed
+from darknet_py.writing.scoring import Progress, cut, score_pieces
 
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 

@@ -18,7 +18,7 @@ import numpy as np
 from darknet_py.files import MARK
 from darknet_py.layers.base import Array
 from darknet_py.network import Network
-from darknet_py.plotting import Point
+from darknet_py.reporting.curves import Point
 from darknet_py.symbols import Symbols, check_symbols
 
 UNITS = 6  # of a layer that are shown

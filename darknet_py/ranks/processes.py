@@ -30,8 +30,8 @@ from darknet_py.dialect import DIALECTS
 from darknet_py.errors import TrainingError
 from darknet_py.layers.base import Array, State
 from darknet_py.network import Network, NetworkState
-from darknet_py.parallel import Ranks
 from darknet_py.rand import Rand
+from darknet_py.ranks.mpi import Ranks
 
 ALIGNMENT = 64  # bytes, so that no two arrays share a cache line
 SECONDS_TO_END = 5.0
@@ -103,7 +103,7 @@ class Worker:
         # It imports what this process imports.
         code = (
             f"import sys; sys.path[:] = {sys.path!r}; "
-            f"from darknet_py.workers import work; work(sys.stdin, sys.stdout)"
+            f"from darknet_py.ranks.processes import work; work(sys.stdin, sys.stdout)"
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -251,7 +251,7 @@ def work(commands: IO[str], answers: IO[str]) -> None:
     """What a worker does: for each line the gradient of its streams, until there are no more."""
     from threadpoolctl import threadpool_limits
 
-    from darknet_py.kernel_choice import use_kernels
+    from darknet_py.kernels.choice import use_kernels
 
     setup = json.loads(commands.readline() or "null")
     if setup is None:

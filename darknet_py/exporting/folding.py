@@ -14,9 +14,9 @@ import warnings
 
 import numpy as np
 
-from darknet_py import kernels
 from darknet_py.cfg import Cfg, Option, Section
 from darknet_py.errors import DarknetWarning, WeightsError
+from darknet_py.kernels import plain as kernels
 from darknet_py.network import Network
 
 

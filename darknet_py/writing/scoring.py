@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.generation import feed
 from darknet_py.network import Network, NetworkState
-from darknet_py.parallel import ALONE, Ranks
+from darknet_py.ranks.mpi import ALONE, Ranks
+from darknet_py.writing.generation import feed
 
 # Symbols that are read, unscored, before a piece that is not the beginning of its text.
 WARM_UP = 256

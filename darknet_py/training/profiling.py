@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from darknet_py import kernels
+from darknet_py.kernels import plain as kernels
 
 PRODUCTS, PASSES, UPDATE = "matrix products", "element-wise passes", "update"
 DATA, VALIDATION, REST = "data", "validation", "everything else"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from darknet_py import kernels
 from darknet_py.errors import DarknetError
+from darknet_py.kernels import plain as kernels
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def use_kernels(choice: str) -> Iterator[str]:
         yield "numpy"
         return
     try:
-        from darknet_py import compiled
+        from darknet_py.kernels.compiled import passes as compiled
     except ImportError as error:
         if choice == "compiled":
             raise DarknetError(

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError, DarknetError
+from darknet_py.exporting.interchange import write_safetensors
 from darknet_py.files import MARK, check_file_place, with_mark, write_whole
-from darknet_py.interchange import write_safetensors
 from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
 from darknet_py.layers.batchnorm import BatchnormLayer

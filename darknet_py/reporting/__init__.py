@@ -1,0 +1,1 @@
+"""What a run becomes for the eye: a page, and its curves."""

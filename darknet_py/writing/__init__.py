@@ -1,0 +1,1 @@
+"""What a network writes, and how well it predicts what others wrote."""
