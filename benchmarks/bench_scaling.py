@@ -22,8 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bench import SIZES, machine_name, make_net
-from darknet_py.kernels.choice import use_kernels
-from darknet_py.layers.base import Array
+from darknet_py.arrays import Array
 from darknet_py.machine import processors
 from darknet_py.ranks.mpi import MpiRanks, find_ranks
 from tools.mpi import MPI_SETTINGS, MPIEXEC
@@ -53,11 +52,11 @@ def add(vector: Array) -> None:
 def update_times(kind: str, size: tuple[int, int, int, int], threads: int) -> dict[str, float]:
     """Median seconds of an update on this rank, and of its all-reduce."""
     ranks = find_ranks()
-    net = make_net(kind, size, adam=False)
-    net.train_among(ranks)
-    symbols = np.random.default_rng(0).integers(0, 96, (net.net.time_steps + 1, net.streams))
+    net = make_net(kind, size, adam=False, kernels="auto")
+    net.step.divide(ranks)
+    symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
-    with use_kernels("auto"), threadpool_limits(threads, user_api="blas"):
+    with threadpool_limits(threads, user_api="blas"):
         for _ in range(2 + ROUNDS):
             ranks.total(0)
             begun = time.perf_counter()
@@ -109,11 +108,11 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
     from mpi4py import MPI
 
     ranks = SlowRanks(MPI.COMM_WORLD)
-    net = make_net(kind, size, adam=False)
-    net.train_among(ranks)
-    symbols = np.random.default_rng(0).integers(0, 96, (net.net.time_steps + 1, net.streams))
+    net = make_net(kind, size, adam=False, kernels="auto")
+    net.step.divide(ranks)
+    symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     times: dict[tuple[str, bool], list[float]] = {}
-    with use_kernels("auto"), threadpool_limits(1, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"):
         net.train_batch(symbols[:-1], symbols[1:])
         for _ in range(2 * ROUNDS):
             for link, (latency, bandwidth) in {WITHIN: (0.0, math.inf), **LINKS}.items():

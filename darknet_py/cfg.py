@@ -215,6 +215,10 @@ class Cfg:
         """
         return self.net.overrides(*keys) or self.path
 
+    def place_of_sizes(self) -> str:
+        """The same about what the size of a datum follows from."""
+        return self.place("batch", "subdivisions", "time_steps", "inputs")
+
     @contextlib.contextmanager
     def blaming(self, *keys: str) -> Iterator[None]:
         """Where these keys of `[net]` were overridden, a CfgError from within names that first."""

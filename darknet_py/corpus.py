@@ -13,9 +13,9 @@ from typing import BinaryIO, Literal
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.errors import CorpusError
 from darknet_py.file_kinds import why_no_text
-from darknet_py.layers.base import Array
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
 

@@ -213,7 +213,7 @@ def train(
         net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
-    text = read_text(data, tokenized or net.net.tokenized, nul="end")
+    text = read_text(data, tokenized or net.options.tokenized, nul="end")
     check_known(text, net.inputs, data)
     replay = Replay(net)
     replay.check_trainable()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Layer, Pass, Setting, State
+from darknet_py.layers.base import Layer, Pass, Setting, State
 
 
 class ActivationLayer(Layer):

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
+from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
 TYPES = ("sse", "masked", "smooth", "L1")
 

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Layer, Pass, Setting, State
+from darknet_py.layers.base import Layer, Pass, Setting, State
 
 # Numbers in a block, bits in a number.
 BLOCK = 16

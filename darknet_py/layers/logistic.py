@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
+from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
 
 class LogisticLayer(LossLayer):
@@ -19,9 +19,13 @@ class LogisticLayer(LossLayer):
 
     kind = "logistic"
 
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting.index, setting.inputs, setting.inputs)
+        self.kernels = setting.kernels
+
     @classmethod
     def make(cls, section: Section, setting: Setting) -> LogisticLayer:
-        return cls(setting.index, setting.inputs, setting.inputs)
+        return cls(setting)
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
@@ -30,7 +34,7 @@ class LogisticLayer(LossLayer):
         self.x = x
         self.p = self.buffers.array("p", x.shape, x.dtype)
         np.copyto(self.p, x)
-        kernels.logistic(self.p)
+        self.kernels.logistic(self.p)
         return self.p, state
 
     def backward(self, delta: Array, below: Array | None) -> None:

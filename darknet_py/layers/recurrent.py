@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import Array, Layer, RollingStatistics, Setting, State
+from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
 
 
@@ -23,6 +24,7 @@ class RecurrentLayer(Layer):
         self.batch_normalize = batch_normalize
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
+        self.kernels = setting.kernels
 
     def bricks(self) -> list[Connected]:
         """The connected layers that it computes with, the one that sees the input first."""
@@ -38,9 +40,9 @@ class RecurrentLayer(Layer):
         """Copies of a state as a stepper keeps it: without the axis of the streams for one."""
         return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
 
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
+    def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
-        if self.batch_normalize and net.streams == 1:
+        if self.batch_normalize and options.streams == 1:
             raise section.error(
                 "batch_normalize=1 needs at least two streams to train, and batch / subdivisions "
                 "is 1: expected more, like --set batch=16 --set time_steps=64"

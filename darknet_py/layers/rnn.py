@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.rand import Rand

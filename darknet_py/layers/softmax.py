@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
+from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
 
 class SoftmaxLayer(LossLayer):
@@ -20,8 +20,9 @@ class SoftmaxLayer(LossLayer):
 
     kind = "softmax"
 
-    def __init__(self, index: int, inputs: int, groups: int, temperature: float, noloss: bool):
-        super().__init__(index, inputs, inputs)
+    def __init__(self, setting: Setting, groups: int, temperature: float, noloss: bool) -> None:
+        super().__init__(setting.index, setting.inputs, setting.inputs)
+        self.kernels = setting.kernels
         self.groups = groups
         self.temperature = temperature
         self.has_loss = not noloss
@@ -32,7 +33,7 @@ class SoftmaxLayer(LossLayer):
         if setting.inputs % groups:
             raise section.error(f"groups={groups} does not divide the {setting.inputs} inputs")
         temperature = section.number("temperature", 1, above=0)
-        return cls(setting.index, setting.inputs, groups, temperature, section.flag("noloss"))
+        return cls(setting, groups, temperature, section.flag("noloss"))
 
     def operations(self) -> int:
         return 4 * self.inputs
@@ -45,7 +46,7 @@ class SoftmaxLayer(LossLayer):
         grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)
         p = self.buffers.array("p", grouped, x.dtype)
         self.log_sums = self.buffers.array("log_sums", (*grouped[:3], 1), x.dtype)
-        kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
+        self.kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
         return p.reshape(x.shape)
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:

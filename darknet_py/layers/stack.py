@@ -14,7 +14,8 @@ from contextlib import contextmanager
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.layers.base import Array, Parameter, Setting, Stepper
+from darknet_py.arrays import Array
+from darknet_py.layers.base import Parameter, Setting, Stepper
 from darknet_py.layers.connected import Connected, Step, StepBack
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.files import MARK
-from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.reporting.curves import Point
 from darknet_py.symbols import Symbols, check_symbols

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.bounds import Flag, Number, Whole, checked
-from darknet_py.layers.base import Array
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
 CUT_OFF = np.float32(0.0001)
