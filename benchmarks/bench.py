@@ -24,11 +24,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import history
 from benchmarks.shared import shared_training
-from darknet_py.cfg import find_cfg, override_net, parse_cfg
+from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
 from darknet_py.network import Network
+from darknet_py.options import override_net
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.training.threads import process_choice, thread_choices

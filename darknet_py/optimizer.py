@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions
 from darknet_py.kernels import Kernels
 from darknet_py.layers.base import Parameter
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.cfg import NetOptions, parse_cfg
+from darknet_py.cfg import parse_cfg
 from darknet_py.kernels import Kernels, plain
 from darknet_py.network import Network
 from darknet_py.optimizer import cooldown_factor
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from tests.cli_helpers import CONNECTED, NET, RNN, SOFTMAX, invoke, write_cfg, write_run_inputs
 from tests.helpers import draw_symbols, make_network

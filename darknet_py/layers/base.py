@@ -26,9 +26,10 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
 from darknet_py.kernels import Kernels
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 State = tuple[Array, ...]

@@ -12,10 +12,11 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.kernels.plain import deviation
 from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]

@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.layers.base import (
     Layer,
     Parameter,
@@ -29,6 +29,7 @@ from darknet_py.layers.base import (
 )
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 # With fewer time steps than this, copying a matrix costs more than it saves.

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
+from darknet_py.options import NetOptions
 
 
 class RecurrentLayer(Layer):

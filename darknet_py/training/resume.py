@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
+from darknet_py.cfg import Cfg, find_cfg, parse_cfg
 from darknet_py.corpus import Streams
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
@@ -21,6 +21,7 @@ from darknet_py.kernels import choose_kernels
 from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
+from darknet_py.options import NetOptions, check_effect, override_net
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
 from darknet_py.reporting import curves as plotting
