@@ -213,7 +213,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{where}: does not fit this network ({error}): expected the state of a run with "
-            f"the same layers and optimiser"
+            f"the same layers and optimizer"
         ) from error
     texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
     _recover_best(run, is_measured and texts[0] == texts[1])
