@@ -108,7 +108,11 @@ class Section:
     def likely(self, key: str) -> str:
         """A key that was asked for and is nearly this one, for the end of a message."""
         near = difflib.get_close_matches(key, self._asked, n=1)
-        return f": expected {near[0]}?" if near else ": expected one of docs/cfg.md"
+        return (
+            f"; did you mean {near[0]}?"
+            if near
+            else f"; its keys: {', '.join(sorted(self._asked))}"
+        )
 
     def integer(self, key: str, default: int, minimum: int = 0, maximum: int = INT_MAX) -> int:
         """A whole number between `minimum` and `maximum`. Raises CfgError."""
@@ -246,15 +250,19 @@ class Cfg:
         """The first option or section of `other` that is unlike this one's, or None."""
         for own, its in zip(self.sections, other.sections, strict=False):
             if own.name != its.name:
-                return f"[{printable(its.name)}] was [{printable(own.name)}]"
+                return f"[{printable(own.name)}] became [{printable(its.name)}]"
             for key in dict.fromkeys([*own.options, *its.options]):
                 was, now = own.options.get(key), its.options.get(key)
                 if was is None or now is None or was.value != now.value:
-                    before = "not there" if was is None else str(was)
-                    after = "is gone" if now is None else str(now)
-                    return f"[{printable(own.name)}] {after}, was {before}"
+                    if was is None:
+                        change = f"{now} was added"
+                    elif now is None:
+                        change = f"{was} was removed"
+                    else:
+                        change = f"{was} became {now.value}"
+                    return f"in [{printable(own.name)}] {change}"
         if len(self.sections) != len(other.sections):
-            return f"{len(other.layers)} layers, were {len(self.layers)}"
+            return f"{len(self.layers)} layers became {len(other.layers)}"
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:
@@ -387,13 +395,13 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
     except OSError as error:
         raise CfgError(f"{path}: cannot read the cfg file: {error.strerror}") from error
     if starts_as_weights(data) and any(data[:12]):
-        raise CfgError(f"{path}: this is a weights file; give a cfg file here")
+        raise CfgError(f"{path} is a weights file; give a cfg file here")
     before, nul, _ = data.partition(b"\0")
     if nul:
         place = f"{path}:{before.count(bytes([10])) + 1}"
         raise CfgError(f"{place}: NUL byte in a text; give a cfg file here, in UTF-8")
     if len(data) > MAX_CFG_BYTES:
-        raise CfgError(f"{path}: larger than 1 MiB: expected a cfg file (text)")
+        raise CfgError(f"{path} is larger than 1 MiB; a cfg file is a short text")
     # Comments may be in any encoding; surrogateescape keeps their bytes for writing them back.
     return parse_cfg(data.decode("utf-8", "surrogateescape"), os.fspath(path))
 

@@ -79,13 +79,13 @@ def read_pieces(
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not files:
         only = f" ({skipped} skipped)" if skipped else ""
-        raise CorpusError(f"{source}: no files in this folder{only}: expected text files")
+        raise CorpusError(f"{source} holds no text files{only}")
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     """Raises CorpusError where there is no data or, with `is_text`, where it is no text."""
     if not data:
-        raise CorpusError(f"{name}: empty: expected a text")
+        raise CorpusError(f"{name} is empty; give a text")
     if is_text and (reason := why_no_text(data)):
         raise CorpusError(f"{name} {reason}")
     return name, data
@@ -122,7 +122,7 @@ def _read_bounded(file: BinaryIO, name: str) -> bytes:
         data += piece
         if len(data) > limit:
             raise CorpusError(
-                f"{name}: more than {limit / 1e9:,.1f} GB: expected a text that leaves room in the "
+                f"{name} has more than {limit / 1e9:,.1f} GB, too much for the "
                 f"{memory() / 1e9:,.1f} GB of this machine"
             )
     return bytes(data)
@@ -147,9 +147,7 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
         if len(line) > LONGEST_LINE:
-            raise CorpusError(
-                f"{name}: line {number}: expected lines of up to {LONGEST_LINE} bytes"
-            )
+            raise CorpusError(f"{name}: line {number} is longer than {LONGEST_LINE:,} bytes")
         yield line
 
 
@@ -163,12 +161,12 @@ def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:
     if nul == "end" and not tokenized:
         data = data.partition(b"\0")[0]
     if not data:
-        raise CorpusError(f"{name}: empty: expected a text")
+        raise CorpusError(f"{name} is empty; give a text")
     if tokenized:
         return _tokens(data, name)
     offset = data.find(b"\0")
     if offset >= 0 and nul == "refuse":
-        raise CorpusError(f"{name}: NUL byte at offset {offset}: expected a text")
+        raise CorpusError(f"{name} is not a text: NUL byte at offset {offset}")
     if data.startswith(codecs.BOM_UTF8):
         log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
     return np.frombuffer(data, np.uint8)
@@ -179,11 +177,11 @@ def _tokens(data: bytes, name: str) -> Array:
     for number, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 9:
             raise CorpusError(
-                f"{name}: token {number} is {word[:40]!r}: expected whitespace-separated integers "
-                f"from 0 to 999999999"
+                f"{name}: token {number} is {word[:40]!r}; tokens are integers from 0 to "
+                f"999999999, separated by white space"
             )
     if not words:
-        raise CorpusError(f"{name}: no tokens found: expected whitespace-separated integers")
+        raise CorpusError(f"{name} holds no tokens; they are integers separated by white space")
     return np.array([int(word) for word in words], np.int64)
 
 
@@ -192,9 +190,8 @@ def check_known(text: Array, inputs: int, name: str) -> None:
     offset = unknown_symbol(text, inputs)
     if offset is not None:
         raise CorpusError(
-            f"{name}: symbol {text[offset]} at offset {offset}: expected symbols from 0 to "
-            f"{inputs - 1}, those of a network with inputs={inputs} (this text needs "
-            f"inputs={int(text.max()) + 1} or more)"
+            f"{name}: symbol {text[offset]} at offset {offset} is not one of the network's, 0 to "
+            f"{inputs - 1}; this text needs inputs={int(text.max()) + 1} or more in [net]"
         )
 
 

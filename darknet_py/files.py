@@ -75,9 +75,13 @@ def check_file_place(path: str | os.PathLike[str]) -> None:
     """Raise OSError where no file could be written: no name, no folder, or no file in its place."""
     target = Path(os.path.realpath(path)) if os.fspath(path) else None
     if target is None or target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "a folder: expected a file's name", os.fspath(path))
+        raise IsADirectoryError(
+            errno.EISDIR, "this is a folder; give the name of a file", os.fspath(path)
+        )
     if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "a device or pipe: expected a file", os.fspath(path))
+        raise OSError(
+            errno.EINVAL, "this is a device or pipe; give the name of a file", os.fspath(path)
+        )
     if not target.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "no such folder", os.fspath(path))
 

@@ -35,12 +35,13 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
         found = [file for file in files if file.name.endswith(kind)]
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
-            raise WeightsError(f"{path}: several networks ({names}): expected one of these files")
+            raise WeightsError(
+                f"{path} holds several networks ({names}): name one, e.g. {found[0]}"
+            )
         if found:
             return found[0]
     raise WeightsError(
-        f"{path}: no weights in this folder: expected *_best.weights, *_final.weights, *.backup or "
-        "one *.weights"
+        f"{path} holds no weights (*_best.weights, *_final.weights, *.backup or one *.weights)"
     )
 
 
@@ -68,9 +69,8 @@ def find_cfg_of(
         if _parameter_count(path) == header.floats:
             return read_cfg(path)
     raise WeightsError(
-        f"{weights}: no cfg found for it: tried {beside} and the bundled cfgs "
-        f"({', '.join(bundled)}), none of which has {header.floats:,} parameters: "
-        f"expected {option} CFG"
+        f"{weights}: no cfg found for its {header.floats:,} parameters, neither next to it "
+        f"({beside}) nor among the bundled ones ({', '.join(bundled)}); give it with {option}"
     )
 
 

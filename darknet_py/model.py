@@ -40,13 +40,13 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
     for section in cfg.layers:
         last = made[-1][1] if made else None
         if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
-            message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
+            message = f"{section.place}: [cost] after [softmax], which has a loss, is ignored"
             warnings.warn(message, CostWarning, stacklevel=2)
             CostLayer.make(section, setting).read_common(section)
             continue
         if section.name not in LAYERS:
             raise CfgError(
-                f"{section.place}: unknown section [{printable(section.name)}]: expected one of "
+                f"{section.place}: unknown section [{printable(section.name)}]; the sections are "
                 + ", ".join(f"[{name}]" for name in LAYERS)
             )
         layer = LAYERS[section.name].make(section, setting)
@@ -57,7 +57,7 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
         for option in section.unused():
             if option.is_override:
                 raise CfgError(
-                    f"{option.place}: {option}: no such key in [{printable(section.name)}]"
+                    f"{option.place} {option}: [{printable(section.name)}] has no such key"
                     f"{section.likely(option.key)}"
                 )
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
@@ -117,15 +117,14 @@ class Model:
         size = count * self.dtype.itemsize
         if size > memory():
             raise CfgError(
-                f"{self.cfg.place('inputs')}: {count:,} parameters take {size / 1e9:,.1f} GB: "
-                f"expected at most the {memory() / 1e9:,.1f} GB of this machine"
+                f"{self.cfg.place('inputs')}: {count:,} parameters take {size / 1e9:,.1f} GB, "
+                f"more than the {memory() / 1e9:,.1f} GB of this machine"
             )
         size = 2 * self.state_size() * self.options.streams * self.dtype.itemsize
         if size > memory():
             raise CfgError(
                 f"{self.cfg.place_of_sizes()}: the states of {self.options.streams:,} streams take "
-                f"{size / 1e9:,.1f} GB: expected at most the {memory() / 1e9:,.1f} GB of this "
-                f"machine"
+                f"{size / 1e9:,.1f} GB, more than the {memory() / 1e9:,.1f} GB of this machine"
             )
 
     # --- what it is made of
@@ -186,8 +185,8 @@ class Model:
         layer = self.layers[-1]
         if not isinstance(layer, LossLayer) or not layer.has_loss:
             raise CfgError(
-                f"{self.cfg.path}: no loss at the end: expected [softmax], [logistic] or [cost] "
-                f"as last layer"
+                f"{self.cfg.path}: the last layer has no loss; end the network with [softmax], "
+                f"[logistic] or [cost]"
             )
         return layer
 
@@ -203,8 +202,8 @@ class Model:
         """Raise CfgError where what the network writes is not what it reads."""
         if self.outputs != self.inputs:
             raise CfgError(
-                f"{self.cfg.place('inputs')}: the last layer has {self.outputs} outputs for "
-                f"{self.inputs} inputs: expected as many, one per symbol"
+                f"{self.cfg.place('inputs')}: the last layer has {self.outputs} outputs and "
+                f"the network {self.inputs} inputs; both must be the number of symbols"
             )
 
     # --- its first parameters and states

@@ -158,8 +158,8 @@ class Network(Model):
             # AlexeyAB's [batchnorm] has biases, upstream's has not.
             if name not in own and values.any():
                 raise WeightsError(
-                    f"{path}: {name} has no place in the {self.dialect.name} dialect: "
-                    f"expected --dialect {other.dialect.name}"
+                    f"{path}: {name} does not exist in the {self.dialect.name} dialect; "
+                    f"use --dialect {other.dialect.name}"
                 )
         for name, values in own.items():
             np.copyto(values, loaded.get(name, 0))

@@ -56,7 +56,7 @@ def segment_steps(model: Model, budget: int) -> int:
         sizes[steps] = training_bytes(model, steps)
         needed = sizes[steps] if whole else min(sizes.values())
         raise CfgError(
-            f"{model.cfg.place_of_sizes()}: training needs {needed / 1e6:,.1f} MB{reason}: "
-            f"expected at most {budget / 1e6:,.1f} MB (--memory), or a smaller batch or network"
+            f"{model.cfg.place_of_sizes()}: training needs {needed / 1e6:,.1f} MB{reason}, and may "
+            f"use {budget / 1e6:,.1f} MB (--memory); make the batch or the network smaller"
         )
     return longest

@@ -79,10 +79,10 @@ class Step:
         streams = model.options.streams
         has_norm = bool(model.rolling_statistics())
         if streams // ranks.size < (2 if has_norm and ranks.size > 1 else 1):
-            need = "two streams, for batch norm" if has_norm else "one stream"
+            need = "two, for batch norm" if has_norm else "one"
             raise CfgError(
-                f"{model.cfg.place_of_sizes()}: {streams} streams over {ranks.size} processes: "
-                f"expected at least {need}, in each"
+                f"{model.cfg.place_of_sizes()}: {streams} streams are too few for {ranks.size} "
+                f"processes: each needs at least {need}"
             )
         whole = model.initial_state(streams)
         own = ranks.own(streams)

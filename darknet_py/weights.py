@@ -60,27 +60,29 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     """Read the header of the weights file at `path`. Raises WeightsError."""
     try:
         if os.path.exists(path) and not os.path.isfile(path):
-            raise WeightsError(f"{path}: a folder, pipe or device: expected a weights file")
+            raise WeightsError(f"{path} is a folder, pipe or device; give a weights file")
         with open(path, "rb") as file:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
     if len(start) < 16:
-        raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least 16")
+        raise WeightsError(f"{path} has {size} bytes; a weights file has at least 16")
     major, minor, revision = _VERSION.unpack_from(start)
     if not starts_as_weights(start):
         raise WeightsError(
-            f"{path}: starts with {start[:12]!r}: expected a weights file's version (three small "
-            f"32-bit numbers)"
+            f"{path} is not a weights file: it starts with {start[:12]!r} instead of a version "
+            f"(three small 32-bit numbers)"
         )
     long_seen = major * 10 + minor >= 2 and major < 1000 and minor < 1000
     length = 20 if long_seen else 16
     if size < length:
-        raise WeightsError(f"{path}: {size} bytes: expected a weights file of at least {length}")
+        raise WeightsError(
+            f"{path} has {size} bytes; a weights file of this version has at least {length}"
+        )
     (seen,) = struct.unpack_from("<Q" if long_seen else "<I", start, 12)
     if seen >= _MAX_SEEN:
-        raise WeightsError(f"{path}: offset 12: seen={seen}: expected a count of symbols")
+        raise WeightsError(f"{path}: seen={seen} at offset 12 is not a count of symbols")
     return Header(major, minor, revision, seen, length, *divmod(size - length, 4))
 
 
@@ -102,8 +104,8 @@ def read_weights(
     if header.rest or header.floats not in (count, count + spare):
         rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
-            f"{path}: {header.floats:,} numbers{rest}, but the network has {count:,} parameters: "
-            f"expected a whole weights file of this cfg"
+            f"{path} holds {header.floats:,} numbers{rest}, but the network of this cfg has "
+            f"{count:,} parameters; give the cfg that it was trained with (--cfg)"
         )
     try:
         floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)
@@ -141,7 +143,7 @@ def _check_numbers(
     if not fine.all():
         index = int(np.argmin(fine))
         raise WeightsError(
-            f"{path}: offset {start + 4 * index}: {floats[index]}: expected finite numbers"
+            f"{path}: {floats[index]} at offset {start + 4 * index} is not a finite number"
         )
     warn_of_infinite(path, int(np.isinf(floats).sum()))
 

@@ -74,8 +74,8 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
     wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
     if path.suffix not in wanted:
         raise click.BadParameter(
-            f"{out!r}: expected a name that ends in .safetensors, .npz, .onnx or .py, "
-            f"or with --fold-batchnorm in .weights",
+            f"{out!r} must end in .safetensors, .npz, .onnx or .py (or .weights with "
+            f"--fold-batchnorm)",
             param_hint="OUT",
         )
     source = find_weights(weights)

@@ -115,13 +115,13 @@ def command(
       darknet-py generate backup --interactive
     """
     if prompt is not None and prompt_file is not None:
-        raise click.UsageError("--prompt and --prompt-file: expected one of them.")
+        raise click.UsageError("Give --prompt or --prompt-file, not both.")
     if samples > 1 and length > LONGEST_SAMPLE:
-        raise click.UsageError(f"--samples: expected a --length of up to {LONGEST_SAMPLE:,}.")
+        raise click.UsageError(f"With --samples, --length can be at most {LONGEST_SAMPLE:,}.")
     net = open_network(weights, cfg, dialect)
     if seed is None:
         seed = seed_from_clock()
-        log.info("seed %d", seed)
+        log.info("seed %d (random; --seed %d repeats this text)", seed, seed)
     symbols = Symbols.of(net, tokens, names_of_bytes=True)
     # An empty prompt lets symbol 0 be fed, as in C, which is no part of the text.
     if prompt_file is None:

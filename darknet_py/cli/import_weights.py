@@ -45,8 +45,7 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bo
         ("OUT", out, (".weights",)),
     ):
         if Path(value).suffix not in suffixes:
-            expected = " or ".join(suffixes)
-            message = f"{value!r}: expected a name that ends in {expected}"
+            message = f"{value!r} must end in {' or '.join(suffixes)}"
             raise click.BadParameter(message, param_hint=name)
     beside = cfg_beside(out)
     given = find_cfg(cfg) if cfg is not None else None

@@ -194,7 +194,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
     count = len(net.parameters)
     if weights is not None:
         expected = net.loaded_count
-        fit = f"as many as the cfg expects (of {count:,} parameters)"
+        fit = f"matching the cfg ({count:,} parameters)"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.options
     obstacle = _obstacle(net)

@@ -64,7 +64,7 @@ class Dialogue:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401
         if sys.stdin.isatty():
-            say(":help for what can be typed; Ctrl-C stops the text, Ctrl-D leaves")
+            say("type a prompt, or :help; Ctrl-C stops the text, Ctrl-D quits")
         if len(prompt):
             self.session.feed(prompt)
             self.writer.write(prompt)
@@ -103,7 +103,7 @@ class Dialogue:
         name, _, argument = line.strip().partition(" ")
         known = [command for command in self.commands if name and command.startswith(name)]
         if len(known) != 1:
-            say(f":{visible(name)}: expected one of :{', :'.join(self.commands)}")
+            say(f":{visible(name)} is no command; the commands are :{', :'.join(self.commands)}")
             return
         try:
             self.commands[known[0]](argument.strip())
@@ -115,7 +115,7 @@ class Dialogue:
 
     def _set_length(self, argument: str) -> None:
         if not argument.isdecimal():
-            raise click.BadParameter(f"{argument!r}: expected a whole number")
+            raise click.BadParameter(f"{argument!r} is not a whole number")
         self.length = int(argument)
 
     def _show_odds(self, argument: str) -> None:
@@ -125,7 +125,7 @@ class Dialogue:
 
     def _reset(self, argument: str) -> None:
         self.session.reset()
-        say("forgotten")
+        say("state reset: the network has forgotten what it read")
 
     def _help(self, argument: str) -> None:
         temperature = self.sampling.temperature

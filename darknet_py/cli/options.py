@@ -32,7 +32,7 @@ def above_zero(value: str | float) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < math.inf:
-        raise click.BadParameter(f"{value!r}: expected a number above 0")
+        raise click.BadParameter(f"{value!r} is not a number above 0")
     return number
 
 
@@ -40,7 +40,7 @@ def part_of_one(value: str | float) -> float:
     """A number between 0 and 1, both left out."""
     number = above_zero(value)
     if number >= 1:
-        raise click.BadParameter(f"{value!r}: expected a number between 0 and 1")
+        raise click.BadParameter(f"{value!r} is not a number between 0 and 1")
     return number
 
 
@@ -48,7 +48,7 @@ def up_to_one(value: str | float) -> float:
     """A number above 0 and up to 1."""
     number = above_zero(value)
     if number > 1:
-        raise click.BadParameter(f"{value!r}: expected a number above 0 and up to 1")
+        raise click.BadParameter(f"{value!r} is not a number above 0 and up to 1")
     return number
 
 
@@ -73,7 +73,7 @@ def verbosity_options(command: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=choose(logging.WARNING),
-        help="Say only what went wrong.",
+        help="Print only warnings and errors.",
     )
     verbose = click.option(
         "-v",
@@ -81,7 +81,7 @@ def verbosity_options(command: F) -> F:
         is_flag=True,
         expose_value=False,
         callback=choose(logging.DEBUG),
-        help="Say more; show the traceback of an error.",
+        help="Print more details, and tracebacks of errors.",
     )
     return verbose(quiet(command))
 
@@ -111,7 +111,7 @@ def cfg_option(command: F) -> F:
     return click.option(
         "--cfg",
         metavar="CFG",
-        help="The network's cfg file or bundled name, if not found by itself.",
+        help="The network's cfg file or bundled name.  [default: found from WEIGHTS]",
     )(command)
 
 
@@ -121,14 +121,15 @@ def dialect_option(command: F) -> F:
         type=click.Choice(["auto", "upstream", "alexeyab"]),
         default="auto",
         show_default=True,
-        help="Whose weights file it is; auto goes by its header.",
+        help="Format of the weights file: that of pjreddie's darknet (upstream) or of "
+        "AlexeyAB's; auto reads it from the header.",
     )(command)
 
 
 def force_option(command: F) -> F:
-    return click.option(
-        "--force", is_flag=True, help="Overwrite a file that exists; never one that is read."
-    )(command)
+    return click.option("--force", is_flag=True, help="Overwrite a file that already exists.")(
+        command
+    )
 
 
 def prompt_option(command: F) -> F:
@@ -136,8 +137,9 @@ def prompt_option(command: F) -> F:
         "--prompt",
         type=escaped,
         metavar="TEXT",
-        help=r"Text to start from; \n \t \r \\ \xHH are understood. Of a network of tokens: their "
-        r"numbers, or their names with --tokens.  [default: \n\n; none for tokens]",
+        help=r"Text to start from, with the escapes \n \t \r \\ \xHH. For a network of tokens: "
+        r"their "
+        r"numbers, or with --tokens their names.  [default: \n\n; none for tokens]",
     )(command)
 
 
@@ -145,6 +147,6 @@ def tokens_option(command: F) -> F:
     return click.option(
         "--tokens",
         metavar="FILE",
-        help="Names of tokens, one a line, to write and read instead of their numbers; <NEWLINE> "
-        "is the name of a newline.",
+        help="File with the names of tokens, one per line, used instead of their numbers; "
+        "<NEWLINE> stands for a newline.",
     )(command)

@@ -68,7 +68,9 @@ def command(
     passage = _passage(net, symbols, checkpoint.plan, text)
     index = recurrent_layer(net) if layer is None else layer
     if index >= len(net.layers):
-        raise click.BadParameter(f"--layer {index}: expected one from 0 to {len(net.layers) - 1}")
+        raise click.BadParameter(
+            f"--layer {index}: the network has the layers 0 to {len(net.layers) - 1}"
+        )
     reading = read_passage(net, passage[:LENGTH], index, symbols)
     last = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
     heading = f"{weights.name}, temperature 0.7"
@@ -96,7 +98,7 @@ def _weights(run: RunFolder) -> Path:
     for suffix in WEIGHTS_SUFFIXES:
         if run.file(suffix).exists():
             return run.file(suffix)
-    raise DarknetError(f"{run.path}: no weights of {run.base}: expected {run.base}_best.weights")
+    raise DarknetError(f"{run.path} holds no weights of {run.base} ({run.base}_best.weights)")
 
 
 def _read_files(run: RunFolder, weights: Path, plan: Plan, text: str | None) -> list[str | Path]:
@@ -113,13 +115,13 @@ def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Ar
     elif isinstance(plan.val, str):
         place, found = plan.val, read_text(plan.val, net.options.tokenized)
     elif plan.data == "-":
-        raise CorpusError("the run's text came from stdin: expected --text FILE")
+        raise CorpusError("the run's text came from stdin; give a passage with --text FILE")
     else:
         place, whole = plan.data, read_text(plan.data, net.options.tokenized)
         training, held_out = split(whole, plan.val)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
-        raise CorpusError(f"{place}: {len(found)} {symbols.unit}s: expected a passage")
+        raise CorpusError(f"{place} has {len(found)} {symbols.unit}s; a passage needs at least 2")
     return check_symbols(net, found, os.fspath(place))
 
 

@@ -218,7 +218,10 @@ def train(
     check_known(text, net.inputs, data)
     replay = Replay(net)
     replay.check_trainable()
-    say("replaying the C program's arithmetic; for real work `darknet-py train` is the one to use")
+    say(
+        "replaying the C program's arithmetic, mistakes included; `darknet-py train` trains "
+        "correctly and faster"
+    )
     for line in replay_train(replay, text, BACKUP):
         if not is_quiet():
             say(line)

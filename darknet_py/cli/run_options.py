@@ -75,7 +75,7 @@ def duration(value: str) -> float:
         parts = [0.0, 0.0, 0.0]
     seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
     if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r}: expected a time above 0, like 90s, 10m or 2h")
+        raise click.BadParameter(f"{value!r} is not a time above 0, like 90s, 10m or 2h")
     return seconds
 
 
@@ -83,7 +83,7 @@ def size(value: str) -> int:
     """Bytes from a size like 500M or 4G; a bare number is bytes."""
     found = re.fullmatch(r"([0-9]+)([KMGT]?)(i?B)?", value, re.IGNORECASE)
     if not found or len(found[1]) > 15:
-        raise click.BadParameter(f"{value!r}: expected a size like 500M or 4G")
+        raise click.BadParameter(f"{value!r} is not a size like 500M or 4G")
     return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
 
 
@@ -91,7 +91,7 @@ def key_value(value: str) -> tuple[str, str]:
     """The two sides of KEY=VALUE."""
     key, _, text = value.partition("=")
     if not key.strip() or not text.strip():
-        raise click.BadParameter(f"{value!r}: expected KEY=VALUE, like learning_rate=.01")
+        raise click.BadParameter(f"{value!r} is not KEY=VALUE, like learning_rate=.01")
     return key.strip(), text.strip()
 
 
@@ -103,14 +103,14 @@ def layer_map(value: str | dict[int, int]) -> dict[int, int]:
     for part in value.split(","):
         found = re.fullmatch(r"([0-9]{1,4})(?:([-=])([0-9]{1,4}))?", part.strip())
         if not found:
-            raise click.BadParameter(f"{value!r}: expected layers like 0-2, or 0,2=1")
+            raise click.BadParameter(f"{value!r} is not a list of layers, like 0-2 or 0,2=1")
         first, other = int(found[1]), int(found[3] or found[1])
         if found[2] == "=":
             pairs = {first: other}
         else:
             pairs = {index: index for index in range(first, other + 1)}
         if not pairs or pairs.keys() & layers.keys():
-            raise click.BadParameter(f"{value!r}: expected each layer once, lowest first")
+            raise click.BadParameter(f"{value!r} must name each layer once, the lowest first")
         layers |= pairs
     return layers
 
@@ -122,7 +122,7 @@ def fraction_or_file(value: str | float) -> float | str:
     except ValueError:
         return str(value)
     if not 0 <= fraction < 1:
-        raise click.BadParameter(f"{value!r}: expected a fraction from 0 to below 1, or a file")
+        raise click.BadParameter(f"{value!r} is neither a fraction from 0 to below 1 nor a file")
     return fraction
 
 

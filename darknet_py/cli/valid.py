@@ -84,7 +84,7 @@ def command(
     if val is not None:
         symbols = split(symbols, val)[1]
     if len(symbols) < 2:
-        raise CorpusError(f"{text}: {len(symbols)} symbols: expected at least 2 to score")
+        raise CorpusError(f"{text} has {len(symbols)} symbols; scoring needs at least 2")
     start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):

@@ -47,7 +47,9 @@ def fold_batchnorm(net: Network) -> Network:
     new = {parameter.name: parameter.values for parameter in folded.tensors()}
     own_sections = [layer.index for layer in net.layers if layer.kind == "batchnorm"]
     for index in own_sections:
-        message = f"{net.cfg.path}: layer {index}: [batchnorm] cannot be folded, and stays"
+        message = (
+            f"{net.cfg.path}: layer {index}: [batchnorm] is a layer of its own and is not folded"
+        )
         warnings.warn(message, DarknetWarning, stacklevel=2)
     scales = [name for name in old if name.endswith(".scale") and name not in new]
     if not scales and not own_sections:
@@ -67,7 +69,8 @@ def fold_batchnorm(net: Network) -> Network:
             bias[...] = bias - gain * mean
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise WeightsError(
-                f"{net.cfg.path}: {brick}: its batch norm cannot be folded: expected rolling "
-                f"statistics that give finite weights"
+                f"{net.cfg.path}: the batch norm of {brick} cannot be folded: its rolling "
+                f"statistics "
+                f"give weights that are not finite"
             )
     return folded

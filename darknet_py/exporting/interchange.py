@@ -51,7 +51,8 @@ def library(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise DarknetError(
-            f"{error}: expected the extra `export`: pip install 'darknet-py[export]'"
+            f"this format needs {name.partition('.')[0]} ({error}): pip install "
+            f"{name.partition('.')[0]}"
         ) from error
 
 
@@ -146,7 +147,7 @@ def read_network(
     """
     try:
         if os.path.exists(path) and not os.path.isfile(path):
-            raise WeightsError(f"{path}: a folder, pipe or device: expected a file of tensors")
+            raise WeightsError(f"{path} is a folder, pipe or device; give a file of tensors")
         with open(path, "rb"):
             pass
     except OSError as error:
@@ -175,8 +176,8 @@ def _usable(path: str | os.PathLike[str], parameter: Parameter, stored: _Stored)
     if not fine.all():
         place = np.unravel_index(int(np.argmin(fine)), values.shape)
         raise WeightsError(
-            f"{path}: {parameter.name}{[int(index) for index in place]} is {values[place]}: "
-            f"expected finite numbers"
+            f"{path}: {parameter.name}{[int(index) for index in place]} is {values[place]}, not a "
+            f"finite number"
         )
     return values
 
@@ -184,15 +185,15 @@ def _usable(path: str | os.PathLike[str], parameter: Parameter, stored: _Stored)
 def _cfg_of(path: str | os.PathLike[str], facts: dict[str, str]) -> Cfg:
     if "cfg" not in facts:
         raise WeightsError(
-            f"{path}: no cfg in it: expected its text under the name cfg, or --cfg CFG"
+            f"{path} does not contain a cfg (its text under the name cfg); give it with --cfg"
         )
     text = facts["cfg"]
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise WeightsError(f"{path}: cfg is no text: expected that of a cfg file") from error
+        raise WeightsError(f"{path}: cfg is not a text; it must be that of a cfg file") from error
     if size > MAX_CFG_BYTES:
-        raise WeightsError(f"{path}: cfg is larger than 1 MiB: expected the text of a cfg file")
+        raise WeightsError(f"{path}: cfg is larger than 1 MiB; it must be the text of a cfg file")
     return parse_cfg(text, f"{path}: cfg")
 
 
@@ -202,12 +203,12 @@ def _dialect_of(
     name = facts.get("dialect", default)
     if name is None:
         raise WeightsError(
-            f"{path}: no dialect in it: expected {' or '.join(DIALECTS)} under the name dialect, "
-            f"or --dialect"
+            f"{path} does not say its dialect ({' or '.join(DIALECTS)}, under the name dialect); "
+            f"give it with --dialect"
         )
     if name not in DIALECTS:
-        expected = " or ".join(DIALECTS)
-        raise WeightsError(f"{path}: dialect is {printable(name)}: expected {expected}")
+        known = " or ".join(DIALECTS)
+        raise WeightsError(f"{path}: dialect is {printable(name)}; it must be {known}")
     return DIALECTS[name]
 
 
@@ -215,7 +216,7 @@ def _seen_of(path: str | os.PathLike[str], facts: dict[str, str]) -> int:
     text = facts.get("seen", "0")
     seen = int(text) if re.fullmatch("[0-9]{1,19}", text) else -1
     if not 0 <= seen < _MAX_SEEN:
-        raise WeightsError(f"{path}: seen is {printable(text)}: expected a count of symbols")
+        raise WeightsError(f"{path}: seen is {printable(text)}, not a count of symbols")
     return seen
 
 
@@ -224,19 +225,18 @@ def _check_tensors(path: str | os.PathLike[str], net: Network, stored: _Stored) 
     expected = {parameter.name: parameter.shape for parameter in net.tensors()}
     for name, shape in expected.items():
         if name not in stored.tensors:
-            raise WeightsError(f"{path}: no tensor {name}: expected one of shape {shape}")
+            raise WeightsError(f"{path} does not contain the tensor {name} of shape {shape}")
         dtype, found = stored.tensors[name]
         if dtype not in ("F32", _FLOAT.name):
             raise WeightsError(
-                f"{path}: {name} is of type {printable(dtype)}: expected {_FLOAT.name}"
+                f"{path}: {name} is of type {printable(dtype)}; it must be {_FLOAT.name}"
             )
         if found != shape:
-            raise WeightsError(f"{path}: {name} has the shape {found}: expected {shape}")
+            raise WeightsError(f"{path}: {name} has the shape {found}; the network needs {shape}")
     for name in stored.tensors:
         if name not in expected:
             raise WeightsError(
-                f"{path}: {printable(name)} has no place in the network: "
-                f"expected only the {len(expected)} tensors of its cfg"
+                f"{path}: {printable(name)} is none of the {len(expected)} tensors of its cfg"
             )
 
 
@@ -261,7 +261,7 @@ def _refusing_damage(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
         raise
     except Exception as error:
         what = printable(" ".join(str(error).split()) or type(error).__name__, 100)
-        raise WeightsError(f"{path}: damaged ({what}): expected a whole {kind} file") from error
+        raise WeightsError(f"{path} is damaged or not a {kind} file ({what})") from error
 
 
 @contextlib.contextmanager
@@ -307,9 +307,9 @@ def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
             dtype, shape = headers.pop(name)
             if dtype.kind not in "Uiu" or shape:
                 found = f"{printable(str(dtype))} {shape}"
-                raise WeightsError(f"{path}: {name} is {found}: expected one text")
+                raise WeightsError(f"{path}: {name} is {found}; it must be one text")
             if dtype.itemsize > 4 * MAX_CFG_BYTES:
-                raise WeightsError(f"{path}: {name} is larger than 1 MiB: expected a short text")
+                raise WeightsError(f"{path}: {name} is larger than 1 MiB; it must be a short text")
             facts[name] = str(read(name)[()])
         tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
         yield _Stored(tensors, facts, read)

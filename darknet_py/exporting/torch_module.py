@@ -42,8 +42,8 @@ def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | No
     """
     if Path(path).stem in {"torch", *sys.stdlib_module_names}:
         raise DarknetError(
-            f"{path}: would hide the module {Path(path).stem} of Python or PyTorch: "
-            f"expected another name"
+            f"{path} would hide the module {Path(path).stem} of Python or PyTorch; choose another "
+            f"name"
         )
     text = module_text(net)
     check_file_place(path)

@@ -52,8 +52,7 @@ def choose_kernels(choice: str) -> Kernels:
     except ImportError as error:
         if choice == "compiled":
             raise DarknetError(
-                f"compiled kernels: {error}: expected the extra `fast`: "
-                f"pip install 'darknet-py[fast]'"
+                f"--kernels compiled needs numba ({error}): pip install numba"
             ) from error
         return Kernels()
     return CompiledKernels()

@@ -46,7 +46,7 @@ class RecurrentLayer(Layer):
         if self.batch_normalize and options.streams == 1:
             raise section.error(
                 "batch_normalize=1 needs at least two streams to train, and batch / subdivisions "
-                "is 1: expected more, like --set batch=16 --set time_steps=64"
+                "is 1; give a larger batch, like --set batch=16 --set time_steps=64"
             )
 
     def operations(self) -> int:

@@ -105,7 +105,6 @@ def _connect(started: int) -> Ranks:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
         raise DarknetError(
-            f"mpiexec has started {started} processes: {error}: expected the extra `mpi`: "
-            f"pip install 'darknet-py[mpi]'"
+            f"mpiexec has started {started} processes: {error}; install mpi4py: pip install mpi4py"
         ) from error
     return MpiRanks(MPI.COMM_WORLD)

@@ -102,7 +102,7 @@ class ProcessRanks(Ranks):
 
     def lost(self, link: Link) -> TrainingError:
         """The error where the other end is gone."""
-        return TrainingError(f"{self.name(link)} has ended: expected it to compute")
+        return TrainingError(f"{self.name(link)} ended unexpectedly; continue with --resume")
 
     # --- what all do together
 
@@ -186,7 +186,8 @@ class StartedProcesses(ProcessRanks):
         with suppress(subprocess.TimeoutExpired):
             process.wait(SECONDS_TO_END)
         return TrainingError(
-            f"{self.name(link)} has ended (status {process.returncode}): expected it to compute"
+            f"{self.name(link)} ended unexpectedly (status {process.returncode}); continue with "
+            f"--resume"
         )
 
     def end(self) -> None:

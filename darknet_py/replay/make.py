@@ -89,7 +89,7 @@ def _make_layer(
         case "activation":
             return ActivationLayer(_activation(section, "linear"))
     raise section.error(
-        "the C program cannot run it on a CPU: expected `darknet-py train` and `darknet-py "
+        "the C program cannot run it on a CPU; use `darknet-py train` and `darknet-py "
         "generate`, which can"
     )
 

@@ -96,7 +96,7 @@ class Replay:
                 )
             if isinstance(layer, GatedLayer):
                 raise section.error(
-                    "the C program cannot train it on a CPU: expected --gradient exact, the "
+                    "the C program cannot train it on a CPU; use --gradient exact, the "
                     "default of `darknet-py train`"
                 )
             batch = 2
@@ -107,15 +107,15 @@ class Replay:
             if batch < 2:
                 with self.net.cfg.blaming("batch", "subdivisions", "time_steps"):
                     raise section.error(
-                        "batch_normalize=1 needs at least two streams to train: expected "
+                        "batch_normalize=1 needs at least two streams to train; give "
                         "something like batch=16"
                     )
         if all(layer.cost is None for layer in self.layers):
-            raise CfgError(f"{path}: no loss: expected [softmax] as last layer")
+            raise CfgError(f"{path}: the last layer has no loss; end the network with [softmax]")
         if self.net.outputs < self.net.inputs:
             raise CfgError(
-                f"{path}: {self.net.outputs} outputs for {self.net.inputs} symbols: expected one "
-                f"output per symbol"
+                f"{path}: {self.net.outputs} outputs for {self.net.inputs} symbols; there must be "
+                f"one per symbol"
             )
         if options.adam:
             message = f"{self.net.cfg.net.place}: adam=1: the C program runs plain SGD on a CPU"

@@ -63,7 +63,7 @@ def generate_tactic(
     stop that was drawn. Raises CorpusError for an empty prompt, with which C crashes.
     """
     if not prompt:
-        raise CorpusError("prompt: 0 characters: expected at least 1 on stdin")
+        raise CorpusError("the prompt on stdin is empty; give at least one character")
     replay.set_temperature(temperature)
     for fed in prompt:
         p = replay.predict(fed)

@@ -32,11 +32,15 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
     replay.check_trainable()
     net, options = replay.net, replay.net.options
     if not options.max_batches:
-        raise TrainingError(f"{net.cfg.path}: no max_batches in [net]: expected it, as in C")
+        raise TrainingError(
+            f"{net.cfg.path} has no max_batches in [net], without which the C program does not "
+            f"train"
+        )
     if net.batch_number >= options.max_batches:
         raise TrainingError(
-            f"{net.cfg.path}: already at batch {net.batch_number}, and training ends at "
-            f"max_batches={options.max_batches}: expected a larger one, or -clear"
+            f"{net.cfg.path}: the weights are already at batch {net.batch_number}, and training "
+            f"ends at "
+            f"max_batches={options.max_batches}; give a larger one, or -clear"
         )
     base = backup / base_name(net.cfg.path)
     backup.mkdir(parents=True, exist_ok=True)

@@ -17,9 +17,7 @@ def check() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise DarknetError(
-            f"--plot: {error}: expected the extra `plot`: pip install 'darknet-py[plot]'"
-        ) from error
+        raise DarknetError(f"--plot needs matplotlib ({error}): pip install matplotlib") from error
 
 
 def read_losses(table: Path) -> tuple[list[Point], list[Point]]:

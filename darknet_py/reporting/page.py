@@ -73,7 +73,7 @@ def read_passage(
     names. Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
     """
     if not 0 <= layer < len(net.layers):
-        raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
+        raise ValueError(f"layer {layer}: the network has the layers 0 to {len(net.layers) - 1}")
     read = check_symbols(net, passage, "the passage")[:, None]
     losses, _ = net.losses(read[:-1], read[1:], net.initial_state(1))
     losses = losses[:, 0].astype(np.float64)

@@ -89,11 +89,11 @@ def _check_together(settings: Settings) -> None:
     for_new = [own.name for own in OPTIONS if own.resume is OnResume.NEW]
     given = [own.flag for own in OPTIONS if own.name in for_new and getattr(settings, own.name)]
     if settings.weights_cfg is not None and None in (settings.weights_layers, settings.weights):
-        raise TrainingError("--weights-cfg: expected it with --weights and --weights-layers only")
+        raise TrainingError("--weights-cfg needs --weights and --weights-layers")
     if settings.weights_layers is not None and settings.weights is None:
-        raise TrainingError("--weights-layers: expected it with --weights only")
+        raise TrainingError("--weights-layers needs --weights")
     if settings.accept_changes and not settings.resume:
-        raise TrainingError("--accept-changes: expected it with --resume only")
+        raise TrainingError("--accept-changes needs --resume")
     if settings.resume and given:
         raise TrainingError(
             f"--resume goes on from BASE.state, with its own weights: leave out {', '.join(given)}"

@@ -53,19 +53,20 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
         facts = json.loads(arrays.pop("facts").tobytes())
         if facts["format"] != FORMAT:
             raise TrainingError(
-                f"{path}: format {facts['format']}: expected {FORMAT}, which this version writes"
+                f"{path} has format {facts['format']}; this version reads only format {FORMAT}"
             )
         plan, progress = Plan.of_kept(facts["plan"]), facts["progress"]
         for name in COUNTS:
             Whole().take(progress[name])
         return Checkpoint(plan, progress, arrays)
     except FileNotFoundError as error:
-        raise TrainingError(f"{path}: no such file: expected the state of a run") from error
+        raise TrainingError(f"{path}: no such file; there is no run to resume") from error
     except OSError as error:
         raise TrainingError(f"{path}: cannot read the state: {error.strerror}") from error
     except TrainingError:
         raise
     except Exception as error:  # A damaged archive makes its readers raise anything.
         raise TrainingError(
-            f"{path}: damaged ({type(error).__name__}): expected the state of a run"
+            f"{path} is damaged ({type(error).__name__}) or is not the state of a run; start a new "
+            f"run with --weights from its weights file"
         ) from error

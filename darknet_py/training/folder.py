@@ -94,7 +94,7 @@ class RunFolder:
             lock.acquire()
         except Timeout as error:
             raise TrainingError(
-                f"{self.path}: another run is writing there: expected another --out"
+                f"{self.path}: another run is writing there; wait for it, or choose another --out"
             ) from error
         except OSError as error:
             where = error.filename or self.path
@@ -102,7 +102,7 @@ class RunFolder:
         try:
             for stale in self.files(re.escape(TEMPORARY_SUFFIX)):
                 stale.unlink()
-                log.info("removed %s, which an earlier run had not finished", stale)
+                log.info("removed %s, left unfinished by an earlier run", stale)
             yield
         finally:
             lock.release()
@@ -165,11 +165,11 @@ def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) ->
     pattern = "*.state" if wanted is None else f"{glob.escape(wanted)}.state"
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
-        raise TrainingError(f"{folder}: no run there: expected {pattern} in that folder")
+        raise TrainingError(f"{folder} holds no run ({pattern} is missing)")
     if len(found) > 1:
-        names = ", ".join(path.name for path in found)
+        names = ", ".join(path.stem for path in found)
         raise TrainingError(
-            f"{folder}: several runs ({names}): expected a CFG to choose one, like "
+            f"{folder} holds several runs ({names}): name one, e.g. "
             f"darknet-py train --resume --out {folder} {found[0].stem}"
         )
     return RunFolder(folder, found[0].name.removesuffix(".state"))

@@ -76,7 +76,7 @@ def train_loop(
         callback(row)
         is_stopped = stop()
     end = run.over()
-    return end is None, end[0] if end else "stopped"
+    return end is None, end[0] if end else "interrupted"
 
 
 def update(run: Run) -> float:
@@ -232,11 +232,11 @@ def _start_processes(run: Run, stack: ExitStack) -> None:
         _go_on_alone(run, error)
         return
     run.divide(ranks)
-    log.info("%d processes share the streams (--processes 1: one alone)", plan.processes)
+    log.info("training with %d processes (--processes 1 for one)", plan.processes)
 
 
 def _go_on_alone(run: Run, error: TrainingError) -> None:
-    log.warning("warning: %s: going on with one process", error)
+    log.warning("warning: %s: continuing with one process", error)
     run.plan = dataclasses.replace(run.plan, processes=1)
 
 

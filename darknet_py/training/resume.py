@@ -61,11 +61,14 @@ def resumed_run(
     checkpoint = read_checkpoint(where)
     old = checkpoint.plan
     if base_name(old.cfg_path) != folder.base:
-        raise TrainingError(f"{where}: the state of {old.cfg_path}: expected that of {folder.base}")
+        raise TrainingError(
+            f"{where} belongs to a run of {old.cfg_path}, not of {folder.base}; rename it back"
+        )
     for name, now in asked.given(*SAME).items():
         if now != getattr(old, name):
             raise TrainingError(
-                f"{where}: the run has --{name} {getattr(old, name)}: expected that, not {now}"
+                f"{where}: the run began with --{name} {getattr(old, name)}, which cannot become "
+                f"{now}"
             )
     if old.plot:
         plotting.check()
@@ -96,14 +99,15 @@ def resumed_run(
         net.step.segment_steps = old.segment_steps
     if data is None and old.data == "-":
         raise TrainingError(
-            f"{where}: the text came from stdin: expected it there again: "
+            f"{where}: the text came from stdin; give the same text there again: "
             f"darknet-py train --resume --out {asked.folder} {folder.base} -"
         )
     texts = read_texts(net, data or old.data, old.val if asked.val is None else asked.val, ranks)
     changes += _other_texts(old, texts)
     if changes and not asked.accept_changes:
         raise TrainingError(
-            f"{'; '.join(changes)}: expected what was there, or --accept-changes to go on with this"
+            f"{'; '.join(changes)}; restore it, or continue with what is there now by "
+            f"--accept-changes"
         )
     settings = asked.given(*FREE)
     settings["overrides"] = overrides
@@ -129,20 +133,22 @@ def resumed_run(
     _restore(run, checkpoint)
     if (end := run.over()) and run.is_complete():
         raise TrainingError(
-            f"{where}: batch {net.batch_number}, and {end[0]}: expected {end[1]} to go on"
+            f"{where}: the run is complete at batch {net.batch_number} ({end[0]}); give {end[1]} "
+            f"to continue"
         )
     say_unused(asked, texts)
     for change in changes:
         log.warning("warning: %s", change)
     if plan.kernels != old.kernels:
         log.warning(
-            "warning: begun with %s loops, going on with %s ones: the last digits will differ",
+            "warning: the run began with %s loops and continues with %s ones: the last digits "
+            "will differ",
             old.kernels,
             plan.kernels,
         )
     if ranks.is_first:
         folder.write_cfg(net.cfg)
-    log.info("going on after batch %d", net.batch_number)
+    log.info("continuing after batch %d", net.batch_number)
     return run
 
 
@@ -159,7 +165,7 @@ def _source(cfg: str | Cfg | None, old: Plan) -> tuple[Cfg, list[str]]:
     else:
         return was, []
     if difference := was.difference(now):
-        return now, [f"{now.path}: {difference}, unlike when the run began"]
+        return now, [f"{now.path} has changed since the run began: {difference}"]
     return was, []
 
 
@@ -167,9 +173,9 @@ def _other_texts(old: Plan, texts: Texts) -> list[str]:
     """How the texts are unlike the run's."""
     changes = []
     if texts.digest != old.digest:
-        changes.append(f"{texts.data}: not the text that the run began with")
+        changes.append(f"{texts.data} is not the text that the run began with")
     if (texts.val, texts.val_digest) != (old.val, old.val_digest):
-        changes.append(f"--val {texts.val}: not the held-out text that the run began with")
+        changes.append(f"--val {texts.val} is not the held-out text that the run began with")
     return changes
 
 
@@ -178,8 +184,8 @@ def _check_fixed(old: Plan, now: NetOptions, where: Path) -> None:
     for key in _FIXED:
         if getattr(was, key) != getattr(now, key):
             raise TrainingError(
-                f"{where}: the run has {key}={getattr(was, key)}, and {key}={getattr(now, key)} is "
-                f"asked for: expected the same, or a new run with --weights"
+                f"{where}: the run began with {key}={getattr(was, key)}, which cannot become "
+                f"{getattr(now, key)}; start a new run with --weights"
             )
 
 
@@ -192,8 +198,8 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     where = run.folder.file(".state")
     if len(arrays.get("parameters", ())) != len(net.parameters):
         raise TrainingError(
-            f"{where}: {len(arrays.get('parameters', ())):,} parameters, and the cfg has "
-            f"{len(net.parameters):,}: expected the state of a run with the same layers"
+            f"{where} has {len(arrays.get('parameters', ())):,} parameters and the cfg "
+            f"{len(net.parameters):,}; a run can only continue with the same layers"
         )
     try:
         for name, own in run.arrays().items():
@@ -212,8 +218,8 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
         is_measured = run.validation.restore(progress["validation"], arrays.get("best"))
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
-            f"{where}: does not fit this network ({error}): expected the state of a run with "
-            f"the same layers and optimizer"
+            f"{where} does not fit this network ({error}); a run can only continue with the "
+            f"same layers and optimizer"
         ) from error
     texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
     _recover_best(run, is_measured and texts[0] == texts[1])

@@ -148,11 +148,11 @@ class Run:
     def _over(self) -> tuple[str, str] | None:
         plan, stale = self.plan, self.validation.stale
         if self.limit and self.net.batch_number >= self.limit:
-            return f"training ends at batch {self.limit}", "a larger --batches"
+            return f"reached batch {self.limit}", "a larger --batches"
         if plan.seconds is not None and self.elapsed >= plan.seconds:
-            return f"{plan.seconds:g} s are over", "a longer --time"
+            return f"stopped after {plan.seconds:g} s", "a longer --time"
         if plan.patience is not None and stale >= plan.patience:
-            return f"no new best in {stale} validations", "a larger --patience"
+            return f"stopped: no new best in {stale} validations", "a larger --patience"
         return None
 
     def is_complete(self) -> bool:
@@ -257,9 +257,10 @@ class Run:
         """The error of a run that has diverged, naming the files that are still good."""
         kept = [self.folder.file(suffix) for suffix in (".backup", "_best.weights")]
         names = " and ".join(str(path) for path in kept if path.exists())
+        saved = f"still usable: {names}" if names else "nothing was saved"
         return TrainingError(
-            f"training diverged at batch {self.net.batch_number}: {what}: expected a smaller "
-            f"learning_rate, or clip in [net] ({'still good: ' + names if names else 'none saved'})"
+            f"training diverged at batch {self.net.batch_number}: {what}; try a smaller "
+            f"learning_rate, or clip in [net] ({saved})"
         )
 
 

@@ -41,7 +41,7 @@ def new_run(
     Raises CfgError, CorpusError, WeightsError, TrainingError and OSError.
     """
     if cfg is None or data is None:
-        raise TrainingError("expected a cfg and a text to train on")
+        raise TrainingError("a new run needs a cfg and a text to train on")
     source = cfg if isinstance(cfg, Cfg) else find_cfg(cfg)
     gradient = asked.gradient or DEFAULTS["gradient"]
     keys = asked.net_keys()
@@ -99,17 +99,17 @@ def new_run(
     run = Run(plan, net, step, streams, validation, folder, ranks)
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
-            f"{weights or source.path}: already at batch {net.batch_number}, and training ends at "
-            f"batch {run.limit}: expected a larger --batches, or --clear to count from 0"
+            f"{weights or source.path} is already at batch {net.batch_number}, and training ends "
+            f"at batch {run.limit}; give a larger --batches, or --clear to count from 0"
         )
     if asked.seed is None:
-        log.info("seed %d (from the clock; --seed %d begins in the same way)", seed, seed)
+        log.info("seed %d (random; --seed %d repeats this run)", seed, seed)
     if not run.limit and plan.seconds is None:
-        log.info(
-            "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
-        )
+        log.info("training until you stop it with Ctrl-C (--batches or --time ends it by itself)")
         if net.options.cooldown:
-            log.info("cooldown waits for a run of known length: --time or --batches")
+            log.info(
+                "cooldown is off: give --time or --batches so that the end of the run is known"
+            )
     if ranks.is_first:
         folder.move_earlier_run()
         folder.write_cfg(net.cfg)
@@ -134,7 +134,7 @@ def _make_network(
         warnings.simplefilter("ignore", CfgWarning)
         other = open_network(weights, asked.weights_cfg, option="--weights-cfg")
     taken = take_layers(net, other, asked.weights_layers, weights)
-    log.info(f"{weights}: {taken:,} of the {len(net.parameters):,} parameters start as there")
+    log.info(f"{taken:,} of the {len(net.parameters):,} parameters are taken from {weights}")
     return net
 
 
@@ -149,7 +149,9 @@ def _say_ignored(cfg: Cfg) -> None:
     keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "init", "forget_bias")
     own = [key for key in keys if key in cfg.net.options]
     if own:
-        log.warning("warning: --gradient darknet-cpu, like C, ignores %s", ", ".join(own))
+        log.warning(
+            "warning: --gradient darknet-cpu ignores %s, as the C program does", ", ".join(own)
+        )
 
 
 # --- what a run that goes on needs too
@@ -162,14 +164,19 @@ def make_step(net: Network, gradient: str) -> TrainingStep:
         return net.step
     replay = Replay(net)
     replay.check_trainable()
-    log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
+    log.info(
+        "replaying the C program's arithmetic, mistakes included; --gradient exact trains "
+        "correctly and faster"
+    )
     return replay
 
 
 def divide_streams(net: Network, ranks: Ranks, gradient: str) -> None:
     """Divide the streams among the ranks. Raises CfgError."""
     if ranks.size > 1 and gradient != "exact":
-        raise TrainingError("--gradient darknet-cpu: one process only: expected no mpiexec with it")
+        raise TrainingError(
+            "--gradient darknet-cpu runs in one process only; start it without mpiexec"
+        )
     net.step.divide(ranks)
 
 
@@ -179,9 +186,9 @@ def check_processes(count: int, gradient: str, net: Network, ranks: Ranks) -> No
         return
     obstacle = process_obstacle(net, count)
     if gradient != "exact":
-        obstacle = "the replay of the C program is one"
+        obstacle = "the replay of the C program uses one"
     if obstacle:
-        raise TrainingError(f"--processes {count}: {obstacle}: expected fewer")
+        raise TrainingError(f"--processes {count}: {obstacle}; use fewer")
 
 
 def say_unused(asked: Settings, texts: Texts) -> None:
@@ -191,7 +198,7 @@ def say_unused(asked: Settings, texts: Texts) -> None:
     if not options or len(texts.held_out):
         return
     if texts.val == 0:
-        why = "no text is held out (--val 0)"
+        why = "there is no held-out text (--val 0)"
     else:
         why = f"the text is too short to hold out a part of it (--val {texts.val})"
     verb = "has" if len(options) == 1 else "have"

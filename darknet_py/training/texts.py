@@ -39,29 +39,29 @@ def read_texts(model: Model, data: str, val: float | str, ranks: Ranks) -> Texts
     if data == "-" and ranks.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
         # know whether the text is whole.
-        raise CorpusError("-: stdin cannot be shared by several processes: expected a text file")
+        raise CorpusError("-: several processes cannot share stdin; give a text file")
     text = read_text(data, tokenized)
     digest, val_digest = _digest(text), ""
     check_known(text, model.inputs, data)
     if val == "-":
-        raise CorpusError("--val -: expected a fraction or a file, which can be read again")
+        raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
         held_out = read_text(val, tokenized)
         val_digest = _digest(held_out)
         check_known(held_out, model.inputs, val)
         if len(held_out) < 2:
-            raise CorpusError(f"{val}: one symbol: expected at least 2 to score")
+            raise CorpusError(f"{val} has only one symbol; held-out text needs at least 2")
         val = os.path.abspath(val)
     else:
         text, held_out = split(text, val)
     least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
-            f"{data}: {len(text)} symbols to train on: expected at least {least} for the cfg's "
-            f"time_steps={model.options.time_steps} (--set time_steps=N makes it shorter)"
+            f"{data} has only {len(text)} symbols to train on; this cfg needs at least {least}, "
+            f"one more than its time_steps (--set time_steps=N)"
         )
     if val != 0 and len(held_out) < 2:
-        log.info("%s: too short for held-out text: training without validation", data)
+        log.info("%s is too short to hold out a part of it: training without validation", data)
     if len(held_out) < 2:
         held_out = held_out[:0]
     place = data if data == "-" else os.path.abspath(data)

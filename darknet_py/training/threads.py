@@ -66,11 +66,11 @@ def process_choice(net: Network, memory_limit: int) -> int:
 def process_obstacle(net: Network, count: int) -> str:
     """Why so many processes cannot share the streams; empty where they can."""
     if net.rolling_statistics():
-        return "batch norm is over all streams"
+        return "batch norm needs all streams in one process"
     if net.options.streams < count:
         return f"the network has {net.options.streams} streams"
     if sys.platform == "win32" or not sys.executable:
-        return "not on this system"
+        return "this system supports only one"
     return ""
 
 

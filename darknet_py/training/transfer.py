@@ -38,8 +38,8 @@ def take_layers(
 def _layer(net: Network, index: int) -> Layer:
     if index >= len(net.layers):
         raise WeightsError(
-            f"{net.cfg.path}: no layer {index}: expected 0 to {len(net.layers) - 1}, as "
-            f"`darknet-py info` counts them"
+            f"{net.cfg.path} has no layer {index}, only 0 to {len(net.layers) - 1} "
+            f"(darknet-py info lists them)"
         )
     return net.layers[index]
 
@@ -49,22 +49,22 @@ def _fitted(
 ) -> list[tuple[Parameter, Parameter]]:
     """Each parameter of `layer` with the one of `source` that goes into it. Raises WeightsError."""
     where = f"{origin}: layer {source.index}"
-    wanted = f"for layer {layer.index} of {net.cfg.path}"
+    wanted = f"layer {layer.index} of {net.cfg.path}"
     if source.kind != layer.kind:
-        raise WeightsError(f"{where} is [{source.kind}]: expected [{layer.kind}], {wanted}")
+        raise WeightsError(f"{where} is [{source.kind}], and {wanted} is [{layer.kind}]")
     its = {_part(parameter): parameter for parameter in source.parameters()}
     pairs = []
     for own in layer.parameters():
         found = its.pop(_part(own), None)
         if found is None:
-            raise WeightsError(f"{where} has no {_part(own)}: expected one, {wanted}")
+            raise WeightsError(f"{where} has no {_part(own)}, and {wanted} has one")
         if not _fits(net, layer, own, other, source, found):
             raise WeightsError(
-                f"{where}: {_part(own)} is {_sizes(found)}: expected {_sizes(own)}, {wanted}"
+                f"{where}: {_part(own)} is {_sizes(found)}, and that of {wanted} is {_sizes(own)}"
             )
         pairs.append((own, found))
     if its:
-        raise WeightsError(f"{where} has {next(iter(its))}: expected none, {wanted}")
+        raise WeightsError(f"{where} has {next(iter(its))}, and {wanted} has none")
     return pairs
 
 

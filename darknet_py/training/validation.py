@@ -145,10 +145,10 @@ class Validation:
         if net.rolling_statistics():
             return (
                 f"{where}: with the rolling statistics of its batch norm the network runs away; "
-                f"training goes on, and it usually recovers. If it does not, try a smaller "
-                f"learning_rate or more streams (batch)"
+                f"training continues, and this usually recovers. If it does not, try a smaller "
+                f"learning_rate or a larger batch"
             )
-        return f"{where}: training goes on; if it does not recover, try a smaller learning_rate"
+        return f"{where}; training continues. If it does not recover, try a smaller learning_rate"
 
     # --- at both ends of a run
 

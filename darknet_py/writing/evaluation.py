@@ -90,7 +90,7 @@ def trace(
 def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
-        raise CorpusError(f"text: {len(symbols)} characters: expected at least 2 to score")
+        raise CorpusError(f"text has {len(symbols)} symbols; scoring needs at least 2")
     return symbols
 
 
@@ -146,7 +146,7 @@ def hidden_vectors(
     Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
     """
     if not 0 <= layer < len(net.layers):
-        raise ValueError(f"layer {layer}: expected one from 0 to {len(net.layers) - 1}")
+        raise ValueError(f"layer {layer}: the network has the layers 0 to {len(net.layers) - 1}")
     if symbols is None:
         symbols = Symbols.of(net)
     start = _prompt(net, prompt)
