@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
-import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
 from darknet_py.cli.console import print_json, visible
@@ -21,6 +18,7 @@ from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
+from darknet_py.speed import expected_speed
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
@@ -94,38 +92,6 @@ def _show(facts: dict[str, Any]) -> None:
             f"{row['memory'] / 1e6:>10,.1f} MB"
         )
     click.echo(f"total{facts['parameters']:>42,}{'':>7}{facts['operations']:>17,}")
-
-
-def _speed(net: Network, operations: int) -> dict[str, float]:
-    """Characters a second if there were nothing but this network's products, measured here.
-
-    Training takes three products for each of generation's: forward, and two backward.
-    """
-    largest = max(
-        (t.shape for t in net.tensors() if len(t.shape) == 2), default=(1, 1), key=math.prod
-    )
-    rows = max(1, min(4096, net.options.time_steps * net.streams))
-    per_character = max(1, operations)
-    return {
-        "train": _product_rate(rows, *largest) / (3 * per_character),
-        "generate": _product_rate(1, *largest) / per_character,
-    }
-
-
-def _product_rate(rows: int, outputs: int, inputs: int) -> float:
-    """Operations a second of (rows, inputs) times (inputs, outputs), by BLAS with one thread."""
-    from threadpoolctl import threadpool_limits
-
-    x, weights = np.ones((rows, inputs), np.float32), np.ones((outputs, inputs), np.float32)
-    best, count = math.inf, 0
-    with threadpool_limits(1, user_api="blas"):
-        end = time.perf_counter() + 0.03
-        while time.perf_counter() < end or count < 3:
-            begun = time.perf_counter()
-            x @ weights.T
-            best = min(best, time.perf_counter() - begun)
-            count += 1
-    return 2 * rows * inputs * outputs / max(1e-9, best)
 
 
 def _is_weights(source: str) -> bool:
@@ -224,7 +190,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "symbols": options.symbols,
         "parameters": count,
         "operations": operations,
-        "characters_per_second": _speed(net, operations),
+        "characters_per_second": expected_speed(net),
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "processes": processes,

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 import shlex
 import signal
-import sys
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any
 
 import click
 
-from darknet_py.cli.console import is_terminal, one_line, say
+from darknet_py.cli.console import one_line, say
 from darknet_py.cli.options import (
     CONTEXT,
     is_quiet,
+    is_verbose,
     show_cfg_warnings,
     verbosity_options,
 )
 from darknet_py.cli.outcome import explain_outcome
+from darknet_py.cli.progress import Progress
 from darknet_py.cli.run_options import run_options
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.ranks.mpi import find_ranks
-from darknet_py.training import Result, Row, train
+from darknet_py.training import Result, train
 
 INTERRUPTED = 130
 
@@ -65,9 +67,11 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         # The first rank warns for all.
         logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
-    seconds = options.get("seconds")
     try:
-        with Interruption() as interruption, Progress(seconds, quiet) as progress:
+        with (
+            Interruption() as interruption,
+            Progress(quiet=quiet, every_batch=is_verbose()) as progress,
+        ):
             result = train(
                 cfg,
                 data,
@@ -105,15 +109,18 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
 
 def _say_result(result: Result, out: str, explanation: str | None) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
+    unit = "byte" if result.net.writes_bytes else "token"
+    where = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
-        f"batch {result.batches} ({result.ended}): {result.characters:,} characters in "
-        f"{result.seconds:.1f} s, {rate:,.0f} a second; saved {result.weights}"
+        f"{result.ended}{where}: {result.characters:,} {unit}s in "
+        f"{result.seconds:.1f} s, {rate:,.0f} per second; saved {result.weights}"
     )
     if result.best_val is not None:
         part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"
+        likely = f"{math.exp(result.best_val):,.1f}"
         say(
-            f"best: {result.best}, {result.best_val:.4f} nats per character on {part} of the "
-            f"held-out text"
+            f"best: {result.best}, {result.best_val:.4f} nats per {unit} on {part} of the held-out "
+            f"text, as if each {unit} were one of {likely} equally likely ones"
         )
         if explanation is not None:
             say(explanation)
@@ -121,7 +128,7 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
         base = result.weights.name.removesuffix(".backup")
         where = [] if out == "backup" else ["--out", out]
         several = [base] if len(list(result.weights.parent.glob("*.state"))) > 1 else []
-        say(f"to go on: {shlex.join(['darknet-py', 'train', '--resume', *where, *several])}")
+        say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *where, *several])}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
 
@@ -145,7 +152,7 @@ class Interruption:
         if self._asked or not self._is_training:
             raise KeyboardInterrupt
         self._asked = True
-        say("stopping: finishing this batch, then saving; Ctrl-C again leaves at once")
+        say("stopping after this batch, then saving; press Ctrl-C again to quit now without saving")
 
     def __enter__(self) -> Interruption:
         # A terminal that goes away is no reason to lose anything; nohup has it ignored.
@@ -158,86 +165,3 @@ class Interruption:
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-
-
-class Progress:
-    """Called with every batch: a bar on a terminal, else darknet's line, both on stderr."""
-
-    def __init__(self, seconds: float | None, quiet: bool) -> None:
-        self.seconds = seconds
-        self.quiet = quiet
-        self.bar: Any = None
-        self.first: Row | None = None
-        self.val: float | None = None
-        self.is_scoring = False
-        self.first_loss: float | None = None
-        self.top_rate = 0.0
-
-    def __call__(self, row: Row) -> None:
-        if self.first_loss is None:
-            self.first_loss = row.loss
-        self.top_rate = max(self.top_rate, row.rate)
-        if self.quiet:
-            return
-        if not is_terminal(sys.stderr):
-            say(row.line())
-            if row.val is not None:
-                say(f"{row.batch}: {row.val:f} validation")
-            return
-        self._draw(row)
-
-    def _draw(self, row: Row) -> None:
-        if self.first is None:
-            self.first = row
-            self.bar = self._make_bar(row)
-        if row.val is not None:
-            self.val = row.val
-        self.bar.n = row.elapsed if self.seconds is not None else row.batch
-        if self.seconds is not None:
-            self.bar.n = min(self.bar.n, self.seconds)
-        trained = row.seen - self.first.seen
-        rate = trained / max(row.elapsed - self.first.elapsed, 1e-9)
-        val = "" if self.val is None else f" val {self.val:.3f}"
-        self.bar.set_description_str(
-            f"batch {row.batch} loss {row.avg:.3f}{val} {rate / 1000:.0f}k chars/s", refresh=False
-        )
-        self.bar.update(0)
-
-    def scoring(self, done: int, total: int) -> None:
-        """Show how far the score of the best network at the end is."""
-        if self.quiet or self.bar is None:
-            return
-        if not self.is_scoring:
-            self.is_scoring = True
-            self.bar.set_description_str("scoring the held-out text", refresh=False)
-            self.bar.bar_format = "{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]"
-            self.bar.reset(total=total)
-        self.bar.n = done
-        self.bar.update(0)
-
-    def _make_bar(self, row: Row) -> Any:
-        from tqdm import tqdm
-
-        total = self.seconds if self.seconds is not None else row.limit or None
-        known = "{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]"
-        return tqdm(
-            total=total,
-            initial=row.elapsed - row.seconds if self.seconds is not None else row.batch - 1,
-            bar_format=known if total else "{desc} [{elapsed}]",
-            file=sys.stderr,
-            leave=True,
-            mininterval=0.1,
-        )
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self.bar is not None:
-            self.bar.refresh()
-            self.bar.close()

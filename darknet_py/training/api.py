@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -11,12 +12,15 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.reporting import curves as plotting
+from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
 from darknet_py.training.resume import resumed_run
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
 from darknet_py.training.start import new_run
 from darknet_py.writing.scoring import Progress
+
+log = logging.getLogger(__name__)
 
 
 def train(
@@ -79,6 +83,8 @@ def train(
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run
         run = start(settings, source, text, find_ranks(), stack)
+        for line in introduction(run):
+            log.info(line)
         return train_run(run, profile, callback, stop, scoring)
 
 

@@ -33,7 +33,8 @@ class Row:
 
     loss, avg, val: nats per character; avg is darknet's .9 avg + .1 loss, val the last validation's
     where there was one after this batch. seconds: this batch's. elapsed: since the run began, all
-    its sittings together. limit: the batch at which the run ends, 0 if that is not known.
+    its parts together. limit: the batch at which the run ends, 0 if that is not known; time_limit:
+    the seconds, as `elapsed` counts them, None where there is no such limit.
     """
 
     batch: int
@@ -46,6 +47,7 @@ class Row:
     epochs: float
     val: float | None
     limit: int
+    time_limit: float | None = None
 
     def line(self) -> str:
         """darknet's own line for a batch."""
@@ -183,6 +185,7 @@ class Run:
             epochs=batch * self.net.options.symbols / len(self.streams.text),
             val=None,
             limit=self.limit,
+            time_limit=self.plan.seconds,
         )
 
     def log(self, row: Row) -> None:

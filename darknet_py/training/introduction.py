@@ -1,0 +1,78 @@
+"""What a run says of itself before its first batch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from darknet_py.arrays import Array
+from darknet_py.layers.dropout import DropoutLayer
+from darknet_py.model import Model
+from darknet_py.sizes import training_bytes
+from darknet_py.speed import expected_speed
+from darknet_py.training.run import Run
+
+PART = 1 << 20  # bytes of a text that are looked at together
+
+
+def introduction(run: Run) -> list[str]:
+    """Lines about its text, network, batches and files."""
+    net, options = run.net, run.net.options
+    unit = "bytes" if net.writes_bytes else "tokens"
+    processes = max(run.ranks.size, run.plan.processes)
+    size = training_bytes(net, net.step.segment_steps, run.plan.processes)
+    held_out = _held_out(run, unit) if len(run.validation.text) else ""
+    shared = f" shared by {processes} processes" if processes > 1 else ""
+    speed = expected_speed(net)["train"]
+    return [
+        f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on{held_out}",
+        f"network: {layers_of(net)}; {len(net.parameters):,} parameters",
+        f"batch: {options.batch} streams of {options.time_steps} {unit}{shared}, "
+        f"{options.symbols:,} {unit} per update; about {size / 1e6:,.0f} MB of memory, at most "
+        f"{_rounded(speed):,} {unit} per second and core",
+        f"files: {run.folder.file('')}.*",
+    ]
+
+
+def _held_out(run: Run, unit: str) -> str:
+    held_out = amount(run.validation.text, unit)
+    if isinstance(run.plan.val, str):
+        return f"; held out: {run.plan.val}, {held_out}"
+    return f"; held out: the last {held_out}"
+
+
+def amount(text: Array, unit: str) -> str:
+    """How long a text is: in bytes, and in characters of UTF-8 where those are fewer."""
+    words = f"{len(text):,} {unit}"
+    if unit == "bytes" and (characters := utf8_characters(text)) < len(text):
+        words += f" ({characters:,} characters)"
+    return words
+
+
+def utf8_characters(text: Array) -> int:
+    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
+    parts = (text[first : first + PART] for first in range(0, len(text), PART))
+    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
+
+
+def layers_of(model: Model) -> str:
+    """The layers with their outputs, like `2 x [rnn] 128, [connected] 256, [softmax]`."""
+    names: list[str] = []
+    for layer in model.layers:
+        name = f"[{layer.kind}]"
+        if isinstance(layer, DropoutLayer):
+            name += f" {layer.probability:g}"
+        elif layer.parameters():
+            name += f" {layer.outputs}"
+        names.append(name)
+    runs: list[tuple[str, int]] = []
+    for name in names:
+        if runs and runs[-1][0] == name:
+            runs[-1] = name, runs[-1][1] + 1
+        else:
+            runs.append((name, 1))
+    return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in runs)
+
+
+def _rounded(number: float) -> int:
+    """To two digits."""
+    return int(float(f"{number:.1e}"))

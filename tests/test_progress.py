@@ -1,0 +1,129 @@
+"""What a person sees of a run: a line that fits the terminal, or a log that does not grow wild."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import pytest
+
+from darknet_py.cli import progress
+from darknet_py.cli.progress import Progress, clock, fitted
+from darknet_py.training import Row
+
+
+def row(batch: int, **values: Any) -> Row:
+    """A row of a run of 1000 batches, two a second, that has come to this batch."""
+    made: dict[str, Any] = {
+        "batch": batch,
+        "seen": 2048 * batch,
+        "loss": 1.5,
+        "avg": 1.523,
+        "rate": 0.01,
+        "seconds": 0.5,
+        "elapsed": batch / 2,
+        "epochs": 0.1,
+        "val": None,
+        "limit": 1000,
+    }
+    return Row(**made | values)
+
+
+class Terminal(io.StringIO):
+    """A stderr that is a terminal of so many columns, and keeps what is drawn."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in self.getvalue().replace("\n", "\r").split("\r")]
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time, which a test moves on."""
+    time = [0.0]
+    monkeypatch.setattr("darknet_py.cli.progress.time.perf_counter", lambda: time[0])
+    return time
+
+
+def draw(monkeypatch: pytest.MonkeyPatch, columns: int, *rows: Row) -> str:
+    """What is on the line after these rows."""
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
+    with Progress() as shown:
+        for own in rows:
+            shown(own)
+    assert all(len(line) < columns for line in terminal.lines)
+    return [line for line in terminal.lines if line][-1]
+
+
+@pytest.mark.parametrize("columns", range(40, 201, 5))
+def test_the_line_fits_any_width_and_keeps_what_matters(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = draw(monkeypatch, columns, row(1, val=1.7), row(420))
+    assert line.startswith(" 42%")
+    for word in ("1.523", "1.700", "4k", "4:50"):
+        assert word in line
+    assert ("|####" in line) == (columns >= 80)
+
+
+def test_a_run_whose_end_nobody_knows_has_no_percentage(monkeypatch: pytest.MonkeyPatch) -> None:
+    line = draw(monkeypatch, 80, row(1, limit=0), row(50, limit=0))
+    assert line == "batch 50  loss 1.523  4k bytes/s  0:25"
+
+
+def test_a_limit_of_time_counts_also_where_the_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first row is that of the part that goes on, at batch 501."""
+    line = draw(monkeypatch, 60, row(501, time_limit=500), row(600, time_limit=500))
+    assert line.startswith(" 60%")
+    assert line.endswith("3:20 left")
+
+
+def test_the_score_at_the_end_is_on_the_same_line(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    with Progress() as shown:
+        shown(row(1000))
+        for done in (1, 5, 10):
+            now[0] += 1
+            shown.scoring(done, 10)
+    assert any(line.startswith(" 50%") and "scoring" in line for line in terminal.lines)
+
+
+def test_a_log_has_a_line_every_few_seconds(
+    now: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(progress, "say", said.append)
+    monkeypatch.setattr("sys.stderr", io.StringIO())
+    quiet, usual, all_batches = (
+        Progress(quiet=True),
+        Progress(),
+        Progress(every_batch=True),
+    )
+    # Four of 5 seconds, the one of the validation, and the last; the validation has its own.
+    for shown, expected in ((quiet, 0), (usual, 7), (all_batches, 1001)):
+        said.clear()
+        for batch in range(1, 1001):
+            now[0] += 0.02
+            shown(row(batch, val=1.6 if batch == 700 else None))
+        assert len(said) == expected
+        assert bool(expected) == ("700: 1.600000 validation" in said)
+
+
+def test_forms() -> None:
+    assert fitted(0.5, [["a" * 30], ["b"]], 20) == " 50%|#####     | b"
+    assert fitted(None, [["a" * 50]], 40) == "a" * 39
+    assert [clock(seconds) for seconds in (0, 65, 7230.4)] == ["0:00", "1:05", "2:00:30"]
