@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.cli import train as command
+from darknet_py.cli.progress import Progress
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
@@ -267,9 +267,7 @@ def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "LEAST", 60)
     Path("text.txt").write_bytes(words(6000).encode())
     shown: list[tuple[int, int]] = []
-    monkeypatch.setattr(
-        command.Progress, "scoring", lambda self, done, total: shown.append((done, total))
-    )
+    monkeypatch.setattr(Progress, "scoring", lambda self, done, total: shown.append((done, total)))
     outcome = invoke("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1")
     assert shown[-1][0] == shown[-1][1]
     assert "on all of the held-out text" in outcome.stderr
