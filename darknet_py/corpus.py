@@ -213,7 +213,7 @@ def split(text: Array, fraction: float, held_out_from: str = "end") -> tuple[Arr
     blocks = BLOCKS if held_out_from == "spread" else 1
     held_out = held_out_length(len(text), fraction)
     ends = [len(text) * (block + 1) // blocks for block in range(blocks)]
-    sizes = np.diff([held_out * block // blocks for block in range(blocks + 1)]).tolist()
+    sizes = np.diff([held_out * end // max(1, len(text)) for end in [0, *ends]]).tolist()
     firsts = [end - size for end, size in zip(ends, sizes, strict=True)]
     if blocks == 1:
         return text[: firsts[0]], text[firsts[0] :]
