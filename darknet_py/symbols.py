@@ -185,15 +185,17 @@ def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile(rf"({'|'.join(ends)}|\S+) ?")
 
 
-def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
-    """`text`, bytes or a flat sequence of integers, as an array of symbols (count,).
+def check_symbols(net: Network, text: str | Sequence[int] | np.ndarray, name: str) -> np.ndarray:
+    """`text`, a str, bytes or a flat sequence of integers, as an array of symbols (count,).
 
-    Raises ValueError, naming it, for anything else, and CorpusError where the network does not
-    know a symbol.
+    A str is read as UTF-8, or for a network of tokens as their numbers. Raises ValueError, naming
+    it, for anything else, and CorpusError where the network does not know a symbol.
     """
+    if isinstance(text, str):
+        return Symbols.of(net).read(text.encode("utf-8", "surrogateescape"), name)
     if isinstance(text, (bytes, bytearray, memoryview)):
         symbols = np.frombuffer(text, np.uint8)
     else:
-        symbols = integers(name, "bytes or a flat sequence of integers", text, ndim=1)
+        symbols = integers(name, "a str, bytes or a flat sequence of integers", text, ndim=1)
     check_known(symbols, net.inputs, name)
     return symbols

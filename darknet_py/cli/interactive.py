@@ -10,11 +10,12 @@ from dataclasses import replace
 import click
 import numpy as np
 
-from darknet_py.cli.console import TextWriter, say, visible
+from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import above_zero, escaped
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
+from darknet_py.terminal import say, visible
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 

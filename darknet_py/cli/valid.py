@@ -6,7 +6,7 @@ import dataclasses
 
 import click
 
-from darknet_py.cli.console import print_json, progress_bar
+from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -21,6 +21,7 @@ from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
 from darknet_py.finding import open_network
 from darknet_py.symbols import Symbols
+from darknet_py.terminal import progress_bar
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP

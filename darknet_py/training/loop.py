@@ -16,8 +16,8 @@ import numpy as np
 
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.processes import StartedProcesses, join
-from darknet_py.reporting import curves as plotting
 from darknet_py.symbols import Symbols
+from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import Result, Row, Run
 from darknet_py.training.threads import Threads
