@@ -27,6 +27,7 @@ from darknet_py.network import Network
 
 DEFAULT_PROMPT = b"\n\n"
 LONGEST_NUMBER = 9  # digits
+PART = 1 << 20  # bytes of a text that are looked at together
 
 
 class Symbols:
@@ -148,6 +149,15 @@ class Symbols:
             return bytes(symbols).decode("utf-8", "replace")
         return "".join(f"{self.name(symbol)} " for symbol in symbols)
 
+    def whole(self, symbols: Sequence[int]) -> Sequence[int]:
+        """These symbols without a character of UTF-8 that is cut at either end."""
+        if self.is_tokens:
+            return symbols
+        first = 0
+        while first < min(3, len(symbols)) and symbols[first] & 0xC0 == 0x80:
+            first += 1
+        return symbols[first : len(symbols) - cut_character(bytes(symbols[-4:]))]
+
     def name(self, symbol: int) -> str:
         """The name of a symbol that is printed by its name, or its number where it has none."""
         return self.names[symbol] if self.names and symbol < len(self.names) else str(symbol)
@@ -173,6 +183,22 @@ class Symbols:
             found.append((first, end, self.text(symbols[first:end])))
             first = end
         return found
+
+
+def utf8_characters(text: Array) -> int:
+    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
+    parts = (text[first : first + PART] for first in range(0, len(text), PART))
+    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
+
+
+def cut_character(data: bytes) -> int:
+    """How many bytes at the end begin a character of UTF-8 without ending it."""
+    for count in range(1, min(4, len(data) + 1)):
+        first = data[-count]
+        if first & 0xC0 != 0x80:
+            length = 4 if first >= 0xF0 else 3 if first >= 0xE0 else 2 if first >= 0xC2 else 1
+            return count if count < length and first <= 0xF4 else 0
+    return 0
 
 
 def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:

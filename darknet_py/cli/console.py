@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from darknet_py.symbols import cut_character
 from darknet_py.terminal import say, visible
 
 
@@ -32,14 +33,17 @@ def write_line(line: bytes) -> None:
 class TextWriter:
     """Generated symbols to stdout, as they come.
 
-    On a terminal bytes are decoded as UTF-8, wrong or cut sequences become U+FFFD and control
-    characters visible. Otherwise, and with `raw`, stdout gets the bytes untouched.
+    On a terminal bytes are decoded as UTF-8, wrong sequences become U+FFFD and control characters
+    visible; elsewhere stdout gets the bytes. A character that is cut at the end is left out. With
+    `raw` stdout gets every byte, untouched.
     names: a text per symbol, printed instead of bytes.
     """
 
     def __init__(self, raw: bool, names: list[str] | None) -> None:
         self.names = names
+        self.raw = raw
         self.decoder = None
+        self._held_back = b""
         if not raw and sys.stdout.isatty():
             self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
@@ -52,21 +56,23 @@ class TextWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End a text: what is left of a cut sequence, and a newline, as C prints it."""
-        if isinstance(error, OSError):
-            return
-        if self.decoder is not None:
-            self._print(self.decoder.decode(b"", final=True))
-        self._print("\n")
+        """End a text with a newline, as C prints it."""
+        if not isinstance(error, OSError):
+            self._held_back = b""
+            self._print("\n")
 
     def write(self, symbols: bytes | list[int]) -> None:
-        """Print symbols now."""
+        """Print symbols now, all but a character that is not complete."""
         if self.names is not None:
             self._print("".join(self._name(symbol) for symbol in symbols))
-        elif self.decoder is not None:
-            self._print(self.decoder.decode(bytes(symbols)))
-        else:
-            sys.stdout.buffer.write(bytes(symbols))
+            return
+        data = self._held_back + bytes(symbols)
+        cut = 0 if self.raw else cut_character(data)
+        data, self._held_back = data[: len(data) - cut], data[len(data) - cut :]
+        if self.decoder is not None:
+            self._print(self.decoder.decode(data))
+        elif data:
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
     def _name(self, symbol: int) -> str:

@@ -52,8 +52,10 @@ def report(
     index = recurrent_layer(net) if layer is None else layer
     if index >= len(net.layers):
         raise ValueError(f"layer must be one of the network's, 0 to {len(net.layers) - 1}")
-    reading = read_passage(net, passage[:LENGTH], index, symbols)
-    last = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
+    shown = symbols.whole(passage[:LENGTH].tolist())
+    reading = read_passage(net, shown, index, symbols)
+    drawn = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
+    last = symbols.whole(list(drawn))
     heading = f"{weights.name}, temperature 0.7"
     samples = [
         (title, _renamed(net, symbols, sample))

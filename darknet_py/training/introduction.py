@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from darknet_py.arrays import Array
 from darknet_py.corpus import BLOCKS
 from darknet_py.sizes import training_bytes
 from darknet_py.speed import expected_speed
+from darknet_py.symbols import utf8_characters
 from darknet_py.training.run import Run
-
-PART = 1 << 20  # bytes of a text that are looked at together
 
 
 def introduction(run: Run) -> list[str]:
@@ -46,12 +43,6 @@ def amount(text: Array, unit: str) -> str:
     if unit == "bytes" and (characters := utf8_characters(text)) < len(text):
         words += f" ({characters:,} characters)"
     return words
-
-
-def utf8_characters(text: Array) -> int:
-    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
-    parts = (text[first : first + PART] for first in range(0, len(text), PART))
-    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
 
 
 def _rounded(number: float) -> int:
