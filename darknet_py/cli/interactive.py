@@ -5,13 +5,12 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 import numpy as np
 
 from darknet_py.cli.console import TextWriter
-from darknet_py.cli.options import above_zero, escaped
+from darknet_py.cli.options import escaped, sampling_of, temperature
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
@@ -20,14 +19,14 @@ from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 
 ODDS = 10  # symbols that :odds lists
-HELP = r"""type a text and Enter: the network reads it and goes on from there; nothing: it goes on
-  \n \t \r \\ \xHH mean what they say; Enter is not read, so end with \n where you want it
-:temperature T   how bold it writes (now {temperature:g})
-:length N        symbols each time (now {length})
+HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
+  \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
+:temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
+:length N        bytes or tokens per turn (now {length})
 :odds            the {odds} likeliest next symbols
-:reset           forget everything
-:help            this
-Ctrl-C stops the text, Ctrl-D leaves"""
+:reset           forget everything read so far
+:help            this list
+Ctrl-C stops the text, Ctrl-D quits"""
 HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spaces between them"
 HELP_NAMES = (
     "this network works on tokens: a text is their names or numbers, with spaces between them"
@@ -112,12 +111,16 @@ class Dialogue:
             say(f":{known[0]}: {visible(error.message)}")
 
     def _set_temperature(self, argument: str) -> None:
-        self.sampling = replace(self.sampling, temperature=above_zero(argument))
+        own = self.sampling
+        number = temperature(argument)
+        self.sampling = sampling_of(number, own.top_k, own.top_p)
+        say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
 
     def _set_length(self, argument: str) -> None:
         if not argument.isdecimal():
             raise click.BadParameter(f"{argument!r} is not a whole number")
         self.length = int(argument)
+        say(f"length {self.length}")
 
     def _show_odds(self, argument: str) -> None:
         p = self.session.probabilities(self.sampling.temperature)

@@ -84,7 +84,7 @@ def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
 
 def generate_samples(
     net: Network,
-    prompt: Sequence[int] = b"",
+    prompt: str | Sequence[int] | np.ndarray = b"",
     length: int = 1000,
     temperature: float = 0.7,
     seed: int = 0,
@@ -93,7 +93,8 @@ def generate_samples(
     top_k: int = 0,
     top_p: float = 1.0,
     greedy: bool = False,
-    stop: Sequence[int] = b"",
+    stop: str | Sequence[int] | np.ndarray = b"",
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
     """So many texts side by side, each a list of symbols: text k is that of seed + k.
 
@@ -101,7 +102,8 @@ def generate_samples(
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
-    sampling = Sampling(temperature, top_k, top_p, greedy)
+    if sampling is None:
+        sampling = Sampling(temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
