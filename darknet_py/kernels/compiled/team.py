@@ -198,9 +198,15 @@ class Team:
             while self.size < threads:
                 self._add()
             address = job.ctypes.data
+            self._ring(threads)
             while self._enter(*self._addresses, 0, address, threads) == SLEEPING:
-                for bell in self._bells[: threads - 1]:
-                    bell.set()
+                self._ring(threads)
+
+    def _ring(self, threads: int) -> None:
+        """Wake those of the threads that sleep."""
+        for rank in range(1, threads):
+            if self._posts[(_ASLEEP + rank * LINE) // 8]:
+                self._bells[rank - 1].set()
 
     def _add(self) -> None:
         rank = self.size
