@@ -23,13 +23,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import history
-from darknet_py.cfg import find_cfg, override_net, parse_cfg
+from benchmarks.shared import shared_training
+from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
-from darknet_py.kernels.choice import use_kernels
+from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
 from darknet_py.network import Network
+from darknet_py.options import override_net
 from darknet_py.rand import Rand
-from darknet_py.ranks.processes import Workers
 from darknet_py.replay import Replay
 from darknet_py.training.threads import process_choice, thread_choices
 from darknet_py.writing.generation import generate, generate_samples
@@ -84,7 +85,9 @@ class Peer:
         return json.loads(self.process.stdout.readline())
 
 
-def make_net(kind: str, size: tuple[int, int, int, int], adam: bool) -> Network:
+def make_net(
+    kind: str, size: tuple[int, int, int, int], adam: bool, kernels: str = "numpy"
+) -> Network:
     layers, width, steps, streams = size
     section = {
         "rnn": f"[rnn]\noutput={width}\nactivation=leaky\nbatch_normalize=1\n",
@@ -97,7 +100,8 @@ def make_net(kind: str, size: tuple[int, int, int, int], adam: bool) -> Network:
             f"[net]\ninputs=256\nbatch={streams}\ntime_steps={steps}\nadam={int(adam)}\n"
             f"learning_rate=.001\n{section * layers}[connected]\noutput=256\nactivation=linear\n"
             "[softmax]\n"
-        )
+        ),
+        kernels=choose_kernels(kernels),
     )
     net.initialize(Rand(1))
     return net
@@ -113,7 +117,7 @@ def bench_beside_torch(
     net = make_net(kind, size, adam)
     processes = process_choice(net, 1 << 33)
     rng = np.random.default_rng(0)
-    symbols = rng.integers(0, 96, (net.net.time_steps + 1, net.streams))
+    symbols = rng.integers(0, 96, (net.options.time_steps + 1, net.streams))
     layers, width, steps, streams = size
     threads = thread_choices(net)[0]
     products = bare_products(net)
@@ -126,13 +130,14 @@ def bench_beside_torch(
 
     def ours(kernels: str, processes: int) -> Callable[[int], float]:
         """Seconds of an update with these kernels."""
-        own = make_net(kind, size, adam)
+        own = make_net(kind, size, adam, kernels)
+        train = own.train_batch
         if processes > 1:
-            stack.enter_context(Workers(own, processes, kernels, 1))
+            train = stack.enter_context(shared_training(own, processes)).train_batch
 
         def work(count: int) -> float:
-            with use_kernels(kernels), limit_threads(threads if processes == 1 else 1):
-                return seconds(lambda: own.train_batch(symbols[:-1], symbols[1:]), count)
+            with limit_threads(threads if processes == 1 else 1):
+                return seconds(lambda: train(symbols[:-1], symbols[1:]), count)
 
         return work
 
@@ -187,7 +192,7 @@ def bare_products(net: Network) -> Callable[[], None]:
     Those that see the state go step by step, all others over all steps at once; the matrices that
     the symbols meet need none, because symbols pick their rows.
     """
-    steps, streams = net.net.time_steps, net.streams
+    steps, streams = net.options.time_steps, net.streams
     # In [gru] and [lstm] the matrices named w see the state, step by step.
     stepwise = (".self.", ".wz.", ".wr.", ".wh.", ".wi.", ".wf.", ".wo.", ".wg.")
     work = [

@@ -22,8 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks.bench import SIZES, machine_name, make_net
-from darknet_py.kernels.choice import use_kernels
-from darknet_py.layers.base import Array
+from darknet_py.arrays import Array
 from darknet_py.machine import processors
 from darknet_py.ranks.mpi import MpiRanks, find_ranks
 from tools.mpi import MPI_SETTINGS, MPIEXEC
@@ -53,11 +52,11 @@ def add(vector: Array) -> None:
 def update_times(kind: str, size: tuple[int, int, int, int], threads: int) -> dict[str, float]:
     """Median seconds of an update on this rank, and of its all-reduce."""
     ranks = find_ranks()
-    net = make_net(kind, size, adam=False)
-    net.train_among(ranks)
-    symbols = np.random.default_rng(0).integers(0, 96, (net.net.time_steps + 1, net.streams))
+    net = make_net(kind, size, adam=False, kernels="auto")
+    net.step.divide(ranks)
+    symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
-    with use_kernels("auto"), threadpool_limits(threads, user_api="blas"):
+    with threadpool_limits(threads, user_api="blas"):
         for _ in range(2 + ROUNDS):
             ranks.total(0)
             begun = time.perf_counter()
@@ -109,11 +108,11 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
     from mpi4py import MPI
 
     ranks = SlowRanks(MPI.COMM_WORLD)
-    net = make_net(kind, size, adam=False)
-    net.train_among(ranks)
-    symbols = np.random.default_rng(0).integers(0, 96, (net.net.time_steps + 1, net.streams))
+    net = make_net(kind, size, adam=False, kernels="auto")
+    net.step.divide(ranks)
+    symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     times: dict[tuple[str, bool], list[float]] = {}
-    with use_kernels("auto"), threadpool_limits(1, user_api="blas"):
+    with threadpool_limits(1, user_api="blas"):
         net.train_batch(symbols[:-1], symbols[1:])
         for _ in range(2 * ROUNDS):
             for link, (latency, bandwidth) in {WITHIN: (0.0, math.inf), **LINKS}.items():
@@ -249,7 +248,7 @@ does the same without MPI, and unasked where that is quicker (docs/benchmarks.md
 Every process reads the cfg, the text and the weights, so each machine must see them under the same
 names; the first alone writes and talks. Without batch norm the parameters are those of one process
 to rounding: within 1e-6 after 50 updates, for parameters of about 1 (tests/test_mpi.py). With batch
-norm every process normalises over its own streams, the rolling statistics are averaged after each
+norm every process normalizes over its own streams, the rolling statistics are averaged after each
 update, and at least two streams a process are needed. `--resume` goes on with any number of
 processes. Where one dies or fails, all end, and the last checkpoint is whole. A text from stdin is
 refused: mpiexec gives it to one process only.

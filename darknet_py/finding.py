@@ -8,10 +8,11 @@ import re
 import warnings
 from pathlib import Path
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net, read_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
+from darknet_py.options import override_net
 from darknet_py.weights import read_header
 
 log = logging.getLogger(__name__)

@@ -6,11 +6,14 @@ import os
 import warnings
 
 from darknet_py.bounds import SEED, File, OneOf, checked
-from darknet_py.cfg import Cfg, find_cfg, override_net
+from darknet_py.cfg import Cfg, find_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
+from darknet_py.kernels import Kernels
 from darknet_py.network import Network
+from darknet_py.options import override_net
 from darknet_py.rand import Rand
+from darknet_py.sizes import segment_steps
 from darknet_py.weights import dialect_of, read_header
 
 
@@ -59,11 +62,11 @@ def network_for_training(
     rand: Rand,
     dialect: str | None = None,
     memory_limit: int | None = None,
+    kernels: Kernels | None = None,
 ) -> Network:
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
 
-    memory_limit: see `Network.limit_memory`; refused before anything large is allocated.
-
+    memory_limit: bytes, see `sizes.segment_steps`; refused before anything large is allocated.
     dialect: of the files that it will write. By default that of `weights`, or `dialect_of_new`.
     Raises CfgError and WeightsError.
     """
@@ -75,9 +78,9 @@ def network_for_training(
         chosen = dialect_of(weights)
     else:
         chosen = dialect_of_new(cfg)
-    net = Network(cfg, chosen)
+    net = Network(cfg, chosen, kernels=kernels)
     if memory_limit is not None:
-        net.limit_memory(memory_limit)
+        net.step.segment_steps = segment_steps(net, memory_limit)
     net.initialize(rand)
     if weights is not None:
         net.load_weights(weights)

@@ -1,4 +1,4 @@
-"""The two optimisers, darknet's SGD with momentum and Adam, and its learning-rate policies.
+"""The two optimizers, darknet's SGD with momentum and Adam, and its learning-rate policies.
 
 Both take steps over flat vectors laid out like the network's parameters, and count the updates of
 the whole network. `symbols` is darknet's
@@ -12,9 +12,10 @@ import math
 
 import numpy as np
 
-from darknet_py.cfg import NetOptions
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.arrays import Array
+from darknet_py.kernels import Kernels
+from darknet_py.layers.base import Parameter
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 
@@ -24,12 +25,13 @@ class Sgd:
     The decay acts on matrices only.
     """
 
-    def __init__(self, like: Array, net: NetOptions) -> None:
+    def __init__(self, like: Array, options: NetOptions, kernels: Kernels) -> None:
+        self.kernels = kernels
         self.velocity = np.zeros(like.shape, like.dtype)
         self.count = 0
-        self.momentum = net.momentum
-        self.decay = net.decay
-        self.symbols = net.symbols
+        self.momentum = options.momentum
+        self.decay = options.decay
+        self.symbols = options.symbols
 
     def begin(self) -> None:
         """Start one update of the whole network."""
@@ -41,10 +43,10 @@ class Sgd:
         return {"velocity": self.velocity}
 
     def step(self, parameter: Parameter, rate: float) -> None:
-        kernels.sgd(
+        self.kernels.sgd(
             parameter.values.reshape(-1),
             parameter.updates.reshape(-1),
-            self.velocity[parameter.place],
+            self.velocity[parameter.span],
             rate / self.symbols,
             self.momentum,
             self.decay * self.symbols if parameter.decayed else 0.0,
@@ -54,11 +56,12 @@ class Sgd:
 class Adam:
     """Adam, with darknet's decay `decay symbols w` on every trained parameter."""
 
-    def __init__(self, like: Array, net: NetOptions) -> None:
+    def __init__(self, like: Array, options: NetOptions, kernels: Kernels) -> None:
+        self.kernels = kernels
         self.first = np.zeros(like.shape, like.dtype)
         self.second = np.zeros(like.shape, like.dtype)
         self.count = 0
-        self.net = net
+        self.options = options
 
     def begin(self) -> None:
         """Start one update of the whole network."""
@@ -70,38 +73,40 @@ class Adam:
         return {"first": self.first, "second": self.second}
 
     def step(self, parameter: Parameter, rate: float) -> None:
-        net = self.net
-        kernels.adam(
+        options = self.options
+        self.kernels.adam(
             parameter.values.reshape(-1),
             parameter.updates.reshape(-1),
-            self.first[parameter.place],
-            self.second[parameter.place],
+            self.first[parameter.span],
+            self.second[parameter.span],
             rate,
-            net.B1,
-            net.B2,
-            net.eps,
-            net.decay * net.symbols,
+            options.B1,
+            options.B2,
+            options.eps,
+            options.decay * options.symbols,
             self.count,
         )
 
 
-def make_optimizer(like: Array, net: NetOptions) -> Sgd | Adam:
-    """The optimiser that `[net]` asks for, over vectors shaped like `like`."""
-    return Adam(like, net) if net.adam else Sgd(like, net)
+def make_optimizer(like: Array, options: NetOptions, kernels: Kernels) -> Sgd | Adam:
+    """The optimizer that `[net]` asks for, over vectors shaped like `like`."""
+    return Adam(like, options, kernels) if options.adam else Sgd(like, options, kernels)
 
 
-def bound_gradient(updates: Array, net: NetOptions) -> None:
+def bound_gradient(updates: Array, options: NetOptions) -> None:
     """`clip` and `clip_norm`, keys of our own, on a whole network's summed updates, in place.
 
     clip bounds each entry, divided by `symbols`, to +-clip; clip_norm then scales the whole vector,
     divided by `symbols`, down to that Euclidean norm.
     """
-    if net.clip:
-        np.clip(updates, -net.clip * net.symbols, net.clip * net.symbols, out=updates)
-    if net.clip_norm:
-        norm = _norm(updates) / net.symbols
-        if norm > net.clip_norm:
-            np.multiply(updates, net.clip_norm / norm, out=updates)
+    if options.clip:
+        np.clip(
+            updates, -options.clip * options.symbols, options.clip * options.symbols, out=updates
+        )
+    if options.clip_norm:
+        norm = _norm(updates) / options.symbols
+        if norm > options.clip_norm:
+            np.multiply(updates, options.clip_norm / norm, out=updates)
 
 
 def _norm(vector: Array) -> float:
@@ -114,43 +119,43 @@ def _norm(vector: Array) -> float:
     return math.sqrt(square)
 
 
-def learning_rate(net: NetOptions, batch: int, rand: Rand | None = None) -> float:
+def learning_rate(options: NetOptions, batch: int, rand: Rand | None = None) -> float:
     """The rate at batch number `batch`, counted as darknet does: `seen / symbols`.
 
     rand: where `policy=random` draws from, once per call.
     """
-    rate = net.learning_rate
-    if batch < net.burn_in:
-        return rate * (batch / net.burn_in) ** net.power
-    match net.policy:
+    rate = options.learning_rate
+    if batch < options.burn_in:
+        return rate * (batch / options.burn_in) ** options.power
+    match options.policy:
         case "step":
-            return rate * _power(net.scale, batch // net.step)
+            return rate * _power(options.scale, batch // options.step)
         case "steps":
-            for step, scale in zip(net.steps, net.scales, strict=True):
+            for step, scale in zip(options.steps, options.scales, strict=True):
                 if step > batch:
                     break
                 rate *= scale
             return rate
         case "exp":
-            return rate * _power(net.gamma, batch)
+            return rate * _power(options.gamma, batch)
         case "poly":
-            return rate * max(0.0, 1 - batch / net.max_batches) ** net.power
+            return rate * max(0.0, 1 - batch / options.max_batches) ** options.power
         case "sigmoid":
-            return rate / (1 + math.exp(min(700.0, net.gamma * (batch - net.step))))
+            return rate / (1 + math.exp(min(700.0, options.gamma * (batch - options.step))))
         case "random" if rand is not None:
-            return rate * float(rand.uniform(0, 1, 1)[0]) ** net.power
+            return rate * float(rand.uniform(0, 1, 1)[0]) ** options.power
     return rate
 
 
-def cooldown_factor(net: NetOptions, progress: float) -> float:
+def cooldown_factor(options: NetOptions, progress: float) -> float:
     """What `cooldown`, a key of our own, multiplies the rate by.
 
     progress: the share of the run that is done, 0 to 1. The factor is 1 until only the last
     `cooldown` of the run is left, and falls from there to 0 at its end on a straight line.
     """
-    if net.cooldown == 0:
+    if options.cooldown == 0:
         return 1.0
-    return min(1.0, max(0.0, 1 - progress) / net.cooldown)
+    return min(1.0, max(0.0, 1 - progress) / options.cooldown)
 
 
 def _power(base: float, exponent: int) -> float:

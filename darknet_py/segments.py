@@ -6,20 +6,19 @@ computed again and taken backward, handing the delta of its first state to the s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import numpy as np
 
-from darknet_py.layers.base import Array, State
-
-if TYPE_CHECKING:
-    from darknet_py.network import Network
+from darknet_py.arrays import Array, Codes
+from darknet_py.layers.base import Pass
+from darknet_py.model import Model, NetworkState
 
 
 def accumulate_in_segments(
-    net: Network, inputs: Array, targets: Array, state: tuple[State, ...], steps: int
-) -> tuple[float, tuple[State, ...]]:
-    """Forward and backward with memory for `steps` time steps at once; adds to `net.updates`.
+    model: Model, inputs: Codes, targets: Codes, state: NetworkState, run: Pass, steps: int
+) -> tuple[float, NetworkState]:
+    """Forward and backward with memory for `steps` time steps at once; adds to `model.updates`.
 
     The first segment is the short one, since the last need not be computed twice.
     """
@@ -28,25 +27,29 @@ def accumulate_in_segments(
     segments = [
         slice(first, end) for first, end in zip(firsts, [*firsts[1:], time_steps], strict=True)
     ]
+
+    def forward(segment: slice, before: NetworkState) -> tuple[float, NetworkState]:
+        own = replace(run, first_step=segment.start)
+        return model.forward_loss(inputs[segment], targets[segment], before, own)
+
     states = [state]
     for segment in segments[:-1]:
-        _, reached = net.forward_loss(inputs[segment], targets[segment], states[-1], segment.start)
-        states.append(reached)
-    rolling = net.rolling_statistics()
+        states.append(forward(segment, states[-1])[1])
+    rolling = model.rolling_statistics()
     statistics: list[Array] = []
     counts: list[int] = []
     d_state = tuple(tuple(np.zeros_like(array) for array in own) for own in state)
     loss, after = 0.0, state
     for segment, before in zip(reversed(segments), reversed(states), strict=True):
-        nats, reached = net.forward_loss(inputs[segment], targets[segment], before, segment.start)
+        nats, reached = forward(segment, before)
         loss += nats
         if segment is segments[-1]:
             after = reached
             # The rolling statistics are complete here; computing segments again must not count.
             statistics = [tensor.values.copy() for tensor in rolling]
-            counts = net.statistics_steps
-        d_state = net.backward(targets[segment], d_state)
+            counts = model.statistics_steps
+        d_state = model.backward(targets[segment], d_state)
     for tensor, values in zip(rolling, statistics, strict=True):
         np.copyto(tensor.values, values)
-    net.statistics_steps = counts
+    model.statistics_steps = counts
     return loss, after

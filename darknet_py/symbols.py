@@ -19,10 +19,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.bounds import integers
 from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError
-from darknet_py.layers.base import Array
 from darknet_py.network import Network
 
 DEFAULT_PROMPT = b"\n\n"

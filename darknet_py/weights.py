@@ -20,10 +20,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.files import starts_as_weights, write_whole
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.base import Parameter
 
 _VERSION = struct.Struct("<iii")
 _MAX_SEEN = 1 << 62

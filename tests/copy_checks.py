@@ -20,7 +20,7 @@ COPIERS: dict[str, Callable[[Any], Any]] = {
 
 
 def datum(net: Network, seed: int) -> tuple[Any, Any]:
-    shape = (2, net.net.time_steps, net.streams)
+    shape = (2, net.options.time_steps, net.streams)
     inputs, targets = np.random.default_rng(seed).integers(0, SYMBOLS, shape)
     return inputs, targets
 
@@ -31,10 +31,16 @@ def train(net: Network, seeds: range) -> list[float]:
 
 def bits(net: Network) -> list[bytes]:
     """All that a network's next steps depend on."""
-    states = [part for own in (*net.training_state, *net.prediction_state) for part in own]
-    vectors = [net.parameters, net.updates, *net.optimizer.memory.values(), *states]
-    numbers = [net.seen, net.optimizer.count, net.rand.seed, net.rand.drawn, net.last_rate]
-    numbers += [net.progress, net.segment_steps]
+    states = [part for own in (*net.step.state, *net.prediction_state) for part in own]
+    vectors = [net.parameters, net.updates, *net.step.optimizer.memory.values(), *states]
+    numbers = [
+        net.seen,
+        net.step.optimizer.count,
+        net.rand.seed,
+        net.rand.drawn,
+        net.step.last_rate,
+    ]
+    numbers += [net.step.progress, net.step.segment_steps]
     return [array.tobytes() for array in vectors] + [repr(number).encode() for number in numbers]
 
 

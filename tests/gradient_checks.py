@@ -78,7 +78,7 @@ def check_gradient(net: Network, state: Any = None, share: float = 1) -> None:
     inputs, targets = draw_symbols(net)
     state = state or net.initial_state(net.streams)
     net.use_rand(Rand(4))
-    loss, _ = net.accumulate(inputs, targets, state)
+    loss, _ = net.step.accumulate(inputs, targets, state)
     assert smallest_deviation(net, state) > kernels.SMALLEST_DEVIATION
     analytic = -net.updates
     assert loss == pytest.approx(summed_loss(net, inputs, targets, state), rel=1e-13)
@@ -87,8 +87,8 @@ def check_gradient(net: Network, state: Any = None, share: float = 1) -> None:
     assert largest > 1e-2
     for tensor in net.tensors():
         np.testing.assert_allclose(
-            analytic[tensor.place],
-            numeric[tensor.place],
+            analytic[tensor.span],
+            numeric[tensor.span],
             rtol=0,
             atol=TOLERANCE * largest,
             err_msg=tensor.name,

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
+from darknet_py.kernels import Kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 
@@ -52,9 +53,10 @@ def make_network(
     dtype: type[np.floating[Any]] = np.float64,
     seed: int = 1,
     reach: float = 1,
+    kernels: Kernels | None = None,
 ) -> Network:
     """The network of these sections, every parameter of it drawn at random."""
-    net = Network(parse_cfg(cfg_text(*sections)), dialect, dtype)
+    net = Network(parse_cfg(cfg_text(*sections)), dialect, dtype, kernels)
     randomize(net, seed, reach)
     return net
 
@@ -78,7 +80,7 @@ def randomize(net: Network, seed: int, reach: float = 1) -> None:
 def draw_symbols(net: Network, seed: int = 2, time_steps: int = 0) -> tuple[Array, Array]:
     """Random inputs and targets of one datum."""
     rng = np.random.default_rng(seed)
-    shape = (2, time_steps or net.net.time_steps, net.streams)
+    shape = (2, time_steps or net.options.time_steps, net.streams)
     inputs, targets = rng.integers(0, net.inputs, shape)
     return inputs, targets
 
@@ -86,5 +88,5 @@ def draw_symbols(net: Network, seed: int = 2, time_steps: int = 0) -> tuple[Arra
 def summed_loss(net: Network, inputs: Array, targets: Array, state: Any) -> float:
     """The summed loss of one datum as training computes it, always with the same draws."""
     net.use_rand(Rand(4))
-    net.forward(inputs, state, training=True)
+    net.forward(inputs, state, run=net.step.training_pass())
     return float(np.sum(net.loss_layer.losses(targets)))

@@ -11,21 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py import load_network
-from darknet_py.cfg import (
-    MAX_CFG_BYTES,
-    POLICIES,
-    Cfg,
-    NetOptions,
-    bundled_cfgs,
-    check_effect,
-    find_cfg,
-    override_net,
-    parse_cfg,
-    read_cfg,
-)
+from darknet_py.cfg import MAX_CFG_BYTES, Cfg, bundled_cfgs, find_cfg, parse_cfg, read_cfg
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS
 from darknet_py.network import Network
+from darknet_py.options import POLICIES, NetOptions, check_effect, override_net
 from tests.helpers import RECORDED, cfg_text
 
 SOFTMAX = "[softmax]\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ from numpy.typing import NDArray
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
-from darknet_py.kernels import plain as kernels
-from darknet_py.kernels.choice import use_kernels
+from darknet_py.kernels import KERNELS, Kernels, choose_kernels, plain
+from darknet_py.kernels.compiled import CompiledKernels
 from darknet_py.kernels.compiled import passes as compiled
 from darknet_py.network import Network
 from darknet_py.training import threads, train
@@ -22,6 +23,7 @@ from darknet_py.training.threads import Threads
 from tests.helpers import draw_symbols, make_network
 
 Array = NDArray[Any]
+NAMES = ("numpy", "compiled")
 DTYPES = (np.float32, np.float64)
 # More columns than one block has, and not a whole number of vectors.
 STEPS, STREAMS, FEATURES = 3, 5, compiled.BLOCK + 37
@@ -77,8 +79,8 @@ def arguments(name: str, dtype: Any) -> list[Any]:
 
 def compare(name: str, dtype: Any, *rest: Any) -> None:
     ours, theirs = arguments(name, dtype), arguments(name, dtype)
-    getattr(kernels, name)(*ours, *rest)
-    compiled.TWINS[name](*theirs, *rest)
+    getattr(Kernels(), name)(*ours, *rest)
+    getattr(CompiledKernels(), name)(*theirs, *rest)
     # y is used up by a backward, in ways of its own.
     used_up = {"activate_backward": [1], "normalize_activate_backward": [1]}.get(name, [])
     for place, (one, other) in enumerate(zip(ours, theirs, strict=True)):
@@ -114,7 +116,9 @@ def test_the_other_compiled_kernels_are_numpys(name: str, dtype: Any) -> None:
 
 
 def test_every_twin_is_compared() -> None:
-    for name in compiled.TWINS:
+    twins = [name for name in KERNELS if name in vars(CompiledKernels)]
+    assert len(twins) > 10
+    for name in twins:
         assert arguments(name, np.float32)
 
 
@@ -143,32 +147,28 @@ def test_a_datum_with_compiled_kernels(kind: str, bn: int) -> None:
         "[connected] output=11 activation=linear",
         "[softmax]",
     )
-    nets = [make_network(*sections) for _ in range(2)]
-    for net, choice in zip(nets, ("numpy", "compiled"), strict=True):
-        with use_kernels(choice) as used:
-            assert used == choice
-            net.train_batch(*draw_symbols(net))
+    nets = [make_network(*sections, kernels=choose_kernels(name)) for name in NAMES]
+    for net, choice in zip(nets, NAMES, strict=True):
+        assert net.kernels.name == choice
+        net.train_batch(*draw_symbols(net))
     np.testing.assert_allclose(nets[0].updates, nets[1].updates, atol=1e-12)
     np.testing.assert_allclose(nets[0].parameters, nets[1].parameters, atol=1e-12)
 
 
-def test_numpys_kernels_are_back_afterwards() -> None:
-    before = kernels.normalize_activate
-    with use_kernels("auto") as used:
-        assert used == "compiled"
-        assert kernels.normalize_activate is compiled.normalize_activate
-    assert kernels.normalize_activate is before
+def test_each_network_has_kernels_of_its_own() -> None:
+    net, other = (make_network("[net] inputs=3", "[softmax]") for _ in range(2))
+    assert choose_kernels("auto").name == "compiled"
+    with Profile().running(net.kernels):
+        assert net.kernels.product is not plain.product
+        assert other.kernels.product is plain.product
+    assert net.kernels.product is plain.product
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    import darknet_py
-
-    monkeypatch.delattr(darknet_py, "compiled", raising=False)
-    monkeypatch.setitem(__import__("sys").modules, "darknet_py.kernels.compiled.passes", None)
-    with use_kernels("auto") as used:
-        assert used == "numpy"
-    with pytest.raises(DarknetError, match="pip install 'darknet-py"), use_kernels("compiled"):
-        pass
+    monkeypatch.setitem(sys.modules, "darknet_py.kernels.compiled", None)
+    assert choose_kernels("auto").name == "numpy"
+    with pytest.raises(DarknetError, match="pip install 'darknet-py"):
+        choose_kernels("compiled")
 
 
 def test_a_profile_counts_each_kind_once(tmp_path: Path) -> None:
@@ -176,10 +176,8 @@ def test_a_profile_counts_each_kind_once(tmp_path: Path) -> None:
     net = make_network(
         "[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[connected] output=7", "[softmax]"
     )
-    product = kernels.product
-    with profile.running():
+    with profile.running(net.kernels):
         net.train_batch(*draw_symbols(net))
-    assert kernels.product is product
     assert {PRODUCTS, PASSES, UPDATE} <= set(profile.seconds)
     assert all(seconds > 0 for seconds in profile.seconds.values())
     assert sum(profile.seconds.values()) <= profile.total
@@ -193,7 +191,8 @@ def test_a_profile_counts_each_kind_once(tmp_path: Path) -> None:
 def test_the_kernels_of_a_validation_count_as_validation() -> None:
     profile = Profile()
     a = np.ones((2, 2), np.float32)
-    with profile.running():
+    kernels = Kernels()
+    with profile.running(kernels):
         with profile.kind(VALIDATION):
             kernels.product(a, a, out=a.copy())
         assert set(profile.seconds) == {VALIDATION}

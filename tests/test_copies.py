@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
+from benchmarks.shared import shared_training
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
 from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.ranks.mpi import Ranks
-from darknet_py.ranks.processes import Workers
+from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
 from darknet_py.writing.generation import Session
 from tests.cli_helpers import write_run_inputs
@@ -78,7 +78,7 @@ def test_a_copy_trains_and_predicts_like_the_original(
     net = network(name, dialect, dtype)
     train(net, range(before))
     net.predict(datum(net, 50)[0])
-    net.progress = 0.75
+    net.step.progress = 0.75
     twin = copier(net)
     assert bits(twin) == bits(net)
     check_tensors_are_views(twin)
@@ -102,7 +102,7 @@ def test_a_copy_is_independent(copier: Any, name: str) -> None:
     net.parameters[...] = 9
     net.updates[...] = 9
     net.rand.skip(5)
-    for part in (*net.training_state, *net.prediction_state):
+    for part in (*net.step.state, *net.prediction_state):
         for array in part:
             array[...] = 9
     assert bits(twin) == kept
@@ -115,12 +115,12 @@ def test_a_copy_is_independent(copier: Any, name: str) -> None:
 def test_what_a_program_has_set_is_copied(copier: Any) -> None:
     """Settings that are not in the cfg any more, segments, and what only a layer knows."""
     net = network("gru")
-    net.segment_steps = 2
+    net.step.segment_steps = 2
     net.layers[0].learning_rate = 0.25
     net.layers[1].probability = 0.75  # type: ignore[attr-defined]
     net.check_trainable()
     twin = copier(net)
-    assert twin.segment_steps == 2
+    assert twin.step.segment_steps == 2
     assert train(twin, range(4)) == train(net, range(4))
     assert bits(twin) == bits(net)
 
@@ -149,7 +149,7 @@ def test_a_network_with_workers_is_not_copied(tmp_path: Path) -> None:
     net = network("gru")
     for copier in COPIERS.values():
         with (
-            Workers(net, 2, "numpy", 1),
+            shared_training(net, 2),
             pytest.raises(DarknetError, match="copy it after the training"),
         ):
             copier(net)
@@ -161,7 +161,7 @@ def test_a_network_of_several_ranks_is_not_copied() -> None:
         size = 2
 
     net = network("gru")
-    net.train_among(Two())
+    net.step.divide(Two())
     with pytest.raises(DarknetError, match="several processes"):
         copy.deepcopy(net)
 

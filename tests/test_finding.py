@@ -167,7 +167,7 @@ def test_a_missing_weights_file_is_an_error_before_a_missing_cfg(tmp_path: Path)
 def test_a_network_is_opened_for_one_stream_whatever_its_cfg_says(tmp_path: Path) -> None:
     weights = write_weights(tmp_path / "net.weights")
     write_cfg(tmp_path / "net.cfg", NET + " subdivisions=2", RNN, CONNECTED, SOFTMAX)
-    options = open_network(weights).net
+    options = open_network(weights).options
     assert (options.batch, options.subdivisions, options.time_steps) == (1, 1, 1)
     assert read_cfg(tmp_path / "net.cfg").net.integer("batch", 0) == 4
 

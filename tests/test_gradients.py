@@ -102,7 +102,7 @@ def test_gru_of_alexeyab_has_no_tanh() -> None:
     updates = []
     for tanh in (0, 1):
         net = make_network(NET, f"[gru] output=5 tanh={tanh}", LINEAR, END, dialect=ALEXEYAB)
-        net.accumulate(*draw_symbols(net), net.initial_state(8))
+        net.step.accumulate(*draw_symbols(net), net.initial_state(8))
         updates.append(net.updates)
     np.testing.assert_array_equal(updates[0], updates[1])
 
@@ -225,9 +225,9 @@ def test_softmax_groups_of_more_than_a_byte() -> None:
     wide = "[connected] output=600 activation=linear"
     net = make_network(NET, wide, "[softmax] groups=2")
     inputs, targets = draw_symbols(net)
-    net.accumulate(inputs, targets, net.initial_state(8))
+    net.step.accumulate(inputs, targets, net.initial_state(8))
     expected = net.updates.copy()
-    net.accumulate(inputs.astype(np.uint8), targets.astype(np.uint8), net.initial_state(8))
+    net.step.accumulate(inputs.astype(np.uint8), targets.astype(np.uint8), net.initial_state(8))
     np.testing.assert_array_equal(net.updates, expected)
 
 
@@ -295,8 +295,8 @@ def test_a_datum_in_parts_is_the_same(section: str, bn: int, dialect: Dialect, s
         sections = [recurrent, drop, recurrent, drop, LINEAR, END]
         net = make_network("[net] inputs=7 batch=8 time_steps=7", *sections, dialect=dialect)
         net.use_rand(Rand(4))
-        net.segment_steps = segment_steps
-        loss, after = net.accumulate(*draw_symbols(net), random_state(net))
+        net.step.segment_steps = segment_steps
+        loss, after = net.step.accumulate(*draw_symbols(net), random_state(net))
         flat = [part.ravel() for part in sum(after, ())]
         results.append(np.concatenate([[loss], net.updates, net.parameters, *flat]))
     np.testing.assert_allclose(results[1], results[0], rtol=1e-10, atol=1e-11)
@@ -324,7 +324,7 @@ def test_single_precision_agrees_with_double(bn: int, dialect: Dialect) -> None:
     updates = []
     for dtype in (np.float32, np.float64):
         net = make_network(NET, *sections, LINEAR, END, dialect=dialect, dtype=dtype)
-        net.accumulate(*draw_symbols(net), net.initial_state(8))
+        net.step.accumulate(*draw_symbols(net), net.initial_state(8))
         assert net.updates.dtype == dtype
         updates.append(net.updates.astype(np.float64))
     single, double = updates

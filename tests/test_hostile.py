@@ -18,6 +18,7 @@ from darknet_py import corpus
 from darknet_py.cli import console
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
+from darknet_py.sizes import segment_steps, training_bytes
 from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.cli_helpers import (
     COMMAND,
@@ -147,19 +148,19 @@ def test_a_text_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_huge_time_steps_are_refused_or_cut_into_segments() -> None:
     net = make_network(f"{NET} time_steps=2147483647".replace("time_steps=8", ""), RNN, SOFTMAX)
     with pytest.raises(Exception, match="training needs"):
-        net.limit_memory(10_000_000)
+        net.step.segment_steps = segment_steps(net, 10_000_000)
     long = make_network(f"{NET} time_steps=1000000".replace("time_steps=8", ""), RNN, SOFTMAX)
-    long.limit_memory(long.training_bytes(1000) + 1)
-    assert long.training_bytes() <= long.training_bytes(1000) + 1
-    assert long.segment_steps >= 995
+    long.step.segment_steps = segment_steps(long, training_bytes(long, 1000) + 1)
+    assert training_bytes(long, long.step.segment_steps) <= training_bytes(long, 1000) + 1
+    assert long.step.segment_steps >= 995
 
 
 def test_the_longest_segments_that_fit_are_chosen() -> None:
     net = make_network("[net] inputs=9 batch=3 time_steps=200", "[lstm] output=6", "[softmax]")
-    for budget in np.linspace(net.training_bytes(20), net.training_bytes(200), 30).astype(int):
-        net.limit_memory(int(budget))
-        fitting = [n for n in range(1, 201) if net.training_bytes(n) <= budget]
-        assert net.segment_steps == max(fitting)
+    for budget in np.linspace(training_bytes(net, 20), training_bytes(net, 200), 30).astype(int):
+        net.step.segment_steps = segment_steps(net, int(budget))
+        fitting = [n for n in range(1, 201) if training_bytes(net, n) <= budget]
+        assert net.step.segment_steps == max(fitting)
 
 
 def test_what_is_too_large_is_refused_before_anything_is_drawn(

@@ -181,11 +181,11 @@ def test_subdivisions_add_up_their_datums(section: str, bn: int, dialect: Dialec
     data = [draw_symbols(net, seed) for seed in (2, 3)]
     summed = np.zeros_like(net.updates)
     for inputs, targets in data:
-        loss, _ = single.accumulate(inputs, targets, single.initial_state(8))
+        loss, _ = single.step.accumulate(inputs, targets, single.initial_state(8))
         summed += single.updates
         assert net.train_batch(inputs, targets) == loss / 32
     for tensor, own in zip(net.tensors(), single.tensors(), strict=True):
-        step = summed[tensor.place].reshape(tensor.shape)
+        step = summed[tensor.span].reshape(tensor.shape)
         if tensor.decayed:
             step = step - 0.01 * 64 * own.values
         expected = own.values + (0.5 / 64 * step if tensor.trained else 0)
@@ -211,17 +211,19 @@ def test_stopbackward_ends_training_below_and_changes_nothing_above(
         return  # below, the rolling statistics count then, not those of the datum
     for tensor in stopped.tensors():
         tensor.values[...] = before[tensor.name]
-    losses = [net.accumulate(inputs, targets, net.initial_state(8))[0] for net in (free, stopped)]
+    losses = [
+        net.step.accumulate(inputs, targets, net.initial_state(8))[0] for net in (free, stopped)
+    ]
     assert losses[0] == losses[1]
     for tensor in free.tensors():
         if tensor.name[0] not in "01":
-            place = tensor.place
+            place = tensor.span
             np.testing.assert_array_equal(stopped.updates[place], free.updates[place])
-    assert abs(free.updates[: tensor.place.start]).max() > 1e-3
+    assert abs(free.updates[: tensor.span.start]).max() > 1e-3
 
 
 @both_dialects
-def test_layers_below_stopbackward_normalise_as_when_predicting(dialect: Dialect) -> None:
+def test_layers_below_stopbackward_normalize_as_when_predicting(dialect: Dialect) -> None:
     """And drop nothing."""
     bn = "[connected] output=5 activation=tanh batch_normalize=1"
     stop = "[activation] activation=linear stopbackward=1"
@@ -444,7 +446,7 @@ def test_each_datum_has_a_mask_of_its_own_which_the_seed_and_seen_tell() -> None
     def outputs(seed: int, seen: int) -> Array:
         net.use_rand(Rand(seed))
         net.seen = seen
-        return net.forward(inputs, net.initial_state(8), training=True)[0].copy()
+        return net.forward(inputs, net.initial_state(8), run=net.step.training_pass())[0].copy()
 
     first = outputs(5, 0)
     assert (first == outputs(5, 31)).all()
@@ -523,14 +525,14 @@ CARRY = "[net] inputs=7 batch=8 time_steps=4 learning_rate=0 decay=0 state=carry
 def test_two_data_carried_over_are_one_twice_as_long(
     section: str, bn: int, dialect: Dialect
 ) -> None:
-    """Losses, state and rolling statistics, normalised by the datum's own figures."""
+    """Losses, state and rolling statistics, normalized by the datum's own figures."""
     sections = [f"{section} batch_normalize={bn}", f"{section} batch_normalize={bn}", LINEAR, END]
     net = make_network(CARRY, *sections, dialect=dialect)
     long = make_network(CARRY.replace("=4", "=8"), *sections, dialect=dialect)
     inputs, targets = draw_symbols(long)
     halves = [net.train_batch(inputs[k : k + 4], targets[k : k + 4]) for k in (0, 4)]
     assert sum(halves) / 2 == pytest.approx(long.train_batch(inputs, targets), rel=1e-12)
-    for one, other in zip(sum(net.training_state, ()), sum(long.training_state, ()), strict=True):
+    for one, other in zip(sum(net.step.state, ()), sum(long.step.state, ()), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11)
     np.testing.assert_allclose(net.parameters, long.parameters, rtol=1e-11, atol=1e-14)
 
@@ -545,7 +547,7 @@ def test_a_stream_that_is_reset_starts_anew_and_the_others_go_on(section: str) -
     for each in (net, fresh, carried):
         each.train_batch(inputs[4:], targets[4:])
     for own, new, old in zip(
-        *(sum(each.training_state, ()) for each in (net, fresh, carried)), strict=True
+        *(sum(each.step.state, ()) for each in (net, fresh, carried)), strict=True
     ):
         np.testing.assert_allclose(own[5], new[5], rtol=1e-13)
         others = np.arange(8) != 5

@@ -75,7 +75,7 @@ def trained(section: str) -> Network:
     net.initialize(Rand(1))
     streams = Streams(text_of(4000, seed=1), net.streams, net.rand)
     for _ in range(300):
-        net.train_batch(*streams.next_datum(net.net.time_steps))
+        net.train_batch(*streams.next_datum(net.options.time_steps))
         for stream in streams.jump():
             net.reset_state(stream)
     return net

@@ -15,7 +15,8 @@ import pytest
 
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
-from darknet_py.ranks.mpi import Ranks
+from darknet_py.ranks import Ranks
+from darknet_py.sizes import training_bytes
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.cli_helpers import (
     COMMAND,
@@ -96,7 +97,7 @@ main()
 def test_gradients_may_be_added_up_during_the_backward_pass(kind: str, steps_at_once: int) -> None:
     """Also where a datum is computed in segments."""
     write_cfg(Path("net.cfg"), *KINDS[kind])
-    memory = f"{make_network(*KINDS[kind]).training_bytes(steps_at_once)}B"
+    memory = f"{training_bytes(make_network(*KINDS[kind]), steps_at_once)}B"
     args = ("train", "net.cfg", "text.txt", "--batches", "20", *RUN, "--memory", memory)
     assert run_ranks(2, *args, "--out", "after")[0] == 0
     overlapping = (sys.executable, "-c", BETWEEN_MACHINES)
@@ -219,9 +220,9 @@ def test_streams_are_shared_out_evenly() -> None:
     assert [part.stop - part.start for part in shares] == [3, 3, 4]
     assert (shares[0].start, shares[-1].stop) == (0, 10)
     net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", "[softmax]")
-    net.train_among(Third())
-    assert net.streams == 2
-    assert net.training_state[0][0].shape == (2, 5)
+    net.step.divide(Third())
+    assert net.step.streams == 2
+    assert net.step.state[0][0].shape == (2, 5)
     few = make_network("[net] inputs=7 batch=3 time_steps=3", "[rnn] output=5", "[softmax]")
     with pytest.raises(CfgError, match="3 streams over 4 processes: expected at least one stream"):
-        few.train_among(Third())
+        few.step.divide(Third())

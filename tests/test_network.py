@@ -14,6 +14,7 @@ from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, WeightsError
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.sizes import segment_steps, training_bytes
 from tests.helpers import (
     RECORDED,
     Array,
@@ -44,7 +45,8 @@ with_memory = pytest.mark.parametrize("section", MEMORIES.values(), ids=MEMORIES
 
 def states_of(net: Network, kind: str) -> list[Array]:
     """The arrays of the training state or the prediction state."""
-    return [part for layer in getattr(net, f"{kind}_state") for part in layer]
+    state = net.step.state if kind == "training" else net.prediction_state
+    return [part for layer in state for part in layer]
 
 
 # --- the initial weights -------------------------------------------------------------------------
@@ -93,7 +95,7 @@ def test_load_network_draws_or_loads(tmp_path: Path) -> None:
     path = tmp_path / "my.cfg"
     path.write_text(cfg_text(NET, RNN, *END))
     drawn = load_network(path, seed=3, batch=2)
-    assert (drawn.net.batch, drawn.net.time_steps) == (2, 4)
+    assert (drawn.options.batch, drawn.options.time_steps) == (2, 4)
     assert drawn.parameters.dtype == np.float32
     by_hand = Network(read_cfg(path))
     by_hand.initialize(Rand(3))
@@ -118,11 +120,11 @@ def test_parameters_are_a_live_view() -> None:
     assert len(set(names)) == len(names)
     first = 0
     for tensor in net.tensors():
-        assert tensor.place == slice(first, first + tensor.size)
-        vector[tensor.place] = np.arange(tensor.size)
+        assert tensor.span == slice(first, first + tensor.size)
+        vector[tensor.span] = np.arange(tensor.size)
         np.testing.assert_array_equal(tensor.values.ravel(), np.arange(tensor.size))
         tensor.values[...] = 2
-        assert (vector[tensor.place] == 2).all()
+        assert (vector[tensor.span] == 2).all()
         first += tensor.size
     assert first == len(vector)
     net.train_batch(*draw_symbols(net))
@@ -136,12 +138,12 @@ def test_what_is_written_to_the_parameters_is_what_counts(section: str) -> None:
     inputs, targets = draw_symbols(one)
     for _ in range(2):
         one.predict(inputs)
-        one.accumulate(inputs, targets, one.initial_state(8))
+        one.step.accumulate(inputs, targets, one.initial_state(8))
     one.parameters[...] = other.parameters
     one.reset_state()
     np.testing.assert_array_equal(one.predict(inputs), other.predict(inputs))
-    one.accumulate(inputs, targets, one.initial_state(8))
-    other.accumulate(inputs, targets, other.initial_state(8))
+    one.step.accumulate(inputs, targets, one.initial_state(8))
+    other.step.accumulate(inputs, targets, other.initial_state(8))
     np.testing.assert_array_equal(one.updates, other.updates)
 
 
@@ -158,7 +160,7 @@ def test_rolling_statistics_follow_every_step_in_order(seen: int) -> None:
         mean = tensors["0.input.rolling_mean"].copy()
         variance = tensors["0.input.rolling_variance"].copy()
         inputs, targets = draw_symbols(net)
-        net.accumulate(inputs, targets, net.initial_state(8))
+        net.step.accumulate(inputs, targets, net.initial_state(8))
         for step, symbols in enumerate(inputs, seen):
             share = max(least, 1 / (step + 1))
             x = tensors["0.input.weight"].T[symbols]
@@ -198,7 +200,7 @@ def test_rolling_statistics_of_connected_take_all_rows_at_once() -> None:
     before = tensors["0.rolling_variance"].copy()
     net.statistics_steps = [1000]
     inputs, targets = draw_symbols(net)
-    net.accumulate(inputs, targets, net.initial_state(8))
+    net.step.accumulate(inputs, targets, net.initial_state(8))
     rows = tensors["0.weight"].T[inputs.ravel()]
     expected = 0.99 * before + 0.01 * rows.var(axis=0, ddof=1)
     np.testing.assert_allclose(tensors["0.rolling_variance"], expected, rtol=1e-12)
@@ -212,14 +214,14 @@ def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
         before = tensors["0.rolling_mean"].copy()
         net.statistics_steps = [1000]
         inputs, targets = draw_symbols(net)
-        net.accumulate(inputs, targets, net.initial_state(8))
+        net.step.accumulate(inputs, targets, net.initial_state(8))
         mean = np.eye(7)[inputs.ravel()].mean(axis=0)
         expected = (1 - share) * before + share * mean
         np.testing.assert_allclose(tensors["0.rolling_mean"], expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB])
-def test_prediction_normalises_with_the_rolling_statistics(dialect: Any) -> None:
+def test_prediction_normalizes_with_the_rolling_statistics(dialect: Any) -> None:
     net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]", dialect=dialect)
     t = {tensor.name.removeprefix("0."): tensor.values for tensor in net.tensors()}
     inputs, _ = draw_symbols(net)
@@ -238,7 +240,7 @@ def test_prediction_normalises_with_the_rolling_statistics(dialect: Any) -> None
 def test_train_batch_is_accumulate_and_an_update() -> None:
     net, copy = (make_network(NET, BN, *END) for _ in range(2))
     inputs, targets = draw_symbols(net)
-    summed, _ = copy.accumulate(inputs, targets, copy.initial_state(8))
+    summed, _ = copy.step.accumulate(inputs, targets, copy.initial_state(8))
     assert net.train_batch(inputs, targets) == summed / 32
     np.testing.assert_array_equal(net.updates, copy.updates)
     for tensor in copy.tensors():
@@ -302,7 +304,7 @@ def test_carry_goes_on_from_the_last_datum(section: str) -> None:
         np.testing.assert_allclose(part, expected, rtol=1e-12)
 
     _, middle = net.forward(inputs[:4], net.initial_state(8))
-    from_middle, _ = net.accumulate(inputs[4:], targets[4:], middle)
+    from_middle, _ = net.step.accumulate(inputs[4:], targets[4:], middle)
     assert from_middle / 32 == pytest.approx(losses[4:].mean(), rel=1e-12)
 
 
@@ -396,7 +398,7 @@ def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn:
     inputs, targets = draw_symbols(net)
     start = net.initial_state(8)
     _, first = net.forward(inputs, start)
-    _, second = net.accumulate(inputs, targets, first)
+    _, second = net.step.accumulate(inputs, targets, first)
     probabilities = net.predict(inputs)
     given = [*sum(start, ()), *sum(first, ()), *sum(second, ()), probabilities]
     copies = [array.copy() for array in given]
@@ -404,7 +406,7 @@ def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn:
         inputs, targets = draw_symbols(net, seed)
         net.train_batch(inputs, targets)
         net.predict(inputs)
-        net.accumulate(inputs, targets, second)
+        net.step.accumulate(inputs, targets, second)
         net.losses(inputs, targets, first)
     for array, copy in zip(given, copies, strict=True):
         assert array.dtype == np.float32
@@ -529,7 +531,7 @@ def test_saturated_logits_have_a_finite_loss() -> None:
         for target, loss in ((0, 3000), (1, 0), (2, 6000)):
             inputs = np.array([[0]])
             assert summed_loss(net, inputs, np.array([[target]]), state) == pytest.approx(loss)
-            net.accumulate(inputs, np.array([[target]]), state)
+            net.step.accumulate(inputs, np.array([[target]]), state)
             assert np.isfinite(net.updates).all()
 
 
@@ -553,17 +555,17 @@ def test_layers_up_to_stopbackward_stay_as_they_are(adam: int) -> None:
 
 def test_a_memory_budget_is_kept_by_computing_in_parts() -> None:
     net = make_network(NET.replace("time_steps=4", "time_steps=400"), RNN, *END)
-    whole = net.training_bytes()
-    net.limit_memory(whole)
-    assert net.segment_steps == 400
-    net.limit_memory(whole // 3)
-    assert 1 < net.segment_steps < 400
-    assert net.training_bytes() <= whole // 3
+    whole = training_bytes(net, net.step.segment_steps)
+    net.step.segment_steps = segment_steps(net, whole)
+    assert net.step.segment_steps == 400
+    net.step.segment_steps = segment_steps(net, whole // 3)
+    assert 1 < net.step.segment_steps < 400
+    assert training_bytes(net, net.step.segment_steps) <= whole // 3
     with pytest.raises(CfgError, match="MB"):
-        net.limit_memory(1000)
+        net.step.segment_steps = segment_steps(net, 1000)
 
 
 def test_a_batch_norm_over_the_whole_datum_cannot_be_computed_in_parts() -> None:
     net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]")
     with pytest.raises(CfgError, match=r"\[connected\]"):
-        net.limit_memory(net.training_bytes() - 1)
+        net.step.segment_steps = segment_steps(net, training_bytes(net, net.step.segment_steps) - 1)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py.cfg import NetOptions, parse_cfg, read_cfg
+from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.network import Network
 from darknet_py.optimizer import learning_rate
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from tests.helpers import RECORDED, Array, case, cfg_text, draw_symbols, make_network
 
@@ -31,7 +32,7 @@ class Example:
     def __init__(self, net_section: str) -> None:
         self.net = make_network(net_section, *LAYERS)
         self.copy = make_network(net_section, *LAYERS)
-        self.symbols = self.net.net.batch * self.net.net.time_steps
+        self.symbols = self.net.options.batch * self.net.options.time_steps
         self.drawn = 0
 
     def update(self) -> tuple[dict[str, Array], dict[str, Array]]:
@@ -39,10 +40,10 @@ class Example:
         self.copy.parameters[...] = self.net.parameters
         before = {tensor.name: tensor.values.copy() for tensor in self.net.tensors()}
         d = {tensor.name: np.zeros(tensor.shape) for tensor in self.net.tensors()}
-        for _ in range(self.net.net.subdivisions):
+        for _ in range(self.net.options.subdivisions):
             self.drawn += 1
             inputs, targets = draw_symbols(self.net, self.drawn)
-            self.copy.accumulate(inputs, targets, self.copy.initial_state(self.copy.streams))
+            self.copy.step.accumulate(inputs, targets, self.copy.initial_state(self.copy.streams))
             for tensor in self.copy.tensors():
                 d[tensor.name] += tensor.updates
             self.net.train_batch(inputs, targets)
@@ -107,7 +108,7 @@ def test_rolling_statistics_are_not_touched_by_an_update(adam: int) -> None:
     copy = make_network(f"{NET} batch=8", *LAYERS)
     inputs, targets = draw_symbols(net)
     net.train_batch(inputs, targets)
-    copy.accumulate(inputs, targets, copy.initial_state(8))
+    copy.step.accumulate(inputs, targets, copy.initial_state(8))
     compared = 0
     for tensor, other in zip(net.tensors(), copy.tensors(), strict=True):
         if "rolling" in tensor.name:
@@ -127,7 +128,7 @@ def gradient_of(options: str, magnified: float = 1, dtype: Any = np.float64) -> 
     section = f"[net] inputs=6 batch=8 time_steps=3 decay=0 momentum=0 {options}"
     net = make_network(f"{section} learning_rate={1 / magnified!r}", *LAYERS[1:], dtype=dtype)
     before = net.parameters.astype(np.float64)
-    accumulate = net.accumulate
+    accumulate = net.step.accumulate
 
     def magnify(*datum: Any) -> Any:
         result = accumulate(*datum)
@@ -135,7 +136,7 @@ def gradient_of(options: str, magnified: float = 1, dtype: Any = np.float64) -> 
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(net, "accumulate", magnify)
+        patch.setattr(net.step, "accumulate", magnify)
         net.train_batch(*draw_symbols(net))
     return (net.parameters - before) * magnified
 
@@ -269,12 +270,12 @@ def test_an_update_has_the_rate_of_the_batch_that_it_ends() -> None:
     numbers = []
     for seed in range(4):
         net.train_batch(*draw_symbols(net, seed))
-        numbers.append((net.batch_number, net.last_rate))
+        numbers.append((net.batch_number, net.step.last_rate))
     assert numbers[1:] == [(1, 0.5), (1, 0.5), (2, 0.25)]
     net.seen = 8 * 9
     for seed in range(2):
         net.train_batch(*draw_symbols(net, seed))
-    assert (net.batch_number, net.last_rate) == (10, 0.5**10)
+    assert (net.batch_number, net.step.last_rate) == (10, 0.5**10)
 
 
 POLICY_FOLDERS = sorted(path.name for path in RECORDED.glob("policy-*"))
@@ -282,7 +283,7 @@ POLICY_FOLDERS = sorted(path.name for path in RECORDED.glob("policy-*"))
 
 @pytest.mark.parametrize("folder", POLICY_FOLDERS)
 def test_recorded_rates(folder: str) -> None:
-    net = Network(read_cfg(RECORDED / folder / "train.cfg")).net
+    net = Network(read_cfg(RECORDED / folder / "train.cfg")).options
     log = case(RECORDED / folder / "case.json")["train_log"]
     assert len(log) == 20
     for row in log:

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.cfg import NetOptions, parse_cfg
-from darknet_py.kernels import plain as kernels
+from darknet_py.cfg import parse_cfg
+from darknet_py.kernels import Kernels, plain
 from darknet_py.network import Network
 from darknet_py.optimizer import cooldown_factor
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from tests.cli_helpers import CONNECTED, NET, RNN, SOFTMAX, invoke, write_cfg, write_run_inputs
 from tests.helpers import draw_symbols, make_network
@@ -60,13 +61,13 @@ def test_delta_clip_bounds_what_comes_into_every_connected_layer(
 ) -> None:
     seen = []
     name = "normalize_activate_backward" if batch_normalize else "activate_backward"
-    real = getattr(kernels, name)
+    real = getattr(plain, name)
 
     def note(delta: np.ndarray, *rest: object) -> None:
         seen.append(float(np.abs(delta).max()))
         real(delta, *rest)
 
-    monkeypatch.setattr(kernels, name, note)
+    monkeypatch.setattr(Kernels, name, staticmethod(note))
     bounded = [layer.replace("]", f"] batch_normalize={batch_normalize}") for layer in LAYERS[:4]]
     for clip, least in (("0", 0.02), ("0.02", 0)):
         seen.clear()

@@ -70,7 +70,7 @@ def test_training_log_and_weights(folder: str) -> None:
     streams = Streams(text, net.streams, net.rand)
     average = None
     for row in record["train_log"]:
-        loss = replay.train_datum(*streams.next_datum(net.net.time_steps))
+        loss = replay.train_datum(*streams.next_datum(net.options.time_steps))
         average = running_average(average, loss)
         numbers = [printed(number, "f") for number in (loss, average, replay.current_rate())]
         assert numbers == [f"{row[key]:f}" for key in ("loss", "avg", "rate")], row["batch"]
@@ -109,7 +109,7 @@ def test_generate_in_c_order(folder: str) -> None:
         assert bytes(symbols) + b"\n" == (path / run["stdout"]).read_bytes()
 
 
-# AlexeyAB's program was built with optimisation, which sums in another order.
+# AlexeyAB's program was built with optimization, which sums in another order.
 SAME_BYTES = [folder for folder in cases("valid") if not folder.startswith("alexeyab")]
 ALEXEYAB_FOLDERS = [folder for folder in cases("valid") if folder.startswith("alexeyab")]
 
@@ -287,7 +287,7 @@ def check_agreement(
     """The loss and gradient of a datum, and the parameters after some more."""
     replay, net = both(*sections, dialect=dialect, reach=reach)
     inputs, targets = draw_symbols(net)
-    loss, _ = net.accumulate(inputs, targets, net.initial_state(net.streams))
+    loss, _ = net.step.accumulate(inputs, targets, net.initial_state(net.streams))
     cost = replay.accumulate(inputs, targets)
     assert cost == pytest.approx(loss, rel=1e-5)
     largest = np.abs(net.updates).max()
@@ -300,7 +300,7 @@ def check_agreement(
         loss = net.train_batch(inputs, targets)
         assert replay.train_datum(inputs, targets) == pytest.approx(loss, rel=1e-5)
     assert replay.net.seen == net.seen
-    assert replay.last_rate == pytest.approx(net.last_rate)
+    assert replay.last_rate == pytest.approx(net.step.last_rate)
     np.testing.assert_allclose(replay.net.parameters, net.parameters, rtol=0, atol=tolerance)
 
 
@@ -592,7 +592,7 @@ def test_stopbackward_leaves_decay_and_momentum() -> None:
     assert replay.updates[-56:].all()
     replay.update()
     for tensor in replay.net.layers[1].parameters():
-        change = tensor.values - before[tensor.place].reshape(tensor.shape)
+        change = tensor.values - before[tensor.span].reshape(tensor.shape)
         assert change.any() == tensor.decayed
 
 

@@ -18,6 +18,7 @@ import pytest
 import darknet_py as dn
 from darknet_py.errors import DarknetError
 from darknet_py.files import TEMPORARY_SUFFIX
+from darknet_py.sizes import training_bytes
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
 from tests.cli_helpers import (
@@ -102,12 +103,12 @@ def test_the_replay_of_the_c_program_goes_on_exactly() -> None:
 
 def test_segments_and_tokens_are_remembered() -> None:
     Path("tokens.txt").write_text(" ".join(str(n * n % 200) for n in range(900)))
-    limit = dn.load_network("net.cfg").training_bytes(3)
+    limit = training_bytes(dn.load_network("net.cfg"), 3)
     common: dict[str, Any] = {"seed": 3, "val_every": 5, "tokenized": True, "memory_limit": limit}
     dn.train("net.cfg", "tokens.txt", out="whole", batches=12, **common)
     dn.train("net.cfg", "tokens.txt", out="stopped", batches=7, **common)
     result = dn.train(out="stopped", resume=True, batches=12)
-    assert result.net.segment_steps == 3
+    assert result.net.step.segment_steps == 3
     same_files(Path("whole"), Path("stopped"))
 
 

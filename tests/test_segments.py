@@ -11,6 +11,7 @@ from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.sizes import segment_steps, training_bytes
 from tests.helpers import draw_symbols, make_network
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -41,10 +42,10 @@ def same_training(net: Network, segments: Network, count: int = 3) -> None:
         data = draw_symbols(net, seed)
         assert segments.train_batch(*data) == pytest.approx(net.train_batch(*data), rel=1e-12)
         assert segments.rand.drawn == net.rand.drawn
-        assert segments.last_rate == net.last_rate
+        assert segments.step.last_rate == net.step.last_rate
         np.testing.assert_allclose(segments.updates, net.updates, rtol=1e-10, atol=1e-11)
         np.testing.assert_allclose(segments.parameters, net.parameters, rtol=1e-11, atol=1e-12)
-        states = (sum(each.training_state, ()) for each in (segments, net))
+        states = (sum(each.step.state, ()) for each in (segments, net))
         for one, other in zip(*states, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-11, atol=1e-12)
 
@@ -53,7 +54,7 @@ def pair(
     segment_steps: int, *sections: str, dialect: Dialect = UPSTREAM
 ) -> tuple[Network, Network]:
     whole, segments = (make_network(*sections, dialect=dialect) for _ in range(2))
-    segments.segment_steps = segment_steps
+    segments.step.segment_steps = segment_steps
     return whole, segments
 
 
@@ -69,7 +70,7 @@ def test_training_in_parts_is_the_same(
     before = whole.parameters.copy()
     same_training(whole, segments)
     assert all(
-        (tensor.values != before[tensor.place].reshape(tensor.shape)).any()
+        (tensor.values != before[tensor.span].reshape(tensor.shape)).any()
         for tensor in segments.tensors()
     )
 
@@ -119,34 +120,34 @@ def large(*sections: str, options: str = "") -> Network:
 
 def smallest(net: Network) -> int:
     """The least memory: small segments, but not so many that the states between them weigh more."""
-    return min(net.training_bytes(steps) for steps in range(1, net.net.time_steps + 1))
+    return min(training_bytes(net, steps) for steps in range(1, net.options.time_steps + 1))
 
 
 @kinds
 @pytest.mark.parametrize("options", ["", "adam=1", "batch=16 subdivisions=2"])
 def test_as_many_steps_as_a_budget_allows(options: str, section: str) -> None:
     net = large(section, DROP, options=options)
-    whole = net.training_bytes()
-    net.limit_memory(whole)
-    assert net.segment_steps == 400
+    whole = training_bytes(net, net.step.segment_steps)
+    net.step.segment_steps = segment_steps(net, whole)
+    assert net.step.segment_steps == 400
     for budget in (whole - 1, whole // 2, whole // 3, smallest(net)):
-        net.limit_memory(budget)
-        assert 1 <= net.segment_steps < 400
-        assert net.training_bytes() <= budget
-        assert net.training_bytes(net.segment_steps + 1) > budget
-    net.limit_memory(whole)
-    assert net.segment_steps == 400
+        net.step.segment_steps = segment_steps(net, budget)
+        assert 1 <= net.step.segment_steps < 400
+        assert training_bytes(net, net.step.segment_steps) <= budget
+        assert training_bytes(net, net.step.segment_steps + 1) > budget
+    net.step.segment_steps = segment_steps(net, whole)
+    assert net.step.segment_steps == 400
 
 
 @pytest.mark.parametrize("share", [1, 4, 9])
 def test_a_budget_is_kept(share: int) -> None:
     """All that is allocated, but for a quarter: the count is "about"."""
     sections = ["[net] inputs=7 batch=8 time_steps=500", "[lstm] output=48", *END]
-    budget = make_network(*sections, dtype=np.float32).training_bytes() // share
+    budget = training_bytes(make_network(*sections, dtype=np.float32)) // share
     tracemalloc.start()
     try:
         net = make_network(*sections, dtype=np.float32)
-        net.limit_memory(budget)
+        net.step.segment_steps = segment_steps(net, budget)
         net.train_batch(*draw_symbols(net))
         used = tracemalloc.get_traced_memory()[1]
     finally:
@@ -163,7 +164,7 @@ def test_a_budget_below_the_smallest_parts_is_refused_with_the_figures() -> None
     needed, budget = smallest(net), 9_000_000
     assert budget < needed
     with pytest.raises(CfgError) as caught:
-        net.limit_memory(budget)
+        net.step.segment_steps = segment_steps(net, budget)
     assert str(caught.value).startswith("cfg: training needs ")
     assert megabytes(needed) in str(caught.value)
     assert megabytes(budget) in str(caught.value)
@@ -175,10 +176,10 @@ def test_a_budget_below_the_smallest_parts_is_refused_with_the_figures() -> None
 )
 def test_what_needs_a_whole_datum_is_refused_with_the_figures(section: str, kind: str) -> None:
     net = large("[rnn] output=900 activation=tanh", section)
-    whole = net.training_bytes()
-    net.limit_memory(whole)
+    whole = training_bytes(net, net.step.segment_steps)
+    net.step.segment_steps = segment_steps(net, whole)
     with pytest.raises(CfgError) as caught:
-        net.limit_memory(whole - 1_000_000)
+        net.step.segment_steps = segment_steps(net, whole - 1_000_000)
     assert f"[{kind}] with batch norm needs a whole batch" in str(caught.value)
     assert megabytes(whole) in str(caught.value)
     assert megabytes(whole - 1_000_000) in str(caught.value)
@@ -186,16 +187,18 @@ def test_what_needs_a_whole_datum_is_refused_with_the_figures(section: str, kind
 
 def test_one_step_cannot_be_divided() -> None:
     net = make_network("[net] inputs=7 batch=900", RNN, *END)
-    net.limit_memory(net.training_bytes())
-    assert net.segment_steps == 1
+    net.step.segment_steps = segment_steps(net, training_bytes(net, net.step.segment_steps))
+    assert net.step.segment_steps == 1
     with pytest.raises(CfgError, match="training needs"):
-        net.limit_memory(net.training_bytes() - 1)
+        net.step.segment_steps = segment_steps(net, training_bytes(net, net.step.segment_steps) - 1)
 
 
 @pytest.mark.parametrize("section", [RNN, "[batchnorm]"])
 def test_a_refused_budget_leaves_the_network_as_it_was(section: str) -> None:
     net, other = (large(section) for _ in range(2))
     with pytest.raises(CfgError):
-        net.limit_memory(1000 if section == RNN else net.training_bytes() - 1)
-    assert net.segment_steps == 400
+        net.step.segment_steps = segment_steps(
+            net, 1000 if section == RNN else training_bytes(net, net.step.segment_steps) - 1
+        )
+    assert net.step.segment_steps == 400
     assert net.train_batch(*draw_symbols(net)) == other.train_batch(*draw_symbols(other))

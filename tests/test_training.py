@@ -26,6 +26,8 @@ from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.sizes import training_bytes
+from darknet_py.step import Step
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.run import CSV_COLUMNS
 from darknet_py.training.validation import Validation
@@ -261,7 +263,7 @@ def test_settings_go_into_the_run_and_into_its_cfg() -> None:
     train("--batches", "2", "--set", "batch=8", "--set", "learning_rate=.005", "--val", "0")
     assert [row["seen"] for row in rows()] == ["64", "128"]
     assert float(rows()[0]["rate"]) == pytest.approx(0.005)
-    written = dn.load_network("backup/net.cfg").net
+    written = dn.load_network("backup/net.cfg").options
     assert written.batch == 8
     assert written.learning_rate == 0.005
 
@@ -374,7 +376,7 @@ def test_checkpoints_come_as_often_as_asked_for() -> None:
 def test_state_is_carried_from_batch_to_batch_where_asked_for() -> None:
     for state in ("carry", "zero"):
         train("--batches", "4", "--seed", "1", "--state", state, "--out", state)
-        assert dn.load_network(f"{state}/net.cfg").net.state == state
+        assert dn.load_network(f"{state}/net.cfg").options.state == state
     train("--batches", "4", "--seed", "1", "--out", "default")
     carried, zero, default = (
         floats(f"{name}/net_final.weights").tobytes() for name in ("carry", "zero", "default")
@@ -387,14 +389,14 @@ def test_the_carried_state_of_a_stream_that_jumps_is_zeroed() -> None:
     write_cfg(Path("net.cfg"), NET + " state=carry", RNN, CONNECTED, SOFTMAX)
     states: list[Array] = []
     result: list[Network] = []
-    train_batch = Network.train_batch
+    train_datum = Step.train_datum
 
-    def watched(net: Network, inputs: Array, targets: Array) -> float:
-        states.append(net.training_state[0][0].copy())
-        return train_batch(net, inputs, targets)
+    def watched(step: Step, inputs: Array, targets: Array) -> float:
+        states.append(step.state[0][0].copy())
+        return train_datum(step, inputs, targets)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Network, "train_batch", watched)
+        patch.setattr(Step, "train_datum", watched)
         result.append(dn.train("net.cfg", "text.txt", batches=60, seed=2, val=0).net)
     net = dn.load_network("net.cfg", seed=2)
     streams = Streams(read_text("text.txt"), 4, Rand(2, net.initial_draws))
@@ -464,7 +466,7 @@ def test_tokens_train_and_the_cfg_remembers_it() -> None:
     tokens = " ".join(str(n * n % 300) for n in range(500))
     Path("tokens.txt").write_text(tokens)
     train("--batches", "3", "--tokenized", text="tokens.txt")
-    assert dn.load_network("backup/net.cfg").net.tokenized
+    assert dn.load_network("backup/net.cfg").options.tokenized
     printed = invoke("generate", "backup/net_final.weights", "--length", "5", "-q")
     assert len(printed.stdout.split()) == 5
     assert all(0 <= int(word) < 300 for word in printed.stdout.split())
@@ -514,10 +516,10 @@ def test_little_memory_computes_in_parts_with_the_same_result() -> None:
     sections = ("[net] inputs=256 batch=4 time_steps=64 learning_rate=.1 decay=0", RNN)
     write_cfg(Path("net.cfg"), *sections, CONNECTED, SOFTMAX)
     whole = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="whole").net
-    assert whole.segment_steps == 64
-    limit = whole.training_bytes(10) + 4 * len(whole.parameters)
+    assert whole.step.segment_steps == 64
+    limit = training_bytes(whole, 10) + 4 * len(whole.parameters)
     parts = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="a", memory_limit=limit).net
-    assert 1 <= parts.segment_steps <= 12
+    assert 1 <= parts.step.segment_steps <= 12
     train("--batches", "4", "--seed", "1", "--memory", str(limit), "--out", "b")
     assert floats("a/net_final.weights").tobytes() == floats("b/net_final.weights").tobytes()
     np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-4, atol=1e-6)

@@ -15,6 +15,9 @@ from darknet_py.cli import train as command
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
+from darknet_py.ranks import ALONE
+from darknet_py.sizes import training_bytes
+from darknet_py.step import Step
 from darknet_py.training import run, validation
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.validation import Validation, validation_rows
@@ -170,18 +173,18 @@ class Clock:
         self.now = 0.0
         self.batch = self.validation = 1.0
         self.spent = 0.0
-        train_batch, score = Network.train_batch, Validation._score
+        train_datum, score = Step.train_datum, Validation._score
 
-        def timed_batch(net: Network, *args: Any) -> float:
+        def timed_batch(step: Step, *args: Any) -> float:
             self.now += self.batch
-            return train_batch(net, *args)
+            return train_datum(step, *args)
 
         def timed_score(own: Validation, *args: Any) -> PiecesScore:
             self.now += self.validation
             self.spent += self.validation
             return score(own, *args)
 
-        monkeypatch.setattr(Network, "train_batch", timed_batch)
+        monkeypatch.setattr(Step, "train_datum", timed_batch)
         monkeypatch.setattr(Validation, "_score", timed_score)
         for module in (run, validation):
             monkeypatch.setattr(f"{module.__name__}.time.perf_counter", lambda: self.now)
@@ -285,10 +288,10 @@ def test_validation_uses_as_many_rows_as_training_or_what_is_free() -> None:
         SOFTMAX,
     )
     net = dn.load_network("tokens.cfg")
-    needed = net.training_bytes()
+    needed = training_bytes(net, net.step.segment_steps)
     assert validation_rows(net, needed) == 32
     assert validation_rows(net, 1) == 32
-    net.segment_steps = 2
+    net.step.segment_steps = 2
     assert validation_rows(net, 1) == 8
     assert validation_rows(net, 1 << 40) == scoring.ROWS
 
@@ -300,7 +303,7 @@ def test_no_forward_of_a_run_has_more_rows_than_memory_allows(
     write_cfg(Path("net.cfg"), NET + " tokenized=1", "[gru] output=8", CONNECTED, SOFTMAX)
     Path("tokens.txt").write_text(" ".join(str(n * n % 251) for n in range(3000)))
     net = dn.load_network("net.cfg")
-    limit = net.training_bytes() + 1000
+    limit = training_bytes(net, net.step.segment_steps) + 1000
     rows: list[int] = []
     forward = Network.forward
 
@@ -337,8 +340,8 @@ def test_the_measure_is_what_valid_finds() -> None:
 
 def test_symbols_of_the_measure_depend_on_the_network_alone() -> None:
     text = np.zeros(1_000_000, np.uint8)
-    small = Validation(dn.load_network("tiny"), text, None, 1 << 30)
-    large = Validation(dn.load_network("rnn"), text, None, 1 << 30)
+    small = Validation(dn.load_network("tiny"), text, None, 1 << 30, ALONE)
+    large = Validation(dn.load_network("rnn"), text, None, 1 << 30, ALONE)
     assert small.symbols == validation.MOST
     assert validation.LEAST <= large.symbols < validation.MOST
-    assert Validation(dn.load_network("tiny"), text[:500], None, 1 << 30).symbols == 499
+    assert Validation(dn.load_network("tiny"), text[:500], None, 1 << 30, ALONE).symbols == 499

@@ -195,7 +195,7 @@ def test_other_numbers_of_batch_norm_may_not(value: float, path: Path) -> None:
         saved.save_weights(path)
         net = make_network(*NORMED, dtype=np.float32, seed=5)
         before = net.parameters.copy()
-        offset = 20 + 4 * (own.place.stop - 1)
+        offset = 20 + 4 * (own.span.stop - 1)
         with pytest.raises(WeightsError, match=f"offset {offset}: {value}: expected finite"):
             net.load_weights(path)
         np.testing.assert_array_equal(net.parameters, before)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.shared import SharedTraining, shared_training
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import TrainingError
 from darknet_py.finding import open_network
@@ -19,7 +20,8 @@ from darknet_py.loading import load_network
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.ranks.processes import Workers
+from darknet_py.ranks.processes import StartedProcesses
+from darknet_py.sizes import segment_steps, training_bytes
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.threads import process_choice, process_obstacle
 from tests.cli_helpers import (
@@ -64,23 +66,18 @@ def network(kind: str) -> Network:
 def test_the_gradient_of_a_datum_is_the_same(kind: str, steps_at_once: int) -> None:
     alone, shared = network(kind), network(kind)
     for net in (alone, shared):
-        net.limit_memory(net.training_bytes(steps_at_once))
-    state = alone.initial_state(alone.streams)
-    for part in (part for layer in state for part in layer):
-        part[...] = np.random.default_rng(1).normal(size=part.shape)
-    inputs, targets = draw_symbols(alone)
-    alone.updates.fill(1)
-    shared.updates.fill(1)
-    loss, after = alone.accumulate(inputs, targets, state, add=True)
-    with Workers(shared, 3, "numpy", 1) as workers:
-        workers.wait()
-        loss_of_all, after_all = workers.accumulate(inputs, targets, state, add=True)
-    assert loss_of_all == pytest.approx(loss, rel=1e-6)
-    np.testing.assert_allclose(shared.updates, alone.updates, rtol=1e-4, atol=1e-5)
+        net.step.segment_steps = segment_steps(net, training_bytes(net, steps_at_once))
+    data = [draw_symbols(alone, seed) for seed in range(4)]
+    with shared_training(shared, 3) as ranks:
+        losses = [(alone.train_batch(*datum), ranks.train_batch(*datum)) for datum in data]
+    for one, of_all in losses:
+        assert of_all == pytest.approx(one, rel=1e-6)
+    np.testing.assert_allclose(shared.parameters, alone.parameters, rtol=1e-5, atol=1e-6)
     assert shared.rand.drawn == alone.rand.drawn
-    for own, expected in zip(after_all, after, strict=True):
-        for part, wanted in zip(own, expected, strict=True):
-            np.testing.assert_allclose(part, wanted, rtol=1e-5, atol=1e-6)
+    own = shared.step.own_streams
+    for ours, theirs in zip(shared.step.state, alone.step.state, strict=True):
+        for part, wanted in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(part, wanted[own], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -153,26 +150,47 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line() -> None:
     all_files_are_readable(Path("backup"))
 
 
-def test_what_a_worker_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def train_on_nothing(shared: SharedTraining) -> None:
+    """What the other ranks refuse."""
+    shared.ranks.decide((np.zeros((1, 1)), np.zeros((1, 1))))
+    shared.ranks.total(0)
+
+
+def test_what_a_rank_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     net = network("momentum, subdivisions")
-    with Workers(net, 2, "numpy", 1) as workers:
-        worker = workers._workers[0]
-        workers.wait()
-        worker.tell({"seed": None, "seen": 0})
-        with pytest.raises(TrainingError, match="process 2 of 2: TypeError: "):
-            worker.answer()
-        worker.process.wait()
-        with pytest.raises(TrainingError, match=r"process 2 of 2 has ended \(status 0\)"):
-            worker.answer()
-    monkeypatch.setattr(sys, "executable", "/no/such/python")
     with (
-        pytest.raises(TrainingError, match=r"cannot start 2 processes: .*No such file"),
-        Workers(net, 2, "numpy", 1),
+        pytest.raises(TrainingError, match="process 2 of 2: ValueError: inputs must be"),
+        shared_training(net, 2) as shared,
     ):
-        pass
-    # The network is as before, and trains alone.
-    inputs, targets = draw_symbols(net)
-    assert net.train_batch(inputs, targets) > 0
+        train_on_nothing(shared)
+    with (
+        pytest.raises(TrainingError, match=r"process 2 of 2 has ended \(status 3\)"),
+        StartedProcesses(2, 1, 1, "raise SystemExit(3)") as ranks,
+    ):
+        ranks.total(0)
+    monkeypatch.setattr(sys, "executable", "/no/such/python")
+    with pytest.raises(TrainingError, match=r"cannot start 2 processes: .*No such file"):
+        StartedProcesses(2, 1, 1, "pass")
+    # A network that failed so trains alone again.
+    assert net.train_batch(*draw_symbols(net)) > 0
+
+
+@pytest.mark.parametrize("count", [1, 7, 1000])
+def test_sums_are_shared_out(count: int) -> None:
+    """Vectors that are longer than what is added up at once, and shorter than the ranks."""
+    code = (
+        "import numpy as np; from darknet_py.ranks.processes import join; ranks = join(*place); "
+        f"vector = np.arange({count}.) + ranks.rank; ranks.start_adding(vector); "
+        "ranks.average([vector]); ranks.gather(vector[:, None])"
+    )
+    with StartedProcesses(3, 400, 1, code) as ranks:
+        vector = np.arange(float(count))
+        ranks.start_adding(vector)
+        np.testing.assert_array_equal(vector, 3 * np.arange(count) + 3)
+        ranks.average([vector])
+        np.testing.assert_allclose(vector, 3 * np.arange(count) + 3)
+        rows = ranks.gather(vector[:, None])
+        np.testing.assert_array_equal(rows, np.tile(vector, 3)[:, None])
 
 
 def test_divergence_is_said_as_ever() -> None:
@@ -212,8 +230,8 @@ def test_where_it_does_not_pay_there_is_one_process() -> None:
     assert choice(many, RNN, CONNECTED, SOFTMAX) == 1
     assert choice(many, wide.replace("128", "1024"), CONNECTED, SOFTMAX) == 1
     net = load_network("tiny")
-    assert process_choice(net, net.training_bytes()) == 1
-    net.limit_memory(net.training_bytes(9))
+    assert process_choice(net, training_bytes(net, net.step.segment_steps)) == 1
+    net.step.segment_steps = segment_steps(net, training_bytes(net, 9))
     assert process_choice(net, 1 << 32) == 1
     assert process_obstacle(net, 32) == ""
     assert "32 streams" in process_obstacle(net, 33)

@@ -23,7 +23,7 @@ import numpy as np
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import read_text, split
-from darknet_py.kernels.choice import use_kernels
+from darknet_py.kernels import choose_kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.training import train
@@ -122,12 +122,12 @@ CANDIDATES: dict[str, str] = {
 
 def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
     """The median time of an update."""
-    net = Network(parse_cfg(cfg))
+    net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
     net.initialize(Rand(1))
-    steps, streams = net.net.time_steps, net.streams
+    steps, streams = net.options.time_steps, net.streams
     rows = np.resize(text, (streams, steps + 1)).T
     times: list[float] = []
-    with use_kernels("auto"), Threads(net) as threads:
+    with Threads(net) as threads:
         ended = time.perf_counter() + 4
         while time.perf_counter() < ended or len(times) < 20:
             begun = time.perf_counter()
@@ -197,14 +197,14 @@ def main() -> None:
             # Validations and checkpoints take about 1/20.
             batches = int(0.95 * options.seconds / times[name])
             loss, seconds = trained(cfg, text, batches, options.seed, options.threads)
-            net = Network(parse_cfg(cfg))
+            net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
             row = {
                 "name": name,
                 "loss": loss,
                 "seed": options.seed,
                 "seconds": options.seconds,
                 "batches": batches,
-                "rate": net.net.symbols / times[name],
+                "rate": net.options.symbols / times[name],
                 "parameters": len(net.parameters),
                 "took": seconds,
             }

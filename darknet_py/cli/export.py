@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from darknet_py.cfg import Cfg, override_net
+from darknet_py.cfg import Cfg
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -24,6 +24,7 @@ from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
+from darknet_py.options import override_net
 
 log = logging.getLogger("darknet_py.export")
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
 from darknet_py.cli.console import print_json, visible
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, WeightsError
@@ -19,6 +19,8 @@ from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
+from darknet_py.options import override_net
+from darknet_py.sizes import row_bytes, segment_steps, training_bytes
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
@@ -102,7 +104,7 @@ def _speed(net: Network, operations: int) -> dict[str, float]:
     largest = max(
         (t.shape for t in net.tensors() if len(t.shape) == 2), default=(1, 1), key=math.prod
     )
-    rows = max(1, min(4096, net.net.time_steps * net.streams))
+    rows = max(1, min(4096, net.options.time_steps * net.streams))
     per_character = max(1, operations)
     return {
         "train": _product_rate(rows, *largest) / (3 * per_character),
@@ -161,7 +163,7 @@ def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
 def _obstacle(net: Network) -> str | None:
     """Why `train` would refuse this network, or None; a datum is then computed in segments."""
     try:
-        net.limit_memory(memory() // 2)
+        net.step.segment_steps = segment_steps(net, memory() // 2)
         net.check_trainable()
     except CfgError as error:
         return str(error)
@@ -196,10 +198,10 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         expected = net.loaded_count
         fit = f"as many as the cfg expects (of {count:,} parameters)"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
-    options = net.net
+    options = net.options
     obstacle = _obstacle(net)
     processes = process_choice(net, memory() // 2)
-    needed = net.training_bytes(processes=processes)
+    needed = training_bytes(net, net.step.segment_steps, processes)
     layers = [
         {
             "index": layer.index,
@@ -208,7 +210,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "outputs": layer.outputs,
             "parameters": sum(parameter.size for parameter in layer.parameters()),
             "operations": layer.operations(),
-            "memory": 4 * layer.training_floats(net.segment_steps, options.streams),
+            "memory": 4 * layer.training_floats(net.step.segment_steps, options.streams),
         }
         for layer in net.layers
     ]
@@ -226,7 +228,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "operations": operations,
         "characters_per_second": _speed(net, operations),
         "memory": needed,
-        "validation_memory": 4 * count + validation_rows(net, memory() // 2) * net.row_bytes(),
+        "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "processes": processes,
         "peak_memory": needed + processes * program_memory(),
         "layers": layers,

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from darknet_py.arrays import Array
 from darknet_py.cli.console import say
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
-from darknet_py.layers.base import Array
 from darknet_py.network import Network
 from darknet_py.reporting.curves import read_losses
 from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
@@ -111,11 +111,11 @@ def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Ar
     if text is not None:
         place, found = text, symbols.read_file(text)
     elif isinstance(plan.val, str):
-        place, found = plan.val, read_text(plan.val, net.net.tokenized)
+        place, found = plan.val, read_text(plan.val, net.options.tokenized)
     elif plan.data == "-":
         raise CorpusError("the run's text came from stdin: expected --text FILE")
     else:
-        place, whole = plan.data, read_text(plan.data, net.net.tokenized)
+        place, whole = plan.data, read_text(plan.data, net.options.tokenized)
         training, held_out = split(whole, plan.val)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:

@@ -97,7 +97,7 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     has_cost = any(section.name == "cost" for section in net.cfg.layers)
     is_nats = isinstance(net.layers[-1], SoftmaxLayer) and not has_cost
     resumed = options.get("resume")
-    batches = net.batch_number if resumed else result.characters // net.net.symbols
+    batches = net.batch_number if resumed else result.characters // net.options.symbols
     first = progress.first_loss if is_nats else None
     avg = result.avg if is_nats else None
     return explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)

@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.cfg import Cfg, Option, Section
 from darknet_py.errors import DarknetWarning, WeightsError
-from darknet_py.kernels import plain as kernels
+from darknet_py.kernels.plain import deviation
 from darknet_py.network import Network
 
 
@@ -62,7 +62,7 @@ def fold_batchnorm(net: Network) -> Network:
         )
         weight, bias = new[f"{brick}.weight"], new[f"{brick}.bias"]
         with np.errstate(all="ignore"):
-            gain = scale / kernels.deviation(variance, net.dialect)
+            gain = scale / deviation(variance, net.dialect)
             weight[...] = gain[:, None] * weight
             bias[...] = bias - gain * mean
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):

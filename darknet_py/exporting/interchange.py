@@ -29,13 +29,15 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.cfg import MAX_CFG_BYTES, Cfg, override_net, parse_cfg, printable
+from darknet_py.arrays import Array
+from darknet_py.cfg import MAX_CFG_BYTES, Cfg, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
 from darknet_py.finding import cfg_beside
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
+from darknet_py.options import override_net
 from darknet_py.weights import usable, warn_of_infinite
 
 FACTS = ("cfg", "dialect", "seen")

@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from darknet_py.__version__ import __version__
+from darknet_py.arrays import Array
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError
 from darknet_py.exporting.interchange import facts_of, library
 from darknet_py.files import MARK, with_mark, write_whole
 from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
-from darknet_py.layers.base import Array, Parameter
+from darknet_py.layers.base import Parameter
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected, ConnectedLayer
 from darknet_py.layers.cost import CostLayer

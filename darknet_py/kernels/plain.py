@@ -8,18 +8,15 @@ dtype is that of the arrays given. Nothing here allocates more than a part.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.arrays import Array
 from darknet_py.dialect import Dialect
-
-Array = NDArray[Any]
 
 # Elements in a part: with three float32 arrays in hand, well within 1 MB of cache.
 PART = 1 << 16
@@ -321,37 +318,3 @@ def adam(
         np.divide(m, d, out=d)
         np.multiply(d, unbias, out=d)
         np.add(values[part], d, out=values[part])
-
-
-# What a profile times. Callers find all of these in this module when they call, so that others can
-# stand in for them.
-TIMED = (
-    "product",
-    "bias_activate",
-    "activate_backward",
-    "normalize_activate",
-    "normalize_activate_backward",
-    "roll",
-    "affine_activate",
-    "logistic",
-    "lstm_step",
-    "lstm_step_backward",
-    "gru_mix",
-    "gru_mix_backward",
-    "gather",
-    "add_by_symbol",
-    "softmax",
-    "sgd",
-    "adam",
-)
-
-
-@contextmanager
-def replaced(others: Mapping[str, Callable[..., Any]]) -> Iterator[None]:
-    """Let `others` stand in for this module's functions of the same names within."""
-    own = {name: globals()[name] for name in others}
-    globals().update(others)
-    try:
-        yield
-    finally:
-        globals().update(own)

@@ -20,18 +20,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Codes, Steps
+from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
-from darknet_py.kernels import plain as kernels
+from darknet_py.kernels import Kernels
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
-Array = NDArray[Any]
 State = tuple[Array, ...]
 Stepper = Callable[[Any], Array]
 
@@ -50,7 +50,7 @@ class Parameter:
     trained: bool = True
     decayed: bool = False
     normal: bool = False
-    place: slice = field(default_factory=lambda: slice(0, 0))
+    span: slice = field(default_factory=lambda: slice(0, 0))
     values: Array = field(default_factory=lambda: np.empty(0, np.float32))
     updates: Array = field(default_factory=lambda: np.empty(0, np.float32))
 
@@ -63,11 +63,11 @@ class Parameter:
         """Whether these are the rolling variances of a batch norm."""
         return self.name.endswith(".rolling_variance")
 
-    def bind(self, place: slice, values: Array, updates: Array) -> None:
-        """Become a view of `values[place]` and `updates[place]`, flat vectors of the network."""
-        self.place = place
-        self.values = values[place].reshape(self.shape)
-        self.updates = updates[place].reshape(self.shape)
+    def bind(self, span: slice, values: Array, updates: Array) -> None:
+        """Become a view of `values[span]` and `updates[span]`, flat vectors of the network."""
+        self.span = span
+        self.values = values[span].reshape(self.shape)
+        self.updates = updates[span].reshape(self.shape)
 
 
 class RollingStatistics:
@@ -84,7 +84,8 @@ class RollingStatistics:
     # Steps after which only darknet's own share is left, in either dialect.
     SETTLED = 1 << 20
 
-    def __init__(self, name: str, outputs: int, share: float) -> None:
+    def __init__(self, name: str, outputs: int, share: float, kernels: Kernels) -> None:
+        self.kernels = kernels
         self.mean, self.variance = (
             Parameter(f"{name}.{kind}", (outputs,), trained=False, normal=True)
             for kind in ("rolling_mean", "rolling_variance")
@@ -104,8 +105,8 @@ class RollingStatistics:
     def add(self, mean: Array, variance: Array) -> None:
         """Fold in the statistics of some steps, (time_steps, 1, features) each."""
         shares = np.maximum(self.share, 1 / (self.steps + 1 + np.arange(len(mean))))
-        kernels.roll(self.mean.values, mean, shares)
-        kernels.roll(self.variance.values, variance, shares)
+        self.kernels.roll(self.mean.values, mean, shares)
+        self.kernels.roll(self.variance.values, variance, shares)
         self.steps = min(self.SETTLED, self.steps + len(mean))
 
 
@@ -122,7 +123,7 @@ class Workspace:
         self._flat: dict[str, Array] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The buffer `name`, uninitialised, as an array of this shape; it grows where it must."""
+        """The buffer `name`, uninitialized, as an array of this shape; it grows where it must."""
         size = 1
         for extent in shape:
             size *= extent
@@ -137,13 +138,19 @@ class Setting:
     """Where a layer is made: its index, the features that come in, and the network around it.
 
     scratch: buffers for the time of one backward, which all layers of a network share.
+    kernels: what they compute with.
     """
 
     index: int
     inputs: int
-    net: NetOptions
+    options: NetOptions
     dialect: Dialect
     scratch: Workspace
+    kernels: Kernels
+
+    def after(self, layer: Layer) -> Setting:
+        """That of the layer which follows."""
+        return replace(self, index=self.index + 1, inputs=layer.outputs)
 
 
 @dataclass(frozen=True)
@@ -216,10 +223,10 @@ class Layer:
         """The state before the first symbol: zeros, each `(streams, features)`."""
         return ()
 
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
+    def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where this layer cannot be trained with these `[net]` options."""
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
         -> y (time_steps, streams, outputs) and the state after the last step.
 
@@ -227,7 +234,7 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
@@ -276,11 +283,11 @@ class LossLayer(Layer):
 
     has_loss = True
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         """The loss of each symbol of the last forward, `(time_steps, streams)`, in nats."""
         raise NotImplementedError
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         """The delta of the summed losses at the layer's input, `(time_steps, streams, inputs)`.
 
         Follows `losses`, once; may use up the output of the last forward.

@@ -11,10 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.cfg import NetOptions, Section
-from darknet_py.dialect import ALEXEYAB, Dialect
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
+from darknet_py.dialect import ALEXEYAB
+from darknet_py.kernels.plain import deviation
+from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -26,16 +28,19 @@ class BatchnormLayer(Layer):
     kind = "batchnorm"
     needs_whole_datum = True
 
-    def __init__(self, index: int, inputs: int, dialect: Dialect) -> None:
-        super().__init__(index, inputs, inputs)
-        self.dialect = dialect
+    def __init__(self, setting: Setting) -> None:
+        super().__init__(setting.index, setting.inputs, setting.inputs)
+        index, inputs = setting.index, setting.inputs
+        self.kernels, self.dialect = setting.kernels, setting.dialect
         self.biases = Parameter(f"{index}.bias", (inputs,))
         self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
-        self.rolling = RollingStatistics(str(index), inputs, dialect.rolling_batchnorm)
+        self.rolling = RollingStatistics(
+            str(index), inputs, self.dialect.rolling_batchnorm, self.kernels
+        )
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> BatchnormLayer:
-        return cls(setting.index, setting.inputs, setting.dialect)
+        return cls(setting)
 
     @property
     def has_biases(self) -> bool:
@@ -53,8 +58,8 @@ class BatchnormLayer(Layer):
         self.scales.values.fill(1)
         self.rolling.clear()
 
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        if net.streams * net.time_steps == 1:
+    def check_trainable(self, section: Section, options: NetOptions) -> None:
+        if options.streams * options.time_steps == 1:
             raise section.error("cannot train on one symbol at a time")
 
     def operations(self) -> int:
@@ -63,22 +68,22 @@ class BatchnormLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return 2 * time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
         if not run.training:
-            divisor = kernels.deviation(self.rolling.variance.values, self.dialect)
+            divisor = deviation(self.rolling.variance.values, self.dialect)
             gains = self.scales.values / divisor
             shifts = biases - self.rolling.mean.values * gains
-            kernels.affine_activate(x_norm, gains, shifts, LINEAR)
+            self.kernels.affine_activate(x_norm, gains, shifts, LINEAR)
             return x_norm, state
         # One batch of all rows: (1, time_steps * streams, inputs)
         self.x_norm = x_norm.reshape(1, -1, self.inputs)
         self.y = self.buffers.array("y", self.x_norm.shape, x.dtype)
         mean = self.buffers.array("mean", (1, 1, self.inputs), x.dtype)
         self.variance = self.buffers.array("variance", (1, 1, self.inputs), x.dtype)
-        kernels.normalize_activate(
+        self.kernels.normalize_activate(
             self.x_norm,
             self.y,
             mean,
@@ -91,10 +96,10 @@ class BatchnormLayer(Layer):
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
-        kernels.normalize_activate_backward(
+        self.kernels.normalize_activate_backward(
             delta.reshape(self.x_norm.shape),
             self.y,
             self.x_norm,

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
 from darknet_py.layers.base import (
-    Array,
     Layer,
     Parameter,
     Pass,
@@ -29,6 +29,7 @@ from darknet_py.layers.base import (
 )
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 # With fewer time steps than this, copying a matrix costs more than it saves.
@@ -78,14 +79,14 @@ class Connected:
         self.buffers = Workspace()
         self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True)
         self.product = (
-            LookUp(self.weights, self.buffers)
+            LookUp(self.weights, self.buffers, setting.kernels)
             if symbols
-            else Product(self.weights, stepwise, self.buffers)
+            else Product(self.weights, stepwise, self.buffers, setting.kernels)
         )
         self.norm = (
-            Norm(name, outputs, activation, self.buffers, setting.dialect)
+            Norm(name, outputs, activation, self.buffers, setting)
             if batch_normalize
-            else Bias(name, outputs, activation, self.buffers)
+            else Bias(name, outputs, activation, self.buffers, setting)
         )
 
     def parameters(self) -> list[Parameter]:
@@ -102,7 +103,7 @@ class Connected:
         """
         reach = np.float32(np.sqrt(2.0 / self.inputs))
         drawn = (reach * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
-        if self.setting.net.init == "orthogonal" and self.stepwise:
+        if self.setting.options.init == "orthogonal" and self.stepwise:
             drawn = _orthogonal(drawn)
         self.weights.values[...] = drawn
         self.norm.initialize()
@@ -152,7 +153,7 @@ class Connected:
 
     # --- backward
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of y -> added to the updates, and into `below` (like x), where given, that of x.
 
         Overwrites `delta` with that of the product.
@@ -184,7 +185,7 @@ class Connected:
 
     def _undo(self, delta: Array, steps: slice) -> None:
         """The delta of y of these steps -> that of the product, in place."""
-        if clip := self.setting.net.delta_clip:
+        if clip := self.setting.options.delta_clip:
             np.clip(delta, -clip, clip, out=delta)
         self.norm.backward(delta, steps)
 
@@ -259,8 +260,8 @@ class ConnectedLayer(Layer):
     def initialize(self, rand: Rand) -> None:
         self.connected.initialize(rand)
 
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
-        if self.connected.batch_normalize and net.streams * net.time_steps == 1:
+    def check_trainable(self, section: Section, options: NetOptions) -> None:
+        if self.connected.batch_normalize and options.streams * options.time_steps == 1:
             raise section.error("batch_normalize=1 cannot train on one symbol at a time")
 
     def operations(self) -> int:
@@ -269,14 +270,14 @@ class ConnectedLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return self.connected.training_floats(time_steps, streams)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
     def stepper(self, state: State, streams: int) -> Stepper:
         return self.connected.stepper(streams)
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
 
     def _rows(self, x: Array) -> Array:

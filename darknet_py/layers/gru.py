@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
@@ -72,7 +72,7 @@ class GruLayer(RecurrentLayer):
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
@@ -88,11 +88,11 @@ class GruLayer(RecurrentLayer):
             for t in range(time_steps):
                 zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
                 np.add(zr, zr_step(t, s[t]), out=zr)
-                kernels.logistic(zr)
+                self.kernels.logistic(zr)
                 np.multiply(zr[:, n:], s[t], out=reset[t])
                 np.add(h, h_step(t, reset[t]), out=h)
                 self.activation.apply(h)
-                kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
+                self.kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
         return s[1:], (s[time_steps].copy(),)
 
     def stepper(self, state: State, streams: int) -> Stepper:
@@ -104,7 +104,7 @@ class GruLayer(RecurrentLayer):
             gates = u_step(x)
             zr, h = gates[..., : 2 * n], gates[..., 2 * n :]
             np.add(zr, zr_step(s), out=zr)
-            kernels.logistic(zr)
+            self.kernels.logistic(zr)
             np.add(h, h_step(zr[..., n:] * s), out=h)
             self.activation.apply(h)
             np.subtract(s, h, out=s)
@@ -114,7 +114,7 @@ class GruLayer(RecurrentLayer):
         return step
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs
@@ -133,7 +133,7 @@ class GruLayer(RecurrentLayer):
                 wanted = t > 0 or d_after is not None
                 z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
                 d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
-                kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
+                self.kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
                 if self.activation.name == "tanh":
                     np.multiply(d_h, 1 - h * h, out=d_h)
                 else:

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
@@ -39,7 +39,7 @@ class LstmLayer(RecurrentLayer):
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
         super().__init__(setting, outputs, batch_normalize, outputs, outputs)
-        self.forget_bias = setting.net.forget_bias
+        self.forget_bias = setting.options.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.u = Stack([self.parts[f"u{gate}"] for gate in GATES])
@@ -72,7 +72,7 @@ class LstmLayer(RecurrentLayer):
         wide = 8 if self.batch_normalize else 4
         return (wide * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
         self.gates = gates = self.u.forward(x, run.training)
@@ -85,7 +85,7 @@ class LstmLayer(RecurrentLayer):
         with self.w.steps(time_steps, streams, run.training) as w_step:
             for t in range(time_steps):
                 np.add(gates[t], w_step(t, h[t]), out=gates[t])
-                kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
+                self.kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
     def stepper(self, state: State, streams: int) -> Stepper:
@@ -97,7 +97,7 @@ class LstmLayer(RecurrentLayer):
             gates = u_step(x)
             np.add(gates, w_step(h), out=gates)
             rises, g = gates[..., : 3 * n], gates[..., 3 * n :]
-            kernels.logistic(rises)
+            self.kernels.logistic(rises)
             np.tanh(g, out=g)
             np.multiply(c, rises[..., :n], out=c)
             np.multiply(g, rises[..., n : 2 * n], out=g)
@@ -108,7 +108,7 @@ class LstmLayer(RecurrentLayer):
         return step
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
@@ -125,7 +125,7 @@ class LstmLayer(RecurrentLayer):
         with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
             for t in range(time_steps - 1, -1, -1):
                 wanted = t > 0 or d_after is not None
-                kernels.lstm_step_backward(
+                self.kernels.lstm_step_backward(
                     delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
                 )
                 if self.batch_normalize:

@@ -6,21 +6,24 @@
 Both work on a buffer x (time_steps, streams, outputs) that the product is written into, on all its
 steps or on some of them at a time. `begin` comes before the first step, `end` after the last, and
 `begin_backward` and `end_backward` likewise; `Connected` calls them. The formulas, and darknet's
-source of them, are in `kernels.py`.
+source of them, are in `kernels/plain.py`.
 """
 
 from __future__ import annotations
 
 from darknet_py.activations import Activation
-from darknet_py.dialect import Dialect
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Parameter, RollingStatistics, Workspace
+from darknet_py.arrays import Array
+from darknet_py.kernels.plain import deviation
+from darknet_py.layers.base import Parameter, RollingStatistics, Setting, Workspace
 
 
 class Bias:
     """y = f(x + biases), in place."""
 
-    def __init__(self, name: str, outputs: int, activation: Activation, buffers: Workspace) -> None:
+    def __init__(
+        self, name: str, outputs: int, activation: Activation, buffers: Workspace, setting: Setting
+    ) -> None:
+        self.kernels = setting.kernels
         self.activation = activation
         self.buffers = buffers
         self.biases = Parameter(f"{name}.bias", (outputs,))
@@ -51,7 +54,7 @@ class Bias:
     def forward(self, steps: slice) -> Array:
         """The product of these time steps -> y of them."""
         y = self.y[steps]
-        kernels.bias_activate(y, self.biases.values, self.activation)
+        self.kernels.bias_activate(y, self.biases.values, self.activation)
         return y
 
     def end(self) -> None:
@@ -62,7 +65,7 @@ class Bias:
 
     def backward(self, delta: Array, steps: slice) -> None:
         """The delta of y of these time steps -> that of the product, in place."""
-        kernels.activate_backward(delta, self.y[steps], self.bias_sums[steps], self.activation)
+        self.kernels.activate_backward(delta, self.y[steps], self.bias_sums[steps], self.activation)
 
     def end_backward(self) -> None:
         """Add to the updates what the steps have summed up."""
@@ -82,12 +85,12 @@ class Norm(Bias):
         outputs: int,
         activation: Activation,
         buffers: Workspace,
-        dialect: Dialect,
+        setting: Setting,
     ) -> None:
-        super().__init__(name, outputs, activation, buffers)
-        self.dialect = dialect
+        super().__init__(name, outputs, activation, buffers, setting)
+        self.dialect = setting.dialect
         self.scales = Parameter(f"{name}.scale", (outputs,), normal=True)
-        self.rolling = RollingStatistics(name, outputs, dialect.rolling)
+        self.rolling = RollingStatistics(name, outputs, self.dialect.rolling, self.kernels)
 
     def after_weights(self) -> list[Parameter]:
         return [self.scales, *self.rolling.parameters]
@@ -117,7 +120,7 @@ class Norm(Bias):
         """As in Bias; in training x becomes norm(x), which the backward needs."""
         x, y = self.x[steps], self.y[steps]
         if self.training:
-            kernels.normalize_activate(
+            self.kernels.normalize_activate(
                 x,
                 y,
                 self.mean[steps],
@@ -128,7 +131,7 @@ class Norm(Bias):
                 self.dialect,
             )
         else:
-            kernels.affine_activate(x, self.gains, self.shifts, self.activation)
+            self.kernels.affine_activate(x, self.gains, self.shifts, self.activation)
         return y
 
     def end(self) -> None:
@@ -141,7 +144,7 @@ class Norm(Bias):
         self.scale_sums = self._sums("scale_sums", time_steps)
 
     def backward(self, delta: Array, steps: slice) -> None:
-        kernels.normalize_activate_backward(
+        self.kernels.normalize_activate_backward(
             delta,
             self.y[steps],
             self.x[steps],
@@ -158,6 +161,6 @@ class Norm(Bias):
         self.scales.updates += self.scale_sums.sum(axis=(0, 1))
 
     def affine(self) -> tuple[Array, Array]:
-        divisor = kernels.deviation(self.rolling.variance.values, self.dialect)
+        divisor = deviation(self.rolling.variance.values, self.dialect)
         gains = self.scales.values / divisor
         return gains, self.biases.values - self.rolling.mean.values * gains

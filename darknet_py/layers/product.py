@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, Parameter, Workspace
+from darknet_py.arrays import Array, Rows
+from darknet_py.kernels import Kernels
+from darknet_py.layers.base import Parameter, Workspace
 
 
 class Product:
@@ -26,7 +27,10 @@ class Product:
     where the rows are few, as those of one time step are.
     """
 
-    def __init__(self, weights: Parameter, transposes: bool, buffers: Workspace) -> None:
+    def __init__(
+        self, weights: Parameter, transposes: bool, buffers: Workspace, kernels: Kernels
+    ) -> None:
+        self.kernels = kernels
         self.weights = weights
         self.transposes = transposes
         self.buffers = buffers
@@ -49,15 +53,15 @@ class Product:
         values = self.weights.values
         return self.buffers.array(name, values.shape[::-1], values.dtype)
 
-    def forward(self, x: Array, out: Array) -> None:
-        kernels.product(x, self.transposed, out=out)
+    def forward(self, x: Array, out: Rows) -> None:
+        self.kernels.product(x, self.transposed, out=out)
 
-    def backward(self, delta: Array, below: Array) -> None:
-        kernels.product(delta, self.weights.values, out=below)
+    def backward(self, delta: Rows, below: Rows) -> None:
+        self.kernels.product(delta, self.weights.values, out=below)
 
-    def add_updates(self, x: Array, delta: Array) -> None:
+    def add_updates(self, x: Array, delta: Rows) -> None:
         product = self.buffers.array("product", self.weights.shape, delta.dtype)
-        kernels.product(delta.T, x, out=product)
+        self.kernels.product(delta.T, x, out=product)
         self.weights.updates += product
 
     def stepper(self, weights: Array, streams: int) -> Callable[[Any, Array], Any]:
@@ -71,19 +75,19 @@ class Product:
 class LookUp(Product):
     """x W^T where x is symbols; W is transposed so that what is looked up lies in one piece."""
 
-    def __init__(self, weights: Parameter, buffers: Workspace) -> None:
-        super().__init__(weights, True, buffers)
+    def __init__(self, weights: Parameter, buffers: Workspace, kernels: Kernels) -> None:
+        super().__init__(weights, True, buffers, kernels)
 
-    def forward(self, x: Array, out: Array) -> None:
+    def forward(self, x: Array, out: Rows) -> None:
         if self._copy is None:
             np.copyto(out, self.weights.values[:, x].T)
         else:
-            kernels.gather(self._copy, x, out)
+            self.kernels.gather(self._copy, x, out)
 
-    def add_updates(self, x: Array, delta: Array) -> None:
+    def add_updates(self, x: Array, delta: Rows) -> None:
         table = self._table("updates")
         table.fill(0)
-        kernels.add_by_symbol(delta, x, table)
+        self.kernels.add_by_symbol(delta, x, table)
         self.weights.updates += table.T
 
     def stepper(self, weights: Array, streams: int) -> Callable[[Any, Array], Any]:

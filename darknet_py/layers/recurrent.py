@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.cfg import NetOptions, Section
-from darknet_py.layers.base import Array, Layer, RollingStatistics, Setting, State
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
+from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
+from darknet_py.options import NetOptions
 
 
 class RecurrentLayer(Layer):
@@ -23,6 +25,7 @@ class RecurrentLayer(Layer):
         self.batch_normalize = batch_normalize
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
+        self.kernels = setting.kernels
 
     def bricks(self) -> list[Connected]:
         """The connected layers that it computes with, the one that sees the input first."""
@@ -38,9 +41,9 @@ class RecurrentLayer(Layer):
         """Copies of a state as a stepper keeps it: without the axis of the streams for one."""
         return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
 
-    def check_trainable(self, section: Section, net: NetOptions) -> None:
+    def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
-        if self.batch_normalize and net.streams == 1:
+        if self.batch_normalize and options.streams == 1:
             raise section.error(
                 "batch_normalize=1 needs at least two streams to train, and batch / subdivisions "
                 "is 1: expected more, like --set batch=16 --set time_steps=64"
@@ -52,12 +55,12 @@ class RecurrentLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """As in every layer, where the state after the last step has no delta."""
         self.backward_through_time(delta, below, None)
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         """`backward` where the steps are a part of a longer datum.
 

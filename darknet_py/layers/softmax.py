@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
-from darknet_py.kernels import plain as kernels
-from darknet_py.layers.base import Array, LossLayer, Pass, Setting, State
+from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
 
 class SoftmaxLayer(LossLayer):
@@ -20,8 +20,9 @@ class SoftmaxLayer(LossLayer):
 
     kind = "softmax"
 
-    def __init__(self, index: int, inputs: int, groups: int, temperature: float, noloss: bool):
-        super().__init__(index, inputs, inputs)
+    def __init__(self, setting: Setting, groups: int, temperature: float, noloss: bool) -> None:
+        super().__init__(setting.index, setting.inputs, setting.inputs)
+        self.kernels = setting.kernels
         self.groups = groups
         self.temperature = temperature
         self.has_loss = not noloss
@@ -32,7 +33,7 @@ class SoftmaxLayer(LossLayer):
         if setting.inputs % groups:
             raise section.error(f"groups={groups} does not divide the {setting.inputs} inputs")
         temperature = section.number("temperature", 1, above=0)
-        return cls(setting.index, setting.inputs, groups, temperature, section.flag("noloss"))
+        return cls(setting, groups, temperature, section.flag("noloss"))
 
     def operations(self) -> int:
         return 4 * self.inputs
@@ -45,15 +46,15 @@ class SoftmaxLayer(LossLayer):
         grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)
         p = self.buffers.array("p", grouped, x.dtype)
         self.log_sums = self.buffers.array("log_sums", (*grouped[:3], 1), x.dtype)
-        kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
+        self.kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
         return p.reshape(x.shape)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
         if below is not None:
             grouped = (*delta.shape[:2], self.groups, -1)
@@ -61,14 +62,14 @@ class SoftmaxLayer(LossLayer):
             mean = np.sum(d * p, axis=-1, keepdims=True)
             below[...] = (p * (d - mean) / self.temperature).reshape(below.shape)
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         index = targets[..., None].astype(np.intp)
         x = np.take_along_axis(self.x, index, axis=-1) / self.temperature
         group = index // (self.inputs // self.groups)
         log_sums = np.take_along_axis(self.log_sums[..., 0], group, axis=-1)
         return (log_sums - x)[..., 0]
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         delta = np.negative(self.p, out=self.p)
         rows = delta.reshape(-1, self.inputs)
         symbols = targets.reshape(-1).astype(np.intp)

@@ -1,1 +1,74 @@
-"""Processes that train one network together."""
+"""Processes that train one network together, each on some of its streams.
+
+Every rank runs the same loop. Each has the whole network and draws the offsets and jumps of all
+streams, so that it knows its own; before each update their gradients are added up. The first one
+writes and talks. There are three kinds:
+
+    Ranks                     one process alone: it says what the others do
+    mpi.MpiRanks              those that mpiexec has started, on any number of machines
+    processes.ProcessRanks    processes of this machine that the first one starts
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TypeVar
+
+from darknet_py.arrays import Array
+
+T = TypeVar("T")
+
+
+class Ranks:
+    """One process alone; the methods say what they do where there are more."""
+
+    rank = 0
+    size = 1
+    # Whether the gradients of the upper layers are added up while the backward pass still goes on
+    # below. That hides a slow link; elsewhere the cores have no time to spare (docs/scaling.md).
+    overlaps = False
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this one writes and talks."""
+        return self.rank == 0
+
+    def own(self, streams: int) -> slice:
+        """Which of so many streams this rank has; the numbers differ by one at most."""
+        return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
+
+    def start_adding(self, vector: Array) -> None:
+        """Make `vector` the sum of all ranks' vectors, in place, at the latest by the time that
+        `finish_adding` returns; until then it belongs to the ranks.
+        """
+
+    def finish_adding(self) -> None:
+        """Wait for the sums that were started. Raises what adding them up has raised."""
+
+    def average(self, vectors: Sequence[Array]) -> None:
+        """Make each vector the mean of all ranks' vectors, in place."""
+        for vector in vectors:
+            self.start_adding(vector)
+        self.finish_adding()
+        for vector in vectors:
+            vector /= self.size
+
+    def total(self, number: float) -> float:
+        """The sum of all ranks' numbers."""
+        return number
+
+    def decide(self, value: T) -> T:
+        """The first rank's value, on all of them: what depends on time or signals."""
+        return value
+
+    def gather(self, rows: Array) -> Array:
+        """On the first rank all ranks' rows, one after another; elsewhere its own."""
+        return rows
+
+    def abort(self, status: int) -> None:
+        """End this process and all the others."""
+        sys.exit(status)
+
+
+ALONE = Ranks()

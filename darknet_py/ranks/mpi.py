@@ -1,25 +1,23 @@
-"""Several processes that train one network together, each on some of its streams.
+"""The ranks that mpiexec has started: `mpiexec -n N darknet-py train ...`.
 
-`mpiexec -n N darknet-py train ...` starts N ranks. Each has the whole network and draws the offsets
-and jumps of all streams, so that it knows its own; before each update their gradients are added up,
-over a slow link layer by layer from the top while those below are still computed.
-Batch norm is the exception to "as one process": each rank normalises over its own streams, and the
-rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library; without mpiexec
-nothing of this is imported.
+Over a slow link the gradients are added up layer by layer from the top, while those below are still
+computed. Batch norm is the exception to "as one process": each rank normalizes over its own
+streams, and the rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library;
+without mpiexec nothing of this is imported.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.errors import DarknetError
-from darknet_py.layers.base import Array
+from darknet_py.ranks import ALONE, Ranks
 
 T = TypeVar("T")
 
@@ -27,49 +25,6 @@ SLOW_LINK = 5e8  # bytes a second
 
 # What the launchers of Open MPI, and of MPICH and Intel's, tell each process: how many there are.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-
-
-class Ranks:
-    """One process alone; the methods say what they do where there are more."""
-
-    rank = 0
-    size = 1
-    # Whether the gradients of the upper layers are added up while the backward pass still goes on
-    # below. That hides a slow link; elsewhere the cores have no time to spare (docs/scaling.md).
-    overlaps = False
-
-    @property
-    def is_first(self) -> bool:
-        """Whether this one writes and talks."""
-        return self.rank == 0
-
-    def own(self, streams: int) -> slice:
-        """Which of so many streams this rank has; the numbers differ by one at most."""
-        return slice(streams * self.rank // self.size, streams * (self.rank + 1) // self.size)
-
-    def start_adding(self, vector: Array) -> None:
-        """Make `vector` the sum of all ranks' vectors, in place, at the latest by the time that
-        `finish_adding` returns; until then it belongs to the ranks.
-        """
-
-    def finish_adding(self) -> None:
-        """Wait for the sums that were started. Raises what adding them up has raised."""
-
-    def total(self, number: float) -> float:
-        """The sum of all ranks' numbers."""
-        return number
-
-    def decide(self, value: T) -> T:
-        """The first rank's value, on all of them: what depends on time or signals."""
-        return value
-
-    def gather(self, rows: Array) -> Array:
-        """On the first rank all ranks' rows, one after another; elsewhere its own."""
-        return rows
-
-    def abort(self, status: int) -> None:
-        """End this process and all the others."""
-        sys.exit(status)
 
 
 class MpiRanks(Ranks):
@@ -133,7 +88,6 @@ class MpiRanks(Ranks):
         self.comm.Abort(status)
 
 
-ALONE = Ranks()
 _found: Ranks | None = None
 
 

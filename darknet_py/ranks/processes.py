@@ -1,17 +1,16 @@
-"""Processes on this machine that share a datum's streams: `train --processes N`.
+"""Processes of this machine that share a datum's streams: `train --processes N`.
 
 A product of few rows gains little from a second BLAS thread; two products of half the streams, side
-by side, gain nearly all of a second core. So each process computes forward and backward for its own
-streams, and the first, which does everything else, adds the gradients up. Parameters, states,
-symbols and gradients lie in memory that all of them see; a line of JSON either way says when to
-begin and what the loss was. The workers end with the first process, however that ends.
+by side, gain nearly all of a second core. So the first process starts others, which run the same
+loop on their own streams. Gradients are added up in memory that all of them see, each rank adding
+up its share of the entries; all else goes over a socket between the first rank and each of the
+others. They end with the first process, however that ends.
 
 Batch norm needs all streams at once and keeps to one process.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
 import select
@@ -19,63 +18,220 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import IO, Any
+from multiprocessing.connection import Connection, Pipe
+from typing import Any, TypeVar
 
 import numpy as np
 
-from darknet_py.cfg import parse_cfg
-from darknet_py.dialect import DIALECTS
+from darknet_py.arrays import Array
 from darknet_py.errors import TrainingError
-from darknet_py.layers.base import Array, State
-from darknet_py.network import Network, NetworkState
-from darknet_py.rand import Rand
-from darknet_py.ranks.mpi import Ranks
+from darknet_py.ranks import Ranks
 
-ALIGNMENT = 64  # bytes, so that no two arrays share a cache line
+T = TypeVar("T")
+
+ALIGNMENT = 64  # bytes, so that no two rows share a cache line
 SECONDS_TO_END = 5.0
 # A process that sleeps takes up to a millisecond to wake; so look for this long before sleeping.
 SECONDS_AWAKE = 0.002
 
 
-class Share(Ranks):
-    """Which streams one of several workers has; nothing is sent."""
+class Failure(str):
+    """What a rank sends in place of an answer when it cannot go on."""
 
-    def __init__(self, rank: int, size: int) -> None:
+
+class Link:
+    """A connection to another rank, which waits awake for a moment before it sleeps."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._poll = select.poll()
+        self._poll.register(connection.fileno(), select.POLLIN)
+
+    def send(self, value: object) -> None:
+        """Raises OSError where the other is gone."""
+        self._connection.send(value)
+
+    def receive(self) -> Any:
+        """Raises OSError or EOFError where the other is gone."""
+        limit = time.perf_counter() + SECONDS_AWAKE
+        while not self._poll.poll(0) and time.perf_counter() < limit:
+            pass
+        return self._connection.recv()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._connection.close()
+
+
+class ProcessRanks(Ranks):
+    """The processes of this machine that share memory and are linked to the first of them.
+
+    links: to the first rank; or of the first rank, to each of the others. memory: has a row for
+    each rank and one for their sum.
+    """
+
+    def __init__(self, rank: int, size: int, links: Sequence[Link], memory: mmap.mmap) -> None:
         self.rank = rank
         self.size = size
+        self.links = links
+        self._bytes = np.frombuffer(memory, np.uint8).reshape(size + 1, -1)
+
+    # --- one rank to another
+
+    def _send(self, link: Link, value: object) -> None:
+        try:
+            link.send(value)
+        except OSError:
+            raise self.lost(link) from None
+
+    def _receive(self, link: Link) -> Any:
+        try:
+            value = link.receive()
+        except (OSError, EOFError):
+            raise self.lost(link) from None
+        if isinstance(value, Failure):
+            raise TrainingError(f"{self.name(link)}: {value}")
+        return value
+
+    def name(self, link: Link) -> str:
+        """Of the rank at the other end."""
+        other = self.links.index(link) + 1 if self.is_first else 0
+        return f"process {other + 1} of {self.size}"
+
+    def lost(self, link: Link) -> TrainingError:
+        """The error where the other end is gone."""
+        return TrainingError(f"{self.name(link)} has ended: expected it to compute")
+
+    # --- what all do together
+
+    def _meet(self) -> None:
+        """Go on when all ranks are here."""
+        self.total(0)
+
+    def start_adding(self, vector: Array) -> None:
+        rows = self._bytes.view(vector.dtype)
+        for first in range(0, len(vector), rows.shape[1]):
+            part = vector[first : first + rows.shape[1]]
+            np.copyto(rows[self.rank, : len(part)], part)
+            self._meet()
+            own = self.own(len(part))
+            np.add(rows[0, own], rows[1, own], out=rows[self.size, own])
+            for row in rows[2 : self.size]:
+                np.add(rows[self.size, own], row[own], out=rows[self.size, own])
+            self._meet()
+            np.copyto(part, rows[self.size, : len(part)])
+
+    def total(self, number: float) -> float:
+        if not self.is_first:
+            self._send(self.links[0], number)
+            return float(self._receive(self.links[0]))
+        for link in self.links:
+            number += self._receive(link)
+        return self.decide(number)
+
+    def decide(self, value: T) -> T:
+        if not self.is_first:
+            decided: T = self._receive(self.links[0])
+            return decided
+        for link in self.links:
+            self._send(link, value)
+        return value
+
+    def gather(self, rows: Array) -> Array:
+        if not self.is_first:
+            self._send(self.links[0], rows)
+            return rows
+        return np.concatenate([rows, *map(self._receive, self.links)])
+
+    def fail(self, message: str) -> None:
+        """Tell the first rank that this one cannot go on."""
+        with suppress(OSError):
+            self.links[0].send(Failure(message))
 
 
-class Shared:
-    """The arrays that all processes see: symbols, parameters, states, each worker's updates."""
+class StartedProcesses(ProcessRanks):
+    """The first rank, which starts the others; a context that ends them.
 
-    def __init__(self, net: Network, workers: int, file: int | None = None) -> None:
-        """file: the descriptor of the memory that another process has made. Raises OSError."""
-        options = net.net
-        state = net.initial_state(options.streams)
-        count = len(net.parameters)
-        shapes: list[tuple[tuple[int, ...], np.dtype[Any]]] = [
-            ((2, options.time_steps, options.streams), np.dtype(np.int64)),
-            ((count,), net.dtype),
-            ((workers, count), net.dtype),
-            *((part.shape, part.dtype) for own in state for part in own),
-        ]
-        sizes = [int(np.prod(shape)) * dtype.itemsize for shape, dtype in shapes]
-        places = np.cumsum([0, *(-(-size // ALIGNMENT) * ALIGNMENT for size in sizes)])
-        self.file = _memory_file(int(places[-1])) if file is None else file
-        memory = mmap.mmap(self.file, int(places[-1]))
-        arrays = [
-            np.frombuffer(memory, dtype, int(np.prod(shape)), int(place)).reshape(shape)
-            for (shape, dtype), place in zip(shapes, places, strict=False)
-        ]
-        self.symbols, self.parameters, self.updates, *rest = arrays
-        parts = iter(rest)
-        self.state: NetworkState = tuple(tuple(next(parts) for _ in own) for own in state)
+    row_bytes: what is added up at once. threads: of BLAS in each of them. code: what they execute,
+    in which `join` gives them their ranks. Raises TrainingError where they cannot be started; what
+    they import takes a moment, and the first `total` waits for that.
+    """
 
-    def rows(self, own: slice) -> NetworkState:
-        """Views of the states of some streams."""
-        return tuple(tuple(part[own] for part in layer) for layer in self.state)
+    def __init__(self, size: int, row_bytes: int, threads: int, code: str) -> None:
+        self._processes: list[subprocess.Popen[bytes]] = []
+        links: list[Link] = []
+        row = max(1, -(-row_bytes // ALIGNMENT)) * ALIGNMENT
+        try:
+            file = _memory_file((size + 1) * row)
+            try:
+                memory = mmap.mmap(file, (size + 1) * row)
+                for rank in range(1, size):
+                    ours, theirs = Pipe()
+                    links.append(Link(ours))
+                    with theirs:
+                        place = (rank, size, theirs.fileno(), file, (size + 1) * row)
+                        self._processes.append(_start(code, place, threads))
+            finally:
+                os.close(file)
+        except OSError as error:
+            self.links = links
+            self.end()
+            raise TrainingError(f"cannot start {size} processes: {error}") from error
+        super().__init__(0, size, links, memory)
+
+    def lost(self, link: Link) -> TrainingError:
+        process = self._processes[self.links.index(link)]
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(SECONDS_TO_END)
+        return TrainingError(
+            f"{self.name(link)} has ended (status {process.returncode}): expected it to compute"
+        )
+
+    def end(self) -> None:
+        """End the others, which wait for the first one sooner or later."""
+        for link in self.links:
+            link.close()
+        for process in self._processes:
+            _end(process)
+        self._processes.clear()
+
+    def __enter__(self) -> StartedProcesses:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Wait for its end, which is brought about where it computes for long."""
+    try:
+        process.wait(SECONDS_TO_END)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def join(rank: int, size: int, link: int, file: int, length: int) -> ProcessRanks:
+    """The ranks as one of the others sees them; link, file: descriptors from the first one."""
+    memory = mmap.mmap(file, length)
+    os.close(file)
+    return ProcessRanks(rank, size, [Link(Connection(link))], memory)
+
+
+def _start(code: str, place: tuple[int, ...], threads: int) -> subprocess.Popen[bytes]:
+    """A process that imports what this one imports and executes `code`, `place` being its."""
+    _, _, link, file, _ = place
+    return subprocess.Popen(
+        [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; place = {place}; {code}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": str(threads)},
+        pass_fds=(link, file),
+        # Ctrl-C and the end of the terminal are for the first process alone.
+        start_new_session=True,
+    )
 
 
 def _memory_file(size: int) -> int:
@@ -87,209 +243,3 @@ def _memory_file(size: int) -> int:
     with tempfile.TemporaryFile() as temporary:
         temporary.truncate(max(1, size))
         return os.dup(temporary.fileno())
-
-
-def _copy(source: NetworkState, target: NetworkState) -> None:
-    for layer, parts in zip(source, target, strict=True):
-        for part, into in zip(layer, parts, strict=True):
-            np.copyto(into, part)
-
-
-class Worker:
-    """One process beside this one. Raises OSError where it cannot be started."""
-
-    def __init__(self, setup: dict[str, Any], file: int) -> None:
-        self.name = f"process {setup['rank'] + 1} of {setup['processes']}"
-        # It imports what this process imports.
-        code = (
-            f"import sys; sys.path[:] = {sys.path!r}; "
-            f"from darknet_py.ranks.processes import work; work(sys.stdin, sys.stdout)"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "OPENBLAS_NUM_THREADS": str(setup["threads"])},
-            encoding="utf-8",
-            pass_fds=(file,),
-            # Ctrl-C and the end of the terminal are for the first process alone.
-            start_new_session=True,
-        )
-        self.tell({**setup, "file": file})
-
-    def tell(self, message: dict[str, Any]) -> None:
-        """Send it a message. Raises TrainingError where it has ended."""
-        assert self.process.stdin is not None
-        try:
-            _write_line(self.process.stdin, message)
-        except OSError:
-            raise self._ended() from None
-
-    def answer(self) -> float:
-        """Its answer to the last message: a loss. Raises TrainingError where it has none."""
-        assert self.process.stdout is not None
-        line = _next_line(self.process.stdout)
-        if not line:
-            raise self._ended()
-        answer = json.loads(line)
-        if "error" in answer:
-            raise TrainingError(f"{self.name}: {answer['error']}")
-        return float(answer["loss"])
-
-    def _ended(self) -> TrainingError:
-        with suppress(subprocess.TimeoutExpired):
-            self.process.wait(SECONDS_TO_END)
-        return TrainingError(
-            f"{self.name} has ended (status {self.process.returncode}): expected it to compute"
-        )
-
-    def end(self) -> None:
-        """End it, at once where it computes."""
-        for stream in (self.process.stdin, self.process.stdout):
-            with suppress(OSError):
-                if stream is not None:
-                    stream.close()
-        try:
-            self.process.wait(SECONDS_TO_END)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-
-
-class Workers:
-    """A context in which `net` is trained by `processes` processes, this one among them.
-
-    kernels, threads: in each worker. Raises TrainingError where they cannot be started; what they
-    import takes a moment, and `wait` is for its end.
-    """
-
-    def __init__(self, net: Network, processes: int, kernels: str, threads: int) -> None:
-        self.net = net
-        self.processes = processes
-        self._setup = {
-            "cfg": net.cfg.text(),
-            "path": net.cfg.path,
-            "dialect": net.dialect.name,
-            "segment_steps": net.segment_steps,
-            "processes": processes,
-            "kernels": kernels,
-            "threads": threads,
-        }
-        self._own = Share(0, processes).own(net.net.streams)
-        self._workers: list[Worker] = []
-
-    def __enter__(self) -> Workers:
-        try:
-            self._start()
-        except (OSError, TrainingError) as error:
-            self._end()
-            raise TrainingError(f"cannot start {self.processes} processes: {error}") from error
-        self.net.share_streams(self._own, self.accumulate)
-        return self
-
-    def _start(self) -> None:
-        self._shared = Shared(self.net, self.processes - 1)
-        try:
-            for rank in range(1, self.processes):
-                self._workers.append(Worker({**self._setup, "rank": rank}, self._shared.file))
-        finally:
-            os.close(self._shared.file)
-
-    def wait(self) -> None:
-        """Return when all are ready. Raises TrainingError where one is not, and ends the others."""
-        try:
-            for worker in self._workers:
-                worker.answer()
-        except TrainingError:
-            self.__exit__()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.net.share_streams(None, None)
-        self._end()
-
-    def _end(self) -> None:
-        for worker in self._workers:
-            worker.end()
-        self._workers.clear()
-
-    def accumulate(
-        self, inputs: Array, targets: Array, state: NetworkState, add: bool
-    ) -> tuple[float, NetworkState]:
-        """What `Network.accumulate` computes. Raises TrainingError where a worker has ended."""
-        net, shared, own = self.net, self._shared, self._own
-        np.copyto(shared.symbols[0], inputs)
-        np.copyto(shared.symbols[1], targets)
-        np.copyto(shared.parameters, net.parameters)
-        _copy(state, shared.state)
-        for worker in self._workers:
-            worker.tell({"seed": net.rand.seed, "seen": net.seen})
-        loss, after = net.accumulate(inputs[:, own], targets[:, own], shared.rows(own), add)
-        _copy(after, shared.rows(own))
-        for worker, updates in zip(self._workers, shared.updates, strict=True):
-            loss += worker.answer()
-            np.add(net.updates, updates, out=net.updates)
-        return loss, tuple(tuple(part.copy() for part in layer) for layer in shared.state)
-
-
-def _write_line(stream: IO[str], message: dict[str, Any]) -> None:
-    stream.write(json.dumps(message) + "\n")
-    stream.flush()
-
-
-def _next_line(stream: IO[str]) -> str:
-    """The next line, empty at the end. Nothing may be left in the stream's buffer."""
-    poll = select.poll()
-    poll.register(stream, select.POLLIN)
-    limit = time.perf_counter() + SECONDS_AWAKE
-    while not poll.poll(0) and time.perf_counter() < limit:
-        pass
-    return stream.readline()
-
-
-def work(commands: IO[str], answers: IO[str]) -> None:
-    """What a worker does: for each line the gradient of its streams, until there are no more."""
-    from threadpoolctl import threadpool_limits
-
-    from darknet_py.kernels.choice import use_kernels
-
-    setup = json.loads(commands.readline() or "null")
-    if setup is None:
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            net = Network(parse_cfg(setup["cfg"], setup["path"]), DIALECTS[setup["dialect"]])
-        net.segment_steps = setup["segment_steps"]
-        net.train_among(Share(setup["rank"], setup["processes"]))
-        shared = Shared(net, setup["processes"] - 1, setup["file"])
-        with (
-            use_kernels(setup["kernels"]),
-            threadpool_limits(setup["threads"], user_api="blas"),
-            np.errstate(all="ignore"),
-            suppress(BrokenPipeError),
-        ):
-            _write_line(answers, {"loss": 0.0})
-            while line := _next_line(commands):
-                _write_line(
-                    answers, {"loss": _share(net, shared, setup["rank"], **json.loads(line))}
-                )
-    except Exception as error:
-        with suppress(OSError):
-            _write_line(answers, {"error": f"{type(error).__name__}: {error}"})
-    # Whoever read the answers may be gone, and then there is nothing to say at the end.
-    os._exit(0)
-
-
-def _share(net: Network, shared: Shared, rank: int, seed: int, seen: int) -> float:
-    """Compute the own streams' gradient and states; returns their loss."""
-    own = net.own_streams
-    net.use_rand(Rand(seed))
-    net.seen = seen
-    np.copyto(net.parameters, shared.parameters)
-    inputs, targets = shared.symbols[:, :, own]
-    state: tuple[State, ...] = shared.rows(own)
-    loss, after = net.accumulate(inputs, targets, state)
-    np.copyto(shared.updates[rank - 1], net.updates)
-    _copy(after, state)
-    return loss

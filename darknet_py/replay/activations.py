@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from darknet_py.replay.arithmetic import Array, double, exp
+from darknet_py.arrays import Array
+from darknet_py.replay.arithmetic import double, exp
 
 
 def activate(x: Array, name: str) -> None:

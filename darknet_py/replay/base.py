@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.replay.arithmetic import Array
+from darknet_py.arrays import Array
 
 
 @dataclass

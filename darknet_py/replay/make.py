@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.arrays import Array
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.cost import TYPES
 from darknet_py.network import Network
-from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.base import ReplayLayer, Tensor, Tensors
 from darknet_py.replay.connected import Connected, ConnectedLayer
 from darknet_py.replay.gates import GruLayer, LstmLayer

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.network import Network
-from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.base import UpdateArgs
 from darknet_py.replay.connected import ConnectedLayer
 from darknet_py.replay.gates import GatedLayer
@@ -73,12 +73,17 @@ class Replay:
 
     # --- training
 
+    @property
+    def memory(self) -> dict[str, Array]:
+        """The flat vectors that an update leaves for the next, by name."""
+        return {"updates": self.updates}
+
     def check_trainable(self) -> None:
         """Raise CfgError where the C program cannot train this network on a CPU.
 
         Warns where it ignores `adam`. The first `train_datum` calls this, if nothing has before.
         """
-        options, path = self.net.net, self.net.cfg.path
+        options, path = self.net.options, self.net.cfg.path
         widths = iter([layer.outputs for layer in self.net.layers if layer.kind != "cost"])
         width = 0
         for section, layer in zip(self.net.cfg.layers, self.layers, strict=True):
@@ -129,7 +134,7 @@ class Replay:
         net = self.net
         net.seen += inputs.size
         cost = self.accumulate(inputs, targets)
-        if (net.seen // inputs.size) % net.net.subdivisions == 0:
+        if (net.seen // inputs.size) % net.options.subdivisions == 0:
             self.update()
         return float(cost / np.float32(inputs.size))
 
@@ -172,8 +177,8 @@ class Replay:
 
     def update(self) -> None:
         """`update_network`: every layer, also those that no gradient has reached."""
-        options = self.net.net
-        self.last_rate = self.net.last_rate = self.current_rate()
+        options = self.net.options
+        self.last_rate = self.current_rate()
         args = UpdateArgs(
             batch=options.symbols,
             learning_rate=np.float32(self.last_rate),
@@ -188,7 +193,7 @@ class Replay:
         """`get_current_rate`: an f32 number. With `policy=random` every call draws anew."""
         net = self.net
         with np.errstate(all="ignore"):
-            return float(current_rate(net.net, net.seen // net.net.symbols, net.rand))
+            return float(current_rate(net.options, net.seen // net.options.symbols, net.rand))
 
     # --- prediction, one stream
 

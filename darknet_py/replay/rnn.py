@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.dialect import Dialect
-from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.base import ReplayLayer, Tensors, UpdateArgs, part_of
 from darknet_py.replay.connected import Connected
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.network import Network
 from darknet_py.replay.activations import activate, gradient
-from darknet_py.replay.arithmetic import Array, exp, log, sum_rows
+from darknet_py.replay.arithmetic import exp, log, sum_rows
 from darknet_py.replay.base import ReplayLayer
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.errors import CorpusError
 from darknet_py.rand import Rand
-from darknet_py.replay.arithmetic import Array, c_log, c_pow, double, sum_rows
+from darknet_py.replay.arithmetic import c_log, c_pow, double, sum_rows
 from darknet_py.replay.network import Replay
 from darknet_py.writing.sampling import draw
 
@@ -156,7 +157,7 @@ def _predictions(
     """Each character, the one that follows it, and the probability that this had."""
     for symbol in prompt:
         replay.predict(symbol)
-    inputs = replay.net.net.inputs
+    inputs = replay.net.options.inputs
     for offset in range(1, len(text)):
         symbol, following = text[offset - 1], text[offset]
         if following >= min(255, inputs) or symbol >= inputs:

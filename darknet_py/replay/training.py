@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
-from darknet_py.replay.arithmetic import Array
 from darknet_py.replay.network import Replay
 from darknet_py.replay.text import printed, running_average
 
@@ -30,7 +30,7 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
     Raises CfgError, TrainingError and OSError.
     """
     replay.check_trainable()
-    net, options = replay.net, replay.net.net
+    net, options = replay.net, replay.net.options
     if not options.max_batches:
         raise TrainingError(f"{net.cfg.path}: no max_batches in [net]: expected it, as in C")
     if net.batch_number >= options.max_batches:

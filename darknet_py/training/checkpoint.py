@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.bounds import Whole
 from darknet_py.errors import TrainingError
 from darknet_py.files import writing_whole
-from darknet_py.layers.base import Array
 from darknet_py.training.settings import Plan
 
 FORMAT = 1

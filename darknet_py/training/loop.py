@@ -10,12 +10,12 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import cast
 
 import numpy as np
 
 from darknet_py.errors import TrainingError
-from darknet_py.kernels.choice import use_kernels
-from darknet_py.ranks.processes import Workers
+from darknet_py.ranks.processes import StartedProcesses, join
 from darknet_py.reporting import curves as plotting
 from darknet_py.symbols import Symbols
 from darknet_py.training.profiling import DATA, VALIDATION
@@ -46,7 +46,7 @@ def train_loop(
     while not (is_stopped or run.over()):
         # One update: `subdivisions` data, forward and backward, then the optimizer's step.
         begun = time.perf_counter()
-        net.progress = run.share_done()
+        net.step.progress = run.share_done()
         loss = update(run)
         run.avg = loss if math.isnan(run.avg) else 0.9 * run.avg + 0.1 * loss
         seconds = time.perf_counter() - begun
@@ -83,15 +83,14 @@ def update(run: Run) -> float:
     """Train on one batch; returns its loss in nats per symbol. Raises TrainingError where that is
     not finite.
     """
-    net, own = run.net, run.net.own_streams
+    net = run.net
     losses = []
-    for _ in range(net.net.subdivisions):
+    for _ in range(net.options.subdivisions):
         with run.profile.kind(DATA):
-            datum = run.streams.next_datum(net.net.time_steps)
-        losses.append(run.trainer.train_datum(*(symbols[:, own] for symbols in datum)))
+            datum = run.streams.next_datum(net.options.time_steps)
+        losses.append(run.step.train_datum(*datum))
         for stream in run.streams.jump():
-            if own.start <= stream < own.stop:
-                net.reset_state(stream - own.start)
+            net.step.reset_state(stream)
     loss = sum(losses) / len(losses)
     if not math.isfinite(loss):
         raise run.divergence(f"the loss is {loss}")
@@ -195,38 +194,66 @@ def train_run(
         return run.ranks.decide(stop is not None and stop())
 
     with ExitStack() as stack:
-        processes = _start_processes(run, stack) if run.ranks.size == 1 else 1
-        stack.enter_context(use_kernels(run.plan.kernels))
-        fixed = run.plan.threads or (1 if processes > 1 else None)
+        if run.ranks.size == 1 and run.plan.processes > 1:
+            _start_processes(run, stack)
+        fixed = run.plan.threads or (1 if run.plan.processes > 1 else None)
         threads = stack.enter_context(Threads(run.net, fixed))
         # Where a run diverges its own message says so.
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
-            stack.enter_context(run.profile.running())
+            stack.enter_context(run.profile.running(run.net.kernels))
         with run.table, run.samples:
             is_stopped, ended = train_loop(run, threads, callback or (lambda row: None), asked)
             result = finish(run, is_stopped, ended, asked, scoring)
     if run.plan.plot and run.ranks.is_first:
         plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
     if profile:
-        whose = "" if processes == 1 else " of the first process"
+        whose = "" if run.plan.processes == 1 else " of the first process"
         log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))
     return result
 
 
-def _start_processes(run: Run, stack: ExitStack) -> int:
-    """Start the processes that the plan wants; returns how many there are, this one included."""
+def _start_processes(run: Run, stack: ExitStack) -> None:
+    """Start the processes that the plan wants, and go on as the first of them; or alone."""
     plan = run.plan
-    if plan.processes == 1:
-        return 1
-    workers = Workers(run.net, plan.processes, plan.kernels, plan.threads or 1)
     try:
-        stack.enter_context(workers)
-        with use_kernels(plan.kernels):  # Imports what they import, meanwhile.
-            workers.wait()
+        ranks = StartedProcesses(
+            plan.processes, run.net.parameters.nbytes, plan.threads or 1, _WORK
+        )
     except TrainingError as error:
-        log.warning("warning: %s: going on with one process", error)
-        run.plan = dataclasses.replace(plan, processes=1)
-        return 1
+        _go_on_alone(run, error)
+        return
+    stack.enter_context(ranks)
+    try:
+        ranks.decide(run)
+        ranks.total(0)
+    except TrainingError as error:
+        ranks.end()
+        _go_on_alone(run, error)
+        return
+    run.divide(ranks)
     log.info("%d processes share the streams (--processes 1: one alone)", plan.processes)
-    return plan.processes
+
+
+def _go_on_alone(run: Run, error: TrainingError) -> None:
+    log.warning("warning: %s: going on with one process", error)
+    run.plan = dataclasses.replace(run.plan, processes=1)
+
+
+_WORK = f"from {__name__} import work; work(*place)"
+
+
+def work(*place: int) -> None:
+    """What the other processes do: train like the first one, from where its run stands.
+
+    place: see `ranks.processes.join`.
+    """
+    logging.disable()
+    ranks = join(*place)
+    try:
+        run = ranks.decide(cast("Run", None))
+        ranks.total(0)
+        run.divide(ranks)
+        train_run(run, False, None, None, None)
+    except Exception as error:
+        ranks.fail(f"{type(error).__name__}: {error}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from darknet_py.kernels import plain as kernels
+from darknet_py.kernels import KERNELS, Kernels
 
 PRODUCTS, PASSES, UPDATE = "matrix products", "element-wise passes", "update"
 DATA, VALIDATION, REST = "data", "validation", "everything else"
@@ -28,18 +28,18 @@ class Profile:
         self._validates = False
 
     @contextmanager
-    def running(self) -> Iterator[None]:
-        """Time every kernel from here on, in place of the functions of `kernels`."""
-        timed = {
-            name: self._timed(_KINDS.get(name, PASSES), getattr(kernels, name))
-            for name in kernels.TIMED
-        }
+    def running(self, kernels: Kernels) -> Iterator[None]:
+        """Time each of a network's kernels within."""
+        for name in KERNELS:
+            timed = self._timed(_KINDS.get(name, PASSES), getattr(kernels, name))
+            setattr(kernels, name, timed)
         begun = time.perf_counter()
         try:
-            with kernels.replaced(timed):
-                yield
+            yield
         finally:
             self.total += time.perf_counter() - begun
+            for name in KERNELS:
+                delattr(kernels, name)
 
     def _timed(self, kind: str, function: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **named: Any) -> Any:

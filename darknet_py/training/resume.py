@@ -12,17 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
+from darknet_py.cfg import Cfg, find_cfg, parse_cfg
 from darknet_py.corpus import Streams
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
 from darknet_py.files import base_name
+from darknet_py.kernels import choose_kernels
 from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
+from darknet_py.options import NetOptions, check_effect, override_net
 from darknet_py.rand import Rand
-from darknet_py.ranks.mpi import Ranks
+from darknet_py.ranks import Ranks
 from darknet_py.reporting import curves as plotting
+from darknet_py.sizes import segment_steps
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import find_run
 from darknet_py.training.journal import Journal
@@ -31,8 +34,7 @@ from darknet_py.training.settings import FREE, SAME, Plan, Settings
 from darknet_py.training.start import (
     check_processes,
     divide_streams,
-    make_trainer,
-    name_of_kernels,
+    make_step,
     say_unused,
 )
 from darknet_py.training.texts import Texts, read_texts
@@ -77,26 +79,27 @@ def resumed_run(
     else:
         parsed = override_net(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
     check_effect(parsed.net, keys, None if old.gradient == "exact" else False)
+    kernels = choose_kernels(asked.kernels or ("numpy" if old.kernels == "numpy" else "auto"))
     with warnings.catch_warnings():
         # They were shown when the run began, unless the cfg has changed.
         if not changes:
             warnings.simplefilter("ignore", CfgWarning)
         elif old.gradient != "exact":
             warnings.simplefilter("ignore", CostWarning)
-        net = Network(parsed, DIALECTS[old.dialect])
-    _check_fixed(old, net.net, where)
-    trainer = make_trainer(net, old.gradient)
+        net = Network(parsed, DIALECTS[old.dialect], kernels=kernels)
+    _check_fixed(old, net.options, where)
+    step = make_step(net, old.gradient)
     divide_streams(net, ranks, old.gradient)
     if asked.memory_limit is not None:
-        net.limit_memory(asked.memory_limit)
+        net.step.segment_steps = segment_steps(net, asked.memory_limit)
     else:
-        net.segment_steps = old.segment_steps
+        net.step.segment_steps = old.segment_steps
     if data is None and old.data == "-":
         raise TrainingError(
             f"{where}: the text came from stdin: expected it there again: "
             f"darknet-py train --resume --out {asked.folder} {folder.base} -"
         )
-    texts = read_texts(net, data or old.data, old.val if asked.val is None else asked.val)
+    texts = read_texts(net, data or old.data, old.val if asked.val is None else asked.val, ranks)
     changes += _other_texts(old, texts)
     if changes and not asked.accept_changes:
         raise TrainingError(
@@ -104,9 +107,7 @@ def resumed_run(
         )
     settings = asked.given(*FREE)
     settings["overrides"] = overrides
-    settings["kernels"] = name_of_kernels(
-        asked.kernels or ("numpy" if old.kernels == "numpy" else "auto")
-    )
+    settings["kernels"] = kernels.name
     plan = dataclasses.replace(
         old,
         **settings,
@@ -116,14 +117,15 @@ def resumed_run(
         digest=texts.digest,
         val=texts.val,
         val_digest=texts.val_digest,
-        segment_steps=net.segment_steps,
+        segment_steps=net.step.segment_steps,
     )
-    check_processes(plan.processes, plan.gradient, net)
+    check_processes(plan.processes, plan.gradient, net, ranks)
     net.use_rand(Rand(old.seed, checkpoint.progress["drawn"]))
-    offsets = np.zeros(net.net.streams, np.int64)
-    streams = Streams(texts.training, net.net.streams, net.rand, offsets)
-    validation = Validation(net, texts.held_out, plan.val_every, plan.memory_limit or memory() // 2)
-    run = Run(plan, net, trainer, streams, validation, folder)
+    offsets = np.zeros(net.options.streams, np.int64)
+    streams = Streams(texts.training, net.options.streams, net.rand, offsets)
+    limit_of_run = plan.memory_limit or memory() // 2
+    validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
+    run = Run(plan, net, step, streams, validation, folder, ranks)
     _restore(run, checkpoint)
     if (end := run.over()) and run.is_complete():
         raise TrainingError(
@@ -196,11 +198,11 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     try:
         for name, own in run.arrays().items():
             if name.startswith("state."):
-                np.copyto(own, arrays[name][net.own_streams], casting="no")
+                np.copyto(own, arrays[name][net.step.own_streams], casting="no")
             elif name != "best":
                 np.copyto(own, arrays[name], casting="no")
         net.seen = run.seen_before = int(progress["seen"])
-        net.optimizer.count = int(progress["updates"])
+        net.step.optimizer.count = int(progress["updates"])
         run.first_seen = int(progress["first_seen"])
         run.avg = float(progress["avg"])
         run.elapsed_before = float(progress["elapsed"])
@@ -211,7 +213,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{where}: does not fit this network ({error}): expected the state of a run with "
-            f"the same layers and optimiser"
+            f"the same layers and optimizer"
         ) from error
     texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
     _recover_best(run, is_measured and texts[0] == texts[1])
@@ -246,7 +248,7 @@ def _recover_best(run: Run, is_measured: bool) -> None:
         found = ranks.decide(None)
     if found is not None:
         parameters, seen = found
-        batch = seen // net.net.symbols
+        batch = seen // net.options.symbols
         if batch != validation.best_batch or validation.best_loss is None:
             validation.recover(net, parameters, batch)
     is_there = found is not None and batch == validation.best_batch
@@ -260,7 +262,7 @@ def _write_best(run: Run, path: Path) -> None:
     best, seen = validation.best_parameters, net.seen
     assert best is not None
     swap(net.parameters, best)
-    net.seen = validation.best_batch * net.net.symbols + seen % net.net.symbols
+    net.seen = validation.best_batch * net.options.symbols + seen % net.options.symbols
     try:
         net.save_weights(path)
     finally:

@@ -6,15 +6,16 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darknet_py.arrays import Array
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
-from darknet_py.layers.base import Array
 from darknet_py.network import Network
+from darknet_py.ranks import Ranks
+from darknet_py.step import TrainingStep
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.profiling import Profile
@@ -85,14 +86,6 @@ class Result:
     interrupted: bool
 
 
-@dataclass(frozen=True)
-class Trainer:
-    """What trains on a datum, and the flat vectors that it remembers between batches, by name."""
-
-    train_datum: Callable[[Array, Array], float]
-    memory: dict[str, Array]
-
-
 class Run:
     """The network, its streams, and what has been measured and saved so far."""
 
@@ -100,19 +93,20 @@ class Run:
         self,
         plan: Plan,
         net: Network,
-        trainer: Trainer,
+        step: TrainingStep,
         streams: Streams,
         validation: Validation,
         folder: RunFolder,
+        ranks: Ranks,
     ) -> None:
         self.plan = plan
         self.net = net
-        self.trainer = trainer
+        self.step = step
         self.streams = streams
-        self.ranks = net.ranks
+        self.ranks = ranks
         self.validation = validation
         self.folder = folder
-        self.limit = net.net.max_batches if plan.batches is None else plan.batches
+        self.limit = net.options.max_batches if plan.batches is None else plan.batches
         self.profile = Profile()
         self.table = folder.journal(".csv", ",".join(CSV_COLUMNS))
         self.samples = folder.journal(".samples")
@@ -132,7 +126,12 @@ class Run:
     @property
     def batches_done(self) -> int:
         """Since the run began, with the `seen` that it began with."""
-        return (self.net.seen - self.first_seen) // self.net.net.symbols
+        return (self.net.seen - self.first_seen) // self.net.options.symbols
+
+    def divide(self, ranks: Ranks) -> None:
+        """Go on as one of these ranks, each with its share of the streams. Raises CfgError."""
+        self.ranks = self.validation.ranks = ranks
+        self.net.step.divide(ranks)
 
     def begin(self) -> None:
         """Start the files of a new run. Raises OSError."""
@@ -178,10 +177,10 @@ class Run:
             seen=self.net.seen,
             loss=loss,
             avg=self.avg,
-            rate=self.net.last_rate,
+            rate=self.step.last_rate,
             seconds=seconds,
             elapsed=self.elapsed,
-            epochs=batch * self.net.net.symbols / len(self.streams.text),
+            epochs=batch * self.net.options.symbols / len(self.streams.text),
             val=None,
             limit=self.limit,
         )
@@ -207,8 +206,8 @@ class Run:
     def arrays(self) -> dict[str, Array]:
         """Views of all arrays that a checkpoint has; of the states, those of the own streams."""
         arrays = {"parameters": self.net.parameters, "offsets": self.streams.offsets}
-        arrays |= {f"memory.{name}": vector for name, vector in self.trainer.memory.items()}
-        for index, own in enumerate(self.net.training_state):
+        arrays |= {f"memory.{name}": vector for name, vector in self.step.memory.items()}
+        for index, own in enumerate(self.net.step.state):
             arrays |= {f"state.{index}.{number}": array for number, array in enumerate(own)}
         if self.validation.best_parameters is not None:
             arrays["best"] = self.validation.best_parameters
@@ -220,7 +219,7 @@ class Run:
             "seen": net.seen,
             "first_seen": self.first_seen,
             "drawn": net.rand.drawn,
-            "updates": net.optimizer.count,
+            "updates": net.step.optimizer.count,
             "avg": self.avg,
             "elapsed": self.elapsed,
             "statistics_steps": net.statistics_steps,

@@ -7,20 +7,22 @@ import os
 import warnings
 from contextlib import ExitStack
 
-from darknet_py.cfg import Cfg, check_effect, find_cfg, override_net
+from darknet_py.cfg import Cfg, find_cfg
 from darknet_py.corpus import Streams
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
-from darknet_py.kernels.choice import use_kernels
+from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.loading import network_for_training
 from darknet_py.machine import memory
 from darknet_py.network import Network
+from darknet_py.options import check_effect, override_net
 from darknet_py.rand import Rand, seed_from_clock
-from darknet_py.ranks.mpi import Ranks
+from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
+from darknet_py.step import TrainingStep
 from darknet_py.training.folder import RunFolder
-from darknet_py.training.run import Run, Trainer
+from darknet_py.training.run import Run
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
 from darknet_py.training.texts import Texts, read_texts
 from darknet_py.training.threads import process_choice, process_obstacle
@@ -54,12 +56,13 @@ def new_run(
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     weights = None if asked.weights is None else find_weights(asked.weights)
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
-    net = _make_network(asked, parsed, weights, Rand(seed), limit)
-    trainer = make_trainer(net, gradient)
+    kernels = choose_kernels(asked.kernels or DEFAULTS["kernels"])
+    net = _make_network(asked, parsed, weights, Rand(seed), limit, kernels)
+    step = make_step(net, gradient)
     divide_streams(net, ranks, gradient)
-    processes = asked.processes or _process_choice(asked, net, limit)
-    check_processes(processes, gradient, net)
-    texts = read_texts(net, data, DEFAULTS["val"] if asked.val is None else asked.val)
+    processes = asked.processes or _process_choice(asked, net, limit, ranks)
+    check_processes(processes, gradient, net, ranks)
+    texts = read_texts(net, data, DEFAULTS["val"] if asked.val is None else asked.val, ranks)
     folder = RunFolder(asked.folder, base_name(source.path))
     # No file moves before all ranks have read theirs.
     ranks.total(0)
@@ -76,7 +79,7 @@ def new_run(
         "val": texts.val,
         "seed": seed,
         "dialect": net.dialect.name,
-        "kernels": name_of_kernels(asked.kernels or DEFAULTS["kernels"]),
+        "kernels": kernels.name,
         "processes": processes,
     }
     plan = Plan(
@@ -87,12 +90,13 @@ def new_run(
         data=texts.data,
         digest=texts.digest,
         val_digest=texts.val_digest,
-        segment_steps=net.segment_steps,
+        segment_steps=net.step.segment_steps,
     )
-    streams = Streams(texts.training, net.net.streams, net.rand)
+    streams = Streams(texts.training, net.options.streams, net.rand)
     say_unused(asked, texts)
-    validation = Validation(net, texts.held_out, plan.val_every, plan.memory_limit or memory() // 2)
-    run = Run(plan, net, trainer, streams, validation, folder)
+    limit_of_run = plan.memory_limit or memory() // 2
+    validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
+    run = Run(plan, net, step, streams, validation, folder, ranks)
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
             f"{weights or source.path}: already at batch {net.batch_number}, and training ends at "
@@ -104,7 +108,7 @@ def new_run(
         log.info(
             "no max_batches, --batches or --time: training goes on until it is stopped (Ctrl-C)"
         )
-        if net.net.cooldown:
+        if net.options.cooldown:
             log.info("cooldown waits for a run of known length: --time or --batches")
     if ranks.is_first:
         folder.move_earlier_run()
@@ -114,13 +118,18 @@ def new_run(
 
 
 def _make_network(
-    asked: Settings, cfg: Cfg, weights: os.PathLike[str] | None, rand: Rand, limit: int
+    asked: Settings,
+    cfg: Cfg,
+    weights: os.PathLike[str] | None,
+    rand: Rand,
+    limit: int,
+    kernels: Kernels,
 ) -> Network:
     """The network, with the weights that it starts from, or some of their layers."""
     if weights is None or asked.weights_layers is None:
-        return network_for_training(cfg, weights, rand, asked.dialect, limit)
+        return network_for_training(cfg, weights, rand, asked.dialect, limit, kernels)
     dialect = asked.dialect or dialect_of(weights).name
-    net = network_for_training(cfg, None, rand, dialect, limit)
+    net = network_for_training(cfg, None, rand, dialect, limit, kernels)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CfgWarning)
         other = open_network(weights, asked.weights_cfg, option="--weights-cfg")
@@ -129,9 +138,9 @@ def _make_network(
     return net
 
 
-def _process_choice(asked: Settings, net: Network, memory_limit: int) -> int:
+def _process_choice(asked: Settings, net: Network, memory_limit: int, ranks: Ranks) -> int:
     """The processes that share the streams, where nobody says how many."""
-    alone = net.ranks.size > 1 or asked.gradient == "darknet-cpu" or asked.threads is not None
+    alone = ranks.size > 1 or asked.gradient == "darknet-cpu" or asked.threads is not None
     return 1 if alone else process_choice(net, memory_limit)
 
 
@@ -146,39 +155,33 @@ def _say_ignored(cfg: Cfg) -> None:
 # --- what a run that goes on needs too
 
 
-def make_trainer(net: Network, gradient: str) -> Trainer:
+def make_step(net: Network, gradient: str) -> TrainingStep:
     """What trains on one datum. Raises CfgError where that cannot train this network."""
     if gradient == "exact":
         net.check_trainable()
-        return Trainer(net.train_batch, net.optimizer.memory)
+        return net.step
     replay = Replay(net)
     replay.check_trainable()
     log.info("replaying the C program's arithmetic; --gradient exact is the one for real work")
-    return Trainer(replay.train_datum, {"updates": replay.updates})
+    return replay
 
 
 def divide_streams(net: Network, ranks: Ranks, gradient: str) -> None:
     """Divide the streams among the ranks. Raises CfgError."""
     if ranks.size > 1 and gradient != "exact":
         raise TrainingError("--gradient darknet-cpu: one process only: expected no mpiexec with it")
-    net.train_among(ranks)
+    net.step.divide(ranks)
 
 
-def check_processes(count: int, gradient: str, net: Network) -> None:
+def check_processes(count: int, gradient: str, net: Network, ranks: Ranks) -> None:
     """Raise TrainingError where so many processes cannot train the network together."""
-    if count == 1 or net.ranks.size > 1:
+    if count == 1 or ranks.size > 1:
         return
     obstacle = process_obstacle(net, count)
     if gradient != "exact":
         obstacle = "the replay of the C program is one"
     if obstacle:
         raise TrainingError(f"--processes {count}: {obstacle}: expected fewer")
-
-
-def name_of_kernels(choice: str) -> str:
-    """The name of the kernels that `choice` gives here. Raises DarknetError."""
-    with use_kernels(choice) as name:
-        return name
 
 
 def say_unused(asked: Settings, texts: Texts) -> None:

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.corpus import check_known, read_text, split
 from darknet_py.errors import CorpusError
-from darknet_py.layers.base import Array
-from darknet_py.network import Network
+from darknet_py.model import Model
+from darknet_py.ranks import Ranks
 
 log = logging.getLogger(__name__)
 
@@ -32,32 +33,32 @@ class Texts:
     val_digest: str
 
 
-def read_texts(net: Network, data: str, val: float | str) -> Texts:
+def read_texts(model: Model, data: str, val: float | str, ranks: Ranks) -> Texts:
     """Read both and hold out `val`, a fraction of `data` or a file. Raises CorpusError."""
-    tokenized = net.net.tokenized
-    if data == "-" and net.ranks.size > 1:
+    tokenized = model.options.tokenized
+    if data == "-" and ranks.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
         # know whether the text is whole.
         raise CorpusError("-: stdin cannot be shared by several processes: expected a text file")
     text = read_text(data, tokenized)
     digest, val_digest = _digest(text), ""
-    check_known(text, net.inputs, data)
+    check_known(text, model.inputs, data)
     if val == "-":
         raise CorpusError("--val -: expected a fraction or a file, which can be read again")
     if isinstance(val, str):
         held_out = read_text(val, tokenized)
         val_digest = _digest(held_out)
-        check_known(held_out, net.inputs, val)
+        check_known(held_out, model.inputs, val)
         if len(held_out) < 2:
             raise CorpusError(f"{val}: one symbol: expected at least 2 to score")
         val = os.path.abspath(val)
     else:
         text, held_out = split(text, val)
-    least = net.net.time_steps + 1
+    least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
             f"{data}: {len(text)} symbols to train on: expected at least {least} for the cfg's "
-            f"time_steps={net.net.time_steps} (--set time_steps=N makes it shorter)"
+            f"time_steps={model.options.time_steps} (--set time_steps=N makes it shorter)"
         )
     if val != 0 and len(held_out) < 2:
         log.info("%s: too short for held-out text: training without validation", data)

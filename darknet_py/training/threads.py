@@ -5,15 +5,13 @@ and tried as a run goes.
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from darknet_py.arrays import Array
 from darknet_py.machine import processors
 from darknet_py.network import Network
-
-Array = NDArray[Any]
+from darknet_py.sizes import training_bytes
 
 # Below this width a second thread never saved time, between the two it does on an idle machine.
 NARROW, WIDE = 128, 256
@@ -55,11 +53,11 @@ def process_choice(net: Network, memory_limit: int) -> int:
     """How many processes are to share the streams, within `memory_limit` bytes: one a processor,
     where that is quicker than BLAS threads (`workers.py`).
     """
-    if _width(net) not in WIDTHS or net.segment_steps < net.net.time_steps:
+    if _width(net) not in WIDTHS or net.step.segment_steps < net.options.time_steps:
         return 1
-    count = min(processors(), net.net.streams // STREAMS_EACH, PROCESSES)
+    count = min(processors(), net.options.streams // STREAMS_EACH, PROCESSES)
     while count > 1 and (
-        process_obstacle(net, count) or net.training_bytes(processes=count) > memory_limit
+        process_obstacle(net, count) or training_bytes(net, processes=count) > memory_limit
     ):
         count -= 1
     return max(1, count)
@@ -69,8 +67,8 @@ def process_obstacle(net: Network, count: int) -> str:
     """Why so many processes cannot share the streams; empty where they can."""
     if net.rolling_statistics():
         return "batch norm is over all streams"
-    if net.net.streams < count:
-        return f"the network has {net.net.streams} streams"
+    if net.options.streams < count:
+        return f"the network has {net.options.streams} streams"
     if sys.platform == "win32" or not sys.executable:
         return "not on this system"
     return ""
@@ -83,7 +81,7 @@ def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[in
     """
     from threadpoolctl import threadpool_limits
 
-    rows = net.segment_steps * net.streams
+    rows = net.step.segment_steps * net.streams
     if 12 * rows * sum(a * b for a, b in shapes) > COMPARED:
         return False
     rng = np.random.default_rng(0)

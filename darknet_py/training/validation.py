@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.layers.base import Array
+from darknet_py.arrays import Array
 from darknet_py.machine import program_memory
 from darknet_py.network import Network
+from darknet_py.ranks import Ranks
+from darknet_py.sizes import row_bytes, training_bytes
 from darknet_py.symbols import Symbols
 from darknet_py.writing.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
 
@@ -44,14 +46,19 @@ class Validation:
     number: of validations so far; stale: of those since the lowest one.
     """
 
-    def __init__(self, net: Network, text: Array, every: int | None, memory: int) -> None:
-        """memory: bytes that the run may take. Training has its share, which can be used here."""
+    def __init__(
+        self, net: Network, text: Array, every: int | None, memory: int, ranks: Ranks
+    ) -> None:
+        """memory: bytes that the run may take. Training has its share, which can be used here.
+        ranks: that share the scoring.
+        """
         self.text = text
+        self.ranks = ranks
         self.every = every
         self.due: int | None = None
         affordable = OPERATIONS / max(1, sum(layer.operations() for layer in net.layers))
         self.symbols = min(len(text) - 1, int(min(MOST, max(LEAST, affordable))))
-        self.streams = min(STREAMS, net.net.time_steps * net.net.streams)
+        self.streams = min(STREAMS, net.options.time_steps * net.options.streams)
         self.rows = validation_rows(net, memory)
         self.loss: float | None = None
         self.best_loss: float | None = None
@@ -110,7 +117,7 @@ class Validation:
         if self.every is None:
             cost = time.perf_counter() - begun
             wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
-            self.due = net.batch_number + net.ranks.decide(wait)
+            self.due = net.batch_number + self.ranks.decide(wait)
             log.debug("validation took %.2f s; the next is due at batch %d", cost, self.due)
         self.number += 1
         self.stale += 1
@@ -198,7 +205,7 @@ class Validation:
             pieces,
             prompt,
             rows=self.rows,
-            ranks=net.ranks,
+            ranks=self.ranks,
             stop=stop,
             progress=progress,
         )
@@ -208,8 +215,9 @@ def validation_rows(net: Network, memory: int) -> int:
     """Rows of one forward, (time_steps * streams), within `memory` bytes: as many as training has,
     whose buffers serve again, or more where there is room beside those and the program itself.
     """
-    training = net.segment_steps * net.net.streams
-    free = (memory - net.training_bytes() - program_memory()) // net.row_bytes()
+    training = net.step.segment_steps * net.options.streams
+    needed = training_bytes(net, net.step.segment_steps)
+    free = (memory - needed - program_memory()) // row_bytes(net)
     return min(ROWS, training + max(0, free))
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.bounds import SEED, Whole, checked
 from darknet_py.errors import DarknetError
-from darknet_py.layers.base import Array
 from darknet_py.layers.softmax import SoftmaxLayer
-from darknet_py.network import Network, NetworkState
+from darknet_py.model import NetworkState
+from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
 from darknet_py.symbols import check_symbols
 from darknet_py.writing.sampling import Sampling

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.bounds import Flag, Number, Whole, checked
-from darknet_py.layers.base import Array
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
 CUT_OFF = np.float32(0.0001)
@@ -68,7 +68,7 @@ class Sampling:
 
 
 def cut_off(p: Array) -> Array:
-    """Zero what lies below the cut-off and normalise the rest, in place; p (..., symbols), f32.
+    """Zero what lies below the cut-off and normalize the rest, in place; p (..., symbols), f32.
 
     As in C the sum is taken in order and p multiplied by its inverse, each rounded to f32, so that
     the drawn symbol is the same.

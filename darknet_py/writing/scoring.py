@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.network import Network, NetworkState
-from darknet_py.ranks.mpi import ALONE, Ranks
+from darknet_py.model import NetworkState
+from darknet_py.network import Network
+from darknet_py.ranks import ALONE, Ranks
+from darknet_py.sizes import row_bytes
 from darknet_py.writing.generation import feed
 
 # Symbols that are read, unscored, before a piece that is not the beginning of its text.
@@ -75,7 +77,7 @@ def score_pieces(
     firsts, counts = pieces.firsts[own], pieces.counts[own]
     width = max(1, len(pieces.firsts) // ranks.size)
     if rows is None:
-        rows = min(ROWS, BYTES // net.row_bytes())
+        rows = min(ROWS, BYTES // row_bytes(net))
     steps = max(1, min(STEPS, rows // width))
     state = _states_before(net, symbols, firsts, prompt, rows) if len(firsts) else ()
     longest = int(pieces.counts.max())

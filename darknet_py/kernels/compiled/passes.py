@@ -1,9 +1,9 @@
-"""The compiled twin of `kernels.py`, with the extra `fast` (numba): the same functions by the same
-names, each one loop over memory where numpy needs a pass per operation.
+"""The compiled twins of functions of `kernels/plain.py`, with the extra `fast` (numba): each is one
+loop over memory where numpy needs a pass per operation.
 
 Compiled when first called and kept on disk by numba, so that the next start does not compile.
-Results are those of `kernels.py` to rounding. Activations that are more than a multiplication or
-two are left to numpy, whose tanh and exp are vectorised.
+Results are those of numpy's to rounding. Activations that are more than a multiplication or two are
+left to numpy, whose tanh and exp are vectorized.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import numba
 import numpy as np
 
 from darknet_py.activations import Activation
+from darknet_py.arrays import Array
 from darknet_py.dialect import Dialect
-from darknet_py.kernels.plain import SMALLEST_DEVIATION, Array
+from darknet_py.kernels.plain import SMALLEST_DEVIATION
 
 # Columns whose rows of one time step stay in the fastest cache.
 BLOCK = 512
@@ -39,12 +40,12 @@ def _slope(activation: Activation) -> tuple[int, float]:
 
 
 def bias_activate(x: Array, biases: Array, activation: Activation) -> None:
-    """See kernels.bias_activate."""
+    """See plain.bias_activate."""
     affine_activate(x, biases[:0], biases, activation)
 
 
 def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activation) -> None:
-    """See kernels.affine_activate. Without gains, x is not multiplied."""
+    """See plain.affine_activate. Without gains, x is not multiplied."""
     below = RECTIFIERS.get(activation.name)
     _affine(x.reshape(-1, x.shape[-1]), gains, shifts, x.dtype.type(1 if below is None else below))
     if below is None:
@@ -66,7 +67,7 @@ def _affine(x: Any, gains: Any, shifts: Any, below: Any) -> None:
 
 
 def activate_backward(delta: Array, y: Array, bias_sums: Array, activation: Activation) -> None:
-    """See kernels.activate_backward."""
+    """See plain.activate_backward."""
     kind, below = _slope(activation)
     if kind == GIVEN and activation.slope is not None:
         activation.slope(y, y)
@@ -112,7 +113,7 @@ def normalize_activate(
     activation: Activation,
     dialect: Dialect,
 ) -> None:
-    """See kernels.normalize_activate."""
+    """See plain.normalize_activate."""
     below = RECTIFIERS.get(activation.name)
     number = x.dtype.type
     _normalize(
@@ -191,7 +192,7 @@ def normalize_activate_backward(
     activation: Activation,
     dialect: Dialect,
 ) -> None:
-    """See kernels.normalize_activate_backward."""
+    """See plain.normalize_activate_backward."""
     kind, below = _slope(activation)
     number = delta.dtype.type
     if kind == GIVEN and activation.slope is not None:
@@ -263,7 +264,7 @@ def _normalize_backward(
 
 
 def add_by_symbol(delta: Array, symbols: Array, out: Array) -> None:
-    """See kernels.add_by_symbol."""
+    """See plain.add_by_symbol."""
     _add_by_symbol(delta.reshape(-1, delta.shape[-1]), symbols.reshape(-1), out)
 
 
@@ -279,7 +280,7 @@ def _add_by_symbol(rows: Any, symbols: Any, out: Any) -> None:
 def lstm_step_backward(
     d_h: Any, d_c: Any, gates: Any, c_before: Any, tanh_c: Any, d_gates: Any
 ) -> None:
-    """See kernels.lstm_step_backward."""
+    """See plain.lstm_step_backward."""
     n = d_c.shape[1]
     for s in range(d_c.shape[0]):
         f, i, o, g = gates[s, :n], gates[s, n : 2 * n], gates[s, 2 * n : 3 * n], gates[s, 3 * n :]
@@ -297,7 +298,7 @@ def lstm_step_backward(
 
 @_compile
 def gru_mix(z: Any, s_before: Any, h: Any, s: Any) -> None:
-    """See kernels.gru_mix."""
+    """See plain.gru_mix."""
     for row in range(s.shape[0]):
         zs, before, hs, out = z[row], s_before[row], h[row], s[row]
         for j in range(len(out)):
@@ -306,7 +307,7 @@ def gru_mix(z: Any, s_before: Any, h: Any, s: Any) -> None:
 
 @_compile
 def gru_mix_backward(d_s: Any, z: Any, s_before: Any, h: Any, d_z: Any, d_h: Any) -> None:
-    """See kernels.gru_mix_backward."""
+    """See plain.gru_mix_backward."""
     for row in range(d_s.shape[0]):
         ds, zs, before, hs = d_s[row], z[row], s_before[row], h[row]
         dz, dh = d_z[row], d_h[row]
@@ -319,7 +320,7 @@ def gru_mix_backward(d_s: Any, z: Any, s_before: Any, h: Any, d_z: Any, d_h: Any
 def sgd(
     values: Array, updates: Array, velocity: Array, rate: float, momentum: float, decay: float
 ) -> None:
-    """See kernels.sgd."""
+    """See plain.sgd."""
     number = values.dtype.type
     _sgd(values, updates, velocity, number(rate), number(momentum), number(decay))
 
@@ -344,7 +345,7 @@ def adam(
     decay: float,
     count: int,
 ) -> None:
-    """See kernels.adam."""
+    """See plain.adam."""
     number = values.dtype.type
     _adam(
         values,
@@ -382,21 +383,3 @@ def _adam(
         first[j] = first[j] * keep_first + d * share_first
         second[j] = second[j] * keep_second + d * d * share_second
         values[j] += unbias * first[j] / (np.sqrt(second[j]) * unbias_root + eps)
-
-
-TWINS = {
-    function.__name__: function
-    for function in (
-        bias_activate,
-        affine_activate,
-        activate_backward,
-        normalize_activate,
-        normalize_activate_backward,
-        add_by_symbol,
-        lstm_step_backward,
-        gru_mix,
-        gru_mix_backward,
-        sgd,
-        adam,
-    )
-}

@@ -1,0 +1,336 @@
+"""A model: the layers of a cfg over one flat vector of parameters, forward and backward.
+
+All parameters lie in one contiguous vector in the order of the weights file, and every named
+tensor is a view into it. Their updates (minus the gradient, summed over a datum) are a vector of
+the same layout.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from darknet_py.arrays import Array, Codes, Flat, Steps
+from darknet_py.cfg import Cfg, Section, printable
+from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.errors import CfgError, CfgWarning, CostWarning
+from darknet_py.kernels import Kernels
+from darknet_py.layers import LAYERS, Layer, LossLayer
+from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State, Workspace
+from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.recurrent import RecurrentLayer
+from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.machine import memory
+from darknet_py.options import NetOptions
+from darknet_py.rand import Rand
+
+NetworkState = tuple[State, ...]
+
+
+def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
+    """A layer for each section after `[net]`, each fitted to the outputs of the one before.
+
+    first: the setting of the first of them.
+    """
+    made: list[tuple[Section, Layer]] = []
+    setting = first
+    for section in cfg.layers:
+        last = made[-1][1] if made else None
+        if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
+            message = f"{section.place}: [cost] after [softmax] is ignored: the softmax has a loss"
+            warnings.warn(message, CostWarning, stacklevel=2)
+            CostLayer.make(section, setting).read_common(section)
+            continue
+        if section.name not in LAYERS:
+            raise CfgError(
+                f"{section.place}: unknown section [{printable(section.name)}]: expected one of "
+                + ", ".join(f"[{name}]" for name in LAYERS)
+            )
+        layer = LAYERS[section.name].make(section, setting)
+        layer.read_common(section)
+        made.append((section, layer))
+        setting = setting.after(layer)
+    for section in cfg.sections:
+        for option in section.unused():
+            if option.place == "--set":
+                raise CfgError(f"--set: {option}: no such key in [net]{section.likely(option.key)}")
+            message = f"{option.place}: Unused field: {option} in [{section.name}]"
+            warnings.warn(message, CfgWarning, stacklevel=2)
+    return made
+
+
+class Model:
+    """The layers that `cfg` describes, their parameters all zero until they are initialized or
+    loaded.
+
+    dtype: float32 as in the weights file; float64 for checking gradients.
+    kernels: what its layers compute with, by default numpy's.
+    seen: symbols trained on so far, over all runs. rand: draws the rates of `policy=random`; its
+    seed is that of dropout.
+    Raises CfgError. What is ignored in the cfg is said by a CfgWarning.
+    """
+
+    def __init__(
+        self,
+        cfg: Cfg,
+        dialect: Dialect = UPSTREAM,
+        dtype: type[np.floating[Any]] = np.float32,
+        kernels: Kernels | None = None,
+    ) -> None:
+        self.cfg = cfg
+        self.options = NetOptions.of(cfg.net)
+        self.dialect = dialect
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.kernels = Kernels() if kernels is None else kernels
+        self.seen = 0
+        self.rand = Rand(0)
+        self._scratch = Workspace()
+        made = _make_layers(
+            cfg,
+            Setting(0, self.options.inputs, self.options, dialect, self._scratch, self.kernels),
+        )
+        self.layers = [layer for _, layer in made]
+        # The last layer but a [cost]: its outputs are the probabilities.
+        outputs = [layer for layer in self.layers if not isinstance(layer, CostLayer)]
+        self.output_layer = (outputs or self.layers)[-1]
+        stops = [layer.index for layer in self.layers if layer.stopbackward]
+        # Layers below this one stay as they are, rolling statistics included.
+        self.first_trained = stops[-1] + 1 if stops else 0
+        self._sections = [section for section, _ in made]
+        count = sum(parameter.size for parameter in self.tensors())
+        self._check_memory(count)
+        self._values: Flat = np.zeros(count, self.dtype)
+        self._updates: Flat = np.zeros(count, self.dtype)
+        first = 0
+        for parameter in self.tensors():
+            parameter.bind(slice(first, first + parameter.size), self._values, self._updates)
+            first += parameter.size
+
+    def _check_memory(self, count: int) -> None:
+        """Raise CfgError where so many parameters, or the states, are more than the machine has."""
+        size = count * self.dtype.itemsize
+        if size > memory():
+            raise CfgError(
+                f"{self.cfg.place('inputs')}: {count:,} parameters take {size / 1e9:,.1f} GB: "
+                f"expected at most the {memory() / 1e9:,.1f} GB of this machine"
+            )
+        size = 2 * self.state_size() * self.options.streams * self.dtype.itemsize
+        if size > memory():
+            raise CfgError(
+                f"{self.cfg.place_of_sizes()}: the states of {self.options.streams:,} streams take "
+                f"{size / 1e9:,.1f} GB: expected at most the {memory() / 1e9:,.1f} GB of this "
+                f"machine"
+            )
+
+    # --- what it is made of
+
+    @property
+    def inputs(self) -> int:
+        """The number of symbols that it reads."""
+        return self.options.inputs
+
+    @property
+    def outputs(self) -> int:
+        """The number of symbols that it can write."""
+        return self.layers[-1].outputs
+
+    @property
+    def writes_bytes(self) -> bool:
+        """Whether its symbols are bytes of a text, rather than tokens."""
+        return not self.options.tokenized and self.outputs <= 256
+
+    @property
+    def parameters(self) -> Flat:
+        """All parameters in the order of the weights file: a live view, flat."""
+        return self._values
+
+    @property
+    def updates(self) -> Flat:
+        """Minus the gradient of the summed loss since the last update, like `parameters`."""
+        return self._updates
+
+    def tensors(self) -> list[Parameter]:
+        """The named parameters, in the order of the weights file."""
+        return [parameter for layer in self.layers for parameter in layer.parameters()]
+
+    def rolling_statistics(self) -> list[Parameter]:
+        """Those of batch norm, which forward updates; none where there is none."""
+        return [tensor for tensor in self.tensors() if not tensor.trained]
+
+    @property
+    def statistics_steps(self) -> list[int]:
+        """How many steps the rolling statistics have seen, in the order of the layers."""
+        return [own.steps for layer in self.layers for own in layer.statistics()]
+
+    @statistics_steps.setter
+    def statistics_steps(self, counts: Sequence[int]) -> None:
+        statistics = [own for layer in self.layers for own in layer.statistics()]
+        for own, steps in zip(statistics, counts, strict=True):
+            own.steps = steps
+
+    def settle_statistics(self, layers: Iterable[Layer]) -> None:
+        """Take the rolling statistics of these layers for those of a trained network."""
+        for layer in layers:
+            for own in layer.statistics():
+                own.steps = own.SETTLED
+
+    @property
+    def loss_layer(self) -> LossLayer:
+        """The last layer, which compares with the truth. Raises CfgError where there is none."""
+        layer = self.layers[-1]
+        if not isinstance(layer, LossLayer) or not layer.has_loss:
+            raise CfgError(
+                f"{self.cfg.path}: no loss at the end: expected [softmax], [logistic] or [cost] "
+                f"as last layer"
+            )
+        return layer
+
+    def check_trainable(self) -> None:
+        """Raise CfgError where this network cannot be trained."""
+        _ = self.loss_layer
+        self.check_symbols_match()
+        for section, layer in zip(self._sections, self.layers, strict=True):
+            with self.cfg.blaming("batch", "subdivisions", "time_steps"):
+                layer.check_trainable(section, self.options)
+
+    def check_symbols_match(self) -> None:
+        """Raise CfgError where what the network writes is not what it reads."""
+        if self.outputs != self.inputs:
+            raise CfgError(
+                f"{self.cfg.place('inputs')}: the last layer has {self.outputs} outputs for "
+                f"{self.inputs} inputs: expected as many, one per symbol"
+            )
+
+    # --- its first parameters and states
+
+    @property
+    def initial_draws(self) -> int:
+        """How many random numbers `initialize` takes: one per entry of a matrix."""
+        return sum(parameter.size for parameter in self.tensors() if parameter.decayed)
+
+    def initialize(self, rand: Rand) -> None:
+        """Set the parameters of a new darknet network, drawn from `rand` in its order."""
+        self.use_rand(rand)
+        for layer in self.layers:
+            layer.initialize(rand)
+            for own in layer.statistics():
+                own.steps = 0
+
+    def use_rand(self, rand: Rand) -> None:
+        """Draw from `rand` from now on: the rates of `policy=random`, and dropout by its seed."""
+        self.rand = rand
+
+    def initial_state(self, streams: int) -> NetworkState:
+        """The state before the first symbol: zeros for every layer."""
+        return tuple(layer.initial_state(streams, self.dtype) for layer in self.layers)
+
+    def state_size(self) -> int:
+        """Numbers in the state of one stream."""
+        return sum(array.size for own in self.initial_state(1) for array in own)
+
+    # --- forward
+
+    def forward(
+        self,
+        symbols: Codes,
+        state: NetworkState,
+        run: Pass = PREDICTION,
+        count: int | None = None,
+    ) -> tuple[Steps, NetworkState]:
+        """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
+
+        The outputs are a buffer of the last layer run, which is that of the first `count` layers
+        where it is given. In a prediction batch norm uses its rolling statistics.
+        """
+        x = self._coded(symbols)
+        after = list(state)
+        for layer in self.layers[:count]:
+            own = run if layer.index >= self.first_trained else PREDICTION
+            x, after[layer.index] = layer.forward(x, state[layer.index], own)
+        return x, tuple(after)
+
+    def _coded(self, symbols: Codes) -> Array:
+        """The symbols as the first layer takes them: as they are, or one-hot."""
+        if self.layers[0].takes_symbols:
+            return symbols
+        return np.eye(self.inputs, dtype=self.dtype)[symbols]
+
+    def stepper(self, state: NetworkState, streams: int = 1) -> Callable[[Any], Array]:
+        """A function from one symbol of each stream, integers (streams,), to what comes into the
+        output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
+
+        For one stream all arrays come without that axis. It starts in `state` and goes on from
+        call to call, much quicker than `forward`. The parameters are those of now. Its state is
+        within it: `copy` gives back the same function.
+        """
+        count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
+        steps = [layer.stepper(state[layer.index], streams) for layer in self.layers[:count]]
+        coded = None if self.layers[0].takes_symbols else np.eye(self.inputs, dtype=self.dtype)
+
+        def step(symbols: Any) -> Array:
+            x: Any = symbols if coded is None else coded[symbols]
+            for layer_step in steps:
+                x = layer_step(x)
+            return x
+
+        return step
+
+    def logits(self, symbols: Codes, state: NetworkState) -> tuple[Steps, NetworkState]:
+        """What comes into the output layer, a buffer of the one before; the state after."""
+        return self.forward(symbols, state, count=self.output_layer.index)
+
+    def losses(
+        self, inputs: Codes, targets: Codes, state: NetworkState
+    ) -> tuple[Array, NetworkState]:
+        """-log of the probability of each target, `(time_steps, streams)`, and the state after.
+
+        In nats; this is the loss that is trained on where the network ends in a softmax.
+        """
+        y, after = self.forward(inputs, state)
+        if isinstance(self.output_layer, SoftmaxLayer):
+            return self.output_layer.losses(targets), after
+        p = np.take_along_axis(y, targets[..., None].astype(np.intp), axis=-1)[..., 0]
+        return -np.log(np.maximum(p, np.finfo(self.dtype).tiny)), after
+
+    def forward_loss(
+        self, inputs: Codes, targets: Codes, state: NetworkState, run: Pass
+    ) -> tuple[float, NetworkState]:
+        """The summed loss of a training forward in nats, and the state after."""
+        _, after = self.forward(inputs, state, run)
+        return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
+
+    # --- backward
+
+    def backward(
+        self,
+        targets: Codes,
+        d_after: NetworkState | None = None,
+        layer_done: Callable[[Layer], object] | None = None,
+    ) -> NetworkState:
+        """From the loss of the last forward down to the lowest trained layer: adds to `updates`.
+
+        d_after: where the steps are a segment of a datum, the deltas of the states after them; the
+        deltas of the states before are returned. layer_done: called with each layer when its
+        updates are complete.
+        """
+        delta = self.loss_layer.loss_delta(targets)
+        d_before: list[State] = [()] * len(self.layers)
+        for layer in reversed(self.layers[self.first_trained : -1]):
+            # Two buffers take turns: a layer reads the one and writes the other.
+            name = f"delta{layer.index % 2}"
+            shape = (*targets.shape, layer.inputs)
+            has_below = layer.index > self.first_trained
+            below = self._scratch.array(name, shape, self.dtype) if has_below else None
+            if isinstance(layer, RecurrentLayer) and d_after is not None:
+                after = d_after[layer.index]
+                d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
+            else:
+                layer.backward(delta, below)
+            if below is not None:
+                delta = below
+            if layer_done is not None:
+                layer_done(layer)
+        return tuple(d_before)

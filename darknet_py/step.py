@@ -1,0 +1,185 @@
+"""A step of training: what turns one datum into an update.
+
+`Step` follows the exact gradient; `replay.Replay` computes as the C program does. Both are a
+`TrainingStep`, which is all that a run knows of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from darknet_py.arrays import Codes, Flat
+from darknet_py.errors import CfgError
+from darknet_py.layers.base import Layer, Pass
+from darknet_py.model import Model, NetworkState
+from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
+from darknet_py.ranks import ALONE, Ranks
+from darknet_py.segments import accumulate_in_segments
+
+
+class TrainingStep(Protocol):
+    """What a run needs of what it trains with.
+
+    last_rate: the learning rate of the last update. memory: the flat vectors that an update leaves
+    for the next, by name.
+    """
+
+    last_rate: float
+
+    @property
+    def memory(self) -> dict[str, Flat]: ...
+
+    def train_datum(self, inputs: Codes, targets: Codes) -> float:
+        """Train on one datum, integers (time_steps, streams), all streams of it.
+
+        Returns the loss in nats per symbol.
+        """
+        ...
+
+
+class Step:
+    """The exact gradient of a datum, and with a whole batch the optimizer's update.
+
+    state: the hidden state of the own streams after the last datum. progress: the share of the run
+    that is done, which `cooldown` goes by. segment_steps: time steps that are computed at once.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.optimizer = make_optimizer(model.parameters, model.options, model.kernels)
+        self.segment_steps = model.options.time_steps
+        self.last_rate = 0.0
+        self.progress = 0.0
+        self.ranks: Ranks = ALONE
+        self.own_streams = slice(0, model.options.streams)
+        self.state = model.initial_state(model.options.streams)
+        # Entries of the updates from here on are being added up among the ranks.
+        self._added = len(model.updates)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy is the step of a copy of the network, which has all that there is to keep."""
+        return getattr, (self.model, "step")
+
+    @property
+    def memory(self) -> dict[str, Flat]:
+        """The flat vectors that an update leaves for the next, by name."""
+        return self.optimizer.memory
+
+    @property
+    def streams(self) -> int:
+        """How many streams of a datum this process computes."""
+        return self.own_streams.stop - self.own_streams.start
+
+    def divide(self, ranks: Ranks) -> None:
+        """Compute this rank's share of the streams from now on.
+
+        Raises CfgError where there are too few streams.
+        """
+        model = self.model
+        streams = model.options.streams
+        has_norm = bool(model.rolling_statistics())
+        if streams // ranks.size < (2 if has_norm and ranks.size > 1 else 1):
+            need = "two streams, for batch norm" if has_norm else "one stream"
+            raise CfgError(
+                f"{model.cfg.place_of_sizes()}: {streams} streams over {ranks.size} processes: "
+                f"expected at least {need}, in each"
+            )
+        whole = model.initial_state(streams)
+        own = ranks.own(streams)
+        for layer, before in zip(whole, self.state, strict=True):
+            for part, known in zip(layer, before, strict=True):
+                part[self.own_streams] = known
+        self.state = tuple(tuple(part[own].copy() for part in layer) for layer in whole)
+        self.ranks, self.own_streams = ranks, own
+
+    def reset_state(self, stream: int | None = None) -> None:
+        """Zero the state of one of the datum's streams, or of all."""
+        own = self.own_streams
+        if stream is None:
+            self.state = self.model.initial_state(self.streams)
+        elif own.start <= stream < own.stop:
+            for layer in self.state:
+                for part in layer:
+                    part[stream - own.start] = 0
+
+    def train_datum(self, inputs: Codes, targets: Codes) -> float:
+        """Train on one datum; the parameters change when all subdivisions of a batch are in.
+
+        inputs, targets: integers (time_steps, streams), the targets being the next symbols.
+        Returns the loss in nats per symbol, over all ranks. With `state=carry` the hidden state
+        goes on from the last datum, without its gradient; otherwise every datum starts from zeros.
+        """
+        model, options, own = self.model, self.model.options, self.own_streams
+        if options.state == "zero":
+            self.reset_state()
+        size = inputs.size
+        number = model.seen // size % options.subdivisions
+        is_last = number == options.subdivisions - 1
+        loss, self.state = self.accumulate(
+            inputs[:, own], targets[:, own], self.state, number > 0, is_last
+        )
+        model.seen += size
+        if is_last:
+            self.update()
+        return self.ranks.total(loss) / size
+
+    def accumulate(
+        self,
+        inputs: Codes,
+        targets: Codes,
+        state: NetworkState,
+        add: bool = False,
+        is_last: bool = False,
+    ) -> tuple[float, NetworkState]:
+        """Forward and backward over the own streams of a datum: sets the model's `updates`.
+
+        add: to those that are there. is_last: an update follows. Returns the summed loss in nats
+        and the state after.
+        """
+        model = self.model
+        if not add:
+            model.updates.fill(0)
+        run = self.training_pass()
+        if self.segment_steps < len(inputs):
+            return accumulate_in_segments(model, inputs, targets, state, run, self.segment_steps)
+        loss, after = model.forward_loss(inputs, targets, state, run)
+        early = is_last and self.ranks.overlaps
+        model.backward(targets, layer_done=self._add_layer if early else None)
+        return loss, after
+
+    def training_pass(self) -> Pass:
+        """That of the datum which is trained on now."""
+        model, options = self.model, self.model.options
+        return Pass(
+            training=True,
+            first_stream=self.own_streams.start,
+            all_streams=options.streams,
+            seed=model.rand.seed,
+            datum=model.seen // (options.time_steps * options.streams),
+        )
+
+    def _add_layer(self, layer: Layer) -> None:
+        """Let the ranks begin with the updates of a layer, which are complete."""
+        if own := layer.parameters():
+            self._add_from(own[0].span.start)
+
+    def _add_from(self, first: int) -> None:
+        """Let the ranks add up the updates from entry `first` on, as far as they have not begun."""
+        if first < self._added:
+            self.ranks.start_adding(self.model.updates[first : self._added])
+            self._added = first
+
+    def update(self) -> None:
+        """The optimizer's step on every trained layer, with the updates of all ranks."""
+        model, options, ranks = self.model, self.model.options, self.ranks
+        self._add_from(0)
+        ranks.finish_adding()
+        self._added = len(model.updates)
+        if ranks.size > 1:
+            ranks.average([tensor.values for tensor in model.rolling_statistics()])
+        bound_gradient(model.updates, options)
+        rate = learning_rate(options, model.seen // options.symbols, model.rand)
+        self.last_rate = rate * cooldown_factor(options, self.progress)
+        self.optimizer.begin()
+        for layer in model.layers[model.first_trained :]:
+            layer.update(self.optimizer, self.last_rate)
