@@ -68,6 +68,7 @@ def arguments(name: str, dtype: Any) -> list[Any]:
         "gru_mix_backward": [
             *(array(*one), share(*one), array(*one), array(*one), array(*one), array(*one)),
         ],
+        "softmax": [array(*wide), 0.7, array(*wide), array(STEPS, STREAMS, 1)],
         "sgd": [array(vector), array(vector), array(vector), 0.1, 0.9, 0.01],
         "adam": [
             *(array(vector), array(vector), array(vector), share(vector)),
@@ -109,9 +110,17 @@ def test_compiled_batch_norm_is_numpys(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "name", ["add_by_symbol", "lstm_step_backward", "gru_mix", "gru_mix_backward", "sgd", "adam"]
+    "name",
+    [
+        *("add_by_symbol", "lstm_step_backward", "gru_mix", "gru_mix_backward", "softmax"),
+        *("sgd", "adam"),
+    ],
 )
-def test_the_other_compiled_kernels_are_numpys(name: str, dtype: Any) -> None:
+@pytest.mark.parametrize("small", [1, 1 << 20])
+def test_the_other_compiled_kernels_are_numpys(
+    name: str, dtype: Any, small: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darknet_py.kernels.compiled.engine.SMALL", small)
     compare(name, dtype)
 
 
@@ -259,6 +268,29 @@ def test_threads_are_chosen_only_where_their_number_changes_no_bits(
         "[net] inputs=300 batch=2 time_steps=3", f"[rnn] output={width}", "[softmax]"
     )
     assert threads.thread_choices(net) == choices
+
+
+def test_the_engines_threads_are_all_or_one_whatever_the_width(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(threads, "processors", lambda: 4)
+    sections = ("[net] inputs=300 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
+    kernels = choose_kernels("compiled")
+    net = make_network(*sections, dtype=np.float32, kernels=kernels)
+    assert threads.thread_choices(net) == [4, 1]
+    assert threads.process_choice(net, 1 << 40) == 1
+    with Threads(net, 3):
+        assert kernels.threads == 3
+    double = make_network(*sections, kernels=choose_kernels("compiled"))
+    assert threads.thread_choices(double) == [1]
+
+
+def test_batches_that_became_slow_are_a_reason_to_try_again() -> None:
+    net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
+    run = Timed(net, {2: 0.01, 1: 0.015})
+    assert run.run(20)[-1] == 2
+    run.seconds = {2: 0.05, 1: 0.02}
+    assert run.run(40)[-20:] == [1] * 20
 
 
 def test_products_are_compared_bit_by_bit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_shares_are_whole_panels_and_all_columns(columns: int, threads: int) -> 
     shares = [product.share(columns, rank, threads) for rank in range(threads)]
     assert shares[0][0] == 0
     assert shares[-1][1] == columns
-    for (_, end), (first, _) in zip(shares, shares[1:], strict=False):
+    for (_, end), (first, _) in itertools.pairwise(shares):
         assert end == first or first >= columns
         assert first % product.PANEL == 0
 

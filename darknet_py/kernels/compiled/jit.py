@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import logging
 import platform
 import sys
 from functools import lru_cache
@@ -17,10 +18,11 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import binding, ir
+from numba import extending
 from numba.core import cgutils, types
 from numba.core.ccallback import CFunc
-from numba.extending import intrinsic
 
+log = logging.getLogger("darknet_py")
 WORD = ir.IntType(64)
 FLOAT = ir.FloatType()
 FLOAT_BYTES = 4
@@ -63,9 +65,19 @@ class Exported:
         """Compile it, or read it from disk, and let others find it."""
         compiled = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
         keep_on_disk(compiled, digest)
+        if not _announced and compiled._cache.load_overload(compiled._sig, _target()) is None:
+            log.info("compiling for this processor (once, about 20 seconds)")
+            _announced.append(self.symbol)
         compiled.compile()
         binding.add_symbol(self.symbol, compiled.address)
         self.compiled = compiled
+
+
+_announced: list[str] = []
+
+
+def _target() -> Any:
+    return CFunc._targetdescr.target_context
 
 
 _EXPORTS: dict[str, Exported] = {}
@@ -117,12 +129,19 @@ def _vector_width() -> int:
 
 
 VECTOR = _vector_width()
+if not VECTOR:
+    log.debug("no vector products for this processor: BLAS is used")
+
+
+def intrinsic(function: Any) -> Any:
+    """A function that writes LLVM's instructions where it is called."""
+    return extending.intrinsic(function)
 
 
 # --- memory ---------------------------------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _float_pointer(context: Any, address: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.inttoptr(values[0], FLOAT.as_pointer())
@@ -130,7 +149,7 @@ def _float_pointer(context: Any, address: Any) -> Any:
     return types.CPointer(types.float32)(types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _word_pointer(context: Any, address: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.inttoptr(values[0], WORD.as_pointer())
@@ -154,7 +173,7 @@ def reader(dtype: Any) -> Any:
     """A compiled function from an address to the record of this dtype that lies there."""
     pointer = types.CPointer(numba.from_dtype(dtype))
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @intrinsic
     def record_pointer(context: Any, address: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
             return builder.inttoptr(values[0], context.get_value_type(pointer))
@@ -168,7 +187,7 @@ def reader(dtype: Any) -> Any:
     return record_at
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def float_of_bits(context: Any, bits: Any) -> Any:
     """The float32 that these 32 bits are."""
 
@@ -189,7 +208,7 @@ def aligned(count: int, dtype: Any = np.float32) -> Any:
 # --- between threads ------------------------------------------------------------------------------
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def store_release(context: Any, address: Any, value: Any) -> Any:
     """Write a word that others see only after all that was written before it."""
 
@@ -201,7 +220,7 @@ def store_release(context: Any, address: Any, value: Any) -> Any:
     return types.void(types.intp, types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def load_acquire(context: Any, address: Any) -> Any:
     """Read a word, and after it all that was written before it was."""
 
@@ -212,7 +231,7 @@ def load_acquire(context: Any, address: Any) -> Any:
     return types.intp(types.intp), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def fence(context: Any) -> Any:
     """What was written before is seen by all before anything after it is read."""
 
@@ -223,7 +242,7 @@ def fence(context: Any) -> Any:
     return types.void(), build
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def pause(context: Any) -> Any:
     """Tell the processor that this thread waits in a loop."""
 
@@ -254,7 +273,7 @@ def _add_yield() -> None:
 _add_yield()
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def yield_processor(context: Any) -> Any:
     """Let another thread of the system have the processor."""
 

@@ -22,7 +22,6 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from darknet_py.kernels.compiled.barrier import wait
 from darknet_py.kernels.compiled.jit import (
@@ -33,6 +32,7 @@ from darknet_py.kernels.compiled.jit import (
     compiled,
     exported,
     floats,
+    intrinsic,
 )
 
 # Where the processor is not known nothing of this is called, but it can be imported.
@@ -54,7 +54,7 @@ def _panels_across(rows: int) -> int:
 _ACROSS = np.array([0, *(_panels_across(rows) for rows in range(1, ROWS + 1))])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _tile(
     context: Any,
     rows: Any,

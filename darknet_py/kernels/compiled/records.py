@@ -25,7 +25,7 @@ WALK = np.dtype(
 
 walk_at = reader(WALK)
 _BRICK_BYTES = BRICK.itemsize
-_BRICKS = WALK.fields["bricks"][1]
+_BRICKS = int(dict(WALK.fields or {})["bricks"][1])
 
 
 @compiled

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from darknet_py.arrays import Array
 from darknet_py.kernels.compiled import team
 from darknet_py.kernels.compiled.brick import AFFINE, BATCH_NORM, BIAS
 from darknet_py.kernels.compiled.functions import CODES
@@ -20,9 +20,8 @@ from darknet_py.kernels.compiled.product import gradient_floats, packed_floats
 from darknet_py.kernels.compiled.records import WALK
 from darknet_py.kernels.plain import SMALLEST_DEVIATION
 
-Array = NDArray[Any]
 State = tuple[Array, ...]
-Run = Callable[[Array], None]
+Compute = Callable[[Array], None]
 
 
 def _buffer(*shape: int) -> Array:
@@ -57,7 +56,7 @@ class Brick:
         record["time_steps"], record["streams"] = shape
         record["norm"] = BIAS if not normalizes else BATCH_NORM if training else AFFINE
         record["kind"], record["below"] = CODES[connected.activation.name]
-        record["clip"] = connected.setting.net.delta_clip
+        record["clip"] = connected.setting.options.delta_clip
         record["smallest"] = SMALLEST_DEVIATION
         record["row"] = width
         self.keeps: list[Array] = []
@@ -101,10 +100,10 @@ class Brick:
         self.record[name] = _address(array)
         return array
 
-    def begin(self, x: Array | None) -> None:
+    def begin(self, x: Any) -> None:
         """x: what comes in, or symbols; None where the walk makes it."""
         if self.connected.symbols:
-            np.copyto(self.symbols, x, casting="unsafe")
+            self.symbols[...] = x
         elif x is not None:
             self.record["x"] = _address(x)
         if self.record["norm"] == AFFINE:
@@ -118,7 +117,7 @@ class Brick:
         if self.record["norm"] != BATCH_NORM:
             return
         first = 0
-        shares = self.connected.norm.rolling.advance(len(self.mean))
+        shares = self.connected.norm.rolling.shares(len(self.mean))
         for part in self.parts:
             columns = slice(first, first + part.outputs)
             part.norm.rolling.fold(self.mean[..., columns], self.variance[..., columns], shares)
@@ -130,11 +129,13 @@ class Walk:
 
     code: ClassVar[int]
 
-    def __init__(self, layer: Any, shape: tuple[int, int], training: bool, run: Run) -> None:
+    def __init__(
+        self, layer: Any, shape: tuple[int, int], training: bool, compute: Compute
+    ) -> None:
         self.layer = layer
         self.shape = shape
         self.training = training
-        self.run = run
+        self.give = compute
         self.job = np.zeros(1, WALK)
         self.record: Any = self.job[0]
         self.record["time_steps"], self.record["streams"] = shape
@@ -165,7 +166,7 @@ class Walk:
 
     def compute(self, code: int) -> None:
         self.record["code"] = code
-        self.run(self.job)
+        self.give(self.job)
 
     def forward(self, x: Array, state: State) -> tuple[Array, State]:
         """As `Layer.forward`."""
