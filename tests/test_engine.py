@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels.compiled import functions, product, team
+from darknet_py.kernels.compiled import functions, product, records, team
 from darknet_py.kernels.compiled.jit import aligned, link
 from darknet_py.kernels.compiled.team import TEAM
 from darknet_py.kernels.compiled.vectors import PASS
@@ -142,7 +142,7 @@ def soft(threads: int, rows: int = 1001) -> bytes:
     x = draw(np.random.default_rng(1), rows, 37)
     p, logarithms = np.empty_like(x), np.empty(rows, np.float32)
     job = np.zeros(1, PASS)
-    job["code"], job["count"], job["width"] = team.SOFTMAX, rows, 37
+    job["code"], job["count"], job["width"] = records.SOFTMAX, rows, 37
     job["first"], job["second"], job["third"] = map(address, (x, p, logarithms))
     job["numbers"][0, 0] = 1
     TEAM.run(job, threads)

@@ -8,6 +8,7 @@ A network has its own `Kernels`, chosen when it is made; its layers and its opti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from darknet_py.arrays import Array
@@ -28,6 +29,14 @@ class Walk(Protocol):
     ) -> tuple[Array, ...] | None: ...
 
 
+class Writer(Protocol):
+    """A compiled `Model.stepper`, which can also draw what follows and go on with that."""
+
+    def __call__(self, symbols: Any) -> Array: ...
+
+    def write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array: ...
+
+
 class Kernels:
     """numpy's. `CompiledKernels` has the same methods, with the same results to rounding."""
 
@@ -42,6 +51,10 @@ class Kernels:
 
     def walk(self, layer: Any, x: Array, training: bool) -> Walk | None:
         """A compiled walk of this layer for such an input; None where its own is to be taken."""
+        return None
+
+    def stepper(self, layers: Sequence[Any], state: Any, streams: int) -> Writer | None:
+        """A compiled stepper through these layers; None where their own are to be taken."""
         return None
 
     product = staticmethod(plain.product)

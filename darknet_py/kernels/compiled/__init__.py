@@ -8,13 +8,15 @@ Nothing imports them unasked.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from darknet_py.arrays import Array
-from darknet_py.kernels import KERNELS, Kernels
+from darknet_py.kernels import KERNELS, Kernels, Writer
 from darknet_py.kernels.compiled import passes
 from darknet_py.kernels.compiled.engine import Engine
 from darknet_py.kernels.compiled.jit import VECTOR
+from darknet_py.kernels.compiled.stepper import make_stepper
 from darknet_py.kernels.compiled.walks import Walk
 
 
@@ -54,6 +56,11 @@ class CompiledKernels(Kernels):
 
     def walk(self, layer: Any, x: Array, training: bool) -> Walk | None:
         return self._engine.walk(layer, x, training, lambda job: self.compute(job))
+
+    def stepper(self, layers: Sequence[Any], state: Any, streams: int) -> Writer | None:
+        if not VECTOR:
+            return None
+        return make_stepper(layers, state, streams, lambda job: self.compute(job))
 
     def softmax(self, *arguments: Any) -> None:
         if not self._engine.softmax(*arguments):

@@ -45,7 +45,8 @@ BRICK = np.dtype(
         *((name, _WORD) for name in ("parts", "inputs", "outputs", "time_steps", "streams")),
         *((name, _WORD) for name in ("norm", "kind", "symbols")),
         # Numbers in a row of the products, and whether they are added to what is there.
-        *((name, _WORD) for name in ("row", "add")),
+        # ready: what `pack_forward` would pack is packed.
+        *((name, _WORD) for name in ("row", "add", "ready")),
         # x, and what the forward writes: the products, which batch norm makes x_norm of, y (the
         # same array without batch norm), and the statistics (time_steps, parts * outputs).
         *((name, _WORD) for name in ("x", "products", "y", "mean", "variance")),
@@ -68,6 +69,8 @@ brick_at = reader(BRICK)
 def pack_forward(address: int, rank: int, threads: int) -> None:
     """Pack a thread's own columns of W^T, all parts, or those of the table of symbols."""
     b = brick_at(address)
+    if b.ready:
+        return
     first, end = share(b.outputs, rank, threads)
     panels = panels_of(b.outputs)
     for part in range(b.parts):

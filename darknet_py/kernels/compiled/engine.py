@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.kernels.compiled import passes, team
+from darknet_py.kernels.compiled import passes, records
 from darknet_py.kernels.compiled.jit import VECTOR
 from darknet_py.kernels.compiled.team import TEAM
 from darknet_py.kernels.compiled.vectors import PASS
@@ -54,7 +54,7 @@ class Engine:
         if x.size < SMALL or not _fit(*arrays):
             return False
         inverse = min(1 / temperature, 1e30)
-        self._compute(team.SOFTMAX, log_sums.size, x.shape[-1], arrays, inverse)
+        self._compute(records.SOFTMAX, log_sums.size, x.shape[-1], arrays, inverse)
         return True
 
     def sgd(
@@ -70,7 +70,7 @@ class Engine:
         arrays = values, updates, velocity
         if values.size < SMALL or not _fit(*arrays):
             return False
-        self._compute(team.SGD, values.size, 0, arrays, rate, momentum, decay)
+        self._compute(records.SGD, values.size, 0, arrays, rate, momentum, decay)
         return True
 
     def adam(
@@ -91,7 +91,7 @@ class Engine:
         if values.size < SMALL or not _fit(*arrays):
             return False
         numbers = passes.adam_numbers(rate, B1, B2, eps, decay, count)
-        self._compute(team.ADAM, values.size, 0, arrays, *numbers)
+        self._compute(records.ADAM, values.size, 0, arrays, *numbers)
         return True
 
     def _compute(

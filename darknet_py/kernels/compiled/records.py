@@ -8,7 +8,10 @@ from darknet_py.kernels.compiled.brick import BRICK
 from darknet_py.kernels.compiled.jit import compiled, reader
 
 _WORD = np.int64
-# `code` says which walk it is (team.py). The arrays are those of the layers' numpy walks.
+# What a job is; + 1: backward.
+CONNECTED, RNN, GRU, LSTM = 2, 4, 6, 8
+SGD, ADAM, SOFTMAX, SOFTMAX_DELTA, WRITE = range(10, 15)
+# The arrays are those of the layers' numpy walks.
 WALK = np.dtype(
     [
         *((name, _WORD) for name in ("code", "time_steps", "streams", "outputs")),

@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from darknet_py.kernels.compiled import brick, gru, lstm, rnn, vectors
+from darknet_py.kernels.compiled import brick, gru, lstm, rnn, vectors, writing
 from darknet_py.kernels.compiled.barrier import SPINS, wait
 from darknet_py.kernels.compiled.jit import (
     FLOAT_BYTES,
@@ -33,10 +33,19 @@ from darknet_py.kernels.compiled.jit import (
     words,
     yield_processor,
 )
-from darknet_py.kernels.compiled.records import brick_of, walk_at
-
-CONNECTED, RNN, GRU, LSTM = 2, 4, 6, 8  # + 1: backward
-SGD, ADAM, SOFTMAX, SOFTMAX_DELTA = range(10, 14)
+from darknet_py.kernels.compiled.records import (
+    ADAM,
+    CONNECTED,
+    GRU,
+    LSTM,
+    RNN,
+    SGD,
+    SOFTMAX,
+    SOFTMAX_DELTA,
+    WRITE,
+    brick_of,
+    walk_at,
+)
 
 MOST = 64
 # The posts begin with a line for each thread's counter of the barrier. After those each thread has
@@ -75,6 +84,8 @@ def work(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
         vectors.adam(job, rank, threads)
     elif code == SOFTMAX:
         vectors.softmax(job, rank, threads)
+    elif code == WRITE:
+        writing.write(job, counters, rank, threads, spare)
     elif code == SOFTMAX_DELTA:
         vectors.softmax_delta(job, rank, threads)
 

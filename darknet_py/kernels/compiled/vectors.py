@@ -72,7 +72,7 @@ def adam(job: int, rank: int, threads: int) -> None:
 
 
 @compiled_sums
-def _softmax_row(x: Any, p: Any, inverse: Any) -> Any:
+def softmax_row(x: Any, p: Any, inverse: Any) -> Any:
     """p = softmax(x inverse); the logarithm of what it was divided by."""
     peak = x[0]
     for j in range(len(x)):
@@ -97,7 +97,7 @@ def softmax(job: int, rank: int, threads: int) -> None:
     for row in range(first, end):
         x = floats(p.first + row * p.width * FLOAT_BYTES, (p.width,))
         out = floats(p.second + row * p.width * FLOAT_BYTES, (p.width,))
-        logarithms[row] = _softmax_row(x, out, p.numbers[0])
+        logarithms[row] = softmax_row(x, out, p.numbers[0])
 
 
 @exported

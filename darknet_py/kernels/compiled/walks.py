@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.kernels.compiled import team
+from darknet_py.kernels.compiled import records
 from darknet_py.kernels.compiled.brick import AFFINE, BATCH_NORM, BIAS
 from darknet_py.kernels.compiled.functions import CODES
 from darknet_py.kernels.compiled.jit import aligned
@@ -202,7 +202,7 @@ class Walk:
 
 
 class ConnectedWalk(Walk):
-    code = team.CONNECTED
+    code = records.CONNECTED
 
     def make(self, time_steps: int, streams: int) -> None:
         connected = self.layer.connected
@@ -220,7 +220,7 @@ class ConnectedWalk(Walk):
 
 
 class RnnWalk(Walk):
-    code = team.RNN
+    code = records.RNN
 
     def make(self, time_steps: int, streams: int) -> None:
         layer = self.layer
@@ -250,7 +250,7 @@ class RnnWalk(Walk):
 
 
 class LstmWalk(Walk):
-    code = team.LSTM
+    code = records.LSTM
 
     def make(self, time_steps: int, streams: int) -> None:
         layer, n = self.layer, self.layer.outputs
@@ -286,7 +286,7 @@ class LstmWalk(Walk):
 
 
 class GruWalk(Walk):
-    code = team.GRU
+    code = records.GRU
 
     def make(self, time_steps: int, streams: int) -> None:
         layer, n = self.layer, self.layer.outputs
