@@ -29,7 +29,7 @@ from darknet_py.corpus import Streams, read_text
 from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
 from darknet_py.network import Network
-from darknet_py.options import override_net
+from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.training.threads import process_choice, thread_choices
@@ -225,7 +225,7 @@ def bare_products(net: Network) -> Callable[[], None]:
 
 def generating(name: str) -> Network:
     """A bundled network, new, with rolling variances of 1, for one stream."""
-    net = Network(override_net(find_cfg(name), {"batch": 1, "time_steps": 1}))
+    net = Network(override(find_cfg(name), {"batch": 1, "time_steps": 1}))
     net.initialize(Rand(1))
     for tensor in net.tensors():
         if tensor.name.endswith("rolling_variance"):

@@ -43,19 +43,21 @@ def _show(text: str, limit: int = 40) -> str:
 @dataclass(frozen=True)
 class Option:
     """One `key=value`; `place` is where a message says it stands: `file:line`, or for an override
-    what set it, e.g. `--set`.
+    what set it, e.g. `--set`. target: of an override in layers, what comes before the key there,
+    like `rnn.`.
     """
 
     key: str
     value: str
     place: str
     is_override: bool = False
+    target: str = ""
 
     def error(self, expected: str) -> CfgError:
         return CfgError(f"{self.place}: {self}: expected {expected}")
 
     def __str__(self) -> str:
-        return f"{printable(self.key)}={_show(self.value)}"
+        return f"{self.target}{printable(self.key)}={_show(self.value)}"
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Section:
         """Those of these keys that were overridden, as `--set batch=64`; empty if none was."""
         options = [self.options[key] for key in keys if key in self.options]
         return " ".join(
-            f"{option.place} {printable(option.key)}={printable(option.value)}"
+            f"{option.place} {option.target}{printable(option.key)}={printable(option.value)}"
             for option in options
             if option.is_override
         )
@@ -256,15 +258,45 @@ class Cfg:
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:
-        """A new Cfg in which `[net]` has `key=value`. Raises CfgError.
+        """A new Cfg with `key=value`. Raises CfgError.
 
-        `place` names where the value came from in error messages, e.g. `--set`.
+        key: of `[net]`; or of layers by section or number, like `rnn.output` or `2.probability`.
+        place: where the value came from in error messages, e.g. `--set`.
         """
         key, text = key.translate(_BLANK), str(value).translate(_BLANK)
         if not key or not text or key[0] in "[#;" or "=" in key:
             raise CfgError(f"{place}: {_show(f'{key}={text}')}: expected KEY=VALUE")
-        net = self.net.changed({key: Option(key, text, place, is_override=True)})
-        return Cfg(self.path, self.lines, [net, *self.layers])
+        *targets, key = key.rsplit(".", 1)
+        if not targets:
+            chosen, target = [0], ""
+        else:
+            chosen, target = self._sections_of(targets[0], place), f"{printable(targets[0])}."
+        option = Option(key, text, place, is_override=True, target=target)
+        sections = list(self.sections)
+        for index in chosen:
+            sections[index] = sections[index].changed({key: option})
+        return Cfg(self.path, self.lines, sections)
+
+    def _sections_of(self, target: str, place: str) -> list[int]:
+        """The indexes of the sections that an override names. Raises CfgError where there is none.
+
+        target: `net`, a layer's section, or its number from 0.
+        """
+        if target.isascii() and target.isdigit():
+            if int(target[:9]) >= len(self.layers):
+                raise CfgError(
+                    f"{place} {printable(target)}.: no such layer: "
+                    f"{self.path} has the layers 0 to {len(self.layers) - 1}"
+                )
+            return [int(target) + 1]
+        name = _ALIASES.get(target, target)
+        chosen = [index for index, own in enumerate(self.sections) if own.name == name]
+        if not chosen:
+            names = dict.fromkeys(f"[{printable(own.name)}]" for own in self.layers)
+            raise CfgError(
+                f"{place} {printable(target)}.: no such layer: {self.path} has {', '.join(names)}"
+            )
+        return chosen
 
     def without(self, *keys: str) -> Cfg:
         """A new Cfg whose layers do not have these keys."""

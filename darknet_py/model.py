@@ -55,8 +55,11 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
         setting = setting.after(layer)
     for section in cfg.sections:
         for option in section.unused():
-            if option.place == "--set":
-                raise CfgError(f"--set: {option}: no such key in [net]{section.likely(option.key)}")
+            if option.is_override:
+                raise CfgError(
+                    f"{option.place}: {option}: no such key in [{printable(section.name)}]"
+                    f"{section.likely(option.key)}"
+                )
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
             warnings.warn(message, CfgWarning, stacklevel=2)
     return made

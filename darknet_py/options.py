@@ -141,8 +141,11 @@ class NetOptions:
         )
 
 
-def override_net(cfg: Cfg, overrides: Mapping[str, object], place: str = "override") -> Cfg:
-    """`cfg` with each of `overrides` set in `[net]`; a `batch` alone sets `subdivisions` to 1."""
+def override(cfg: Cfg, overrides: Mapping[str, object], place: str = "override") -> Cfg:
+    """`cfg` with each of `overrides` set; a `batch` alone sets `subdivisions` to 1.
+
+    Their keys are those of `Cfg.override`. Raises CfgError.
+    """
     changes = dict(overrides)
     if "batch" in changes:
         changes.setdefault("subdivisions", 1)

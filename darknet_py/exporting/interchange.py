@@ -37,7 +37,7 @@ from darknet_py.files import MARK, check_file_place, under_mark, with_mark, writ
 from darknet_py.finding import cfg_beside
 from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
-from darknet_py.options import override_net
+from darknet_py.options import override
 from darknet_py.weights import usable, warn_of_infinite
 
 FACTS = ("cfg", "dialect", "seen")
@@ -155,7 +155,7 @@ def read_network(
     with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
         cfg = cfg or _cfg_of(path, stored.facts)
         origin = _dialect_of(path, stored.facts, dialect)
-        net = Network(override_net(cfg, {"batch": 1, "time_steps": 1}, "one stream"), origin)
+        net = Network(override(cfg, {"batch": 1, "time_steps": 1}, "one stream"), origin)
         net.seen = _seen_of(path, stored.facts)
         _check_tensors(path, net, stored)
         infinite = 0

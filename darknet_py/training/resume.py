@@ -21,7 +21,7 @@ from darknet_py.kernels import choose_kernels
 from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
-from darknet_py.options import NetOptions, check_effect, override_net
+from darknet_py.options import NetOptions, check_effect, override
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
 from darknet_py.reporting import curves as plotting
@@ -75,9 +75,9 @@ def resumed_run(
     overrides = {**old.overrides, **keys}
     source, changes = _source(cfg, old)
     if changes:
-        parsed = override_net(source, overrides, "--set")
+        parsed = override(source, overrides, "--set")
     else:
-        parsed = override_net(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
+        parsed = override(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
     check_effect(parsed.net, keys, None if old.gradient == "exact" else False)
     kernels = choose_kernels(asked.kernels or ("numpy" if old.kernels == "numpy" else "auto"))
     with warnings.catch_warnings():
