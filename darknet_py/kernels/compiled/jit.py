@@ -61,23 +61,23 @@ class Exported:
         self.external = types.ExternalFunction(self.symbol, self.signature)
         self.compiled: Any = None
 
+    def _made(self, digest: str) -> Any:
+        made = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
+        keep_on_disk(made, digest)
+        return made
+
+    def is_kept(self, digest: str) -> bool:
+        """Whether it need not be compiled."""
+        made = self._made(digest)
+        context = made._targetdescr.target_context
+        return made._cache.load_overload(made._sig, context) is not None
+
     def link(self, digest: str) -> None:
         """Compile it, or read it from disk, and let others find it."""
-        compiled = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
-        keep_on_disk(compiled, digest)
-        if not _announced and compiled._cache.load_overload(compiled._sig, _target()) is None:
-            log.info("compiling for this processor (once, about 20 seconds)")
-            _announced.append(self.symbol)
+        compiled = self._made(digest)
         compiled.compile()
         binding.add_symbol(self.symbol, compiled.address)
         self.compiled = compiled
-
-
-_announced: list[str] = []
-
-
-def _target() -> Any:
-    return CFunc._targetdescr.target_context
 
 
 _EXPORTS: dict[str, Exported] = {}
@@ -95,7 +95,11 @@ def keep_on_disk(function: Any, digest: str) -> None:
 
     By itself numba would look at the file of the function, and not at those of what it calls.
     """
-    function.enable_caching()
+    try:
+        function.enable_caching()
+    except RuntimeError:
+        # There is no folder to write to: compiled each time.
+        return
     function._cache._cache_file._source_stamp = digest
 
 
@@ -103,6 +107,9 @@ def keep_on_disk(function: Any, digest: str) -> None:
 def link() -> dict[str, Any]:
     """Make all of the engine ready; its functions by symbol, to be called from Python."""
     digest = sources()
+    # If the first is not on disk, none is.
+    if not next(iter(_EXPORTS.values())).is_kept(digest):
+        log.info("compiling for this processor (once, about 20 seconds)")
     for own in _EXPORTS.values():
         if own.compiled is None:
             own.link(digest)
