@@ -26,7 +26,8 @@ from darknet_py.cfg import (
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS
 from darknet_py.network import Network
-from tests.helpers import RECORDED, cfg_text
+from tests.support.networks import cfg_text
+from tests.support.recorded import RECORDED
 
 SOFTMAX = "[softmax]\n"
 

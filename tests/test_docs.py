@@ -17,12 +17,12 @@ from pathlib import Path
 import pytest
 
 from darknet_py.cfg import bundled_cfgs
-from tests.cli_helpers import ENVIRONMENT
+from tests.support.commands import ENVIRONMENT
+from tests.support.processes import posix
 from tools.make_docs import DOCS, cli_page, commands
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
-posix = pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
 
 
 def blocks(page: Path, language: str) -> list[str]:
