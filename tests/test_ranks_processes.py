@@ -83,8 +83,8 @@ def test_a_run_of_several_processes_is_that_of_one(kind: str) -> None:
 
 
 def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
-    """Byte for byte, with as many processes; with another number nearly."""
-    args = ("train", "net.cfg", "text.txt", *RUN, "--processes", "2")
+    """Byte for byte, with as many processes; with another number nearly. Compiled if it can be."""
+    args = ("train", "net.cfg", "text.txt", *RUN, "--kernels", "auto", "--processes", "2")
     assert invoke(*args, "--batches", "30", "--out", "whole").status == 0
     assert invoke(*args, "--batches", "13").status == 0
     assert "2 processes" in invoke("train", "--resume", "--batches", "30").stderr

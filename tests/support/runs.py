@@ -10,6 +10,7 @@ import numpy as np
 from darknet_py.finding import open_network
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
+from tests.support.networks import Array
 
 
 def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
@@ -50,9 +51,9 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in files)
 
 
-def parameters(folder: str) -> np.ndarray:
+def parameters(folder: str, base: str = "net") -> Array:
     """Those that a run has ended with."""
-    return np.fromfile(f"{folder}/net_final.weights", "<f4", offset=20)
+    return np.fromfile(f"{folder}/{base}_final.weights", "<f4", offset=20)
 
 
 def assert_same_run(folder: str, alone: str) -> None:
