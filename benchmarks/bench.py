@@ -24,11 +24,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import history
 from benchmarks.shared import shared_training
-from darknet_py.cfg import find_cfg, override_net, parse_cfg
+from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
 from darknet_py.network import Network
+from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.training.threads import process_choice, thread_choices
@@ -224,7 +225,7 @@ def bare_products(net: Network) -> Callable[[], None]:
 
 def generating(name: str) -> Network:
     """A bundled network, new, with rolling variances of 1, for one stream."""
-    net = Network(override_net(find_cfg(name), {"batch": 1, "time_steps": 1}))
+    net = Network(override(find_cfg(name), {"batch": 1, "time_steps": 1}))
     net.initialize(Rand(1))
     for tensor in net.tensors():
         if tensor.name.endswith("rolling_variance"):

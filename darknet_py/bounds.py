@@ -58,6 +58,13 @@ def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
     raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
 
 
+def unknown_symbol(symbols: NDArray[Any], inputs: int) -> int | None:
+    """Where, in the flattened `symbols`, the first is that a network of `inputs` does not know."""
+    if not symbols.size or (int(symbols.min()) >= 0 and int(symbols.max()) < inputs):
+        return None
+    return int(((symbols >= inputs) | (symbols < 0)).argmax())
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Whole:
     """A whole number; True and False are none."""

@@ -1,4 +1,4 @@
-"""darknet's cfg files: text -> sections -> typed options.
+"""darknet's cfg files: text -> sections -> options, each a key and its value.
 
 A cfg file is a list of sections. `[name]` opens one, `key=value` lines fill it, and lines that
 start with `#` or `;` are comments. The first section, `[net]`, says how to train; each one after
@@ -26,7 +26,7 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BLANK = dict.fromkeys(map(ord, " \t\r\n"))
 _ALIASES = {"network": "net", "conn": "connected", "soft": "softmax"}
-_INT_MAX = 2**31 - 1
+INT_MAX = 2**31 - 1
 _FLOAT_MAX = 3.4028234663852886e38
 
 
@@ -43,19 +43,21 @@ def _show(text: str, limit: int = 40) -> str:
 @dataclass(frozen=True)
 class Option:
     """One `key=value`; `place` is where a message says it stands: `file:line`, or for an override
-    what set it, e.g. `--set`.
+    what set it, e.g. `--set`. target: of an override in layers, what comes before the key there,
+    like `rnn.`.
     """
 
     key: str
     value: str
     place: str
     is_override: bool = False
+    target: str = ""
 
     def error(self, expected: str) -> CfgError:
         return CfgError(f"{self.place}: {self}: expected {expected}")
 
     def __str__(self) -> str:
-        return f"{printable(self.key)}={_show(self.value)}"
+        return f"{self.target}{printable(self.key)}={_show(self.value)}"
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Section:
         """Those of these keys that were overridden, as `--set batch=64`; empty if none was."""
         options = [self.options[key] for key in keys if key in self.options]
         return " ".join(
-            f"{option.place} {printable(option.key)}={printable(option.value)}"
+            f"{option.place} {option.target}{printable(option.key)}={printable(option.value)}"
             for option in options
             if option.is_override
         )
@@ -108,7 +110,7 @@ class Section:
         near = difflib.get_close_matches(key, self._asked, n=1)
         return f": expected {near[0]}?" if near else ": expected one of docs/cfg.md"
 
-    def integer(self, key: str, default: int, minimum: int = 0, maximum: int = _INT_MAX) -> int:
+    def integer(self, key: str, default: int, minimum: int = 0, maximum: int = INT_MAX) -> int:
         """A whole number between `minimum` and `maximum`. Raises CfgError."""
         option = self.find(key)
         if option is None:
@@ -117,7 +119,7 @@ class Section:
 
     def flag(self, key: str, default: bool = False) -> bool:
         """1 or 0; as in C, any other whole number counts as 1. Raises CfgError."""
-        return self.integer(key, int(default), minimum=-_INT_MAX) != 0
+        return self.integer(key, int(default), minimum=-INT_MAX) != 0
 
     def number(
         self,
@@ -149,7 +151,7 @@ class Section:
         blamed: the keys because of which it is required, see `error`.
         """
         option = self._required(key, "a comma list of whole numbers", blamed)
-        return [_integer(option, item, 0, _INT_MAX) for item in option.value.split(",")]
+        return [_integer(option, item, 0, INT_MAX) for item in option.value.split(",")]
 
     def numbers(self, key: str, *blamed: str) -> list[float]:
         """A comma list of numbers, required. Raises CfgError. blamed: as for `integers`."""
@@ -169,9 +171,9 @@ def _integer(option: Option, text: str, minimum: int, maximum: int) -> int:
     value = int(text) if _INTEGER.fullmatch(text) and len(text) <= 20 else None
     if value is not None and minimum <= value <= maximum:
         return value
-    if minimum <= -_INT_MAX:
+    if minimum <= -INT_MAX:
         raise option.error("a whole number")
-    bounds = f"of at least {minimum}" if maximum == _INT_MAX else f"from {minimum} to {maximum}"
+    bounds = f"of at least {minimum}" if maximum == INT_MAX else f"from {minimum} to {maximum}"
     raise option.error(f"a whole number {bounds}")
 
 
@@ -256,15 +258,45 @@ class Cfg:
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:
-        """A new Cfg in which `[net]` has `key=value`. Raises CfgError.
+        """A new Cfg with `key=value`. Raises CfgError.
 
-        `place` names where the value came from in error messages, e.g. `--set`.
+        key: of `[net]`; or of layers by section or number, like `rnn.output` or `2.probability`.
+        place: where the value came from in error messages, e.g. `--set`.
         """
         key, text = key.translate(_BLANK), str(value).translate(_BLANK)
         if not key or not text or key[0] in "[#;" or "=" in key:
             raise CfgError(f"{place}: {_show(f'{key}={text}')}: expected KEY=VALUE")
-        net = self.net.changed({key: Option(key, text, place, is_override=True)})
-        return Cfg(self.path, self.lines, [net, *self.layers])
+        *targets, key = key.rsplit(".", 1)
+        if not targets:
+            chosen, target = [0], ""
+        else:
+            chosen, target = self._sections_of(targets[0], place), f"{printable(targets[0])}."
+        option = Option(key, text, place, is_override=True, target=target)
+        sections = list(self.sections)
+        for index in chosen:
+            sections[index] = sections[index].changed({key: option})
+        return Cfg(self.path, self.lines, sections)
+
+    def _sections_of(self, target: str, place: str) -> list[int]:
+        """The indexes of the sections that an override names. Raises CfgError where there is none.
+
+        target: `net`, a layer's section, or its number from 0.
+        """
+        if target.isascii() and target.isdigit():
+            if int(target[:9]) >= len(self.layers):
+                raise CfgError(
+                    f"{place} {printable(target)}.: no such layer: "
+                    f"{self.path} has the layers 0 to {len(self.layers) - 1}"
+                )
+            return [int(target) + 1]
+        name = _ALIASES.get(target, target)
+        chosen = [index for index, own in enumerate(self.sections) if own.name == name]
+        if not chosen:
+            names = dict.fromkeys(f"[{printable(own.name)}]" for own in self.layers)
+            raise CfgError(
+                f"{place} {printable(target)}.: no such layer: {self.path} has {', '.join(names)}"
+            )
+        return chosen
 
     def without(self, *keys: str) -> Cfg:
         """A new Cfg whose layers do not have these keys."""
@@ -364,189 +396,6 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
         raise CfgError(f"{path}: larger than 1 MiB: expected a cfg file (text)")
     # Comments may be in any encoding; surrogateescape keeps their bytes for writing them back.
     return parse_cfg(data.decode("utf-8", "surrogateescape"), os.fspath(path))
-
-
-_SIZES = ("height", "width", "channels")
-POLICIES = ("constant", "step", "steps", "exp", "poly", "sigmoid", "random")
-
-
-@dataclass(frozen=True)
-class NetOptions:
-    """The typed options of `[net]`, with darknet's defaults.
-
-    `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
-    Keys of our own, which C ignores:
-        clip, clip_norm  bounds of the gradient, see `bound_gradient`
-        delta_clip       bounds each entry of the delta that comes into a connected layer, as
-                         darknet's GPU code does with 1; 0 is off
-        init             `orthogonal` makes the matrices that see the state orthogonal
-        forget_bias      what the bias of an [lstm]'s forget gate starts from
-        cooldown         the last fraction of a run of known length over which the rate falls to 0
-        state            `carry`: the hidden state goes on from batch to batch
-        tokenized        symbols are integers of a text rather than its bytes
-    """
-
-    inputs: int
-    batch: int
-    subdivisions: int
-    time_steps: int
-    learning_rate: float
-    momentum: float
-    decay: float
-    adam: bool
-    B1: float
-    B2: float
-    eps: float
-    policy: str
-    burn_in: int
-    power: float
-    max_batches: int
-    step: int
-    scale: float
-    steps: tuple[int, ...]
-    scales: tuple[float, ...]
-    gamma: float
-    clip: float
-    clip_norm: float
-    delta_clip: float
-    init: str
-    forget_bias: float
-    cooldown: float
-    state: str
-    tokenized: bool
-
-    @property
-    def streams(self) -> int:
-        """Sequences that are read side by side."""
-        return self.batch // self.subdivisions
-
-    @property
-    def symbols(self) -> int:
-        """Symbols per update: darknet's `batch * time_steps`."""
-        return self.batch * self.time_steps
-
-    @classmethod
-    def of(cls, section: Section) -> NetOptions:
-        """Read `[net]`. Raises CfgError."""
-        size = 1
-        for key in _SIZES:
-            size *= section.integer(key, 0)
-        inputs = section.integer("inputs", size, minimum=1)
-        if inputs == 0:
-            raise section.error(
-                "inputs is missing: expected the number of symbols, like inputs=256", *_SIZES
-            )
-        if inputs > _INT_MAX:
-            raise section.error(
-                f"inputs (height * width * channels) is {inputs}: expected up to {_INT_MAX}",
-                *_SIZES,
-            )
-        batch = section.integer("batch", 1, minimum=1)
-        subdivisions = section.integer("subdivisions", 1, minimum=1)
-        if batch % subdivisions:
-            raise section.error(
-                f"batch={batch} is not divisible by subdivisions={subdivisions}: "
-                f"expected a multiple, like batch={max(1, batch // subdivisions) * subdivisions}",
-                "batch",
-                "subdivisions",
-            )
-        policy = section.choice("policy", "constant", POLICIES)
-        steps: list[int] = []
-        scales: list[float] = []
-        if policy == "steps":
-            steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
-            if len(steps) != len(scales):
-                raise section.error(
-                    f"steps has {len(steps)} entries and scales {len(scales)}: expected as many",
-                    "steps",
-                    "scales",
-                    "policy",
-                )
-        max_batches = section.integer("max_batches", 0)
-        if policy == "poly" and max_batches == 0:
-            raise section.error(
-                "policy=poly needs max_batches, which is missing or 0", "policy", "max_batches"
-            )
-        return cls(
-            inputs=inputs,
-            batch=batch,
-            subdivisions=subdivisions,
-            time_steps=section.integer("time_steps", 1, minimum=1),
-            learning_rate=section.number("learning_rate", 0.001),
-            momentum=section.number("momentum", 0.9),
-            decay=section.number("decay", 0.0001),
-            adam=section.flag("adam"),
-            B1=section.number("B1", 0.9, minimum=0, maximum=0.999999),
-            B2=section.number("B2", 0.999, minimum=0, maximum=0.999999),
-            eps=section.number("eps", 1e-7, above=0),
-            policy=policy,
-            burn_in=section.integer("burn_in", 0),
-            power=section.number("power", 4, minimum=0),
-            max_batches=max_batches,
-            step=section.integer("step", 1, minimum=1),
-            scale=section.number("scale", 1),
-            steps=tuple(steps),
-            scales=tuple(scales),
-            gamma=section.number("gamma", 1),
-            clip=section.number("clip", 0, minimum=0),
-            clip_norm=section.number("clip_norm", 0, minimum=0),
-            delta_clip=section.number("delta_clip", 0, minimum=0),
-            init=section.choice("init", "darknet", ("darknet", "orthogonal")),
-            forget_bias=section.number("forget_bias", 0),
-            cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
-            state=section.choice("state", "zero", ("zero", "carry")),
-            tokenized=section.flag("tokenized"),
-        )
-
-
-def override_net(cfg: Cfg, overrides: Mapping[str, object], place: str = "override") -> Cfg:
-    """`cfg` with each of `overrides` set in `[net]`; a `batch` alone sets `subdivisions` to 1."""
-    changes = dict(overrides)
-    if "batch" in changes:
-        changes.setdefault("subdivisions", 1)
-    for key, value in changes.items():
-        cfg = cfg.override(key, int(value) if isinstance(value, bool) else value, place)
-    return cfg
-
-
-def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) -> None:
-    """Raise CfgError for one of these keys of `[net]` that the others leave without any effect.
-
-    For keys that a user sets for one run: in a cfg file such keys are common and harmless.
-    adam: whether that optimizer trains, where it does not go by `net`.
-    """
-    options = NetOptions.of(net)
-    uses_adam = options.adam if adam is None else adam
-    for key in keys:
-        if (option := net.options.get(key)) is None:
-            continue
-        if key in _ACTS_WITH_POLICY:
-            policies = _ACTS_WITH_POLICY[key]
-            acts = options.policy in policies or (key == "power" and options.burn_in > 0)
-            wanted = " or ".join(f"policy={policy}" for policy in policies)
-            wanted += " or with burn_in" if key == "power" else ""
-        elif key in ("B1", "B2", "eps"):
-            acts, wanted = uses_adam, "adam=1"
-        elif key == "momentum":
-            acts, wanted = not uses_adam, "adam=0"
-        elif key in _SIZES:
-            acts, wanted = "inputs" not in net.options, "no inputs in [net]"
-        else:
-            continue
-        if not acts:
-            where = net.overrides(key) or option
-            add = "" if key in _SIZES else f"; add --set {wanted.split()[0]}"
-            raise CfgError(f"{where}: has no effect: {key} acts only with {wanted}{add}")
-
-
-_ACTS_WITH_POLICY: dict[str, tuple[str, ...]] = {
-    "steps": ("steps",),
-    "scales": ("steps",),
-    "scale": ("step",),
-    "step": ("step", "sigmoid"),
-    "gamma": ("exp", "sigmoid"),
-    "power": ("poly", "random"),
-}
 
 
 def bundled_cfgs() -> dict[str, Path]:

@@ -14,6 +14,7 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.bounds import unknown_symbol
 from darknet_py.errors import CorpusError
 from darknet_py.file_kinds import why_no_text
 from darknet_py.machine import memory
@@ -188,8 +189,8 @@ def _tokens(data: bytes, name: str) -> Array:
 
 def check_known(text: Array, inputs: int, name: str) -> None:
     """Raise CorpusError where `text` has a symbol that a network of `inputs` does not know."""
-    if len(text) and (int(text.max()) >= inputs or int(text.min()) < 0):
-        offset = int(((text >= inputs) | (text < 0)).argmax())
+    offset = unknown_symbol(text, inputs)
+    if offset is not None:
         raise CorpusError(
             f"{name}: symbol {text[offset]} at offset {offset}: expected symbols from 0 to "
             f"{inputs - 1}, those of a network with inputs={inputs} (this text needs "

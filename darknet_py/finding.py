@@ -8,10 +8,11 @@ import re
 import warnings
 from pathlib import Path
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net, read_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
+from darknet_py.options import override
 from darknet_py.weights import read_header
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ def open_network(
     found = find_cfg_of(path, cfg, option)
     if cfg is None:
         say_cfg(found, path, option)
-    single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
+    single = override(found, {"batch": 1, "time_steps": 1}, "one stream")
     return network_of_weights(single, path, dialect)
 
 

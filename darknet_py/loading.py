@@ -6,11 +6,12 @@ import os
 import warnings
 
 from darknet_py.bounds import SEED, File, OneOf, checked
-from darknet_py.cfg import Cfg, find_cfg, override_net
+from darknet_py.cfg import Cfg, find_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
 from darknet_py.kernels import Kernels
 from darknet_py.network import Network
+from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps
 from darknet_py.weights import dialect_of, read_header
@@ -105,7 +106,7 @@ def load_network(
     dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
     place = checked("cfg", cfg, File())
     file = None if weights is None else checked("weights", weights, File())
-    return network_of_cfg(override_net(find_cfg(place), overrides), file, seed, dialect)
+    return network_of_cfg(override(find_cfg(place), overrides), file, seed, dialect)
 
 
 def network_of_cfg(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array, Codes, Flat, Steps
-from darknet_py.cfg import Cfg, NetOptions, Section, printable
+from darknet_py.cfg import Cfg, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CfgWarning, CostWarning
 from darknet_py.kernels import Kernels
@@ -24,6 +24,7 @@ from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.machine import memory
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 NetworkState = tuple[State, ...]
@@ -54,8 +55,11 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
         setting = setting.after(layer)
     for section in cfg.sections:
         for option in section.unused():
-            if option.place == "--set":
-                raise CfgError(f"--set: {option}: no such key in [net]{section.likely(option.key)}")
+            if option.is_override:
+                raise CfgError(
+                    f"{option.place}: {option}: no such key in [{printable(section.name)}]"
+                    f"{section.likely(option.key)}"
+                )
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
             warnings.warn(message, CfgWarning, stacklevel=2)
     return made

@@ -12,13 +12,14 @@ import numpy as np
 
 from darknet_py import weights as weights_file
 from darknet_py.arrays import Array, Codes, Flat, Steps
-from darknet_py.bounds import integers
-from darknet_py.cfg import Cfg, NetOptions
+from darknet_py.bounds import integers, unknown_symbol
+from darknet_py.cfg import Cfg
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.layers.base import Parameter
 from darknet_py.model import Model
+from darknet_py.options import NetOptions
 from darknet_py.step import Step
 
 
@@ -105,10 +106,11 @@ class Network(Model):
         shape = (steps or len(symbols), self.streams)
         if symbols.shape != shape or not symbols.size:
             raise ValueError(f"{name} must be {wanted}, not of shape {symbols.shape}")
-        if symbols.min() < 0 or symbols.max() >= self.inputs:
-            worst = symbols.min() if symbols.min() < 0 else symbols.max()
+        place = unknown_symbol(symbols, self.inputs)
+        if place is not None:
+            wrong = symbols.flat[place]
             raise ValueError(
-                f"{name} must have symbols from 0 to {self.inputs - 1}, and has {worst}"
+                f"{name} must have symbols from 0 to {self.inputs - 1}, and has {wrong}"
             )
         return symbols
 

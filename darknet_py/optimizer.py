@@ -1,4 +1,4 @@
-"""The two optimisers, darknet's SGD with momentum and Adam, and its learning-rate policies.
+"""The two optimizers, darknet's SGD with momentum and Adam, and its learning-rate policies.
 
 Both take steps over flat vectors laid out like the network's parameters, and count the updates of
 the whole network. `symbols` is darknet's
@@ -13,9 +13,9 @@ import math
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions
 from darknet_py.kernels import Kernels
 from darknet_py.layers.base import Parameter
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 
@@ -89,7 +89,7 @@ class Adam:
 
 
 def make_optimizer(like: Array, options: NetOptions, kernels: Kernels) -> Sgd | Adam:
-    """The optimiser that `[net]` asks for, over vectors shaped like `like`."""
+    """The optimizer that `[net]` asks for, over vectors shaped like `like`."""
     return Adam(like, options, kernels) if options.adam else Sgd(like, options, kernels)
 
 

@@ -13,7 +13,7 @@ exact. Two things follow:
 * Jumping: squaring repeatedly gives ``A, A**2, A**4, ...``, and one product for each bit set in
   ``n`` takes ``n`` steps. A jump over 10**9 draws needs at most 30 products.
 * Filling in bulk: each word depends on the one three places before it, so a single sequence
-  can hardly be vectorised. But jumps can place many states ("lanes") at equal distances along
+  can hardly be vectorized. But jumps can place many states ("lanes") at equal distances along
   the sequence, and one addition of two rows then takes every lane one step further.
 """
 

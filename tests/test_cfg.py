@@ -11,21 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py import load_network
-from darknet_py.cfg import (
-    MAX_CFG_BYTES,
-    POLICIES,
-    Cfg,
-    NetOptions,
-    bundled_cfgs,
-    check_effect,
-    find_cfg,
-    override_net,
-    parse_cfg,
-    read_cfg,
-)
+from darknet_py.cfg import MAX_CFG_BYTES, Cfg, bundled_cfgs, find_cfg, parse_cfg, read_cfg
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS
 from darknet_py.network import Network
+from darknet_py.options import POLICIES, NetOptions, check_effect, override
 from tests.support.networks import cfg_text
 from tests.support.recorded import RECORDED
 
@@ -178,7 +168,7 @@ def test_every_key_is_read() -> None:
     }
     assert values.keys() == DEFAULTS.keys()
     text = "[net]\nsteps=10,20\nscales=.5,2\n[softmax]\n"
-    options = NetOptions.of(override_net(parse_cfg(text), values).net)
+    options = NetOptions.of(override(parse_cfg(text), values).net)
     assert {key: getattr(options, key) for key in values} == values
     assert options.steps == (10, 20)
     assert options.scales == (0.5, 2)
@@ -514,7 +504,7 @@ def test_a_cost_after_a_softmax_is_ignored_with_a_warning() -> None:
 
 def test_overrides_stand_in_the_text_and_parse_back() -> None:
     text = "# mine\n[net]\n batch = 4\nmomentum = .5\n;end\n[softmax]\nbatch=7\n"
-    cfg = override_net(parse_cfg(text), {"batch": 8, "gamma": 0.5, "adam": True}, "--set")
+    cfg = override(parse_cfg(text), {"batch": 8, "gamma": 0.5, "adam": True}, "--set")
     added = "gamma=0.5\nadam=1\nsubdivisions=1\n"
     assert cfg.text() == (
         f"# mine\n[net]\n{added}batch=8\nmomentum = .5\n;end\n[softmax]\nbatch=7\n"
@@ -530,33 +520,33 @@ def test_overrides_stand_in_the_text_and_parse_back() -> None:
 
 
 def test_an_override_holds_against_a_repeated_key() -> None:
-    cfg = override_net(parse_cfg("[net]\ngamma=4\ngamma=5\n[softmax]\n"), {"gamma": 6})
+    cfg = override(parse_cfg("[net]\ngamma=4\ngamma=5\n[softmax]\n"), {"gamma": 6})
     assert parse_cfg(cfg.text()).net.options["gamma"].value == "6"
 
 
 def test_an_override_leaves_the_original_as_it_was() -> None:
     cfg = parse_cfg(PLAIN)
-    override_net(cfg, {"batch": 99})
+    override(cfg, {"batch": 99})
     assert cfg.net.options["batch"].value == "16"
     assert cfg.text() == PLAIN
 
 
 def test_the_last_override_wins() -> None:
-    cfg = override_net(override_net(parse_cfg(PLAIN), {"batch": 99}, "--set"), {"batch": 98})
+    cfg = override(override(parse_cfg(PLAIN), {"batch": 99}, "--set"), {"batch": 98})
     assert parse_cfg(cfg.text()).net.options["batch"].value == "98"
     assert cfg.text().count("batch=") == 1
 
 
 def test_a_batch_alone_sets_subdivisions_to_1() -> None:
     cfg = parse_cfg("[net]\ninputs=2\nbatch=8\nsubdivisions=4\n[softmax]\n")
-    assert NetOptions.of(override_net(cfg, {"batch": 2}).net).subdivisions == 1
-    both = override_net(cfg, {"batch": 6, "subdivisions": 2})
+    assert NetOptions.of(override(cfg, {"batch": 2}).net).subdivisions == 1
+    both = override(cfg, {"batch": 6, "subdivisions": 2})
     assert NetOptions.of(both.net).subdivisions == 2
-    assert NetOptions.of(override_net(cfg, {"gamma": 2}).net).subdivisions == 4
+    assert NetOptions.of(override(cfg, {"gamma": 2}).net).subdivisions == 4
 
 
 def test_a_bad_override_names_where_it_came_from() -> None:
-    cfg = override_net(parse_cfg(f"[net]\ninputs=2\n{SOFTMAX}"), {"batch": "many"}, "--set")
+    cfg = override(parse_cfg(f"[net]\ninputs=2\n{SOFTMAX}"), {"batch": "many"}, "--set")
     with pytest.raises(CfgError, match=r"^--set: batch='many': expected a whole number"):
         NetOptions.of(cfg.net)
     path = RECORDED / "rnn-bn-leaky" / "test.cfg"
@@ -569,7 +559,7 @@ def test_a_bad_override_names_where_it_came_from() -> None:
 )
 def test_an_override_that_could_not_be_written_is_refused(key: str, value: str) -> None:
     with pytest.raises(CfgError, match="expected KEY=VALUE"):
-        override_net(parse_cfg(PLAIN), {key: value}, "--set")
+        override(parse_cfg(PLAIN), {key: value}, "--set")
 
 
 # --- any text ------------------------------------------------------------------------------------
@@ -602,7 +592,7 @@ def cfg_texts(draw: st.DrawFn) -> str:
 
 @given(cfg_texts(), st.dictionaries(KEYS, VALUES, max_size=3))
 def test_text_parses_to_the_same_sections(text: str, overrides: dict[str, str]) -> None:
-    cfg = override_net(parse_cfg(text), overrides)
+    cfg = override(parse_cfg(text), overrides)
     again = parse_cfg(cfg.text())
     assert sections(again) == sections(cfg)
     for key, value in overrides.items():
@@ -693,7 +683,7 @@ def test_an_error_that_overrides_cause_names_them(overrides: dict[str, object], 
     layers = ("[rnn] output=3 batch_normalize=1", "[connected] output=3", "[softmax]")
     cfg = parse_cfg(cfg_text("[net] inputs=3 batch=4 time_steps=2", *layers), "my.cfg")
     with pytest.raises(CfgError) as caught:
-        Network(override_net(cfg, overrides, "--set")).check_trainable()
+        Network(override(cfg, overrides, "--set")).check_trainable()
     assert str(caught.value).startswith(start)
 
 
@@ -721,7 +711,7 @@ EFFECTS: list[tuple[dict[str, object], str]] = [
 
 @pytest.mark.parametrize(("overrides", "wanted"), EFFECTS)
 def test_an_override_without_effect_is_refused(overrides: dict[str, object], wanted: str) -> None:
-    cfg = override_net(parse_cfg(f"[net]\ninputs=3\n{SOFTMAX}"), overrides, "--set")
+    cfg = override(parse_cfg(f"[net]\ninputs=3\n{SOFTMAX}"), overrides, "--set")
     if not wanted:
         check_effect(cfg.net, overrides)
         return
@@ -734,7 +724,7 @@ def test_an_override_without_effect_is_refused(overrides: dict[str, object], wan
 
 
 def test_in_the_programs_arithmetic_adam_never_acts() -> None:
-    cfg = override_net(
+    cfg = override(
         parse_cfg(f"[net]\ninputs=3\nadam=1\n{SOFTMAX}"), {"momentum": 0.5, "B1": 0.5}, "--set"
     )
     check_effect(cfg.net, ["momentum"], adam=False)

@@ -225,7 +225,7 @@ def test_stopbackward_ends_training_below_and_changes_nothing_above(
 
 
 @both_dialects
-def test_layers_below_stopbackward_normalise_as_when_predicting(dialect: Dialect) -> None:
+def test_layers_below_stopbackward_normalize_as_when_predicting(dialect: Dialect) -> None:
     """And drop nothing."""
     bn = "[connected] output=5 activation=tanh batch_normalize=1"
     stop = "[activation] activation=linear stopbackward=1"
@@ -527,7 +527,7 @@ CARRY = "[net] inputs=7 batch=8 time_steps=4 learning_rate=0 decay=0 state=carry
 def test_two_data_carried_over_are_one_twice_as_long(
     section: str, bn: int, dialect: Dialect
 ) -> None:
-    """Losses, state and rolling statistics, normalised by the datum's own figures."""
+    """Losses, state and rolling statistics, normalized by the datum's own figures."""
     sections = [f"{section} batch_normalize={bn}", f"{section} batch_normalize={bn}", LINEAR, END]
     net = make_network(CARRY, *sections, dialect=dialect)
     long = make_network(CARRY.replace("=4", "=8"), *sections, dialect=dialect)

@@ -252,7 +252,7 @@ def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
 
 
 @pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB])
-def test_prediction_normalises_with_the_rolling_statistics(dialect: Any) -> None:
+def test_prediction_normalizes_with_the_rolling_statistics(dialect: Any) -> None:
     net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]", dialect=dialect)
     t = {tensor.name.removeprefix("0."): tensor.values for tensor in net.tensors()}
     inputs, _ = draw_symbols(net)

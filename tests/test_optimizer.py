@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py.cfg import NetOptions, parse_cfg, read_cfg
+from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.network import Network
 from darknet_py.optimizer import cooldown_factor, learning_rate
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from tests.support.networks import Array, cfg_text, draw_symbols, make_network
 from tests.support.recorded import RECORDED, case

@@ -101,7 +101,7 @@ def test_generate_in_c_order(folder: str) -> None:
         assert bytes(symbols) + b"\n" == (path / run["stdout"]).read_bytes()
 
 
-# AlexeyAB's program was built with optimisation, which sums in another order.
+# AlexeyAB's program was built with optimization, which sums in another order.
 SAME_BYTES = [folder for folder in cases("valid") if not folder.startswith("alexeyab")]
 ALEXEYAB_FOLDERS = [folder for folder in cases("valid") if folder.startswith("alexeyab")]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from darknet_py.cfg import Cfg, override_net
+from darknet_py.cfg import Cfg
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -24,6 +24,7 @@ from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
 from darknet_py.loading import network_of_weights
 from darknet_py.network import Network
+from darknet_py.options import override
 
 log = logging.getLogger("darknet_py.export")
 
@@ -85,7 +86,7 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
         log.info("weights: %s", source)
     if cfg is None:
         say_cfg(found, source)
-    single = override_net(found, {"batch": 1, "time_steps": 1}, "one stream")
+    single = override(found, {"batch": 1, "time_steps": 1}, "one stream")
     net = network_of_weights(single, source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, override_net
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
 from darknet_py.cli.console import print_json, visible
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, WeightsError
@@ -19,6 +19,7 @@ from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
+from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
@@ -151,9 +152,7 @@ def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CfgWarning)
-            network_of_weights(
-                override_net(found, {"batch": 1, "time_steps": 1}, "one stream"), path
-            )
+            network_of_weights(override(found, {"batch": 1, "time_steps": 1}, "one stream"), path)
     except DarknetError as error:
         return error
     return None

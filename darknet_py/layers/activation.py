@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
 
@@ -27,13 +27,13 @@ class ActivationLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.y = self.buffers.array("y", x.shape, x.dtype)
         np.copyto(self.y, x)
         self.activation.apply(self.y)
         return self.y, state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         if below is not None:
             np.copyto(below, delta)
             if self.activation.slope is not None:

@@ -25,10 +25,11 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Codes, Steps
+from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
 from darknet_py.kernels import Kernels
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 State = tuple[Array, ...]
@@ -122,7 +123,7 @@ class Workspace:
         self._flat: dict[str, Array] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The buffer `name`, uninitialised, as an array of this shape; it grows where it must."""
+        """The buffer `name`, uninitialized, as an array of this shape; it grows where it must."""
         size = 1
         for extent in shape:
             size *= extent
@@ -225,7 +226,7 @@ class Layer:
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where this layer cannot be trained with these `[net]` options."""
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
         -> y (time_steps, streams, outputs) and the state after the last step.
 
@@ -233,7 +234,7 @@ class Layer:
         """
         raise NotImplementedError
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
@@ -282,11 +283,11 @@ class LossLayer(Layer):
 
     has_loss = True
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         """The loss of each symbol of the last forward, `(time_steps, streams)`, in nats."""
         raise NotImplementedError
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         """The delta of the summed losses at the layer's input, `(time_steps, streams, inputs)`.
 
         Follows `losses`, once; may use up the output of the last forward.

@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.kernels.plain import deviation
 from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -67,7 +68,7 @@ class BatchnormLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return 2 * time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
@@ -95,7 +96,7 @@ class BatchnormLayer(Layer):
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
         self.kernels.normalize_activate_backward(

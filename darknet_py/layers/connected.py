@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
 from darknet_py.layers.base import (
     Layer,
     Parameter,
@@ -29,6 +29,7 @@ from darknet_py.layers.base import (
 )
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
 # With fewer time steps than this, copying a matrix costs more than it saves.
@@ -152,7 +153,7 @@ class Connected:
 
     # --- backward
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of y -> added to the updates, and into `below` (like x), where given, that of x.
 
         Overwrites `delta` with that of the product.
@@ -269,14 +270,14 @@ class ConnectedLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return self.connected.training_floats(time_steps, streams)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
     def stepper(self, state: State, streams: int) -> Stepper:
         return self.connected.stepper(streams)
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
 
     def _rows(self, x: Array) -> Array:

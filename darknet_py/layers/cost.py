@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
@@ -39,11 +39,11 @@ class CostLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
         return x, state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """The delta as it is, for a loss that comes after this layer."""
         if below is not None:
             np.copyto(below, delta)
@@ -56,7 +56,7 @@ class CostLayer(LossLayer):
         rows[np.arange(len(rows)), targets.reshape(-1)] += 1
         return d
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         d = np.abs(self._difference(targets))
         if self.cost_type == "smooth":
             d = np.where(d < 1, d * d, 2 * d - 1)
@@ -64,7 +64,7 @@ class CostLayer(LossLayer):
             d = d * d
         return np.sum(d, axis=-1)
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         d = self._difference(targets)
         if self.cost_type == "smooth":
             np.clip(d, -1, 1, out=d)

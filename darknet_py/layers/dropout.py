@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
 
@@ -75,7 +75,7 @@ class DropoutLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return 2 * time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         if not run.training:
             return x, state
         self.factor = self.buffers.array("factor", x.shape, x.dtype)
@@ -89,6 +89,6 @@ class DropoutLayer(Layer):
         least = np.uint16(round(self.probability * 2**BITS))
         return draw(run, self.index, (time_steps, streams, features)) >= least
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         if below is not None:
             np.multiply(delta, self.factor, out=below)

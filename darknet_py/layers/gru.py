@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
@@ -72,7 +72,7 @@ class GruLayer(RecurrentLayer):
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (6 * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
@@ -114,7 +114,7 @@ class GruLayer(RecurrentLayer):
         return step
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs

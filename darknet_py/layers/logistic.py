@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
@@ -30,24 +30,24 @@ class LogisticLayer(LossLayer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return time_steps * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
         self.p = self.buffers.array("p", x.shape, x.dtype)
         np.copyto(self.p, x)
         self.kernels.logistic(self.p)
         return self.p, state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (1 - p) d, for a loss that comes after this layer."""
         if below is not None:
             np.multiply(delta, self.p * (1 - self.p), out=below)
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         """log(1 + e^x), summed over the outputs, less x at the truth: the same, never infinite."""
         truth = np.take_along_axis(self.x, targets[..., None].astype(np.intp), axis=-1)
         return np.sum(np.logaddexp(0, self.x), axis=-1) - truth[..., 0]
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         delta = np.negative(self.p, out=self.p)
         rows = delta.reshape(-1, self.inputs)
         rows[np.arange(len(rows)), targets.reshape(-1)] += 1

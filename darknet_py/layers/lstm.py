@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
@@ -72,7 +72,7 @@ class LstmLayer(RecurrentLayer):
         wide = 8 if self.batch_normalize else 4
         return (wide * time_steps + 2) * streams * self.outputs
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
         self.gates = gates = self.u.forward(x, run.training)
@@ -108,7 +108,7 @@ class LstmLayer(RecurrentLayer):
         return step
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)

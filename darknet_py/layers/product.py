@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Rows
 from darknet_py.kernels import Kernels
 from darknet_py.layers.base import Parameter, Workspace
 
@@ -53,13 +53,13 @@ class Product:
         values = self.weights.values
         return self.buffers.array(name, values.shape[::-1], values.dtype)
 
-    def forward(self, x: Array, out: Array) -> None:
+    def forward(self, x: Array, out: Rows) -> None:
         self.kernels.product(x, self.transposed, out=out)
 
-    def backward(self, delta: Array, below: Array) -> None:
+    def backward(self, delta: Rows, below: Rows) -> None:
         self.kernels.product(delta, self.weights.values, out=below)
 
-    def add_updates(self, x: Array, delta: Array) -> None:
+    def add_updates(self, x: Array, delta: Rows) -> None:
         product = self.buffers.array("product", self.weights.shape, delta.dtype)
         self.kernels.product(delta.T, x, out=product)
         self.weights.updates += product
@@ -78,13 +78,13 @@ class LookUp(Product):
     def __init__(self, weights: Parameter, buffers: Workspace, kernels: Kernels) -> None:
         super().__init__(weights, True, buffers, kernels)
 
-    def forward(self, x: Array, out: Array) -> None:
+    def forward(self, x: Array, out: Rows) -> None:
         if self._copy is None:
             np.copyto(out, self.weights.values[:, x].T)
         else:
             self.kernels.gather(self._copy, x, out)
 
-    def add_updates(self, x: Array, delta: Array) -> None:
+    def add_updates(self, x: Array, delta: Rows) -> None:
         table = self._table("updates")
         table.fill(0)
         self.kernels.add_by_symbol(delta, x, table)

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array
-from darknet_py.cfg import NetOptions, Section
+from darknet_py.arrays import Array, Steps
+from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
+from darknet_py.options import NetOptions
 
 
 class RecurrentLayer(Layer):
@@ -54,12 +55,12 @@ class RecurrentLayer(Layer):
     def training_floats(self, time_steps: int, streams: int) -> int:
         return sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """As in every layer, where the state after the last step has no delta."""
         self.backward_through_time(delta, below, None)
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         """`backward` where the steps are a part of a longer datum.
 

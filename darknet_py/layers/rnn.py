@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
 from darknet_py.layers.connected import Connected
@@ -95,7 +95,7 @@ class RnnLayer(RecurrentLayer):
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         return (2 * time_steps + 1) * streams * self.hidden
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         a = self.input_layer.forward(x, run.training)
         shape = (time_steps + 1, streams, self.hidden)
@@ -125,7 +125,7 @@ class RnnLayer(RecurrentLayer):
         return step
 
     def backward_through_time(
-        self, delta: Array, below: Array | None, d_after: State | None
+        self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
 
@@ -49,12 +49,12 @@ class SoftmaxLayer(LossLayer):
         self.kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
         return p.reshape(x.shape)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
 
-    def backward(self, delta: Array, below: Array | None) -> None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
         if below is not None:
             grouped = (*delta.shape[:2], self.groups, -1)
@@ -62,14 +62,14 @@ class SoftmaxLayer(LossLayer):
             mean = np.sum(d * p, axis=-1, keepdims=True)
             below[...] = (p * (d - mean) / self.temperature).reshape(below.shape)
 
-    def losses(self, targets: Array) -> Array:
+    def losses(self, targets: Codes) -> Array:
         index = targets[..., None].astype(np.intp)
         x = np.take_along_axis(self.x, index, axis=-1) / self.temperature
         group = index // (self.inputs // self.groups)
         log_sums = np.take_along_axis(self.log_sums[..., 0], group, axis=-1)
         return (log_sums - x)[..., 0]
 
-    def loss_delta(self, targets: Array) -> Array:
+    def loss_delta(self, targets: Codes) -> Steps:
         delta = np.negative(self.p, out=self.p)
         rows = delta.reshape(-1, self.inputs)
         symbols = targets.reshape(-1).astype(np.intp)

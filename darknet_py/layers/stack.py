@@ -1,7 +1,7 @@
 """Several linear connected layers over one input, computed as one.
 
 The gates of `[gru]` and `[lstm]` are connected layers of their own in the weights file. Side by
-side they are one matrix product and one batch norm, since each column is normalised by itself: a
+side they are one matrix product and one batch norm, since each column is normalized by itself: a
 stack copies its parts' parameters together before a forward and hands their updates back after a
 backward.
 """

@@ -1,7 +1,7 @@
-"""f32 sums and products as the unoptimised C computes them.
+"""f32 sums and products as the unoptimized C computes them.
 
 C rounds every f32 operation on its own and adds the terms of a sum one after the other. Addition
-is not associative in f32, so the order is part of the result; everything else vectorises. Here the
+is not associative in f32, so the order is part of the result; everything else vectorizes. Here the
 terms of a sum are laid out along the first axis of an array, and `np.add.reduce` over it adds one
 whole row after the other. (Along a row, or where there is only one column, it would add in pairs;
 and a matrix product of BLAS would fuse multiplications with additions.)

@@ -137,11 +137,11 @@ class Connected:
         mean, variance = self._statistics(t)
         batch = len(delta)
         root = np.sqrt(double(variance + EPSILON))
-        centred = self.x[t] - mean
+        centered = self.x[t] - mean
         mean_delta = (sum_rows(delta) * (-1 / root)).astype(np.float32)
         slope = -0.5 * power(variance + EPSILON, -1.5)
-        variance_delta = (sum_rows(delta * centred) * slope).astype(np.float32)
-        along = double(variance_delta) * 2 * centred / batch
+        variance_delta = (sum_rows(delta * centered) * slope).astype(np.float32)
+        along = double(variance_delta) * 2 * centered / batch
         delta[...] = double(delta) / root + along + mean_delta / np.float32(batch)
 
     def _through_statistics_exactly(self, t: int) -> None:
@@ -154,8 +154,8 @@ class Connected:
         if self.dialect.deviation_epsilon:
             root = np.sqrt(double(variance))
             along *= np.divide(deviation, root, out=np.ones_like(root), where=root > 0)
-        centred = delta - double(sum_rows(delta)) / batch - x_norm * along
-        delta[...] = centred / np.maximum(deviation, np.sqrt(1e-5))
+        centered = delta - double(sum_rows(delta)) / batch - x_norm * along
+        delta[...] = centered / np.maximum(deviation, np.sqrt(1e-5))
 
     # --- update
 

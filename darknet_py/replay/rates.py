@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.cfg import NetOptions
+from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from darknet_py.replay.arithmetic import c_exp, c_pow
 

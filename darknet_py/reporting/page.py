@@ -170,8 +170,8 @@ def _shades() -> str:
     """Ten shades of red (h), and five of red (p) and of blue (m), over any paper."""
     red = [f".h{n} {{ background: rgba(214, 62, 20, {n / 11:.2f}); }}" for n in range(10)]
     signs = [
-        f".{sign}{n} {{ background: rgba({colour}, {n / 6:.2f}); }}"
-        for sign, colour in (("p", "214, 62, 20"), ("m", "38, 110, 214"))
+        f".{sign}{n} {{ background: rgba({color}, {n / 6:.2f}); }}"
+        for sign, color in (("p", "214, 62, 20"), ("m", "38, 110, 214"))
         for n in range(6)
     ]
     return "\n".join(red + signs)
@@ -229,7 +229,7 @@ def _shaded(characters: Iterable[tuple[str, str]]) -> str:
 
 
 def _surprises(reading: Reading, most: int = 5) -> str:
-    """A table of the least expected symbols, for those who do not see the colours."""
+    """A table of the least expected symbols, for those who do not see the colors."""
     order = np.argsort(-reading.losses, kind="stable")[:most]
     rows = []
     for place in order.tolist():

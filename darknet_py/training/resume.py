@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, NetOptions, check_effect, find_cfg, override_net, parse_cfg
+from darknet_py.cfg import Cfg, find_cfg, parse_cfg
 from darknet_py.corpus import Streams
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
@@ -21,6 +21,7 @@ from darknet_py.kernels import choose_kernels
 from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
+from darknet_py.options import NetOptions, check_effect, override
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
 from darknet_py.reporting import curves as plotting
@@ -74,9 +75,9 @@ def resumed_run(
     overrides = {**old.overrides, **keys}
     source, changes = _source(cfg, old)
     if changes:
-        parsed = override_net(source, overrides, "--set")
+        parsed = override(source, overrides, "--set")
     else:
-        parsed = override_net(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
+        parsed = override(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
     check_effect(parsed.net, keys, None if old.gradient == "exact" else False)
     kernels = choose_kernels(asked.kernels or ("numpy" if old.kernels == "numpy" else "auto"))
     with warnings.catch_warnings():
@@ -212,7 +213,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(
             f"{where}: does not fit this network ({error}): expected the state of a run with "
-            f"the same layers and optimiser"
+            f"the same layers and optimizer"
         ) from error
     texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
     _recover_best(run, is_measured and texts[0] == texts[1])

@@ -7,7 +7,7 @@ import os
 import warnings
 from contextlib import ExitStack
 
-from darknet_py.cfg import Cfg, check_effect, find_cfg, override_net
+from darknet_py.cfg import Cfg, find_cfg
 from darknet_py.corpus import Streams
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError
 from darknet_py.files import base_name
@@ -16,6 +16,7 @@ from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.loading import network_for_training
 from darknet_py.machine import memory
 from darknet_py.network import Network
+from darknet_py.options import check_effect, override
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
@@ -44,7 +45,7 @@ def new_run(
     source = cfg if isinstance(cfg, Cfg) else find_cfg(cfg)
     gradient = asked.gradient or DEFAULTS["gradient"]
     keys = asked.net_keys()
-    parsed = override_net(source, keys, "--set")
+    parsed = override(source, keys, "--set")
     check_effect(parsed.net, keys, None if gradient == "exact" else False)
     if gradient != "exact":
         # There a [cost] after a [softmax] counts.

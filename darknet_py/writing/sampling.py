@@ -68,7 +68,7 @@ class Sampling:
 
 
 def cut_off(p: Array) -> Array:
-    """Zero what lies below the cut-off and normalise the rest, in place; p (..., symbols), f32.
+    """Zero what lies below the cut-off and normalize the rest, in place; p (..., symbols), f32.
 
     As in C the sum is taken in order and p multiplied by its inverse, each rounded to f32, so that
     the drawn symbol is the same.

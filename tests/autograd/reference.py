@@ -1,7 +1,7 @@
 """Losses, gradients and updates of darknet's text RNNs, written a second time for autograd.
 
 This file shares nothing with the package it tests: the networks are spelled out literally in
-PyTorch, every gradient comes from autograd, and both optimisers follow their definition line by
+PyTorch, every gradient comes from autograd, and both optimizers follow their definition line by
 line.  It is run by hand and writes one ``.npz`` per case:
 
     python tests/autograd/reference.py OUTDIR
@@ -165,10 +165,10 @@ class Connected:
     def __call__(self, run: Pass, x: Tensor) -> Tensor:
         y = x @ self.weights.of(run.flat).T
         if self.batch_normalize:
-            y = self.normalise(run, y) * self.scales.of(run.flat)
+            y = self.normalize(run, y) * self.scales.of(run.flat)
         return self.activate(y + self.bias.of(run.flat))
 
-    def normalise(self, run: Pass, y: Tensor) -> Tensor:
+    def normalize(self, run: Pass, y: Tensor) -> Tensor:
         """Over the rows of y, whatever rows the caller holds to be one batch."""
         mean = y.mean(dim=0)
         variance = ((y - mean) ** 2).sum(dim=0) / (y.shape[0] - 1)
@@ -343,7 +343,7 @@ class Network:
         return float(loss.detach()), gradient, run
 
 
-# ---------------------------------------------------------------------------------- optimisers
+# ---------------------------------------------------------------------------------- optimizers
 
 
 class Sgd:
@@ -409,7 +409,7 @@ class Training:
 
 
 def train(network: Network, start: Tensor, inputs: Tensor, targets: Tensor) -> Training:
-    optimiser = Adam(network) if network.net.get("adam") == "1" else Sgd(network)
+    optimizer = Adam(network) if network.net.get("adam") == "1" else Sgd(network)
     flat = start.clone()
     result = Training([], [], math.inf)
     for x, truth in zip(inputs, targets, strict=True):
@@ -417,7 +417,7 @@ def train(network: Network, start: Tensor, inputs: Tensor, targets: Tensor) -> T
         for block in network.layout.blocks:
             if block.rolling:
                 flat[block.place] = run.rolling[block.place]
-        optimiser.update(flat, -gradient)
+        optimizer.update(flat, -gradient)
         result.losses.append(loss)
         result.snapshots.append(flat.clone())
         result.smallest_deviation = min(result.smallest_deviation, run.smallest_deviation)
