@@ -77,7 +77,7 @@ def chdir(folder: Path) -> Iterator[None]:
 def trained() -> Path:
     """A folder with a small run of five batches."""
     folder = Path(tempfile.mkdtemp())
-    write_run_inputs(folder)
+    write_run_inputs(folder, 200)
     with chdir(folder):
         usual: dict[str, Any] = {"batches": 5, "seed": 1, "val_every": 2, "save_every": 2}
         dn.train("net.cfg", "text.txt", sample_every=1, **usual)

@@ -1009,9 +1009,10 @@ def test_info_predicts_the_peak_memory_of_training(tmp_path: Path) -> None:
         CONNECTED,
         SOFTMAX,
     )
-    (tmp_path / "text.txt").write_bytes(words(40_000).encode())
+    (tmp_path / "text.txt").write_bytes(words(8000).encode())
     said = json.loads(run("info", "net.cfg", "--json", cwd=tmp_path).stdout)["peak_memory"]
-    training = [*COMMAND, "train", "net.cfg", "text.txt", "--batches", "3", "--val-every", "3"]
+    few = ("--batches", "2", "--val-every", "2", "--threads", "1")
+    training = [*COMMAND, "train", "net.cfg", "text.txt", *few]
     watch = (
         "import resource, subprocess, sys;"
         "subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"
