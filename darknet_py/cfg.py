@@ -426,7 +426,7 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
         return read_cfg(name)
     if not is_bundled:
         raise CfgError(
-            f"{name}: no such cfg file, and no bundled cfg of that name: "
-            f"expected a path or one of {', '.join(bundled)}"
+            f"{name}: no such cfg file, and no bundled cfg of that name; "
+            f"give a path or one of {', '.join(bundled)}"
         )
     return read_cfg(bundled[os.fspath(name)])

@@ -1,4 +1,4 @@
-"""The errors that a user can mend; each message is one line: what, where, what was expected."""
+"""The errors that a user can mend; each message is one line: what is wrong, then what to do."""
 
 
 class DarknetError(Exception):
@@ -18,7 +18,7 @@ class CorpusError(DarknetError):
 
 
 class TrainingError(DarknetError):
-    """A run that cannot start, or cannot go on."""
+    """A run that cannot start or continue."""
 
 
 class DarknetWarning(UserWarning):

@@ -45,20 +45,24 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     metavar="NUMBER",
     default=0.7,
     show_default=True,
-    help="Below 1 is careful, above 1 is bold.",
+    help="How freely to draw: below 1 is careful, above 1 is bold.",
 )
 @click.option(
-    "--top-k", type=click.IntRange(0), default=0, help="Draw from the K likeliest symbols only."
+    "--top-k", type=click.IntRange(0), default=0, help="Draw only from the K likeliest symbols."
 )
 @click.option(
     "--top-p",
     type=up_to_one,
     metavar="NUMBER",
     default=1.0,
-    help="Draw from the likeliest symbols that together have this probability.",
+    help="Draw only from the likeliest symbols that together have this probability.",
 )
 @click.option("--greedy", is_flag=True, help="Take the likeliest symbol each time.")
-@click.option("--seed", type=SEED, help="As srand(N); else drawn from the clock, and printed.")
+@click.option(
+    "--seed",
+    type=SEED,
+    help="Start of the random numbers, as in C's srand(N).  [default: random, and printed]",
+)
 @prompt_option
 @click.option("--prompt-file", metavar="FILE", help="Start from the text of a file; - is stdin.")
 @click.option("--no-prompt", is_flag=True, help="Print only what follows the prompt.")
@@ -66,18 +70,21 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     "--stop",
     type=escaped,
     metavar="TEXT",
-    help="End once this has been written; given as --prompt is.",
+    help="Stop after this text has been written; it has the escapes of --prompt.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Texts to write, those of --seed N, N+1, ... (of 1, 2, ... from 0, which C takes for 1).",
+    help="Number of texts to write, with the seeds N, N+1, ... (from seed 0, which C takes for 1, "
+    "the seeds 1, 2, ...).",
 )
-@click.option("--interactive", is_flag=True, help="Write in turns: type, and the text goes on.")
+@click.option(
+    "--interactive", is_flag=True, help="Write in turns: you type, the network continues."
+)
 @tokens_option
-@click.option("--raw", is_flag=True, help="Bytes as they are, also on a terminal.")
+@click.option("--raw", is_flag=True, help="Print bytes as they are, even on a terminal.")
 @verbosity_options
 def command(
     weights: str,
@@ -100,12 +107,12 @@ def command(
 ) -> None:
     """Print text that the network of WEIGHTS writes, as it is drawn.
 
-    WEIGHTS is a weights file, or a folder of a run: its best, else its final, else its backup
-    file, else the only weights file there. With the same weights, seed, temperature, prompt and
-    length the text is the C program's.
+    WEIGHTS is a weights file or the folder of a run. Of a folder the first of these is taken:
+    *_best.weights, *_final.weights, *.backup, the only *.weights. With the same weights, seed,
+    temperature, prompt and length the text is the C program's.
 
-    A network of tokens takes prompts and --stop as numbers, or as names with --tokens. Each name or
-    number is printed with a space after it.
+    For a network of tokens, give --prompt and --stop as numbers, or with --tokens as names. Each
+    number or name is printed with a space after it.
 
     \b
     Examples:

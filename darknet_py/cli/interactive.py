@@ -19,14 +19,14 @@ from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 
 ODDS = 10  # symbols that :odds lists
-HELP = r"""type a text and Enter: the network reads it and goes on from there; nothing: it goes on
-  \n \t \r \\ \xHH mean what they say; Enter is not read, so end with \n where you want it
-:temperature T   how bold it writes (now {temperature:g})
-:length N        symbols each time (now {length})
-:odds            the {odds} likeliest next symbols
-:reset           forget everything
-:help            this
-Ctrl-C stops the text, Ctrl-D leaves"""
+HELP = r"""type a text and Enter: the network reads it and continues; an empty line continues too
+  \n \t \r \\ \xHH are escapes; Enter itself is not read, so type \n for a newline
+:temperature T   how freely it draws (now {temperature:g})
+:length N        symbols to write each time (now {length})
+:odds            show the {odds} likeliest next symbols
+:reset           forget what was read and written
+:help            show this text
+Ctrl-C stops the text, Ctrl-D quits"""
 HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spaces between them"
 HELP_NAMES = (
     "this network works on tokens: a text is their names or numbers, with spaces between them"

@@ -30,10 +30,16 @@ SAMPLE = 400  # symbols of the last text
 @click.command("report", context_settings=CONTEXT)
 @click.argument("folder", metavar="DIR", default="backup")
 @click.argument("name", required=False)
-@click.option("--out", metavar="FILE", help="The page (else DIR/BASE.html).")
-@click.option("--text", metavar="FILE", help="A text to read from (else the run's held-out part).")
+@click.option("--out", metavar="FILE", help="Page to write.  [default: DIR/BASE.html]")
 @click.option(
-    "--layer", type=click.IntRange(0), help="Whose units (else the last recurrent one's)."
+    "--text",
+    metavar="FILE",
+    help="Text to take the passage from.  [default: the run's held-out text]",
+)
+@click.option(
+    "--layer",
+    type=click.IntRange(0),
+    help="Layer whose units to show.  [default: the last recurrent layer]",
 )
 @tokens_option
 @force_option
@@ -47,11 +53,11 @@ def command(
     force: bool,
     tokens: str | None,
 ) -> None:
-    """Write an HTML page about the run in DIR; NAME says which where there are several.
+    """Write an HTML page about the run in DIR; NAME chooses one of several runs.
 
-    Its losses, what it wrote over time (train --sample-every), how surprised it is by each
-    symbol of a passage, and what single units of a layer answer to. A file that exists is
-    overwritten only where it is as darknet-py wrote it, or with --force.
+    It shows the losses, what the network wrote over time (train --sample-every), how surprised it
+    is by each symbol of a passage, and what single units of a layer respond to. A file that already
+    exists is overwritten only if it is unchanged since darknet-py wrote it, or with --force.
 
     \b
     Examples:
@@ -109,7 +115,7 @@ def _read_files(run: RunFolder, weights: Path, plan: Plan, text: str | None) -> 
 
 
 def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Array:
-    """From `text`, or else from what the run held out, or else from what it was trained on."""
+    """From `text` if it is given, from what the run held out, or from what it was trained on."""
     if text is not None:
         place, found = text, symbols.read_file(text)
     elif isinstance(plan.val, str):
