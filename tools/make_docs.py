@@ -22,7 +22,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 CLI_HEAD = """# The command line
 
 Made from `darknet-py COMMAND --help` by `make docs`. Exit status: 0 done, 1 failed with a line that
-gives the reason, 2 wrong usage, 130 interrupted. stdout carries the product, stderr everything else.
+gives the reason, 2 wrong usage, 130 interrupted. stdout has the product, stderr everything else.
 
 To have the shell complete commands and options, once and for all:
 
