@@ -195,15 +195,33 @@ def check_known(text: Array, inputs: int, name: str) -> None:
         )
 
 
+# The blocks of a held-out part that is spread over a text of several parts.
+BLOCKS = 10
+HELD_OUT_FROM = ("end", "spread")
+
+
 def held_out_length(length: int, fraction: float) -> int:
     """How many of the last of `length` symbols a held-out `fraction` is."""
     return int(length * fraction)
 
 
-def split(text: Array, fraction: float) -> tuple[Array, Array]:
-    """The training part and, from the end of the text, the held-out `fraction`."""
-    first = len(text) - held_out_length(len(text), fraction)
-    return text[:first], text[first:]
+def split(text: Array, fraction: float, held_out_from: str = "end") -> tuple[Array, Array]:
+    """The training part of a text, and the held-out `fraction` of it.
+
+    held_out_from: "end", or "spread": BLOCKS blocks, each the end of an equal part of the text.
+    """
+    blocks = BLOCKS if held_out_from == "spread" else 1
+    held_out = held_out_length(len(text), fraction)
+    ends = [len(text) * (block + 1) // blocks for block in range(blocks)]
+    sizes = np.diff([held_out * end // max(1, len(text)) for end in [0, *ends]]).tolist()
+    firsts = [end - size for end, size in zip(ends, sizes, strict=True)]
+    if blocks == 1:
+        return text[: firsts[0]], text[firsts[0] :]
+    begins = [0, *ends[:-1]]
+    return (
+        np.concatenate([text[begin:first] for begin, first in zip(begins, firsts, strict=True)]),
+        np.concatenate([text[first:end] for first, end in zip(firsts, ends, strict=True)]),
+    )
 
 
 class Streams:

@@ -327,6 +327,25 @@ def test_the_end_of_a_text_is_held_out(length: int, fraction: float) -> None:
     assert len(held_out) == held_out_length(length, fraction) == int(length * fraction)
 
 
+@given(
+    length=st.integers(0, 10_000),
+    fraction=st.floats(0, 1, exclude_max=True),
+)
+def test_blocks_from_all_over_a_text_are_held_out(length: int, fraction: float) -> None:
+    """As many symbols as from the end; each tenth of the text gives a tenth of them, its last."""
+    text = np.arange(length)
+    training, held_out = split(text, fraction, "spread")
+    assert len(held_out) == held_out_length(length, fraction)
+    assert sorted([*training.tolist(), *held_out.tolist()]) == text.tolist()
+    assert (np.diff(training) > 0).all()
+    assert (np.diff(held_out) > 0).all()
+    for block in range(10):
+        first, end = length * block // 10, length * (block + 1) // 10
+        own = held_out[(held_out >= first) & (held_out < end)]
+        assert abs(len(own) - len(held_out) / 10) < 2
+        assert own.tolist() == list(range(end - len(own), end))
+
+
 def test_a_tenth_is_held_out() -> None:
     training, held_out = split(np.arange(105), 0.1)
     assert len(training) == 95

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.cli import train as command
+from darknet_py.cli.progress import Progress
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
@@ -267,13 +267,47 @@ def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "LEAST", 60)
     Path("text.txt").write_bytes(words(6000).encode())
     shown: list[tuple[int, int]] = []
-    monkeypatch.setattr(
-        command.Progress, "scoring", lambda self, done, total: shown.append((done, total))
-    )
+    monkeypatch.setattr(Progress, "scoring", lambda self, done, total: shown.append((done, total)))
     outcome = invoke("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1")
     assert shown[-1][0] == shown[-1][1]
     assert "on all of the held-out text" in outcome.stderr
     assert printed_loss(outcome.stderr) == pytest.approx(best_loss(), abs=0.002)
+
+
+# --- held-out text that represents ----------------------------------------------------------------
+
+
+def two_texts() -> bytes:
+    """A text whose second half is harder than the first: bytes that nothing foretells."""
+    easy = b"ab" * 8000
+    return easy + np.random.default_rng(1).integers(100, 250, len(easy), np.uint8).tobytes()
+
+
+def test_a_held_out_text_unlike_the_rest_is_told_once() -> None:
+    Path("text.txt").write_bytes(two_texts())
+    args = ("train", "net.cfg", "text.txt", "--batches", "60", "--seed", "1", "--val-every", "5")
+    told = [line for line in invoke(*args).lines if "unlike the rest" in line]
+    assert len(told) == 1
+    assert "--val-from spread" in told[0]
+    assert "unlike the rest" not in invoke(*args, "--val-from", "spread").stderr
+
+
+def test_spread_blocks_are_what_valid_and_resume_take_again() -> None:
+    Path("text.txt").write_bytes(two_texts())
+    spread = ("--val-from", "spread")
+    args = ("train", "net.cfg", "text.txt", "--seed", "1", "--batches")
+    trained = invoke(*args, "30", *spread)
+    assert "held out: 10 blocks" in trained.stderr
+    found = []
+    for where in (spread, ()):
+        printed = invoke("valid", "backup", "text.txt", "--val", ".1", *where, "--json").stdout
+        found.append(json.loads(printed)["nats"])
+    assert found[0] == pytest.approx(printed_loss(trained.stderr), abs=0.002)
+    assert abs(found[1] - found[0]) > 0.1
+    assert invoke("train", "--resume", "--batches", "33").status == 0
+    other = invoke("train", "--resume", "--batches", "36", "--val-from", "end")
+    assert "--val-from end" in other.error()
+    assert "--accept-changes" in other.error()
 
 
 # --- memory ---------------------------------------------------------------------------------------

@@ -70,12 +70,12 @@ def test_the_gradient_of_a_datum_is_the_same(kind: str, steps_at_once: int) -> N
     data = [draw_symbols(alone, seed) for seed in range(4)]
     with shared_training(shared, 3) as ranks:
         losses = [(alone.train_batch(*datum), ranks.train_batch(*datum)) for datum in data]
+        own, state = shared.step.own_streams, shared.step.state
     for one, of_all in losses:
         assert of_all == pytest.approx(one, rel=1e-6)
     np.testing.assert_allclose(shared.parameters, alone.parameters, rtol=1e-5, atol=1e-6)
     assert shared.rand.drawn == alone.rand.drawn
-    own = shared.step.own_streams
-    for ours, theirs in zip(shared.step.state, alone.step.state, strict=True):
+    for ours, theirs in zip(state, alone.step.state, strict=True):
         for part, wanted in zip(ours, theirs, strict=True):
             np.testing.assert_allclose(part, wanted[own], rtol=1e-5, atol=1e-6)
 

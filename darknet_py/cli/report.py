@@ -124,7 +124,7 @@ def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Ar
         raise CorpusError("the run's text came from stdin; give a passage with --text FILE")
     else:
         place, whole = plan.data, read_text(plan.data, net.options.tokenized)
-        training, held_out = split(whole, plan.val)
+        training, held_out = split(whole, plan.val, plan.val_from)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
         raise CorpusError(f"{place} has {len(found)} {symbols.unit}s; a passage needs at least 2")

@@ -113,9 +113,9 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
 def _say_result(result: Result, out: str, explanation: str | None) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
     unit = "byte" if result.net.writes_bytes else "token"
-    where = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
+    batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
-        f"{result.ended}{where}: {result.characters:,} {unit}s in "
+        f"{result.ended}{batch}: {result.characters:,} {unit}s in "
         f"{result.seconds:.1f} s, {rate:,.0f} per second; saved {result.weights}"
     )
     if result.best_val is not None:

@@ -16,7 +16,7 @@ from darknet_py.cli.options import (
     tokens_option,
     verbosity_options,
 )
-from darknet_py.corpus import split
+from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
 from darknet_py.finding import open_network
@@ -35,7 +35,14 @@ from darknet_py.writing.scoring import WARM_UP
     "--val",
     type=part_of_one,
     metavar="FRACTION",
-    help="Score only the last fraction of TEXT, held out by `train` with the same --val.",
+    help="Score only the part of TEXT that `train` held out with the same --val.",
+)
+@click.option(
+    "--val-from",
+    type=click.Choice(HELD_OUT_FROM),
+    default="end",
+    show_default=True,
+    help="With --val: where `train` took the held-out part.",
 )
 @prompt_option
 @tokens_option
@@ -59,6 +66,7 @@ def command(
     cfg: str | None,
     dialect: str,
     val: float | None,
+    val_from: str,
     prompt: bytes | None,
     tokens: str | None,
     streams: int,
@@ -84,7 +92,7 @@ def command(
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)
     if val is not None:
-        symbols = split(symbols, val)[1]
+        symbols = split(symbols, val, val_from)[1]
     if len(symbols) < 2:
         raise CorpusError(f"{text} has {len(symbols)} symbols; scoring needs at least 2")
     start = known.prompt(prompt)

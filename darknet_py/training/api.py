@@ -39,6 +39,7 @@ def train(
     overrides: Mapping[str, object] | None = None,
     seed: int | None = None,
     val: float | str | os.PathLike[str] | None = None,
+    val_from: str | None = None,
     val_every: int | None = None,
     patience: int | None = None,
     save_every: int | None = None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.corpus import BLOCKS
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.model import Model
 from darknet_py.sizes import training_bytes
@@ -37,7 +38,8 @@ def _held_out(run: Run, unit: str) -> str:
     held_out = amount(run.validation.text, unit)
     if isinstance(run.plan.val, str):
         return f"; held out: {run.plan.val}, {held_out}"
-    return f"; held out: the last {held_out}"
+    where = "the last" if run.plan.val_from == "end" else f"{BLOCKS} blocks, together"
+    return f"; held out: {where} {held_out}"
 
 
 def amount(text: Array, unit: str) -> str:

@@ -31,6 +31,8 @@ SAMPLE_LENGTH = 200  # characters
 SAMPLE_TEMPERATURE = 0.7
 SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
 
+UNLIKE = 1.3  # times the training loss, in the first pass over a text
+
 Callback = Callable[[Row], object]
 
 
@@ -103,7 +105,25 @@ def validate(run: Run) -> float:
         loss = run.validation.estimate(run.net, statistics.median(run.recent))
     run.recent.clear()
     run.scored = run.net.batch_number, loss
+    _note_unlike(run, loss)
     return loss
+
+
+def _note_unlike(run: Run, loss: float) -> None:
+    """Tell once where the held-out text is unlike the text trained on: its loss is far above the
+    training loss although nothing can have been learned by heart yet.
+    """
+    first_time = run.net.seen < len(run.streams.text) and not run.is_unlike
+    if first_time and UNLIKE * run.avg < loss < math.inf:
+        run.is_unlike = True
+        advice = ""
+        if isinstance(run.plan.val, float) and run.plan.val_from == "end":
+            advice = "; --val-from spread takes the held-out part from ten places of the text"
+        log.info(
+            "the held-out loss (%.2f) is far above the training loss (%.2f), although the text "
+            "has not been read once: the held-out part is unlike the rest%s",
+            *(loss, run.avg, advice),
+        )
 
 
 def sample(run: Run, row: Row) -> None:
@@ -170,6 +190,7 @@ def _score_last(run: Run) -> float | None:
         return loss
     with run.profile.kind(VALIDATION):
         loss = run.validation.compare(run.net)
+    _note_unlike(run, loss)
     if run.validation.best_batch == run.net.batch_number:
         run.save("_best.weights")
     return loss

@@ -102,8 +102,10 @@ def resumed_run(
             f"{where}: the text came from stdin; give the same text there again: "
             f"darknet-py train --resume --out {asked.folder} {folder.base} -"
         )
-    texts = read_texts(net, data or old.data, old.val if asked.val is None else asked.val, ranks)
-    changes += _other_texts(old, texts)
+    val = old.val if asked.val is None else asked.val
+    val_from = asked.val_from or old.val_from
+    texts = read_texts(net, data or old.data, val, ranks, val_from)
+    changes += _other_texts(old, texts, val_from)
     if changes and not asked.accept_changes:
         raise TrainingError(
             f"{'; '.join(changes)}; restore it, or continue with what is there now by "
@@ -120,6 +122,7 @@ def resumed_run(
         data=texts.data,
         digest=texts.digest,
         val=texts.val,
+        val_from=val_from,
         val_digest=texts.val_digest,
         segment_steps=net.step.segment_steps,
     )
@@ -169,13 +172,15 @@ def _source(cfg: str | Cfg | None, old: Plan) -> tuple[Cfg, list[str]]:
     return was, []
 
 
-def _other_texts(old: Plan, texts: Texts) -> list[str]:
+def _other_texts(old: Plan, texts: Texts, val_from: str) -> list[str]:
     """How the texts are unlike the run's."""
     changes = []
     if texts.digest != old.digest:
         changes.append(f"{texts.data} is not the text that the run began with")
     if (texts.val, texts.val_digest) != (old.val, old.val_digest):
         changes.append(f"--val {texts.val} is not the held-out text that the run began with")
+    elif isinstance(texts.val, float) and val_from != old.val_from:
+        changes.append(f"--val-from {val_from}: the run began with --val-from {old.val_from}")
     return changes
 
 
@@ -221,7 +226,9 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
             f"{where} does not fit this network ({error}); a run can only continue with the "
             f"same layers and optimizer"
         ) from error
-    texts = [(own.digest, own.val, own.val_digest) for own in (checkpoint.plan, run.plan)]
+    texts = [
+        (own.digest, own.val, own.val_from, own.val_digest) for own in (checkpoint.plan, run.plan)
+    ]
     _recover_best(run, is_measured and texts[0] == texts[1])
     if run.ranks.is_first:
         _cut_back(run.table, batch_of_row, net.batch_number)

@@ -28,6 +28,7 @@ from darknet_py.bounds import (
     Whole,
     checked,
 )
+from darknet_py.corpus import HELD_OUT_FROM
 from darknet_py.dialect import DIALECTS
 
 
@@ -127,6 +128,13 @@ class Settings:
         "Held-out text: the last fraction of DATA (0 for none), or a file.",
         OnResume.ACCEPT,
         default=0.1,
+    )
+    val_from: str | None = option(
+        OneOf(HELD_OUT_FROM),
+        "Where the held-out fraction is taken: the end of DATA, or ten blocks spread over it (for "
+        "several texts in one).",
+        OnResume.ACCEPT,
+        default="end",
     )
     val_every: int | None = option(
         Whole(1),
@@ -248,6 +256,7 @@ class Plan(Settings):
 
     overrides: dict[str, str]
     val: float | str
+    val_from: str
     seed: int
     dialect: str
     gradient: str
@@ -280,8 +289,9 @@ class Plan(Settings):
     @classmethod
     def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
         """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
-        # A state of before 0.2 may lack this one.
-        values = {"processes": 1, **{name: kept[key] for key, name in KEYS.items() if key in kept}}
+        # States of earlier versions lack these.
+        earlier: dict[str, Any] = {"processes": 1, "val_from": "end"}
+        values = earlier | {name: kept[key] for key, name in KEYS.items() if key in kept}
         plan = cls(**values)
         if any(getattr(plan, name) != value for name, value in values.items()):
             raise ValueError("a value that no run has")

@@ -62,7 +62,9 @@ def new_run(
     divide_streams(net, ranks, gradient)
     processes = asked.processes or _process_choice(asked, net, limit, ranks)
     check_processes(processes, gradient, net, ranks)
-    texts = read_texts(net, data, DEFAULTS["val"] if asked.val is None else asked.val, ranks)
+    val = DEFAULTS["val"] if asked.val is None else asked.val
+    val_from = asked.val_from or DEFAULTS["val_from"]
+    texts = read_texts(net, data, val, ranks, val_from)
     folder = RunFolder(asked.folder, base_name(source.path))
     # No file moves before all ranks have read theirs.
     ranks.total(0)

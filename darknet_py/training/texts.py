@@ -33,7 +33,9 @@ class Texts:
     val_digest: str
 
 
-def read_texts(model: Model, data: str, val: float | str, ranks: Ranks) -> Texts:
+def read_texts(
+    model: Model, data: str, val: float | str, ranks: Ranks, val_from: str = "end"
+) -> Texts:
     """Read both and hold out `val`, a fraction of `data` or a file. Raises CorpusError."""
     tokenized = model.options.tokenized
     if data == "-" and ranks.size > 1:
@@ -53,7 +55,7 @@ def read_texts(model: Model, data: str, val: float | str, ranks: Ranks) -> Texts
             raise CorpusError(f"{val} has only one symbol; held-out text needs at least 2")
         val = os.path.abspath(val)
     else:
-        text, held_out = split(text, val)
+        text, held_out = split(text, val, val_from)
     least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
