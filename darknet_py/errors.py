@@ -34,3 +34,8 @@ class CostWarning(CfgWarning):
 
     In the C program's arithmetic the cost counts too.
     """
+
+
+def counted(number: int, noun: str) -> str:
+    """Like `1 file` or `2 files`, for messages."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

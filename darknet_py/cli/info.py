@@ -72,8 +72,7 @@ def _show(facts: dict[str, Any]) -> None:
         f"process{'es' if facts['processes'] > 1 else ''}, and the text"
     )
     click.echo(
-        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, most of it memory that training "
-        f"has anyway"
+        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, partly in the memory of training"
     )
     speed = facts["characters_per_second"]
     click.echo(

@@ -11,7 +11,7 @@ from darknet_py.arrays import Array
 from darknet_py.cli.console import say
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.corpus import read_text, split
-from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.network import Network
@@ -127,7 +127,9 @@ def _passage(net: Network, symbols: Symbols, plan: Plan, text: str | None) -> Ar
         training, held_out = split(whole, plan.val, plan.val_from)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
-        raise CorpusError(f"{place} has {len(found)} {symbols.unit}s; a passage needs at least 2")
+        raise CorpusError(
+            f"{place} has {counted(len(found), symbols.unit)}; a passage needs at least 2"
+        )
     return check_symbols(net, found, os.fspath(place))
 
 

@@ -18,7 +18,7 @@ from darknet_py.cli.options import (
 )
 from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
 from darknet_py.symbols import Symbols
 from darknet_py.training.threads import scoring_threads
@@ -94,7 +94,9 @@ def command(
     if val is not None:
         symbols = split(symbols, val, val_from)[1]
     if len(symbols) < 2:
-        raise CorpusError(f"{text} has {len(symbols)} symbols; scoring needs at least 2")
+        raise CorpusError(
+            f"{text} has {counted(len(symbols), 'symbol')} to score; at least 2 are needed"
+        )
     start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):
