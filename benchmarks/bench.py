@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import history
 from benchmarks.shared import shared_training
+from darknet_py.arrays import Codes
 from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.kernels import choose_kernels
@@ -131,7 +132,7 @@ def bench_beside_torch(
     def ours(kernels: str, processes: int) -> Callable[[int], float]:
         """Seconds of an update with these kernels."""
         own = make_net(kind, size, adam, kernels)
-        train = own.train_batch
+        train: Callable[[Codes, Codes], float] = own.train_batch
         if processes > 1:
             train = stack.enter_context(shared_training(own, processes)).train_batch
 

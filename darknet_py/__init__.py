@@ -16,8 +16,10 @@ if TYPE_CHECKING:
         TrainingError,
         WeightsError,
     )
-    from darknet_py.loading import load_network
+    from darknet_py.exporting.api import export
+    from darknet_py.finding import load_network
     from darknet_py.network import Network
+    from darknet_py.reporting.api import report
     from darknet_py.training import train
     from darknet_py.training.run import Result, Row
     from darknet_py.writing.evaluation import Evaluation, evaluate
@@ -39,8 +41,10 @@ __all__ = [
     "WeightsError",
     "__version__",
     "evaluate",
+    "export",
     "generate",
     "load_network",
+    "report",
     "train",
 ]
 
@@ -56,7 +60,9 @@ _PLACES = {
     ),
     "writing.evaluation": ("Evaluation", "evaluate"),
     "writing.generation": ("Session", "generate"),
-    "loading": ("load_network",),
+    "finding": ("load_network",),
+    "exporting.api": ("export",),
+    "reporting.api": ("report",),
     "network": ("Network",),
     "training.run": ("Result", "Row"),
     "writing.sampling": ("Sampling",),

@@ -53,8 +53,6 @@ def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
         return array
     if array.ndim == ndim and not array.size and array.dtype.kind == "f":
         return array.astype(np.int64)  # What numpy makes of an empty list.
-    if isinstance(value, str) and ndim == 1:
-        raise ValueError(f"{name} must be {wanted}, not a str; use {name}.encode()")
     raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import logging
 import math
 import os
 import re
@@ -20,6 +21,8 @@ from pathlib import Path
 
 from darknet_py.errors import CfgError
 from darknet_py.files import starts_as_weights
+
+log = logging.getLogger(__name__)
 
 MAX_CFG_BYTES = 1 << 20
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -418,15 +421,19 @@ def bundled_cfgs() -> dict[str, Path]:
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:
     """The cfg file at path `name`, or the bundled one of that name. Raises CfgError.
 
-    A folder does not hide a bundled cfg of the same name; a file does.
+    A folder does not hide a bundled cfg of the same name; a file does. `cfg/NAME.cfg`, where
+    darknet has its cfgs, stands for the bundled one too where there is no such file.
     """
     bundled = bundled_cfgs()
-    is_bundled = os.fspath(name) in bundled
-    if os.path.isfile(name) or (os.path.exists(name) and not is_bundled):
+    typed = os.fspath(name)
+    if os.path.isfile(name) or (os.path.exists(name) and typed not in bundled):
         return read_cfg(name)
-    if not is_bundled:
-        raise CfgError(
-            f"{name}: no such cfg file, and no bundled cfg of that name; "
-            f"give a path or one of {', '.join(bundled)}"
-        )
-    return read_cfg(bundled[os.fspath(name)])
+    known = Path(typed).name.removesuffix(".cfg")
+    if typed not in bundled and typed in (f"cfg/{known}.cfg", f"{known}.cfg") and known in bundled:
+        log.info("%s: no such file; using the bundled %s", typed, known)
+        typed = known
+    if typed not in bundled:
+        near = difflib.get_close_matches(known, bundled, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
+        raise CfgError(f"{name}: no such cfg file, and no bundled cfg of that name; {hint}")
+    return read_cfg(bundled[typed])

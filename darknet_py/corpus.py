@@ -24,14 +24,16 @@ log = logging.getLogger(__name__)
 
 Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
+GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
 LONGEST_LINE = 1 << 24  # bytes
 
 
 def read_text(
-    source: str | os.PathLike[str], tokenized: bool = False, nul: Nul = "refuse"
+    source: str | os.PathLike[str] | bytes, tokenized: bool = False, nul: Nul = "refuse"
 ) -> Array:
-    """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
+    """The symbols of a text file, of all files of a folder in sorted order, of stdin (`-`), or of
+    the text itself as bytes.
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
@@ -48,14 +50,18 @@ def read_text(
 
 
 def read_pieces(
-    source: str | os.PathLike[str], is_text: bool = True
+    source: str | os.PathLike[str] | bytes, is_text: bool = True
 ) -> Iterator[tuple[str, bytes]]:
-    """Name and content of a file, of every file of a folder in sorted order, or of stdin (`-`).
+    """Name and content of a file, of every file of a folder in sorted order, of stdin (`-`), or of
+    bytes.
 
     Subfolders and hidden files are not read; the logger names how many.
     Raises CorpusError, naming the source, where it is missing, empty or unreadable; with `is_text`
     also where it is no text, such as a compressed file.
     """
+    if isinstance(source, bytes):
+        yield _checked(GIVEN, source, is_text)
+        return
     if os.fspath(source) == "-":
         yield _checked("stdin", _read_bounded(sys.stdin.buffer, "stdin"), is_text)
         return

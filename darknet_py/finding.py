@@ -8,14 +8,19 @@ import re
 import warnings
 from pathlib import Path
 
+from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
+from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.loading import network_of_weights
+from darknet_py.loading import network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.weights import read_header
 
 log = logging.getLogger(__name__)
+
+# Keys of [net] with which a network predicts one stream, symbol by symbol.
+ONE_STREAM = {"batch": 1, "time_steps": 1}
 
 _SUFFIX = re.compile(r"(_final|_best|_[0-9]+)?\.weights$|\.backup$")
 # Of the files of a run, the ones to take, the first of them that is there.
@@ -91,8 +96,56 @@ def open_network(
     found = find_cfg_of(path, cfg, option)
     if cfg is None:
         say_cfg(found, path, option)
-    single = override(found, {"batch": 1, "time_steps": 1}, "one stream")
+    single = override(found, ONE_STREAM, "one stream")
     return network_of_weights(single, path, dialect)
+
+
+def load_network(
+    cfg: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    seed: int = 0,
+    dialect: str = "auto",
+    **overrides: object,
+) -> Network:
+    """The network of a cfg (a path or a bundled name), from a weights file or newly drawn; or that
+    of a weights file or of a run's folder, ready to predict one stream.
+
+    cfg: where it is a weights file or a folder, its cfg is found as the commands find it.
+    seed: as in `srand(seed)`, for the initial weights and the draws after them.
+    dialect: `upstream` or `alexeyab`; `auto` is that of the file, or `dialect_of_new`.
+    overrides: keys of `[net]`, or of layers like `**{"rnn.output": 512}`; `batch` alone sets
+    `subdivisions` to 1.
+    Raises CfgError and WeightsError.
+    """
+    seed = checked("seed", seed, SEED)
+    dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
+    place = checked("cfg", cfg, File())
+    file = None if weights is None else checked("weights", weights, File())
+    if file is None and holds_weights(place):
+        path = find_weights(place)
+        found = override(find_cfg_of(path), {**ONE_STREAM, **overrides})
+        return network_of_cfg(found, path, seed, dialect)
+    return network_of_cfg(override(find_cfg(place), overrides), file, seed, dialect)
+
+
+def holds_weights(source: str | os.PathLike[str]) -> bool:
+    """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content.
+
+    A folder with the name of a bundled cfg counts only where there are weights in it.
+    """
+    path = Path(source)
+    if path.is_dir() and os.fspath(source) in bundled_cfgs():
+        return any(file for suffix in WEIGHTS_SUFFIXES for file in path.glob(f"*{suffix}"))
+    if path.is_dir() or path.suffix in (".weights", ".backup"):
+        return True
+    if path.suffix == ".cfg" or not path.exists():
+        return False
+    try:
+        read_header(path)
+    except WeightsError:
+        return False
+    return True
 
 
 def say_cfg(found: Cfg, weights: Path, option: str = "--cfg") -> None:

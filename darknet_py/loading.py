@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import warnings
 
-from darknet_py.bounds import SEED, File, OneOf, checked
-from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cfg import Cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
 from darknet_py.kernels import Kernels
 from darknet_py.network import Network
-from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps
 from darknet_py.weights import dialect_of, read_header
@@ -87,32 +85,13 @@ def network_for_training(
     return net
 
 
-def load_network(
-    cfg: str | os.PathLike[str],
-    weights: str | os.PathLike[str] | None = None,
-    *,
-    seed: int = 0,
-    dialect: str = "auto",
-    **overrides: object,
-) -> Network:
-    """The network of a cfg (a path or a bundled name), from a weights file or newly drawn.
-
-    seed: as in `srand(seed)`, for the initial weights and the draws after them.
-    dialect: `upstream` or `alexeyab`; `auto` is that of the file, or `dialect_of_new`.
-    overrides: keys of `[net]`; `batch` alone sets `subdivisions` to 1.
-    Raises CfgError and WeightsError.
-    """
-    seed = checked("seed", seed, SEED)
-    dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
-    place = checked("cfg", cfg, File())
-    file = None if weights is None else checked("weights", weights, File())
-    return network_of_cfg(override(find_cfg(place), overrides), file, seed, dialect)
-
-
 def network_of_cfg(
     cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int, dialect: str = "auto"
 ) -> Network:
-    """`load_network` of a cfg that has been read. Raises CfgError and WeightsError."""
+    """The network of a cfg, from a weights file or newly drawn; seed: as in `srand(seed)`.
+
+    Raises CfgError and WeightsError.
+    """
     if weights is None:
         chosen = dialect_of_new(cfg) if dialect == "auto" else DIALECTS[dialect]
         net = Network(cfg, chosen)

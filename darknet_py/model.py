@@ -7,6 +7,7 @@ the same layout.
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -178,6 +179,22 @@ class Model:
         for layer in layers:
             for own in layer.statistics():
                 own.steps = own.SETTLED
+
+    def layers_in_words(self) -> str:
+        """The layers with their outputs, like `2 x [rnn] 128, [connected] 256, [softmax]`."""
+        names = [
+            f"[{layer.kind}] {layer.outputs}" if layer.parameters() else f"[{layer.kind}]"
+            for layer in self.layers
+        ]
+        counted = ((name, len(list(same))) for name, same in itertools.groupby(names))
+        return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in counted)
+
+    def __repr__(self) -> str:
+        """Its cfg, layers and number of parameters."""
+        return (
+            f"<{type(self).__name__} {self.cfg.path}: {self.layers_in_words()}; "
+            f"{len(self.parameters):,} parameters>"
+        )
 
     @property
     def loss_layer(self) -> LossLayer:

@@ -9,6 +9,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from darknet_py import weights as weights_file
 from darknet_py.arrays import Array, Codes, Flat, Steps
@@ -64,7 +65,7 @@ class Network(Model):
 
     # --- training and prediction
 
-    def train_batch(self, inputs: Codes, targets: Codes) -> float:
+    def train_batch(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
         inputs, targets: integers `(time_steps, streams)`, the targets being the next symbols.
@@ -75,18 +76,19 @@ class Network(Model):
         if not self._is_trainable:
             self.check_trainable()
             self._is_trainable = True
-        inputs = self._symbols("inputs", inputs, self.options.time_steps)
-        targets = self._symbols("targets", targets, self.options.time_steps)
-        return self.step.train_datum(inputs, targets)
+        return self.step.train_datum(
+            self._symbols("inputs", inputs, self.options.time_steps),
+            self._symbols("targets", targets, self.options.time_steps),
+        )
 
-    def predict(self, inputs: Codes) -> Steps:
+    def predict(self, inputs: ArrayLike) -> Steps:
         """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).
 
         Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
         call; `reset_state` zeroes it. Raises ValueError for wrong arrays.
         """
-        inputs = self._symbols("inputs", inputs, None)
-        y, self.prediction_state = self.forward(inputs, self.prediction_state)
+        codes = self._symbols("inputs", inputs, None)
+        y, self.prediction_state = self.forward(codes, self.prediction_state)
         return y.copy()
 
     def reset_state(self, stream: int | None = None) -> None:
@@ -99,10 +101,10 @@ class Network(Model):
             for part in state:
                 part[stream] = 0
 
-    def _symbols(self, name: str, symbols: Codes, steps: int | None) -> Codes:
-        """`symbols` as an array (time_steps, streams), of `steps` where that is given."""
+    def _symbols(self, name: str, value: ArrayLike, steps: int | None) -> Codes:
+        """`value` as an array (time_steps, streams), of `steps` where that is given."""
         wanted = f"integers of shape (time_steps, streams) = ({steps or 'any'}, {self.streams})"
-        symbols = integers(name, wanted, symbols, ndim=2)
+        symbols = integers(name, wanted, value, ndim=2)
         shape = (steps or len(symbols), self.streams)
         if symbols.shape != shape or not symbols.size:
             raise ValueError(f"{name} must be {wanted}, not of shape {symbols.shape}")

@@ -27,6 +27,7 @@ from darknet_py.network import Network
 
 DEFAULT_PROMPT = b"\n\n"
 LONGEST_NUMBER = 9  # digits
+PART = 1 << 20  # bytes of a text that are looked at together
 
 
 class Symbols:
@@ -148,6 +149,15 @@ class Symbols:
             return bytes(symbols).decode("utf-8", "replace")
         return "".join(f"{self.name(symbol)} " for symbol in symbols)
 
+    def whole(self, symbols: Sequence[int]) -> Sequence[int]:
+        """These symbols without a character of UTF-8 that is cut at either end."""
+        if self.is_tokens:
+            return symbols
+        first = 0
+        while first < min(3, len(symbols)) and symbols[first] & 0xC0 == 0x80:
+            first += 1
+        return symbols[first : len(symbols) - cut_character(bytes(symbols[-4:]))]
+
     def name(self, symbol: int) -> str:
         """The name of a symbol that is printed by its name, or its number where it has none."""
         return self.names[symbol] if self.names and symbol < len(self.names) else str(symbol)
@@ -175,6 +185,22 @@ class Symbols:
         return found
 
 
+def utf8_characters(text: Array) -> int:
+    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
+    parts = (text[first : first + PART] for first in range(0, len(text), PART))
+    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
+
+
+def cut_character(data: bytes) -> int:
+    """How many bytes at the end begin a character of UTF-8 without ending it."""
+    for count in range(1, min(4, len(data) + 1)):
+        first = data[-count]
+        if first & 0xC0 != 0x80:
+            length = 4 if first >= 0xF0 else 3 if first >= 0xE0 else 2 if first >= 0xC2 else 1
+            return count if count < length and first <= 0xF4 else 0
+    return 0
+
+
 def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
     """What finds the words of a text where names contain white space; None where none does."""
     spaced = sorted((name for name in names if re.search(r"\s", name)), key=len, reverse=True)
@@ -185,15 +211,17 @@ def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
     return re.compile(rf"({'|'.join(ends)}|\S+) ?")
 
 
-def check_symbols(net: Network, text: Sequence[int] | np.ndarray, name: str) -> np.ndarray:
-    """`text`, bytes or a flat sequence of integers, as an array of symbols (count,).
+def check_symbols(net: Network, text: str | Sequence[int] | np.ndarray, name: str) -> np.ndarray:
+    """`text`, a str, bytes or a flat sequence of integers, as an array of symbols (count,).
 
-    Raises ValueError, naming it, for anything else, and CorpusError where the network does not
-    know a symbol.
+    A str is read as UTF-8, or for a network of tokens as their numbers. Raises ValueError, naming
+    it, for anything else, and CorpusError where the network does not know a symbol.
     """
+    if isinstance(text, str):
+        return Symbols.of(net).read(text.encode("utf-8", "surrogateescape"), name)
     if isinstance(text, (bytes, bytearray, memoryview)):
         symbols = np.frombuffer(text, np.uint8)
     else:
-        symbols = integers(name, "bytes or a flat sequence of integers", text, ndim=1)
+        symbols = integers(name, "a str, bytes or a flat sequence of integers", text, ndim=1)
     check_known(symbols, net.inputs, name)
     return symbols

@@ -24,8 +24,10 @@ NAMES = {
     "WeightsError",
     "__version__",
     "evaluate",
+    "export",
     "generate",
     "load_network",
+    "report",
     "train",
 }
 NETWORK = {

@@ -29,10 +29,11 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py.cfg import bundled_cfgs
 from darknet_py.cli import COMMANDS, main
-from darknet_py.cli.console import TextWriter, visible
+from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import escaped
 from darknet_py.corpus import split
 from darknet_py.network import Network
+from darknet_py.terminal import visible
 from darknet_py.weights import read_header
 from darknet_py.writing.evaluation import hidden_vectors
 from darknet_py.writing.generation import Session

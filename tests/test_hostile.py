@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py import corpus
-from darknet_py.cli import console
+from darknet_py import corpus, terminal
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.sizes import segment_steps, training_bytes
@@ -91,7 +90,7 @@ def test_closed_and_full_streams_are_no_traceback(line: str) -> None:
 
 
 def test_what_is_said_is_visible(capsys: pytest.CaptureFixture[str]) -> None:
-    console.say("a\x1b[31mb\nc\udcff")
+    terminal.say("a\x1b[31mb\nc\udcff")
     assert capsys.readouterr().err == "a␛[31mb\nc\\udcff\n"
 
 

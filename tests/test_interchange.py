@@ -35,9 +35,9 @@ from darknet_py.exporting.interchange import (
 )
 from darknet_py.exporting.onnx import onnx_model
 from darknet_py.exporting.torch_module import module_text, write_torch_module
+from darknet_py.finding import load_network
 from darknet_py.layers import LAYERS
 from darknet_py.layers.base import Layer
-from darknet_py.loading import load_network
 from darknet_py.network import Network
 from tests.cli_helpers import files_in, invoke
 from tests.helpers import Array, cfg_text, make_network, randomize

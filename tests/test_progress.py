@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from darknet_py.cli import progress
-from darknet_py.cli.progress import Progress, clock, fitted
-from darknet_py.training import Row
+from darknet_py.training import Row, progress
+from darknet_py.training.progress import Progress, clock, fitted
 
 
 def row(batch: int, **values: Any) -> Row:
@@ -48,7 +47,7 @@ class Terminal(io.StringIO):
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test moves on."""
     time = [0.0]
-    monkeypatch.setattr("darknet_py.cli.progress.time.perf_counter", lambda: time[0])
+    monkeypatch.setattr("darknet_py.training.progress.time.perf_counter", lambda: time[0])
     return time
 
 

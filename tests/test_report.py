@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py.finding import open_network
 from darknet_py.reporting import page as report
-from darknet_py.reporting.curves import read_losses
 from darknet_py.symbols import Symbols
+from darknet_py.training.curves import read_losses
 from tests.cli_helpers import files_in, invoke, write_run_inputs
 
 BYTES = Symbols(256, is_tokens=False, names=None)

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.cli.progress import Progress
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
@@ -20,6 +19,7 @@ from darknet_py.sizes import training_bytes
 from darknet_py.step import Step
 from darknet_py.training import run, validation
 from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.progress import Progress
 from darknet_py.training.validation import Validation, validation_rows
 from darknet_py.weights import read_header
 from darknet_py.writing import scoring

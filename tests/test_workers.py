@@ -15,8 +15,7 @@ import pytest
 from benchmarks.shared import SharedTraining, shared_training
 from darknet_py.cfg import parse_cfg
 from darknet_py.errors import TrainingError
-from darknet_py.finding import open_network
-from darknet_py.loading import load_network
+from darknet_py.finding import load_network, open_network
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand

@@ -16,9 +16,10 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
-from darknet_py.cli.console import ConsoleHandler, one_line, visible
+from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
+from darknet_py.terminal import one_line, visible
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
 COMMANDS = {

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import logging
 import sys
-import unicodedata
-from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
 import click
+
+from darknet_py.symbols import cut_character
+from darknet_py.terminal import say, visible
 
 
 class ConsoleHandler(logging.Handler):
@@ -19,67 +19,6 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record))
-
-
-def say(message: str) -> None:
-    """Write a line to stderr, above a progress bar where one is running.
-
-    Where nobody reads it any more, the work goes on without a word.
-    """
-    message = visible(message)
-    tqdm = sys.modules.get("tqdm")
-    with contextlib.suppress(OSError, ValueError):
-        if sys.stderr is None:
-            return
-        if tqdm is not None:
-            tqdm.tqdm.write(message, file=sys.stderr)
-        else:
-            click.echo(message, err=True)
-
-
-@contextlib.contextmanager
-def progress_bar(description: str) -> Iterator[Callable[[int, int], object]]:
-    """A bar on a terminal for what takes more than a second, unless the program is to be quiet.
-
-    Gives the function to call with what is done and the number of all.
-    """
-    from tqdm import tqdm
-
-    is_shown = is_terminal(sys.stderr) and logging.getLogger("darknet_py").level < logging.WARNING
-    with tqdm(
-        desc=description,
-        bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]",
-        file=sys.stderr,
-        delay=1,
-        leave=False,
-        disable=not is_shown,
-    ) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, on one line that a terminal can be shown."""
-    if isinstance(error, MemoryError):
-        message = f"not enough memory: {error}"
-    elif isinstance(error, OSError) and error.strerror:
-        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
-    else:
-        message = str(error)
-    # A file's name may hold what a terminal would obey.
-    return visible(" ".join(message.split()), keep="")
-
-
-def is_terminal(stream: Any) -> bool:
-    """Whether a stream is one; a closed stream is None or raises."""
-    try:
-        return stream is not None and stream.isatty()
-    except (OSError, ValueError):
-        return False
 
 
 def write_line(line: bytes) -> None:
@@ -91,39 +30,20 @@ def write_line(line: bytes) -> None:
         sys.stdout.buffer.flush()
 
 
-def visible(text: str, keep: str = "\n\t") -> str:
-    """`text` with control characters, all but those to `keep`, replaced by pictures of them."""
-    if text.isprintable():
-        return text
-    return "".join(_picture(c) if _is_control(c) and c not in keep else c for c in text)
-
-
-def _is_control(character: str) -> bool:
-    """Control characters, line separators, and those that turn the direction of writing."""
-    direction = "\u202a" <= character <= "\u202e" or "\u2066" <= character <= "\u2069"
-    return direction or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-def _picture(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)
-    if code == 0x7F:
-        return "\u2421"
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
-
-
 class TextWriter:
     """Generated symbols to stdout, as they come.
 
-    On a terminal bytes are decoded as UTF-8, wrong or cut sequences become U+FFFD and control
-    characters visible. Otherwise, and with `raw`, stdout gets the bytes untouched.
+    On a terminal bytes are decoded as UTF-8, wrong sequences become U+FFFD and control characters
+    visible; elsewhere stdout gets the bytes. A character that is cut at the end is left out. With
+    `raw` stdout gets every byte, untouched.
     names: a text per symbol, printed instead of bytes.
     """
 
     def __init__(self, raw: bool, names: list[str] | None) -> None:
         self.names = names
+        self.raw = raw
         self.decoder = None
+        self._held_back = b""
         if not raw and sys.stdout.isatty():
             self.decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
 
@@ -136,21 +56,23 @@ class TextWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End a text: what is left of a cut sequence, and a newline, as C prints it."""
-        if isinstance(error, OSError):
-            return
-        if self.decoder is not None:
-            self._print(self.decoder.decode(b"", final=True))
-        self._print("\n")
+        """End a text with a newline, as C prints it."""
+        if not isinstance(error, OSError):
+            self._held_back = b""
+            self._print("\n")
 
     def write(self, symbols: bytes | list[int]) -> None:
-        """Print symbols now."""
+        """Print symbols now, all but a character that is not complete."""
         if self.names is not None:
             self._print("".join(self._name(symbol) for symbol in symbols))
-        elif self.decoder is not None:
-            self._print(self.decoder.decode(bytes(symbols)))
-        else:
-            sys.stdout.buffer.write(bytes(symbols))
+            return
+        data = self._held_back + bytes(symbols)
+        cut = 0 if self.raw else cut_character(data)
+        data, self._held_back = data[: len(data) - cut], data[len(data) - cut :]
+        if self.decoder is not None:
+            self._print(self.decoder.decode(data))
+        elif data:
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
     def _name(self, symbol: int) -> str:

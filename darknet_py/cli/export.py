@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,25 +15,13 @@ from darknet_py.cli.options import (
     force_option,
     verbosity_options,
 )
-from darknet_py.exporting.folding import fold_batchnorm, folded_cfg
-from darknet_py.exporting.interchange import write_npz, write_safetensors, write_weights_and_cfg
-from darknet_py.exporting.onnx import write_onnx
-from darknet_py.exporting.torch_module import write_torch_module
+from darknet_py.exporting.api import WRITERS, targets_of, write_network
 from darknet_py.files import check_targets
-from darknet_py.finding import cfg_beside, find_cfg_of, find_weights, say_cfg
+from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, say_cfg
 from darknet_py.loading import network_of_weights
-from darknet_py.network import Network
 from darknet_py.options import override
 
 log = logging.getLogger("darknet_py.export")
-
-WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
-    ".safetensors": write_safetensors,
-    ".npz": write_npz,
-    ".onnx": write_onnx,
-    ".py": write_torch_module,
-    ".weights": write_weights_and_cfg,
-}
 
 
 @click.command("export", context_settings=CONTEXT)
@@ -81,25 +68,13 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
         )
     source = find_weights(weights)
     found = find_cfg_of(source, cfg)
-    targets = _targets(path)
-    check_targets(*targets, read=(source, found.path), force=force)
+    check_targets(*targets_of(path), read=(source, found.path), force=force)
     if source != Path(weights):
         log.info("weights: %s", source)
     if cfg is None:
         say_cfg(found, source)
-    single = override(found, {"batch": 1, "time_steps": 1}, "one stream")
-    net = network_of_weights(single, source, dialect)
+    net = network_of_weights(override(found, ONE_STREAM, "one stream"), source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])
-    if fold:
-        net, whole = fold_batchnorm(net), folded_cfg(whole)
-    WRITERS[path.suffix](path, net, whole)
-    files = sorted((file for together in targets for file in together), key=lambda f: f != path)
-    log.info("wrote %s: %s numbers", " and ".join(map(str, files)), f"{len(net.parameters):,}")
-
-
-def _targets(path: Path) -> list[list[Path]]:
-    """OUT and the files that come next to it; those written together, as `check_targets` has it."""
-    if path.suffix == ".py":
-        return [[path], [path.with_suffix(".safetensors")]]
-    return [[cfg_beside(path), path]] if path.suffix == ".weights" else [[path]]
+    files = write_network(net, whole, out, fold, force, read=(source, found.path))
+    log.info("wrote %s: %s parameters", " and ".join(map(str, files)), f"{len(net.parameters):,}")

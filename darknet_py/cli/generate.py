@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import click
 
@@ -11,20 +10,20 @@ from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
     CONTEXT,
     SEED,
-    above_zero,
     cfg_option,
     dialect_option,
     escaped,
     prompt_option,
+    sampling_of,
     tokens_option,
     up_to_one,
     verbosity_options,
 )
+from darknet_py.cli.options import temperature as temperature_of
 from darknet_py.finding import open_network
 from darknet_py.rand import seed_from_clock, seed_of_text
 from darknet_py.symbols import Symbols
 from darknet_py.writing.generation import generate, generate_samples
-from darknet_py.writing.sampling import Sampling
 
 log = logging.getLogger("darknet_py.generate")
 
@@ -37,18 +36,25 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 @cfg_option
 @dialect_option
 @click.option(
-    "--length", type=click.IntRange(0), default=1000, show_default=True, help="Symbols to draw."
+    "--length",
+    type=click.IntRange(0),
+    default=1000,
+    show_default=True,
+    help="Bytes to write, or tokens.",
 )
 @click.option(
     "--temperature",
-    type=above_zero,
+    type=temperature_of,
     metavar="NUMBER",
     default=0.7,
     show_default=True,
-    help="How freely to draw: below 1 is careful, above 1 is bold.",
+    help="Below 1 is more careful, above 1 bolder; 0 always takes the likeliest symbol.",
 )
 @click.option(
-    "--top-k", type=click.IntRange(0), default=0, help="Draw only from the K likeliest symbols."
+    "--top-k",
+    type=click.IntRange(0),
+    default=0,
+    help="Draw only from the K likeliest symbols; 0 means all.",
 )
 @click.option(
     "--top-p",
@@ -61,7 +67,8 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 @click.option(
     "--seed",
     type=SEED,
-    help="Start of the random numbers, as in C's srand(N).  [default: random, and printed]",
+    help="Start of the random numbers: the same seed repeats a text.  [default: random, and "
+    "printed]",
 )
 @prompt_option
 @click.option("--prompt-file", metavar="FILE", help="Start from the text of a file; - is stdin.")
@@ -70,21 +77,20 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     "--stop",
     type=escaped,
     metavar="TEXT",
-    help="Stop after this text has been written; it has the escapes of --prompt.",
+    help="End once this has been written; same escapes as --prompt.",
 )
 @click.option(
     "--samples",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Number of texts to write, with the seeds N, N+1, ... (from seed 0, which C takes for 1, "
-    "the seeds 1, 2, ...).",
+    help="Number of texts, with the seeds N, N+1, ... (from --seed 0: 1, 2, ..., as in C).",
 )
 @click.option(
     "--interactive", is_flag=True, help="Write in turns: you type, the network continues."
 )
 @tokens_option
-@click.option("--raw", is_flag=True, help="Print bytes as they are, even on a terminal.")
+@click.option("--raw", is_flag=True, help="Write every byte as it is, also on a terminal.")
 @verbosity_options
 def command(
     weights: str,
@@ -107,9 +113,9 @@ def command(
 ) -> None:
     """Print text that the network of WEIGHTS writes, as it is drawn.
 
-    WEIGHTS is a weights file or the folder of a run. Of a folder the first of these is taken:
-    *_best.weights, *_final.weights, *.backup, the only *.weights. With the same weights, seed,
-    temperature, prompt and length the text is the C program's.
+    WEIGHTS is a weights file or the folder of a run, whose best weights are taken (or the final
+    ones, the backup, or its only weights file). With the same weights, seed, temperature, prompt
+    and length the text is the C program's.
 
     For a network of tokens, give --prompt and --stop as numbers, or with --tokens as names. Each
     number or name is printed with a space after it.
@@ -123,6 +129,8 @@ def command(
     """
     if prompt is not None and prompt_file is not None:
         raise click.UsageError("Give --prompt or --prompt-file, not both.")
+    if interactive and samples > 1:
+        raise click.UsageError("--interactive writes one text: leave out --samples.")
     if samples > 1 and length > LONGEST_SAMPLE:
         raise click.UsageError(f"With --samples, --length can be at most {LONGEST_SAMPLE:,}.")
     net = open_network(weights, cfg, dialect)
@@ -136,27 +144,28 @@ def command(
     else:
         start = symbols.read_file(prompt_file).tolist()
     until = symbols.read(stop or b"", "--stop").tolist()
+    sampling = sampling_of(temperature, top_k, top_p, greedy)
     if interactive:
         from darknet_py.cli.interactive import Dialogue
 
-        sampling = Sampling(temperature, top_k, top_p, greedy)
         given = start if prompt is not None or prompt_file is not None else []
         Dialogue(net, symbols, seed, sampling, length, raw).run(given)
         return
-    how: dict[str, Any] = {"top_k": top_k, "top_p": top_p, "greedy": greedy, "stop": until}
     shown = [] if no_prompt else start
     if samples > 1:
         for first in range(0, samples, SIDE_BY_SIDE):
             count = min(SIDE_BY_SIDE, samples - first)
             begin = seed_of_text(seed, first)
-            texts = generate_samples(net, start, length, temperature, begin, count, **how)
+            texts = generate_samples(
+                net, start, length, seed=begin, samples=count, sampling=sampling, stop=until
+            )
             for number, text in enumerate(texts):
                 click.echo(f"--- seed {seed_of_text(begin, number)}")
                 with TextWriter(raw, symbols.names) as writer:
                     writer.write(shown)
                     writer.write(text)
         return
-    drawn = generate(net, start, length, temperature, seed, **how)
+    drawn = generate(net, start, length, seed=seed, sampling=sampling, stop=until)
     with TextWriter(raw, symbols.names) as writer:
         writer.write(shown)
         for symbol in drawn:

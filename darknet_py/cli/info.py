@@ -8,17 +8,18 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
-from darknet_py.cli.console import print_json, visible
+from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
-from darknet_py.errors import CfgError, CfgWarning, DarknetError, WeightsError
-from darknet_py.finding import WEIGHTS_SUFFIXES, find_cfg_of, find_weights
+from darknet_py.errors import CfgError, CfgWarning, DarknetError
+from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
 from darknet_py.speed import expected_speed
+from darknet_py.terminal import visible
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
@@ -93,31 +94,12 @@ def _show(facts: dict[str, Any]) -> None:
     click.echo(f"total{facts['parameters']:>42,}{'':>7}{facts['operations']:>17,}")
 
 
-def _is_weights(source: str) -> bool:
-    """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content.
-
-    A folder with the name of a bundled cfg counts only where there are weights in it.
-    """
-    path = Path(source)
-    if path.is_dir() and source in bundled_cfgs():
-        return any(file for suffix in WEIGHTS_SUFFIXES for file in path.glob(f"*{suffix}"))
-    if path.is_dir() or path.suffix in (".weights", ".backup"):
-        return True
-    if path.suffix == ".cfg" or not path.exists():
-        return False
-    try:
-        read_header(path)
-    except WeightsError:
-        return False
-    return True
-
-
 def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
     """Why the weights file at `path` cannot be loaded, as `generate` would say it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", CfgWarning)
-            network_of_weights(override(found, {"batch": 1, "time_steps": 1}, "one stream"), path)
+            network_of_weights(override(found, ONE_STREAM, "one stream"), path)
     except DarknetError as error:
         return error
     return None
@@ -137,7 +119,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
     """What is shown, and the error of weights that cannot be loaded. Raises DarknetError."""
     weights: dict[str, Any] | None = None
     fault: DarknetError | None = None
-    if not _is_weights(source):
+    if not holds_weights(source):
         found = find_cfg(source)
         net = Network(found, dialect_of_new(found))
     else:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 
 import click
 import numpy as np
 
-from darknet_py.cli.console import TextWriter, say, visible
-from darknet_py.cli.options import above_zero, escaped
+from darknet_py.cli.console import TextWriter
+from darknet_py.cli.options import escaped, sampling_of, temperature
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
+from darknet_py.terminal import say, visible
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 
 ODDS = 10  # symbols that :odds lists
-HELP = r"""type a text and Enter: the network reads it and continues; an empty line continues too
-  \n \t \r \\ \xHH are escapes; Enter itself is not read, so type \n for a newline
-:temperature T   how freely it draws (now {temperature:g})
-:length N        symbols to write each time (now {length})
-:odds            show the {odds} likeliest next symbols
-:reset           forget what was read and written
-:help            show this text
+HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
+  \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
+:temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
+:length N        bytes or tokens per turn (now {length})
+:odds            the {odds} likeliest next symbols
+:reset           forget everything read so far
+:help            this list
 Ctrl-C stops the text, Ctrl-D quits"""
 HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spaces between them"
 HELP_NAMES = (
@@ -111,12 +111,16 @@ class Dialogue:
             say(f":{known[0]}: {visible(error.message)}")
 
     def _set_temperature(self, argument: str) -> None:
-        self.sampling = replace(self.sampling, temperature=above_zero(argument))
+        own = self.sampling
+        number = temperature(argument)
+        self.sampling = sampling_of(number, own.top_k, own.top_p)
+        say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
 
     def _set_length(self, argument: str) -> None:
         if not argument.isdecimal():
             raise click.BadParameter(f"{argument!r} is not a whole number")
         self.length = int(argument)
+        say(f"length {self.length}")
 
     def _show_odds(self, argument: str) -> None:
         p = self.session.probabilities(self.sampling.temperature)

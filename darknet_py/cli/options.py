@@ -6,9 +6,13 @@ import logging
 import math
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from darknet_py.writing.sampling import Sampling
+
 
 _LOGGER = logging.getLogger("darknet_py")
 _CFG_WARNINGS = "darknet_py.cfg_warnings"
@@ -34,6 +38,24 @@ def above_zero(value: str | float) -> float:
     if not 0 < number < math.inf:
         raise click.BadParameter(f"{value!r} is not a number above 0")
     return number
+
+
+def temperature(value: str | float) -> float:
+    """A number above 0; or 0, which is greedy."""
+    if str(value).strip() and re.fullmatch(r"[+-]?0*\.?0*(e[+-]?\d+)?", str(value).strip()):
+        return 0.0
+    return above_zero(value)
+
+
+def sampling_of(
+    number: float, top_k: int = 0, top_p: float = 1.0, greedy: bool = False
+) -> Sampling:
+    """The sampling at a temperature, of which 0 always takes the likeliest symbol."""
+    from darknet_py.writing.sampling import Sampling
+
+    if number == 0:
+        return Sampling(top_k=top_k, top_p=top_p, greedy=True)
+    return Sampling(number, top_k, top_p, greedy)
 
 
 def part_of_one(value: str | float) -> float:

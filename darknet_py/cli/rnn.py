@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import click
 
 from darknet_py.cfg import find_cfg
-from darknet_py.cli.console import TextWriter, say, write_line
+from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import UPSTREAM
 from darknet_py.errors import CfgError, CostWarning, DarknetWarning, WeightsError
+from darknet_py.finding import ONE_STREAM
 from darknet_py.loading import network_for_training, network_of_cfg
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -25,6 +26,7 @@ from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import train as replay_train
+from darknet_py.terminal import say
 from darknet_py.weights import read_header
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -149,7 +151,7 @@ def _seed(srand: int | None) -> int:
 
 def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     """The network at one stream and step, its random numbers where C's are after building it."""
-    single = override(find_cfg(cfg).as_darknet_draws(), {"batch": 1, "time_steps": 1})
+    single = override(find_cfg(cfg).as_darknet_draws(), ONE_STREAM)
     return network_of_cfg(single, weights, _seed(srand))
 
 

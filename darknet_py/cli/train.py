@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from darknet_py.cli.console import one_line, say
 from darknet_py.cli.options import (
     CONTEXT,
     is_quiet,
@@ -20,11 +19,12 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.outcome import explain_outcome
-from darknet_py.cli.progress import Progress
 from darknet_py.cli.run_options import run_options
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.ranks.mpi import find_ranks
+from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
+from darknet_py.training.progress import Progress
 
 INTERRUPTED = 130
 
@@ -70,10 +70,11 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         # The first rank warns for all.
         logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
+    unit = "token" if options.get("tokenized") else "byte"
     try:
         with (
             Interruption() as interruption,
-            Progress(quiet=quiet, every_batch=is_verbose()) as progress,
+            Progress(unit, quiet=quiet, every_batch=is_verbose()) as progress,
         ):
             result = train(
                 cfg,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import click
 
-from darknet_py.cli.console import print_json, progress_bar
+from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -20,7 +21,8 @@ from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
-from darknet_py.symbols import Symbols
+from darknet_py.symbols import Symbols, utf8_characters
+from darknet_py.terminal import progress_bar
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
@@ -110,13 +112,24 @@ def command(
     threads = scoring_threads(net) if streams > 1 else None
     with progress_bar("scoring") as progress, threadpool_limits(threads, user_api="blas"):
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
-    if as_json:
-        print_json(dataclasses.asdict(score))
-        return
+    facts: dict[str, Any] = dataclasses.asdict(score)
     unit = known.unit
-    click.echo(f"{unit + 's':20}{score.characters:,}")
-    click.echo(f"{f'nats per {unit}':20}{score.nats:.4f}")
-    click.echo(f"{f'bits per {unit}':20}{score.bpc:.4f}")
+    rows = [(f"{unit}s", f"{score.characters:,}")]
+    rows += [(f"nats per {unit}", f"{score.nats:.4f}"), (f"bits per {unit}", f"{score.bpc:.4f}")]
+    characters = score.characters if known.is_tokens else utf8_characters(symbols[1:])
+    if 0 < characters < score.characters:
+        # A text with longer characters: what is predicted is a byte.
+        each = score.characters / characters
+        longer = {"nats_per_character": score.nats * each, "bits_per_character": score.bpc * each}
+        facts |= {"bytes": score.characters, "characters": characters, **longer}
+        rows = [("bytes", f"{score.characters:,}"), ("characters", f"{characters:,}")]
+        rows += [("nats per byte", f"{score.nats:.4f}"), ("bits per byte", f"{score.bpc:.4f}")]
+        rows += [(name.replace("_", " "), f"{value:.4f}") for name, value in longer.items()]
+    if as_json:
+        print_json(facts)
+        return
+    for name, value in rows:
+        click.echo(f"{name:20}{value}")
     click.echo(f"perplexity          {score.perplexity:.4f}")
     if score.word_perplexity is not None:
         click.echo(f"word perplexity     {score.word_perplexity:.4f}")

@@ -34,7 +34,7 @@ from darknet_py.cfg import MAX_CFG_BYTES, Cfg, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
-from darknet_py.finding import cfg_beside
+from darknet_py.finding import ONE_STREAM, cfg_beside
 from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -156,7 +156,7 @@ def read_network(
     with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
         cfg = cfg or _cfg_of(path, stored.facts)
         origin = _dialect_of(path, stored.facts, dialect)
-        net = Network(override(cfg, {"batch": 1, "time_steps": 1}, "one stream"), origin)
+        net = Network(override(cfg, ONE_STREAM, "one stream"), origin)
         net.seen = _seen_of(path, stored.facts)
         _check_tensors(path, net, stored)
         infinite = 0

@@ -18,8 +18,8 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.files import MARK
 from darknet_py.network import Network
-from darknet_py.reporting.curves import Point
 from darknet_py.symbols import Symbols, check_symbols
+from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
 WIDTH, HEIGHT = 720, 300

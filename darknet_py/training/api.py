@@ -11,21 +11,22 @@ from darknet_py.bounds import File, checked
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
-from darknet_py.reporting import curves as plotting
+from darknet_py.training import curves as plotting
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
+from darknet_py.training.progress import Progress
 from darknet_py.training.resume import resumed_run
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
 from darknet_py.training.start import new_run
-from darknet_py.writing.scoring import Progress
+from darknet_py.writing.scoring import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 
 
 def train(
     cfg: str | os.PathLike[str] | Cfg | None = None,
-    data: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | bytes | None = None,
     *,
     out: str | os.PathLike[str] = "backup",
     resume: bool = False,
@@ -56,9 +57,12 @@ def train(
     profile: bool = False,
     callback: Callable[[Row], object] | None = None,
     stop: Callable[[], bool] | None = None,
-    scoring: Progress | None = None,
+    scoring: ScoringProgress | None = None,
+    progress: bool = False,
 ) -> Result:
-    """Train the network of `cfg` on the text `data`: the run of `darknet-py train`.
+    """Train the network of `cfg` on a text: the run of `darknet-py train`.
+
+    data: a file, a folder, `-` for stdin, or the text itself as bytes.
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
@@ -71,7 +75,7 @@ def train(
     callback: called after every batch. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
     best network at the end too, and then ends that. scoring: called as that score proceeds, with
-    the symbols scored and the number of all.
+    the symbols scored and the number of all. progress: show how the run proceeds on stderr.
     Messages go to the logger `darknet_py`.
     Raises ValueError for an argument that it cannot have, CfgError, CorpusError and WeightsError
     before the first batch, TrainingError and OSError also later.
@@ -79,14 +83,23 @@ def train(
     arguments = dict(locals())  # By name, since Settings has a field for each option.
     settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
     source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
-    text = None if data is None else checked("data", data, File())
+    text = data if data is None or isinstance(data, bytes) else checked("data", data, File())
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run
         run = start(settings, source, text, find_ranks(), stack)
         for line in introduction(run):
             log.info(line)
-        return train_run(run, profile, callback, stop, scoring)
+        if not progress:
+            return train_run(run, profile, callback, stop, scoring)
+        with Progress("byte" if run.net.writes_bytes else "token") as shown:
+
+            def both(row: Row) -> None:
+                shown(row)
+                if callback is not None:
+                    callback(row)
+
+            return train_run(run, profile, both, stop, scoring or shown.scoring)
 
 
 def _check_together(settings: Settings) -> None:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from darknet_py.arrays import Array
 from darknet_py.corpus import BLOCKS
-from darknet_py.layers.dropout import DropoutLayer
-from darknet_py.model import Model
 from darknet_py.sizes import training_bytes
 from darknet_py.speed import expected_speed
+from darknet_py.symbols import utf8_characters
 from darknet_py.training.run import Run
-
-PART = 1 << 20  # bytes of a text that are looked at together
 
 
 def introduction(run: Run) -> list[str]:
@@ -26,7 +21,7 @@ def introduction(run: Run) -> list[str]:
     speed = expected_speed(net)["train"]
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on{held_out}",
-        f"network: {layers_of(net)}; {len(net.parameters):,} parameters",
+        f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
         f"batch: {options.batch} streams of {options.time_steps} {unit}{shared}, "
         f"{options.symbols:,} {unit} per update; about {max(1.0, size / 1e6):,.0f} MB of memory, "
         f"at most {_rounded(speed):,} {unit} per second and core",
@@ -48,31 +43,6 @@ def amount(text: Array, unit: str) -> str:
     if unit == "bytes" and (characters := utf8_characters(text)) < len(text):
         words += f" ({characters:,} characters)"
     return words
-
-
-def utf8_characters(text: Array) -> int:
-    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
-    parts = (text[first : first + PART] for first in range(0, len(text), PART))
-    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
-
-
-def layers_of(model: Model) -> str:
-    """The layers with their outputs, like `2 x [rnn] 128, [connected] 256, [softmax]`."""
-    names: list[str] = []
-    for layer in model.layers:
-        name = f"[{layer.kind}]"
-        if isinstance(layer, DropoutLayer):
-            name += f" {layer.probability:g}"
-        elif layer.parameters():
-            name += f" {layer.outputs}"
-        names.append(name)
-    runs: list[tuple[str, int]] = []
-    for name in names:
-        if runs and runs[-1][0] == name:
-            runs[-1] = name, runs[-1][1] + 1
-        else:
-            runs.append((name, 1))
-    return ", ".join(f"{count} x {name}" if count > 1 else name for name, count in runs)
 
 
 def _rounded(number: float) -> int:

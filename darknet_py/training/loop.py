@@ -16,8 +16,8 @@ import numpy as np
 
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.processes import StartedProcesses, join
-from darknet_py.reporting import curves as plotting
 from darknet_py.symbols import Symbols
+from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import Result, Row, Run
 from darknet_py.training.threads import Threads
@@ -133,7 +133,8 @@ def sample(run: Run, row: Row) -> None:
     own = Symbols.of(run.net)
     seed, length = run.plan.seed, SAMPLE_LENGTH
     symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
-    text = own.text(symbols).rstrip(" ") if own.is_tokens else own.text(symbols)
+    text = own.text(own.whole(symbols))
+    text = text.rstrip(" ") if own.is_tokens else text
     run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
     log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
 

@@ -24,8 +24,8 @@ from darknet_py.network import Network
 from darknet_py.options import NetOptions, check_effect, override
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
-from darknet_py.reporting import curves as plotting
 from darknet_py.sizes import segment_steps
+from darknet_py.training import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import find_run
 from darknet_py.training.journal import Journal
@@ -47,7 +47,7 @@ _FIXED = ("inputs", "batch", "subdivisions", "time_steps", "tokenized")
 
 
 def resumed_run(
-    asked: Settings, cfg: str | Cfg | None, data: str | None, ranks: Ranks, stack: ExitStack
+    asked: Settings, cfg: str | Cfg | None, data: str | bytes | None, ranks: Ranks, stack: ExitStack
 ) -> Run:
     """The run in the folder, standing where it stopped; `stack` holds the folder.
 
@@ -99,7 +99,7 @@ def resumed_run(
         net.step.segment_steps = old.segment_steps
     if data is None and old.data == "-":
         raise TrainingError(
-            f"{where}: the text came from stdin; give the same text there again: "
+            f"{where}: the text did not come from a file; give the same text again: "
             f"darknet-py train --resume --out {asked.folder} {folder.base} -"
         )
     val = old.val if asked.val is None else asked.val

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 def new_run(
-    asked: Settings, cfg: str | Cfg | None, data: str | None, ranks: Ranks, stack: ExitStack
+    asked: Settings, cfg: str | Cfg | None, data: str | bytes | None, ranks: Ranks, stack: ExitStack
 ) -> Run:
     """A run before its first batch, its files begun; `stack` holds its folder.
 

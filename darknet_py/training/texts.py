@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import check_known, read_text, split
+from darknet_py.corpus import GIVEN, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
@@ -22,7 +22,8 @@ log = logging.getLogger(__name__)
 class Texts:
     """The text to train on and the held-out one, which is empty where there is none.
 
-    data, val: where they came from, as a plan remembers it. digest, val_digest: of the symbols.
+    data, val: where they came from, as a plan remembers it; `-` for what is no file.
+    digest, val_digest: of the symbols.
     """
 
     training: Array
@@ -34,9 +35,12 @@ class Texts:
 
 
 def read_texts(
-    model: Model, data: str, val: float | str, ranks: Ranks, val_from: str = "end"
+    model: Model, data: str | bytes, val: float | str, ranks: Ranks, val_from: str = "end"
 ) -> Texts:
-    """Read both and hold out `val`, a fraction of `data` or a file. Raises CorpusError."""
+    """Read both and hold out `val`, a fraction of `data` or a file.
+
+    data: a path, `-` for stdin, or the text itself. Raises CorpusError.
+    """
     tokenized = model.options.tokenized
     if data == "-" and ranks.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
@@ -44,7 +48,8 @@ def read_texts(
         raise CorpusError("-: several processes cannot share stdin; give a text file")
     text = read_text(data, tokenized)
     digest, val_digest = _digest(text), ""
-    check_known(text, model.inputs, data)
+    name = GIVEN if isinstance(data, bytes) else data
+    check_known(text, model.inputs, name)
     if val == "-":
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
@@ -59,15 +64,15 @@ def read_texts(
     least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
-            f"{data} has only {counted(len(text), 'symbol')} to train on; "
+            f"{name} has only {counted(len(text), 'symbol')} to train on; "
             f"time_steps={model.options.time_steps} needs at least {least} (--set time_steps=N for "
             f"a smaller one)"
         )
     if val != 0 and len(held_out) < 2:
-        log.info("%s is too short to hold out a part of it: training without validation", data)
+        log.info("%s is too short to hold out a part of it: training without validation", name)
     if len(held_out) < 2:
         held_out = held_out[:0]
-    place = data if data == "-" else os.path.abspath(data)
+    place = "-" if data == "-" or isinstance(data, bytes) else os.path.abspath(data)
     return Texts(text, held_out, place, val, digest, val_digest)
 
 

@@ -42,8 +42,8 @@ class Evaluation:
 
 def evaluate(
     net: Network,
-    text: Sequence[int] | np.ndarray,
-    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
+    text: str | Sequence[int] | np.ndarray,
+    prompt: str | Sequence[int] | np.ndarray = DEFAULT_PROMPT,
     *,
     streams: int = 1,
     progress: Progress | None = None,
@@ -70,8 +70,8 @@ def evaluate(
 
 def trace(
     net: Network,
-    text: Sequence[int] | np.ndarray,
-    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
+    text: str | Sequence[int] | np.ndarray,
+    prompt: str | Sequence[int] | np.ndarray = DEFAULT_PROMPT,
 ) -> Iterator[Evaluation]:
     """The score of `text` up to each of its characters but the first: `evaluate` as it goes.
 
@@ -87,7 +87,7 @@ def trace(
             yield _score(nats, characters, None if words is None else int(words[characters - 1]))
 
 
-def _scorable(net: Network, text: Sequence[int] | np.ndarray) -> np.ndarray:
+def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
         raise CorpusError(f"text has {counted(len(symbols), 'symbol')}; scoring needs at least 2")
@@ -100,7 +100,7 @@ def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
 
 
 def _losses(
-    net: Network, symbols: np.ndarray, prompt: Sequence[int] | np.ndarray
+    net: Network, symbols: np.ndarray, prompt: str | Sequence[int] | np.ndarray
 ) -> Iterator[np.ndarray]:
     """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
     state = feed(net, _prompt(net, prompt), net.initial_state(1))
@@ -110,7 +110,7 @@ def _losses(
         yield losses[:, 0]
 
 
-def _prompt(net: Network, prompt: Sequence[int] | np.ndarray) -> np.ndarray:
+def _prompt(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarray:
     """The symbols of `prompt`, where the default is that of the network."""
     if prompt is DEFAULT_PROMPT:
         prompt = Symbols.of(net).default_prompt
@@ -131,7 +131,7 @@ def _score(nats: float, characters: int, words: int | None) -> Evaluation:
 def hidden_vectors(
     net: Network,
     lines: Iterable[bytes],
-    prompt: Sequence[int] | np.ndarray = DEFAULT_PROMPT,
+    prompt: str | Sequence[int] | np.ndarray = DEFAULT_PROMPT,
     layer: int = 0,
     carry: bool = False,
     symbols: Symbols | None = None,

@@ -25,7 +25,7 @@ UNIFORM_BLOCK = 1024
 
 def generate(
     net: Network,
-    prompt: Sequence[int] = b"",
+    prompt: str | Sequence[int] | np.ndarray = b"",
     length: int = 1000,
     temperature: float = 0.7,
     seed: int = 0,
@@ -33,17 +33,20 @@ def generate(
     top_k: int = 0,
     top_p: float = 1.0,
     greedy: bool = False,
-    stop: Sequence[int] = b"",
+    stop: str | Sequence[int] | np.ndarray = b"",
+    sampling: Sampling | None = None,
 ) -> Iterator[int]:
     """Yield `length` symbols that follow `prompt` (which is not among them), from a zero state.
 
-    prompt: bytes or symbols; an empty one stands for symbol 0, as in C.
+    prompt: a str, bytes or symbols; an empty one stands for symbol 0, as in C.
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
-    temperature, top_k, top_p, greedy: see Sampling. stop: ends the text once it has these symbols.
+    temperature, top_k, top_p, greedy: see Sampling; or all of them as `sampling`. stop: ends the
+    text once it has these symbols.
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
     CfgError where outputs are not inputs, ValueError for an argument that it cannot have.
     """
-    sampling = Sampling(temperature, top_k, top_p, greedy)
+    if sampling is None:
+        sampling = Sampling(temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     end = check_symbols(net, stop, "stop").tolist()
     predictor = _after_prompt(net, prompt, 1)
@@ -81,7 +84,7 @@ def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
 
 def generate_samples(
     net: Network,
-    prompt: Sequence[int] = b"",
+    prompt: str | Sequence[int] | np.ndarray = b"",
     length: int = 1000,
     temperature: float = 0.7,
     seed: int = 0,
@@ -90,7 +93,8 @@ def generate_samples(
     top_k: int = 0,
     top_p: float = 1.0,
     greedy: bool = False,
-    stop: Sequence[int] = b"",
+    stop: str | Sequence[int] | np.ndarray = b"",
+    sampling: Sampling | None = None,
 ) -> list[list[int]]:
     """So many texts side by side, each a list of symbols: text k is that of seed + k.
 
@@ -98,7 +102,8 @@ def generate_samples(
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
-    sampling = Sampling(temperature, top_k, top_p, greedy)
+    if sampling is None:
+        sampling = Sampling(temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
@@ -160,7 +165,9 @@ class Session:
             yield int(symbol)
 
 
-def _after_prompt(net: Network, prompt: Sequence[int], streams: int) -> _Predictor:
+def _after_prompt(
+    net: Network, prompt: str | Sequence[int] | np.ndarray, streams: int
+) -> _Predictor:
     """A predictor whose streams have all read the prompt. Raises as `generate` does."""
     net.check_symbols_match()
     symbols = check_symbols(net, prompt, "prompt")

@@ -8,8 +8,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from darknet_py.cli.console import is_terminal, say
-from darknet_py.training import Row
+from darknet_py.terminal import is_terminal, say
+from darknet_py.training.run import Row
 
 LOG_SECONDS = 5.0  # between two lines of a log, unless every batch is wanted
 DRAW_SECONDS = 0.1  # between two drawings of the line

@@ -1,0 +1,122 @@
+"""`report`: a page about a run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from darknet_py.arrays import Array
+from darknet_py.corpus import read_text, split
+from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.files import check_targets, with_mark, write_whole
+from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
+from darknet_py.network import Network
+from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
+from darknet_py.symbols import Symbols, check_symbols
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.curves import read_losses
+from darknet_py.training.folder import RunFolder, find_run
+from darknet_py.training.settings import Plan
+from darknet_py.writing.generation import generate
+
+LENGTH = 1200  # symbols of the passage
+SAMPLE = 400  # symbols of the last text
+
+
+def report(
+    folder: str | os.PathLike[str] = "backup",
+    name: str | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    text: str | os.PathLike[str] | None = None,
+    layer: int | None = None,
+    tokens: str | os.PathLike[str] | None = None,
+    force: bool = False,
+) -> Path:
+    """Write an HTML page about the run in a folder; returns its path.
+
+    name: of the run, where the folder holds several. out: the page; by default BASE.html there.
+    text: a file to read a passage from; by default the run's held-out text. layer: whose units are
+    shown; by default the last recurrent one. tokens: a file with the names of tokens. force:
+    overwrite a file that this program did not write.
+    Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
+    """
+    run = find_run(folder, name)
+    checkpoint = read_checkpoint(run.file(".state"))
+    weights = _weights(run)
+    target = Path(out) if out is not None else run.file(".html")
+    check_targets([target], read=_read_files(run, weights, checkpoint.plan, text), force=force)
+    net = open_network(weights)
+    symbols = Symbols.of(net, tokens)
+    passage = _passage(net, symbols, checkpoint.plan, text)
+    index = recurrent_layer(net) if layer is None else layer
+    if index >= len(net.layers):
+        raise ValueError(f"layer must be one of the network's, 0 to {len(net.layers) - 1}")
+    shown = symbols.whole(passage[:LENGTH].tolist())
+    reading = read_passage(net, shown, index, symbols)
+    drawn = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
+    last = symbols.whole(list(drawn))
+    heading = f"{weights.name}, temperature 0.7"
+    samples = [
+        (title, _renamed(net, symbols, sample))
+        for title, sample in read_samples(run.file(".samples"))
+    ]
+    samples.append((heading, symbols.text(last)))
+    best = checkpoint.progress["validation"].get("best_loss")
+    facts = [
+        ("weights", weights.name),
+        ("parameters", f"{len(net.parameters):,}"),
+        ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
+        ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
+        ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
+        ("best estimate", "none" if best is None else f"{best:.4f} nats per {symbols.unit}"),
+    ]
+    curves = read_losses(run.file(".csv"))
+    written = page(f"{run.base}: a report", facts, curves, samples, reading)
+    write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
+    return target
+
+
+def _weights(run: RunFolder) -> Path:
+    for suffix in WEIGHTS_SUFFIXES:
+        if run.file(suffix).exists():
+            return run.file(suffix)
+    raise DarknetError(f"{run.path} holds no weights of {run.base} ({run.base}_best.weights)")
+
+
+def _read_files(
+    run: RunFolder, weights: Path, plan: Plan, text: str | os.PathLike[str] | None
+) -> list[str | Path]:
+    """The files of the run, its texts and `text`, none of which the page may replace."""
+    files = [path for path in run.files() if path != run.file(".html")]
+    texts = [plan.data, plan.cfg_path, plan.val, text]
+    return [weights, *files, *(name for name in texts if isinstance(name, str))]
+
+
+def _passage(
+    net: Network, symbols: Symbols, plan: Plan, text: str | os.PathLike[str] | None
+) -> Array:
+    """From `text`, or else from what the run held out, or else from what it was trained on."""
+    if text is not None:
+        place, found = text, symbols.read_file(text)
+    elif isinstance(plan.val, str):
+        place, found = plan.val, read_text(plan.val, net.options.tokenized)
+    elif plan.data == "-":
+        raise CorpusError("the run's text was not a file; give a passage with --text FILE")
+    else:
+        place, whole = plan.data, read_text(plan.data, net.options.tokenized)
+        training, held_out = split(whole, plan.val, plan.val_from)
+        found = held_out if len(held_out) > 1 else training
+    if len(found) < 2:
+        raise CorpusError(f"{place} has {len(found)} {symbols.unit}s; a passage needs at least 2")
+    return check_symbols(net, found, os.fspath(place))
+
+
+def _renamed(net: Network, symbols: Symbols, sample: str) -> str:
+    """A sample of a run of tokens, which has their numbers, with their names instead."""
+    if not symbols.path:
+        return sample
+    try:
+        return symbols.text(Symbols.of(net).read(sample.encode("utf-8", "replace"), "sample"))
+    except CorpusError:
+        return sample
