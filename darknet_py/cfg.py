@@ -262,7 +262,7 @@ class Cfg:
                     elif now is None:
                         change = f"{was} was removed"
                     else:
-                        change = f"{was} became {now.value}"
+                        change = f"{was} became {_show(now.value)}"
                     return f"in [{printable(own.name)}] {change}"
         if len(self.sections) != len(other.sections):
             return f"{len(self.layers)} layers became {len(other.layers)}"

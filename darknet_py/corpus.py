@@ -15,7 +15,7 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.bounds import unknown_symbol
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, counted
 from darknet_py.file_kinds import why_no_text
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
@@ -74,7 +74,7 @@ def read_pieces(
         files = [p for p in entries if p.is_file() and not p.name.startswith(".")]
         skipped = _skipped(entries)
         if skipped and files:
-            message = f"{source}: {_count(len(files), 'file')} read, {skipped} skipped"
+            message = f"{source}: {counted(len(files), 'file')} read, {skipped} skipped"
             if any(p.is_dir() and not p.name.startswith(".") for p in entries):
                 log.warning("warning: %s", message)
             else:
@@ -108,11 +108,7 @@ def _skipped(entries: list[Path]) -> str:
         ([p for p in hidden if p.is_dir()], "hidden folder"),
         (others, "device, pipe or broken link"),
     )
-    return " and ".join(_count(len(found), name) for found, name in kinds if found)
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"
+    return " and ".join(counted(len(found), name) for found, name in kinds if found)
 
 
 def _read_file(path: Path) -> bytes:

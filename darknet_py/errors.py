@@ -1,4 +1,4 @@
-"""The errors that a user can mend; each message is one line: what, where, what was expected."""
+"""The errors that a user can mend; each message is one line: what is wrong, then what to do."""
 
 
 class DarknetError(Exception):
@@ -18,7 +18,7 @@ class CorpusError(DarknetError):
 
 
 class TrainingError(DarknetError):
-    """A run that cannot start, or cannot go on."""
+    """A run that cannot start or continue."""
 
 
 class DarknetWarning(UserWarning):
@@ -34,3 +34,8 @@ class CostWarning(CfgWarning):
 
     In the C program's arithmetic the cost counts too.
     """
+
+
+def counted(number: int, noun: str) -> str:
+    """Like `1 file` or `2 files`, for messages."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

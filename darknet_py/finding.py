@@ -87,7 +87,7 @@ def open_network(
 ) -> Network:
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
-    Where the file or its cfg had to be found, the logger says which was, and which option names
+    Where the file or its cfg had to be found, the logger names it, and the option that chooses
     another cfg. Raises WeightsError and CfgError.
     """
     path = find_weights(weights)
@@ -151,8 +151,8 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
 def say_cfg(found: Cfg, weights: Path, option: str = "--cfg") -> None:
     """Tell which cfg was found for a weights file, and how."""
     beside = Path(found.path).parent == weights.parent
-    how = "found beside it" if beside else "a guess by the number of parameters"
-    log.info("cfg: %s, %s; %s CFG says another", found.path, how, option)
+    how = "found next to the weights" if beside else "chosen by the number of parameters"
+    log.info("using %s, %s; %s chooses another", found.path, how, option)
 
 
 def _parameter_count(path: Path) -> int:

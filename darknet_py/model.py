@@ -74,7 +74,7 @@ class Model:
     kernels: what its layers compute with, by default numpy's.
     seen: symbols trained on so far, over all runs. rand: draws the rates of `policy=random`; its
     seed is that of dropout.
-    Raises CfgError. What is ignored in the cfg is said by a CfgWarning.
+    Raises CfgError. A CfgWarning names what is ignored in the cfg.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ class Network(Model):
     kernels: what its layers compute with, by default numpy's.
     seen: symbols trained on so far, over all runs. step: what trains it.
     `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
-    Raises CfgError. What is ignored in the cfg is said by a CfgWarning.
+    Raises CfgError. A CfgWarning names what is ignored in the cfg.
     """
 
     def __init__(

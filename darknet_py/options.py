@@ -99,7 +99,8 @@ class NetOptions:
             steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
             if len(steps) != len(scales):
                 raise section.error(
-                    f"steps has {len(steps)} entries and scales {len(scales)}: expected as many",
+                    f"steps has {len(steps)} entries and scales {len(scales)}; give one scale "
+                    f"for each step",
                     "steps",
                     "scales",
                     "policy",

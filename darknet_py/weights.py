@@ -105,7 +105,7 @@ def read_weights(
         rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
             f"{path} holds {header.floats:,} numbers{rest}, but the network of this cfg has "
-            f"{count:,} parameters; give the cfg that it was trained with (--cfg)"
+            f"{count:,} parameters; give the cfg that it was trained with"
         )
     try:
         floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)

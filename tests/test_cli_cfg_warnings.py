@@ -10,7 +10,7 @@ from tests.support.commands import Outcome, invoke
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, write_cfg
 
 UNUSED = "Unused field: hiden='3' in [rnn]"
-IGNORED = "[cost] after [softmax] is ignored"
+IGNORED = "[cost] after [softmax], which has a loss, is ignored"
 PLAIN = "[net] inputs=256 batch=4 time_steps=8 learning_rate=.01 max_batches=2"
 STRANGE = ("[rnn] output=8 activation=tanh hiden=3", CONNECTED, SOFTMAX, "[cost]")
 

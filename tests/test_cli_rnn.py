@@ -177,10 +177,12 @@ def test_train_reads_up_to_the_first_nul(folder: Path) -> None:
 def test_train_by_the_exact_gradient_trains_as_train_does(folder: Path) -> None:
     path, record = recorded("rnn-subdivisions")
     cfg, text = path / "train.cfg", path / record["text"]
-    outcome = invoke(*("rnn", "train", cfg, "-file", text, "-srand", "3", "--gradient", "exact"))
+    outcome = invoke(
+        *("rnn", "train", cfg, "-file", text, "-srand", "3", "--gradient", "exact", "-v")
+    )
     assert outcome.status == 0
     assert NOTE not in outcome.stderr
-    other = invoke("train", cfg, text, "--val", "0", "--seed", "3", "--out", "other")
+    other = invoke("train", cfg, text, "--val", "0", "--seed", "3", "--out", "other", "-v")
     assert other.status == 0
     files = [folder / place / "train_final.weights" for place in ("backup", "other")]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -275,7 +275,7 @@ def test_biases_that_the_other_dialect_has_no_place_for(tmp_path: Path) -> None:
     )
     args = ("import", tmp_path / "net.npz", tmp_path / "out.weights", "--dialect", "upstream")
     write_npz(tmp_path / "net.npz", net)
-    assert "1.bias has no place in the upstream dialect: expected --dialect alexeyab" in (
+    assert "1.bias does not exist in the upstream dialect; use --dialect alexeyab" in (
         invoke(*args).error()
     )
     tensors = {tensor.name: tensor.values for tensor in net.tensors()}
@@ -294,10 +294,11 @@ def test_tensors_without_facts_need_a_cfg_and_a_dialect(tmp_path: Path) -> None:
     data = importlib.import_module("safetensors.numpy").save(tensors_of(net), {"format": "pt"})
     path, out = tmp_path / "tuned.safetensors", tmp_path / "tuned.weights"
     path.write_bytes(data)
-    assert "no cfg in it: expected its text under the name cfg, or --cfg CFG" in (
+    assert "does not contain a cfg (its text under the name cfg); give it with --cfg" in (
         invoke("import", path, out).error()
     )
-    assert "no dialect in it: expected upstream or alexeyab under the name dialect, or" in (
+    told = "does not contain a dialect (upstream or alexeyab, under the name dialect); give it with"
+    assert f"{told} --dialect" in (
         invoke("import", path, out, "--cfg", tmp_path / "net.cfg").error()
     )
     args = ("--cfg", tmp_path / "net.cfg", "--dialect", "upstream")
@@ -384,34 +385,34 @@ def test_infinite_variances_fold_to_0() -> None:
 
 
 DAMAGES = {
-    "missing": (without("2.bias"), "no tensor 2.bias: expected one of shape (4,)"),
+    "missing": (without("2.bias"), "does not contain the tensor 2.bias of shape (4,)"),
     "extra": (
         changed("3.bias", np.zeros(4, np.float32)),
-        "3.bias has no place in the network: expected only the 33 tensors of its cfg",
+        "3.bias is none of the 33 tensors of its cfg",
     ),
     "shape": (
         changed("0.input.weight", np.zeros((4, 2), np.float32)),
-        "0.input.weight has the shape (4, 2): expected (2, 4)",
+        "0.input.weight has the shape (4, 2); the network needs (2, 4)",
     ),
     "scalar": (
         changed("2.bias", np.float32(3)),
-        "2.bias has the shape (): expected (4,)",
+        "2.bias has the shape (); the network needs (4,)",
     ),
-    "type": (changed("2.bias", np.zeros(4)), r"2.bias is of type .*64: expected float32"),
-    "nan": (with_nan, "0.self.weight[1, 0] is nan: expected finite numbers"),
+    "type": (changed("2.bias", np.zeros(4)), r"2.bias is of type .*64; it must be float32"),
+    "nan": (with_nan, "0.self.weight[1, 0] is nan, not a finite number"),
     "infinite mean": (
         changed("0.self.rolling_mean", np.array([np.inf, 0], np.float32)),
-        "0.self.rolling_mean[0] is inf: expected finite numbers",
+        "0.self.rolling_mean[0] is inf, not a finite number",
     ),
     "variance": (
         changed("0.self.rolling_variance", np.array([np.inf, -np.inf], np.float32)),
-        "0.self.rolling_variance[1] is -inf: expected finite numbers",
+        "0.self.rolling_variance[1] is -inf, not a finite number",
     ),
     "infinite": (
         changed("2.bias", np.array([0, 0, -np.inf, 0], np.float32)),
-        "2.bias[2] is -inf: expected finite numbers",
+        "2.bias[2] is -inf, not a finite number",
     ),
-    "cfg": (without("cfg"), "no cfg in it: expected its text under the name cfg"),
+    "cfg": (without("cfg"), "does not contain a cfg (its text under the name cfg)"),
     "empty cfg": (changed("cfg", ""), "cfg: no section found: expected [net]"),
     "wrong cfg": (
         changed("cfg", "[net]\ninputs=4\n[rnn]\noutput=x\n"),
@@ -420,16 +421,16 @@ DAMAGES = {
     "large cfg": (changed("cfg", "#" * (1 << 20) + "\n"), "cfg is larger than 1 MiB"),
     "huge cfg": (
         changed("cfg", "[net]\ninputs=2000000000\n[rnn]\noutput=2000000000\n"),
-        "parameters take .* GB: expected at most",
+        "parameters take .* GB, more than the .* GB of this machine",
     ),
     "other cfg": (
         changed("cfg", "[net]\ninputs=4\n[gru]\noutput=4\n[softmax]\n"),
-        "no tensor 0.wz.bias: expected one of shape (4,)",
+        "does not contain the tensor 0.wz.bias of shape (4,)",
     ),
-    "no dialect": (without("dialect"), "no dialect in it: expected upstream or alexeyab"),
-    "dialect": (changed("dialect", "C\n"), r"dialect is C\\n: expected upstream or alexeyab"),
-    "seen": (changed("seen", "-3"), "seen is -3: expected a count of symbols"),
-    "large seen": (changed("seen", str(1 << 62)), "expected a count of symbols"),
+    "no dialect": (without("dialect"), "does not contain a dialect (upstream or alexeyab"),
+    "dialect": (changed("dialect", "C\n"), r"dialect is C\\n; it must be upstream or alexeyab"),
+    "seen": (changed("seen", "-3"), "seen is -3, not a count of symbols"),
+    "large seen": (changed("seen", str(1 << 62)), f"seen is {1 << 62}, not a count of symbols"),
 }
 
 
@@ -442,7 +443,7 @@ def test_a_foreign_file_is_refused_in_one_line(kind: str, suffix: str, tmp_path:
     path, out = tmp_path / f"net{suffix}", tmp_path / "out.weights"
     path.write_bytes(MAKERS[suffix](entries))
     line = invoke("import", path, out).error()
-    assert line.startswith(f"Error: {path}: ")
+    assert re.match(rf"Error: {re.escape(str(path))}:? ", line)
     assert message in line or re.search(message, line), line
     assert line.isprintable()
     assert files_in(tmp_path) == [path.name]
@@ -456,12 +457,12 @@ def test_a_truncated_file(suffix: str, tmp_path: Path) -> None:
     for length in kept:
         path.write_bytes(whole[:length])
         line = invoke("import", path, out).error()
-        assert re.match(rf"Error: {re.escape(str(path))}: damaged \(.+\): expected a whole", line)
+        assert re.match(rf"Error: {re.escape(str(path))} is damaged or not a .+ file \(.+\)$", line)
     assert not out.exists()
 
 
 def check_refusal(error: Exception, path: Path) -> None:
-    assert str(error).startswith(f"{path}: ")
+    assert re.match(rf"{re.escape(str(path))}:? ", str(error))
     assert str(error).isprintable()
 
 
@@ -571,7 +572,7 @@ def weights(tmp_path: Path) -> Path:
 def test_an_unknown_suffix(out: str, weights: Path, tmp_path: Path) -> None:
     outcome = invoke("export", weights, tmp_path / out)
     assert outcome.status == 2
-    assert "expected a name that ends in .safetensors, .npz, .onnx or .py" in outcome.lines[-1]
+    assert "must end in .safetensors, .npz, .onnx or .py" in outcome.lines[-1]
     assert files_in(tmp_path) == ["net.cfg", "net.weights"]
 
 
@@ -579,10 +580,10 @@ def test_unknown_suffixes_of_import(weights: Path, tmp_path: Path) -> None:
     outcome = invoke("import", weights, tmp_path / "out.weights")
     assert outcome.status == 2
     assert "FILE" in outcome.lines[-1]
-    assert "expected a name that ends in .safetensors or .npz" in outcome.lines[-1]
+    assert "must end in .safetensors or .npz" in outcome.lines[-1]
     outcome = invoke("import", tmp_path / "net.npz", tmp_path / "out.cfg")
     assert outcome.status == 2
-    assert "expected a name that ends in .weights" in outcome.lines[-1]
+    assert "must end in .weights" in outcome.lines[-1]
 
 
 def test_what_is_read_is_not_overwritten(weights: Path, tmp_path: Path) -> None:
@@ -599,11 +600,14 @@ def test_places_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
     line = invoke("export", weights, tmp_path / "no" / "out.npz").error()
     assert "no such folder" in line
     (tmp_path / "out.safetensors").mkdir()
-    assert "a folder: expected" in invoke("export", weights, tmp_path / "out.py").error()
+    assert (
+        "this is a folder; give the name of a file"
+        in invoke("export", weights, tmp_path / "out.py").error()
+    )
     assert not (tmp_path / "out.py").exists()
     (tmp_path / "out.cfg").mkdir()
     write_npz(tmp_path / "net.npz", small())
-    assert "a folder: expected" in (
+    assert "this is a folder; give the name of a file" in (
         invoke("import", tmp_path / "net.npz", tmp_path / "out.weights").error()
     )
     assert not (tmp_path / "out.weights").exists()
@@ -623,7 +627,7 @@ def test_a_folder_of_a_run_and_what_is_said(weights: Path, tmp_path: Path) -> No
     count = len(small().parameters)
     assert outcome.lines == [
         f"weights: {tmp_path / 'net_best.weights'}",
-        f"cfg: {tmp_path / 'net.cfg'}, found beside it; --cfg CFG says another",
+        f"using {tmp_path / 'net.cfg'}, found next to the weights; --cfg chooses another",
         f"wrote {tmp_path / 'out.npz'}: {count} numbers",
     ]
     outcome = invoke("import", tmp_path / "out.npz", tmp_path / "back.weights", "-q")
@@ -641,12 +645,13 @@ def test_without_the_extra(
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, missing, None)
     line = invoke("export", weights, tmp_path / f"out{suffix}", "-q").error()
-    assert line.endswith("expected the extra `export`: pip install 'darknet-py[export]'")
+    assert f"this format needs {missing} (" in line
+    assert line.endswith(f": pip install {missing}")
     assert files_in(tmp_path) == ["net.cfg", "net.weights"]
     if missing == "safetensors":
         (tmp_path / "x.safetensors").write_bytes(b"")
         args = ("import", tmp_path / "x.safetensors", tmp_path / "x.weights")
-        assert "darknet-py[export]" in invoke(*args).error()
+        assert invoke(*args).error().endswith(": pip install safetensors")
 
 
 def test_a_layer_of_a_kind_that_other_programs_do_not_know(
@@ -689,7 +694,8 @@ def test_a_folded_network_computes_the_same(net: Network, folder: Path) -> None:
     left = {int(name.split(".")[0]) for name in tensors_of(folded) if "rolling" in name}
     assert left == set(own)
     for index in own:
-        assert f"layer {index}: [batchnorm] cannot be folded, and stays" in outcome.stderr
+        told = f"layer {index}: [batchnorm] is a layer of its own and is not folded"
+        assert told in outcome.stderr
     has_any = any("rolling" in name for name in tensors_of(net))
     assert ("no batch norm to fold" in outcome.stderr) == (not has_any)
 
@@ -709,7 +715,7 @@ def test_statistics_that_cannot_be_folded(variance: float) -> None:
     tensors["0.self.rolling_variance"][1] = variance
     if variance > 0:
         tensors["0.self.scale"][1] = np.inf
-    with pytest.raises(WeightsError, match=r"0.self: its batch norm cannot be folded"):
+    with pytest.raises(WeightsError, match=r"the batch norm of 0\.self cannot be folded"):
         fold_batchnorm(net)
 
 

@@ -59,7 +59,7 @@ def test_several_networks_in_a_folder_are_an_error_that_names_them(tmp_path: Pat
 
 def test_a_folder_without_weights_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "net.cfg").touch()
-    with pytest.raises(WeightsError, match=f"^{re.escape(str(tmp_path))}: no weights"):
+    with pytest.raises(WeightsError, match=f"^{re.escape(str(tmp_path))} holds no weights"):
         find_weights(tmp_path)
 
 
@@ -125,7 +125,7 @@ def test_a_bundled_cfg_is_found_by_its_number_of_parameters_and_named(
         net = open_network(weights)
     assert len(net.parameters) == len(tiny.parameters)
     assert net.parameters.tobytes() == tiny.parameters.tobytes()
-    assert f"cfg: {net.cfg.path}" in caplog.text
+    assert f"using {net.cfg.path}, chosen by the number of parameters" in caplog.text
     assert Path(net.cfg.path) in bundled_cfgs().values()
     assert "--cfg" in caplog.text
 

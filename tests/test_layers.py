@@ -370,7 +370,8 @@ def test_logistic_is_finite_where_it_is_sure_and_wrong() -> None:
 def test_a_cost_after_a_softmax_with_a_loss_is_ignored_with_a_warning() -> None:
     plain = make_network(NET, RNN, LINEAR, END)
     text = cfg_text(NET, RNN, LINEAR, END, "[cost] type=sse")
-    with pytest.warns(DarknetWarning, match=r"^my.cfg:\d+: \[cost\] after \[softmax\] is ignored"):
+    told = r"^my.cfg:\d+: \[cost\] after \[softmax\], which has a loss, is ignored"
+    with pytest.warns(DarknetWarning, match=told):
         net = Network(parse_cfg(text, "my.cfg"), dtype=np.float64)
     net.parameters[...] = plain.parameters
     inputs, targets = draw_symbols(net)

@@ -77,7 +77,7 @@ def test_a_run_of_several_processes_is_that_of_one(kind: str) -> None:
     for count in ("2", "3"):
         done = invoke(*args, count, "--out", f"of{count}")
         assert done.status == 0, done.stderr
-        assert f"{count} processes share the streams" in done.stderr
+        assert f"training with {count} processes (--processes 1 for one)" in done.stderr
         assert_same_run(f"of{count}", "one")
 
 
@@ -90,7 +90,7 @@ def test_a_run_in_two_sittings_is_a_run_in_one() -> None:
     np.testing.assert_array_equal(parameters("backup"), parameters("whole"))
     assert invoke(*args, "--batches", "13", "--out", "other").status == 0
     alone = invoke("train", "--resume", "--out", "other", "--batches", "30", "--processes", "1")
-    assert "share" not in alone.stderr
+    assert "processes" not in alone.stderr
     np.testing.assert_allclose(parameters("other"), parameters("whole"), atol=1e-6)
 
 
@@ -130,7 +130,7 @@ def test_a_worker_that_is_killed_ends_the_run_in_one_line() -> None:
     _, said = process.communicate()
     assert process.returncode == 1
     (line,) = (row for row in said.decode().splitlines() if not re.match(r"\d+: ", row))
-    assert re.match(r"Error: process [23] of 3 has ended \(status -9\): expected", line)
+    assert re.match(r"Error: process [23] of 3 ended unexpectedly \(status -9\); .* --resume", line)
     wait_for_ends(watched)
     all_files_are_readable(Path("backup"))
 
@@ -149,7 +149,7 @@ def test_what_a_rank_cannot_do_is_said_once(monkeypatch: pytest.MonkeyPatch) -> 
     ):
         train_on_nothing(shared)
     with (
-        pytest.raises(TrainingError, match=r"process 2 of 2 has ended \(status 3\)"),
+        pytest.raises(TrainingError, match=r"process 2 of 2 ended unexpectedly \(status 3\)"),
         StartedProcesses(2, 1, 1, "raise SystemExit(3)") as ranks,
     ):
         ranks.total(0)
@@ -195,7 +195,7 @@ def test_where_no_process_can_be_started_one_trains(
     monkeypatch.setattr(sys, "executable", python)
     done = invoke(*args, "2", "--out", "two")
     assert done.status == 0
-    assert "going on with one process" in done.stderr
+    assert "continuing with one process" in done.stderr
     assert read_checkpoint("two/net.state").plan.processes == 1
     np.testing.assert_array_equal(parameters("two"), parameters("one"))
 
@@ -227,8 +227,8 @@ def test_too_many_processes_are_one_line() -> None:
     assert "the network has 9 streams" in invoke(*run, "--processes", "10").error()
     write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
     replay = invoke(*run, "--processes", "2", "--gradient", "darknet-cpu")
-    assert replay.lines[-1].endswith("the replay of the C program is one: expected fewer")
+    assert replay.lines[-1].endswith("the replay of the C program uses one; use fewer")
     norm = RNN.replace("]", "] batch_normalize=1")
     write_cfg(Path("net.cfg"), NET, norm, CONNECTED, SOFTMAX)
-    assert "batch norm is over all streams" in invoke(*run, "--processes", "2").error()
+    assert "batch norm needs all streams in one process" in invoke(*run, "--processes", "2").error()
     assert not Path("backup").exists()

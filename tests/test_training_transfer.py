@@ -75,7 +75,7 @@ def test_layers_that_are_not_named_stay_as_they_were() -> None:
 def test_a_layer_can_go_to_another_place() -> None:
     old = network(5, "[gru] output=6")
     new = network(5, "[rnn] output=6", "[gru] output=6", seed=2)
-    with pytest.raises(WeightsError, match="is 6x5: expected 6x6, for layer 2"):
+    with pytest.raises(WeightsError, match=r"is 6x5, and that of layer 2 of .* is 6x6"):
         take_layers(new, network(5, "[rnn] output=6"), {2: 0}, "old.weights")
     take_layers(new, old, {2: 1, 3: 2}, "old.weights")
     np.testing.assert_array_equal(
@@ -96,11 +96,19 @@ def test_a_network_of_the_other_dialect() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours", "said"),
     [
-        ("[gru] output=6", "[lstm] output=6", r"layer 0 is \[gru\]: expected \[lstm\]"),
-        ("[gru] output=7", "[gru] output=6", "layer 0: .* is 7: expected 6"),
-        ("[gru] output=5", "[gru] output=9", "layer 0: .* is 5: expected 9"),
-        ("[gru] output=6 batch_normalize=1", "[gru] output=6", "layer 0 has .*: expected none"),
-        ("[gru] output=6", "[gru] output=6 batch_normalize=1", "layer 0 has no .*: expected one"),
+        ("[gru] output=6", "[lstm] output=6", r"layer 0 is \[gru\], and layer 0 of .* is \[lstm\]"),
+        ("[gru] output=7", "[gru] output=6", "layer 0: .* is 7, and that of layer 0 of .* is 6"),
+        ("[gru] output=5", "[gru] output=9", "layer 0: .* is 5, and that of layer 0 of .* is 9"),
+        (
+            "[gru] output=6 batch_normalize=1",
+            "[gru] output=6",
+            "layer 0 has .*, and layer 0 of .* has none",
+        ),
+        (
+            "[gru] output=6",
+            "[gru] output=6 batch_normalize=1",
+            "layer 0 has no .*, and layer 0 of .* has one",
+        ),
     ],
 )
 def test_what_does_not_fit_is_said(theirs: str, ours: str, said: str) -> None:
@@ -112,11 +120,11 @@ def test_what_does_not_fit_is_said(theirs: str, ours: str, said: str) -> None:
 
 
 def test_fewer_symbols_or_no_such_layer_is_an_error() -> None:
-    with pytest.raises(WeightsError, match="is 6x9: expected 6x5"):
+    with pytest.raises(WeightsError, match=r"is 6x9, and that of layer 0 of .* is 6x5"):
         take_layers(network(5), network(9), {0: 0}, "old.weights")
-    with pytest.raises(WeightsError, match="no layer 3: expected 0 to 2"):
+    with pytest.raises(WeightsError, match="has no layer 3, only 0 to 2"):
         take_layers(network(5), network(5), {3: 0}, "old.weights")
-    with pytest.raises(WeightsError, match="no layer 7: expected 0 to 2"):
+    with pytest.raises(WeightsError, match="has no layer 7, only 0 to 2"):
         take_layers(network(5), network(5), {0: 7}, "old.weights")
 
 
@@ -196,7 +204,7 @@ def test_a_run_from_some_layers_can_be_gone_on_with() -> None:
 @pytest.mark.usefixtures("_old_run")
 def test_what_cannot_be_meant_is_one_line() -> None:
     run = ("train", "wide.cfg", "accents.txt", "--batches", "2")
-    assert "expected it with --weights only" in invoke(*run, "--weights-layers", "0").error()
+    assert "--weights-layers needs --weights" in invoke(*run, "--weights-layers", "0").error()
     cfg = ("--weights-cfg", "narrow.cfg")
     assert "--weights and --weights-layers" in invoke(*run, *cfg).error()
     assert "--weights and --weights-layers" in invoke(*run, *cfg, "--weights", "old").error()
@@ -205,10 +213,10 @@ def test_what_cannot_be_meant_is_one_line() -> None:
     assert done.status == 1
     done = invoke(*run, "--weights", "old", "--weights-layers", "two")
     assert done.status == 2
-    assert "expected layers like 0-2" in done.stderr
+    assert "is not a list of layers, like 0-2" in done.stderr
     Path("old/narrow.cfg").unlink()
     error = invoke(*run, "--weights", "old", "--weights-layers", "0-1").lines[-1]
-    assert error.endswith("expected --weights-cfg CFG")
+    assert error.endswith("; give it with --weights-cfg")
 
 
 # --- darknet's own key, and the texts of the worked example

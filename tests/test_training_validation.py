@@ -230,7 +230,9 @@ def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete(
     assert 0 < result.scored < 1
     assert not result.interrupted
     assert read_header("backup/net_final.weights").seen == 6 * SYMBOLS
-    with pytest.raises(dn.TrainingError, match="training ends at batch 6"):
+    with pytest.raises(
+        dn.TrainingError, match="the run is complete: reached batch 6; give a larger --batches"
+    ):
         dn.train(resume=True)
 
 

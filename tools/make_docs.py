@@ -1,6 +1,6 @@
 """The reference pages from the program itself: `make docs`.
 
-docs/cli.md is what the commands say to --help; docs/api.md the signatures and docstrings of the
+docs/cli.md is what the commands print for --help; docs/api.md the signatures and docstrings of the
 public names.
 """
 
@@ -22,9 +22,9 @@ DOCS = Path(__file__).parent.parent / "docs"
 CLI_HEAD = """# The command line
 
 Made from `darknet-py COMMAND --help` by `make docs`. Exit status: 0 done, 1 failed with a line that
-says why, 2 wrong usage, 130 interrupted. stdout carries the product, stderr everything else.
+gives the reason, 2 wrong usage, 130 interrupted. stdout has the product, stderr everything else.
 
-Completion of commands and options in the shell, once and for all:
+To have the shell complete commands and options, once and for all:
 
 ```sh
 _DARKNET_PY_COMPLETE=bash_source darknet-py > darknet-py.bash   # and source it in ~/.bashrc

@@ -59,7 +59,7 @@ class CommandGroup(click.Group):
             sys.exit(1)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        # Before -v and -q are read, which may be said again in the same process.
+        # Before -v and -q are read, since the same process may run several commands.
         logging.getLogger("darknet_py").setLevel(logging.INFO)
         with _visible_errors():
             return super().make_context(*args, **kwargs)

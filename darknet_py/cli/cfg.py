@@ -19,7 +19,7 @@ from darknet_py.files import check_targets, write_whole
 @force_option
 @verbosity_options
 def command(name: str | None, out: str | None, force: bool) -> None:
-    """List the bundled cfgs, or print the one called NAME, or write it to the file OUT to edit.
+    """List the bundled cfgs, print the one called NAME, or write it to the file OUT to edit.
 
     A file that already exists is overwritten only with --force.
 

@@ -33,22 +33,23 @@ log = logging.getLogger("darknet_py.export")
     "--fold-batchnorm",
     "fold",
     is_flag=True,
-    help="Turn batch norm into weights and biases: the same probabilities with less work.",
+    help="Turn batch norm into weights and biases: the same probabilities, computed faster.",
 )
 @force_option
 @verbosity_options
 def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, force: bool) -> None:
-    """Write the network of WEIGHTS for other programs, as the suffix of OUT says.
+    """Write the network of WEIGHTS for other programs, in the format of OUT's suffix.
 
     \b
     .safetensors  tensors by name, like 0.input.weight, with the cfg as metadata
     .npz          the same for numpy
     .onnx         one step: symbols and states in, probabilities and states out
-    .py           a PyTorch module to read, and its parameters in a .safetensors beside it
-    .weights      darknet's, and a cfg beside it: with --fold-batchnorm
+    .py           a readable PyTorch module, with its parameters in a .safetensors file
+    .weights      darknet's format, with a cfg; only with --fold-batchnorm
 
-    All but .npz and .weights need the extra: pip install 'darknet-py[export]'. A file that exists
-    is overwritten only where it is as darknet-py wrote it, or with --force.
+    .safetensors and .py need the library safetensors, .onnx needs onnx (pip install safetensors
+    onnx). A file that already exists is overwritten only if it is unchanged since darknet-py wrote
+    it, or with --force.
 
     \b
     Examples:

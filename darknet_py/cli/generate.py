@@ -61,7 +61,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     type=up_to_one,
     metavar="NUMBER",
     default=1.0,
-    help="Draw from the likeliest symbols that together have this probability.",
+    help="Draw only from the likeliest symbols that together have this probability.",
 )
 @click.option("--greedy", is_flag=True, help="Take the likeliest symbol each time.")
 @click.option(
@@ -117,8 +117,8 @@ def command(
     ones, the backup, or its only weights file). With the same weights, seed, temperature, prompt
     and length the text is the C program's.
 
-    A network of tokens takes prompts and --stop as numbers, or as names with --tokens. Each name or
-    number is printed with a space after it.
+    For a network of tokens, give --prompt and --stop as numbers, or with --tokens as names. Each
+    number or name is printed with a space after it.
 
     \b
     Examples:

@@ -24,16 +24,16 @@ log = logging.getLogger("darknet_py.import")
 @click.option(
     "--dialect",
     type=click.Choice(list(DIALECTS)),
-    help="Whose weights file to write, if not as FILE says.",
+    help="Format of the weights written.  [default: that of FILE]",
 )
 @force_option
 @verbosity_options
 def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bool) -> None:
-    """Write the weights file OUT, and its cfg beside it, from the tensors of FILE.
+    """Write the weights file OUT, and its cfg next to it, from the tensors of FILE.
 
     FILE is a .safetensors or .npz file with names, shapes and metadata as `export` writes them.
-    Where it has no cfg or no dialect, give --cfg and --dialect. Files that exist are overwritten
-    only where they are as darknet-py wrote them, or with --force.
+    If it contains no cfg or no dialect, give --cfg and --dialect. Files that already exist are
+    overwritten only if they are unchanged since darknet-py wrote them, or with --force.
 
     \b
     Examples:

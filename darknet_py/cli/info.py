@@ -28,13 +28,13 @@ from darknet_py.weights import read_header
 @click.command("info", context_settings=CONTEXT)
 @click.argument("source", metavar="CFG|WEIGHTS")
 @cfg_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbosity_options
 def command(source: str, cfg: str | None, as_json: bool) -> None:
     """Show a network: its layers, memory to train, weights file, and whether it can be trained.
 
-    A folder means the weights in it. Weights that cannot be loaded are an error, after what can be
-    shown.
+    A folder stands for the weights in it. If the weights cannot be loaded, the error comes after
+    what can be shown.
 
     \b
     Examples:
@@ -73,13 +73,12 @@ def _show(facts: dict[str, Any]) -> None:
         f"process{'es' if facts['processes'] > 1 else ''}, and the text"
     )
     click.echo(
-        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, in the memory of training as far "
-        f"as that goes"
+        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, partly in the memory of training"
     )
     speed = facts["characters_per_second"]
     click.echo(
         f"speed       at most {speed['train']:,.0f} characters a second to train and "
-        f"{speed['generate']:,.0f} to generate (the products alone, on one core)"
+        f"{speed['generate']:,.0f} to generate (matrix products alone, on one core)"
     )
     click.echo()
     click.echo(

@@ -80,7 +80,7 @@ SEED = click.IntRange(0, 2**32 - 1)
 
 
 def verbosity_options(command: F) -> F:
-    """`-v` and `-q`, on every command: how much the logger says."""
+    """`-v` and `-q`, on every command: how much the logger prints."""
 
     def choose(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
         def callback(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
@@ -133,7 +133,7 @@ def cfg_option(command: F) -> F:
     return click.option(
         "--cfg",
         metavar="CFG",
-        help="The network's cfg file or bundled name.  [default: found from WEIGHTS]",
+        help="The network's cfg file or bundled name.  [default: found automatically]",
     )(command)
 
 
@@ -149,9 +149,11 @@ def dialect_option(command: F) -> F:
 
 
 def force_option(command: F) -> F:
-    return click.option("--force", is_flag=True, help="Overwrite a file that already exists.")(
-        command
-    )
+    return click.option(
+        "--force",
+        is_flag=True,
+        help="Overwrite a file that already exists, but never one that the command reads.",
+    )(command)
 
 
 def prompt_option(command: F) -> F:
@@ -160,8 +162,7 @@ def prompt_option(command: F) -> F:
         type=escaped,
         metavar="TEXT",
         help=r"Text to start from, with the escapes \n \t \r \\ \xHH. For a network of tokens: "
-        r"their "
-        r"numbers, or with --tokens their names.  [default: \n\n; none for tokens]",
+        r"their numbers, or with --tokens their names.  [default: \n\n; none for tokens]",
     )(command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-YOUNG = 100  # batches before which a loss says little
+YOUNG = 100  # batches before which a loss means little
 CLOSE = 0.005  # nats per character: as good as equal
 MARGIN = 0.1  # of the loss of guessing: a difference that counts
 
@@ -51,8 +51,8 @@ def explain_outcome(
         return words
     if avg < guessing - margin:
         return (
-            f"{words}, but the training loss fell to {avg:.2f}: the held-out text is unlike the "
-            f"text trained on, or the network has learned that text by heart"
+            f"{words}, but the training loss fell to {avg:.2f}: the held-out text differs from the "
+            f"training text, or the network has learned the training text by heart"
         )
     return (
         f"{words}, and the training loss is {avg:.2f}: train longer, or try another learning_rate; "

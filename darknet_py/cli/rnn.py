@@ -46,10 +46,10 @@ EXAMPLES = {
 @click.group("rnn", context_settings=CONTEXT)
 @verbosity_options
 def command() -> None:
-    """The C program's commands, in its arithmetic: `darknet rnn ...` as it was meant.
+    """The C program's `darknet rnn ...` commands, in its arithmetic.
 
-    They are slow and exact to the last digit. For real work there are `darknet-py train` and
-    `darknet-py generate`.
+    They are exact to the last digit, and slow. For real work use `darknet-py train` and `darknet-py
+    generate`.
 
     \b
     Example:
@@ -82,15 +82,15 @@ def _command(name: str) -> Callable[[F], click.Command]:
         wrapped = verbosity_options(checked)
         ignored: dict[str, Any] = {
             "expose_value": False,
-            "help": "Ignored: there is no GPU to choose.",
+            "help": "Ignored: no GPU is used.",
         }
         for option in (
             click.option("-nogpu", is_flag=True, **ignored),
             click.option("-i", type=int, metavar="N", **ignored),
-            _option("-tokens", metavar="F", help="Names of symbols, one a line."),
-            click.option("-tokenized", is_flag=True, help="The text is integers."),
-            click.option("-clear", is_flag=True, help="Set `seen` to 0."),
-            _option("-srand", type=SEED, metavar="N", help="Random seed.  [default: the clock]"),
+            _option("-tokens", metavar="F", help="Names of symbols, one per line."),
+            click.option("-tokenized", is_flag=True, help="The text consists of integers."),
+            click.option("-clear", is_flag=True, help="Count symbols trained on from 0."),
+            _option("-srand", type=SEED, metavar="N", help="Random seed.  [default: the time]"),
             _option(
                 "-temp",
                 type=float,
@@ -106,11 +106,16 @@ def _command(name: str) -> Callable[[F], click.Command]:
                 default=1000,
                 show_default=True,
                 metavar="N",
-                help="Symbols.",
+                help="Symbols to draw.",
             ),
             _option("-seed", default="\n\n", metavar="S", help="Prompt.  [default: two newlines]"),
             _option(
-                "-file", "data", default=DEFAULT_FILE, show_default=True, metavar="F", help="Text."
+                "-file",
+                "data",
+                default=DEFAULT_FILE,
+                show_default=True,
+                metavar="F",
+                help="Text to train on.",
             ),
             click.argument("weights", required=False),
             click.argument("cfg"),
@@ -182,7 +187,8 @@ def _print_lines(lines: Iterable[str]) -> None:
     "--gradient",
     type=click.Choice(["darknet-cpu", "exact"]),
     default="darknet-cpu",
-    help="exact trains as `darknet-py train` does.",
+    show_default=True,
+    help="darknet-cpu computes as the C program does, exact as `darknet-py train`.",
 )
 def train(
     cfg: str,
@@ -257,7 +263,7 @@ def generatetactic(
     tokens: str | None,
     **_: object,
 ) -> None:
-    """Go on from stdin, to a line's end after a full stop."""
+    """Continue the text on stdin, up to a full stop at a line's end."""
     net = _one_stream(cfg, weights, srand)
     prompt = read_text("-", nul="keep")
     _warn_of_unknown(prompt.tobytes(), net, "stdin")

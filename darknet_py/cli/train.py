@@ -41,10 +41,13 @@ def command(
 ) -> None:
     """Train the network of CFG on the text DATA.
 
-    CFG is a cfg file or the name of a bundled one; DATA a text file, a folder of them (without its
-    subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and a
-    table of losses go to --out. Ctrl-C saves and says how to go on: with --resume, where CFG and
-    DATA need not be given again, the run ends with the same weights as one that was never stopped.
+    CFG is a cfg file or the name of a bundled one; DATA is a text file, a folder of them (without
+    its subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and
+    a table of losses go to --out.
+
+    Ctrl-C saves the run and stops it; --resume continues it, without CFG and DATA, to the same
+    weights as if it had never been stopped. A log (stderr that is not a terminal) has a line for a
+    batch every 5 seconds, with -v one for every batch.
 
     \b
     Examples:
@@ -55,12 +58,12 @@ def command(
     """
     if not options["resume"] and (cfg is None or data is None):
         missing = "CFG" if cfg is None else "DATA"
-        raise click.UsageError(f"Missing argument '{missing}' (only --resume goes without).")
+        raise click.UsageError(f"Missing argument '{missing}' (only --resume works without it).")
     run_training(cfg, data, **options)
 
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
-    """Train as a person at a terminal expects: progress, Ctrl-C, a word on what is next."""
+    """Train as a person at a terminal expects: progress, Ctrl-C, what to do next."""
     show_cfg_warnings()
     ranks = find_ranks()
     if not ranks.is_first:
@@ -127,9 +130,9 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
             say(explanation)
     if result.interrupted:
         base = result.weights.name.removesuffix(".backup")
-        where = [] if out == "backup" else ["--out", out]
+        folder = [] if out == "backup" else ["--out", out]
         several = [base] if len(list(result.weights.parent.glob("*.state"))) > 1 else []
-        say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *where, *several])}")
+        say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *folder, *several])}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
 

@@ -19,7 +19,7 @@ from darknet_py.cli.options import (
 )
 from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
 from darknet_py.symbols import Symbols, utf8_characters
 from darknet_py.terminal import progress_bar
@@ -37,7 +37,7 @@ from darknet_py.writing.scoring import WARM_UP
     "--val",
     type=part_of_one,
     metavar="FRACTION",
-    help="Score only the part of TEXT that `train` held out with this value.",
+    help="Score only the part of TEXT that `train` held out with the same --val.",
 )
 @click.option(
     "--val-from",
@@ -55,10 +55,12 @@ from darknet_py.writing.scoring import WARM_UP
     show_default=True,
     metavar="N",
     help=f"Score N pieces of TEXT side by side, each after the {WARM_UP} symbols before it: much "
-    "faster, and nearly the same figures.",
+    "faster, and nearly the same result.",
 )
-@click.option("--trace", "as_trace", is_flag=True, help="The C program's line per character.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--trace", "as_trace", is_flag=True, help="Print the C program's line for each character."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbosity_options
 def command(
     weights: str,
@@ -77,8 +79,8 @@ def command(
 
     TEXT is a file, a folder, or - for stdin; for a network of tokens it holds their numbers, or
     their names with --tokens.
-    The prompt is fed first and not scored; of the text, the first character is fed and the others
-    are predicted, from a zero state, in one stream or in --streams.
+    The network starts from a zero state and reads the prompt, which is not scored. Of the text, the
+    first symbol is read and the others are predicted, in one stream or in --streams.
 
     \b
     Examples:
@@ -87,14 +89,16 @@ def command(
       darknet-py valid backup mybook.txt --streams 64
     """
     if as_trace and streams > 1:
-        raise click.UsageError("--trace and --streams: give only one of them.")
+        raise click.UsageError("Give --trace or --streams, not both.")
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)
     if val is not None:
         symbols = split(symbols, val, val_from)[1]
     if len(symbols) < 2:
-        raise CorpusError(f"{text} has {len(symbols)} symbols; scoring needs at least 2")
+        raise CorpusError(
+            f"{text} has {counted(len(symbols), 'symbol')} to score; at least 2 are needed"
+        )
     start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):

@@ -32,11 +32,15 @@ from darknet_py.writing.evaluation import hidden_vectors
 @dialect_option
 @prompt_option
 @tokens_option
-@click.option("--carry", is_flag=True, help="The state runs on from line to line, as in C.")
+@click.option("--carry", is_flag=True, help="Carry the state from line to line, as C does.")
 @click.option(
-    "--layer", type=click.IntRange(0), default=0, show_default=True, help="Whose outputs."
+    "--layer",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Layer whose outputs to print.",
 )
-@click.option("--npy", metavar="FILE", help="Also save them as an array (lines, outputs).")
+@click.option("--npy", metavar="FILE", help="Also save the outputs as an array (lines, outputs).")
 @force_option
 @verbosity_options
 def command(
@@ -51,11 +55,11 @@ def command(
     npy: str | None,
     force: bool,
 ) -> None:
-    """Print what a layer of the network of WEIGHTS gives after each of LINES (a file, or -).
+    """Print the outputs of a layer after each line of LINES (a file, or - for stdin).
 
-    Per line, in the C program's format: the line without spaces and tabs, then the numbers. For a
-    network of tokens a line holds their numbers, or their names with --tokens, and is printed with
-    one space between them.
+    The format is the C program's: the line without spaces and tabs, then the numbers. For a network
+    of tokens a line holds their numbers, or with --tokens their names, and is printed with one
+    space between them.
 
     \b
     Examples:

@@ -70,7 +70,6 @@ def fold_batchnorm(net: Network) -> Network:
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise WeightsError(
                 f"{net.cfg.path}: the batch norm of {brick} cannot be folded: its rolling "
-                f"statistics "
-                f"give weights that are not finite"
+                f"statistics give weights that are not finite"
             )
     return folded

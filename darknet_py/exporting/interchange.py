@@ -203,7 +203,7 @@ def _dialect_of(
     name = facts.get("dialect", default)
     if name is None:
         raise WeightsError(
-            f"{path} does not say its dialect ({' or '.join(DIALECTS)}, under the name dialect); "
+            f"{path} does not contain a dialect ({' or '.join(DIALECTS)}, under the name dialect); "
             f"give it with --dialect"
         )
     if name not in DIALECTS:
@@ -292,7 +292,7 @@ def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
             archive = stack.enter_context(zipfile.ZipFile(path))
             names = [name.removesuffix(".npy") for name in archive.namelist()]
             if len(set(names)) < len(names):
-                raise ValueError("a name that is there twice")
+                raise ValueError("a name that occurs twice")
             headers = {name: _npy_header(archive, name) for name in names}
 
         def read(name: str) -> Array:

@@ -190,7 +190,7 @@ class Replay:
                 layer.update(args)
 
     def current_rate(self) -> float:
-        """`get_current_rate`: an f32 number. With `policy=random` every call draws anew."""
+        """`get_current_rate`: an f32 number. With `policy=random` every call draws again."""
         net = self.net
         with np.errstate(all="ignore"):
             return float(current_rate(net.options, net.seen // net.options.symbols, net.rand))

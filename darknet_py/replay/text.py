@@ -162,8 +162,8 @@ def _predictions(
         symbol, following = text[offset - 1], text[offset]
         if following >= min(255, inputs) or symbol >= inputs:
             raise CorpusError(
-                f"text: offset {offset}: character {following} after {symbol}: expected characters "
-                f"below {min(255, inputs)}"
+                f"text: character {following} at offset {offset}, after {symbol}, is not below "
+                f"{min(255, inputs)}"
             )
         yield symbol, following, replay.predict(symbol)[following]
 

@@ -39,8 +39,7 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
     if net.batch_number >= options.max_batches:
         raise TrainingError(
             f"{net.cfg.path}: the weights are already at batch {net.batch_number}, and training "
-            f"ends at "
-            f"max_batches={options.max_batches}; give a larger one, or -clear"
+            f"ends at max_batches={options.max_batches}; give a larger one, or -clear"
         )
     base = backup / base_name(net.cfg.path)
     backup.mkdir(parents=True, exist_ok=True)

@@ -70,7 +70,7 @@ def train(
     machine.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
-    resume: go on with the run in `out` where it stopped; what is not given is as it was. The cfg
+    resume: continue the run in `out` where it stopped; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
     callback: called after every batch. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
@@ -116,5 +116,6 @@ def _check_together(settings: Settings) -> None:
         raise TrainingError("--accept-changes needs --resume")
     if settings.resume and given:
         raise TrainingError(
-            f"--resume goes on from BASE.state, with its own weights: leave out {', '.join(given)}"
+            f"--resume continues from BASE.state, with its own weights; leave out "
+            f"{', '.join(given)}"
         )

@@ -122,8 +122,8 @@ class RunFolder:
             for text in texts:
                 if isinstance(text, str) and os.path.exists(text) and os.path.samefile(file, text):
                     raise TrainingError(
-                        f"{file} has the name of a file of this run, and is a text that it reads; "
-                        f"choose another --out"
+                        f"this run would overwrite {file}, a text that it reads; choose another "
+                        f"--out"
                     )
 
     def move_earlier_run(self) -> None:

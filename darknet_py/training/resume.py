@@ -135,9 +135,9 @@ def resumed_run(
     run = Run(plan, net, step, streams, validation, folder, ranks)
     _restore(run, checkpoint)
     if (end := run.over()) and run.is_complete():
+        batch = "" if str(net.batch_number) in end[0] else f" at batch {net.batch_number}"
         raise TrainingError(
-            f"{where}: the run is complete at batch {net.batch_number} ({end[0]}); give {end[1]} "
-            f"to continue"
+            f"{where}: the run is complete: {end[0]}{batch}; give {end[1]} to continue"
         )
     say_unused(asked, texts)
     for change in changes:

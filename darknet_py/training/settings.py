@@ -33,7 +33,7 @@ from darknet_py.dialect import DIALECTS
 
 
 class OnResume(Enum):
-    """What an option does where a run goes on."""
+    """What an option does where a run is resumed."""
 
     CALL = "it holds for one call, and is not remembered"
     NEW = "it is for a new run only"
@@ -86,33 +86,41 @@ class Settings:
         File("FOLDER"), "Folder for checkpoints.", OnResume.CALL, default="backup"
     )
     weights: str | None = option(
-        File(), "Start from these weights, and their `seen`.", OnResume.NEW
+        File(),
+        "Start from these weights, and from their `seen`: the symbols trained on so far.",
+        OnResume.NEW,
     )
     weights_layers: dict[int, int] | None = option(
         Layers(),
-        "Take only these layers of --weights: 0-1, or 0,2=1 (layer 2 from its layer 1). `seen` "
+        "Take only these layers of --weights: 0-1, or 0,2=1 (layer 2 from layer 1 there). `seen` "
         "starts at 0.",
         OnResume.NEW,
     )
     weights_cfg: str | None = option(
-        File("CFG"), "With --weights-layers: the cfg of --weights, if elsewhere.", OnResume.NEW
+        File("CFG"),
+        "With --weights-layers: the cfg of --weights.  [default: found from them]",
+        OnResume.NEW,
     )
     clear: bool | None = option(Flag(), "Set `seen` to 0.", OnResume.NEW)
     resume: bool | None = option(
-        Flag(), "Go on with the run in --out where it stopped.", OnResume.CALL
+        Flag(), "Continue the run in --out where it stopped.", OnResume.CALL
     )
     accept_changes: bool | None = option(
-        Flag(), "With --resume: go on although the cfg or the text has changed.", OnResume.CALL
+        Flag(), "With --resume: continue although the cfg or the text has changed.", OnResume.CALL
     )
     batches: int | None = option(Whole(1), "Stop at this batch.  [default: the cfg's max_batches]")
     seconds: float | None = option(
         Seconds(), "Stop after this much training: 90s, 10m, 2h.", flag="--time"
     )
-    overrides: dict[str, str] | None = option(Keys(), "Override a [net] key.", flag="--set")
+    overrides: dict[str, str] | None = option(
+        Keys(),
+        "Override a key of the cfg: learning_rate=.01 in [net], rnn.output=64 in each [rnn], "
+        "2.probability=.3 in layer 2.",
+        flag="--set",
+    )
     seed: int | None = option(
         SEED,
-        "Where the random numbers start, like srand(N).  [default: drawn from the clock, and "
-        "printed]",
+        "Start of the random numbers, as in C's srand(N).  [default: random, and printed]",
         OnResume.SAME,
     )
     val: float | str | None = option(
@@ -130,20 +138,22 @@ class Settings:
     )
     val_every: int | None = option(
         Whole(1),
-        "Batches between validations.  [default: so many that they take under 5 % of the time]",
+        "Batches between validations.  [default: chosen so that they take less than 5 % of the "
+        "time]",
     )
     patience: int | None = option(
         Whole(1), "Stop after this many validations without a new best.  [default: off]"
     )
     save_every: int | None = option(
-        Whole(1), "Batches between checkpoints, and at least every 5 minutes.", default=100
+        Whole(1), "Batches between checkpoints; there is one at least every 5 minutes.", default=100
     )
     sample_every: int | None = option(
-        Whole(0), "Show a short sample every N validations; 0 means never.", default=0
+        Whole(0), "Show a short sample every N validations; 0 for none.", default=0
     )
     state: str | None = option(
         OneOf(("carry", "zero")),
-        "Hidden state between batches.  [default: the cfg's `state`, or zero]",
+        "Hidden state between batches: kept (carry) or reset (zero).  [default: the cfg's `state`, "
+        "or zero]",
         key=None,
     )
     dialect: str | None = option(
@@ -153,11 +163,13 @@ class Settings:
     )
     gradient: str | None = option(
         OneOf(("exact", "darknet-cpu")),
-        "darknet-cpu replays the C program, digit for digit (slow).",
+        "darknet-cpu computes as the C program does, digit for digit (slow).",
         OnResume.SAME,
         default="exact",
     )
-    tokenized: bool | None = option(Flag(), "DATA is whitespace-separated integers.", key=None)
+    tokenized: bool | None = option(
+        Flag(), "DATA consists of integers, separated by white space.", key=None
+    )
     memory_limit: int | None = option(
         Bytes(),
         "Stay within this much memory: 500M, 4G; long time_steps are then computed in segments.  "
@@ -167,20 +179,20 @@ class Settings:
     )
     kernels: str | None = option(
         OneOf(("auto", "numpy", "compiled")),
-        "Element-wise loops: compiled where the extra `fast` is installed, or numpy's.",
+        "Element-wise loops: numpy's, or compiled by numba; auto compiles if numba is installed.",
         default="auto",
     )
     plot: bool | None = option(
-        Flag(), "Also draw BASE.png, the losses (extra `plot`).", default=False
+        Flag(), "Also draw the losses, in BASE.png (needs matplotlib).", default=False
     )
-    profile: bool | None = option(Flag(), "At the end, show where the time went.", OnResume.CALL)
+    profile: bool | None = option(Flag(), "At the end, show how the time was spent.", OnResume.CALL)
     threads: int | None = option(
-        Whole(1, 1024), "BLAS threads.  [default: chosen by width and load]"
+        Whole(1, 1024), "Threads of the matrix products.  [default: chosen by width and load]"
     )
     processes: int | None = option(
         Whole(1, 256),
-        "Processes that share the streams, each with --threads.  [default: chosen by cores, width "
-        "and streams; 1 with batch norm or --threads]",
+        "Processes that share the streams, each with --threads threads.  [default: chosen by "
+        "cores, width and streams; 1 with batch norm or --threads]",
     )
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.corpus import GIVEN, check_known, read_text, split
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
 
@@ -64,8 +64,9 @@ def read_texts(
     least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
-            f"{name} has only {len(text)} symbols to train on; this cfg needs at least {least}, "
-            f"one more than its time_steps (--set time_steps=N)"
+            f"{name} has only {counted(len(text), 'symbol')} to train on; "
+            f"time_steps={model.options.time_steps} needs at least {least} (--set time_steps=N for "
+            f"a smaller one)"
         )
     if val != 0 and len(held_out) < 2:
         log.info("%s is too short to hold out a part of it: training without validation", name)

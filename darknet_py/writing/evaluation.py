@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.bounds import Whole, checked
-from darknet_py.errors import CorpusError
+from darknet_py.errors import CorpusError, counted
 from darknet_py.network import Network
 from darknet_py.symbols import DEFAULT_PROMPT, Symbols, check_symbols
 from darknet_py.writing.generation import FEED_STEPS, feed
@@ -90,7 +90,7 @@ def trace(
 def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
-        raise CorpusError(f"text has {len(symbols)} symbols; scoring needs at least 2")
+        raise CorpusError(f"text has {counted(len(symbols), 'symbol')}; scoring needs at least 2")
     return symbols
 
 

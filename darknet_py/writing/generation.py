@@ -164,7 +164,7 @@ class Session:
         )
 
     def reset(self) -> None:
-        """Forget all that was said."""
+        """Forget everything read and written."""
         self._predictor = _Predictor(self.net, self.net.initial_state(1), 1)
 
     def feed(self, symbols: Sequence[int]) -> None:
@@ -186,7 +186,7 @@ class Session:
         return self._predictor.probabilities(temperature)[0]
 
     def write(self, length: int, sampling: Sampling) -> Iterator[int]:
-        """Yield `length` symbols; what has been yielded has been said, wherever it is left off."""
+        """Yield `length` symbols. Where the caller stops early, the text ends there."""
         if length > 0:
             self._start()
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
