@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import Cfg
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import (
     CONTEXT,
     cfg_option,
@@ -25,8 +26,8 @@ log = logging.getLogger("darknet_py.export")
 
 
 @click.command("export", context_settings=CONTEXT)
-@click.argument("weights")
-@click.argument("out")
+@click.argument("weights", type=FileName())
+@click.argument("out", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(

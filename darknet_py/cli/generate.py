@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
     CONTEXT,
@@ -32,7 +33,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 
 
 @click.command("generate", context_settings=CONTEXT)
-@click.argument("weights")
+@click.argument("weights", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(

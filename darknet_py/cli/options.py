@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from darknet_py.cli.completing import CfgName, FileName
+
 if TYPE_CHECKING:
     from darknet_py.writing.sampling import Sampling
 
@@ -132,6 +134,7 @@ def shows_cfg_warnings() -> bool:
 def cfg_option(command: F) -> F:
     return click.option(
         "--cfg",
+        type=CfgName(),
         metavar="CFG",
         help="The network's cfg file or bundled name.  [default: found automatically]",
     )(command)
@@ -169,6 +172,7 @@ def prompt_option(command: F) -> F:
 def tokens_option(command: F) -> F:
     return click.option(
         "--tokens",
+        type=FileName(),
         metavar="FILE",
         help="File with the names of tokens, one per line, used instead of their numbers; "
         "<NEWLINE> stands for a newline.",

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
@@ -29,8 +30,8 @@ from darknet_py.writing.scoring import WARM_UP
 
 
 @click.command("valid", context_settings=CONTEXT)
-@click.argument("weights")
-@click.argument("text", default="-")
+@click.argument("weights", type=FileName())
+@click.argument("text", default="-", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(
