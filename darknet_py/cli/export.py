@@ -11,6 +11,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
@@ -25,7 +26,7 @@ from darknet_py.options import override
 log = logging.getLogger("darknet_py.export")
 
 
-@click.command("export", context_settings=CONTEXT)
+@click.command("export", cls=WeightsCommand, context_settings=CONTEXT)
 @click.argument("weights", type=FileName())
 @click.argument("out", type=FileName())
 @cfg_option

@@ -11,6 +11,7 @@ from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
     CONTEXT,
     SEED,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     escaped,
@@ -32,7 +33,7 @@ SIDE_BY_SIDE = 64  # samples that are drawn at once, before the first is printed
 LONGEST_SAMPLE = 10_000_000  # symbols
 
 
-@click.command("generate", context_settings=CONTEXT)
+@click.command("generate", cls=WeightsCommand, context_settings=CONTEXT)
 @click.argument("weights", type=FileName())
 @cfg_option
 @dialect_option

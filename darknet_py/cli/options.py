@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import re
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,6 +80,16 @@ def up_to_one(value: str | float) -> float:
 # For every command: -h, and lines as wide as the terminal up to this.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 SEED = click.IntRange(0, 2**32 - 1)
+
+
+class WeightsCommand(click.Command):
+    """A command that takes weights first, and its cfg as an option, unlike darknet's own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[0].endswith(".cfg") and not args[1].startswith("-"):
+            words = shlex.join(["darknet-py", self.name or "", args[1], "--cfg", args[0]])
+            raise click.UsageError(f"The weights come first, and the cfg with --cfg: {words}", ctx)
+        return super().parse_args(ctx, args)
 
 
 def verbosity_options(command: F) -> F:

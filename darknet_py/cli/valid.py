@@ -11,6 +11,7 @@ from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     part_of_one,
@@ -29,7 +30,7 @@ from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
 
 
-@click.command("valid", context_settings=CONTEXT)
+@click.command("valid", cls=WeightsCommand, context_settings=CONTEXT)
 @click.argument("weights", type=FileName())
 @click.argument("text", default="-", type=FileName())
 @cfg_option

@@ -12,6 +12,7 @@ from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
@@ -26,7 +27,7 @@ from darknet_py.symbols import Symbols
 from darknet_py.writing.evaluation import hidden_vectors
 
 
-@click.command("vec", context_settings=CONTEXT)
+@click.command("vec", cls=WeightsCommand, context_settings=CONTEXT)
 @click.argument("weights", type=FileName())
 @click.argument("lines", default="-", type=FileName())
 @cfg_option
