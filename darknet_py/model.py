@@ -277,16 +277,23 @@ class Model:
             return symbols
         return np.eye(self.inputs, dtype=self.dtype)[symbols]
 
-    def stepper(self, state: NetworkState, streams: int = 1) -> Callable[[Any], Array]:
+    def stepper(
+        self, state: NetworkState, streams: int = 1, kernels: Kernels | None = None
+    ) -> Callable[[Any], Array]:
         """A function from one symbol of each stream, integers (streams,), to what comes into the
         output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
 
         For one stream all arrays come without that axis. It starts in `state` and goes on from
         call to call, much quicker than `forward`. The parameters are those of now. Its state is
-        within it: `copy` gives back the same function.
+        within it: `copy` gives back the same function. kernels: by default the model's own; with
+        compiled ones it may be a `kernels.Writer`.
         """
         count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
-        steps = [layer.stepper(state[layer.index], streams) for layer in self.layers[:count]]
+        layers = self.layers[:count]
+        compiled = (kernels or self.kernels).stepper(layers, state, streams)
+        if compiled is not None:
+            return compiled
+        steps = [layer.stepper(state[layer.index], streams) for layer in layers]
         coded = None if self.layers[0].takes_symbols else np.eye(self.inputs, dtype=self.dtype)
 
         def step(symbols: Any) -> Array:

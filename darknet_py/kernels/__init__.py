@@ -8,14 +8,54 @@ A network has its own `Kernels`, chosen when it is made; its layers and its opti
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from darknet_py.arrays import Array
 from darknet_py.errors import DarknetError
 from darknet_py.kernels import plain
+
+
+class Walk(Protocol):
+    """A layer's forward and backward in one call each, in place of what its file does step by step.
+
+    The arguments are those of `Layer.forward` and `RecurrentLayer.backward_through_time`.
+    """
+
+    def forward(self, x: Array, state: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]: ...
+
+    def backward(
+        self, delta: Array, below: Array | None, d_after: tuple[Array, ...] | None
+    ) -> tuple[Array, ...] | None: ...
+
+
+class Writer(Protocol):
+    """A compiled `Model.stepper`, which can also draw what follows and go on with that."""
+
+    def __call__(self, symbols: Any) -> Array: ...
+
+    def write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array: ...
 
 
 class Kernels:
     """numpy's. `CompiledKernels` has the same methods, with the same results to rounding."""
 
     name = "numpy"
+    # Whether the threads of a team share the work, and how many of them do.
+    has_team = False
+    threads = 1
+
+    def timed(self) -> tuple[str, ...]:
+        """The names of those that a profile times."""
+        return KERNELS
+
+    def walk(self, layer: Any, x: Array, training: bool) -> Walk | None:
+        """A compiled walk of this layer for such an input; None where its own is to be taken."""
+        return None
+
+    def stepper(self, layers: Sequence[Any], state: Any, streams: int) -> Writer | None:
+        """A compiled stepper through these layers; None where their own are to be taken."""
+        return None
 
     product = staticmethod(plain.product)
     bias_activate = staticmethod(plain.bias_activate)

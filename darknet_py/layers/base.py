@@ -28,7 +28,7 @@ import numpy as np
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
-from darknet_py.kernels import Kernels
+from darknet_py.kernels import Kernels, Walk
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
@@ -104,10 +104,18 @@ class RollingStatistics:
 
     def add(self, mean: Array, variance: Array) -> None:
         """Fold in the statistics of some steps, (time_steps, 1, features) each."""
-        shares = np.maximum(self.share, 1 / (self.steps + 1 + np.arange(len(mean))))
+        self.fold(mean, variance, self.shares(len(mean)))
+
+    def shares(self, count: int) -> Array:
+        """The shares of the next `count` steps, which count as seen from now on."""
+        shares = np.maximum(self.share, 1 / (self.steps + 1 + np.arange(count)))
+        self.steps = min(self.SETTLED, self.steps + count)
+        return shares
+
+    def fold(self, mean: Array, variance: Array, shares: Array) -> None:
+        """Fold in the statistics of some steps, each with its share."""
         self.kernels.roll(self.mean.values, mean, shares)
         self.kernels.roll(self.variance.values, variance, shares)
-        self.steps = min(self.SETTLED, self.steps + len(mean))
 
 
 class Optimizer(Protocol):
@@ -181,6 +189,8 @@ class Layer:
     takes_symbols: ClassVar[bool] = False
     # Set where a layer must see a whole datum at once, so that it cannot be computed in parts.
     needs_whole_datum = False
+    # What the last forward was computed by, where that was compiled (kernels.walk).
+    walk: Walk | None = None
 
     def __init__(self, index: int, inputs: int, outputs: int) -> None:
         self.index = index

@@ -271,6 +271,9 @@ class ConnectedLayer(Layer):
         return self.connected.training_floats(time_steps, streams)
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+        self.walk = self.connected.setting.kernels.walk(self, x, run.training)
+        if self.walk is not None:
+            return self.walk.forward(x, state)
         y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
@@ -278,6 +281,9 @@ class ConnectedLayer(Layer):
         return self.connected.stepper(streams)
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
+        if self.walk is not None:
+            self.walk.backward(delta, below, None)
+            return
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
 
     def _rows(self, x: Array) -> Array:

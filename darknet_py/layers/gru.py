@@ -73,6 +73,9 @@ class GruLayer(RecurrentLayer):
         return (6 * time_steps + 2) * streams * self.outputs
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+        self.walk = self.kernels.walk(self, x, run.training)
+        if self.walk is not None:
+            return self.walk.forward(x, state)
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
@@ -116,6 +119,8 @@ class GruLayer(RecurrentLayer):
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
+        if self.walk is not None:
+            return self.walk.backward(delta, below, d_after)
         time_steps, streams = delta.shape[:2]
         n = self.outputs
         d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)

@@ -73,6 +73,9 @@ class LstmLayer(RecurrentLayer):
         return (wide * time_steps + 2) * streams * self.outputs
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+        self.walk = self.kernels.walk(self, x, run.training)
+        if self.walk is not None:
+            return self.walk.forward(x, state)
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
         self.gates = gates = self.u.forward(x, run.training)
@@ -110,6 +113,8 @@ class LstmLayer(RecurrentLayer):
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
+        if self.walk is not None:
+            return self.walk.backward(delta, below, d_after)
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
         wide = (time_steps, streams, 4 * self.outputs)

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from darknet_py.kernels import KERNELS, Kernels
+from darknet_py.kernels import Kernels
 
 PRODUCTS, PASSES, UPDATE = "matrix products", "element-wise passes", "update"
 DATA, VALIDATION, REST = "data", "validation", "everything else"
-_KINDS = {"product": PRODUCTS, "sgd": UPDATE, "adam": UPDATE}
+# Whole layers in compiled code, their products among them.
+WALKS = "compiled walks"
+_KINDS = {"product": PRODUCTS, "compute": WALKS, "sgd": UPDATE, "adam": UPDATE}
 
 
 class Profile:
@@ -30,7 +32,7 @@ class Profile:
     @contextmanager
     def running(self, kernels: Kernels) -> Iterator[None]:
         """Time each of a network's kernels within."""
-        for name in KERNELS:
+        for name in kernels.timed():
             timed = self._timed(_KINDS.get(name, PASSES), getattr(kernels, name))
             setattr(kernels, name, timed)
         begun = time.perf_counter()
@@ -38,7 +40,7 @@ class Profile:
             yield
         finally:
             self.total += time.perf_counter() - begun
-            for name in KERNELS:
+            for name in kernels.timed():
                 delattr(kernels, name)
 
     def _timed(self, kind: str, function: Callable[..., Any]) -> Callable[..., Any]:

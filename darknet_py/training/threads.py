@@ -4,6 +4,7 @@ and tried as a run goes.
 
 from __future__ import annotations
 
+import statistics
 import sys
 
 import numpy as np
@@ -22,14 +23,21 @@ STREAMS_EACH, WIDTHS, PROCESSES = 8, range(64, 513), 4
 COMPARED = 2e11
 
 
+def shares_work(net: Network) -> bool:
+    """Whether the threads are those of the compiled engine rather than of BLAS."""
+    return net.kernels.has_team and net.dtype == np.float32
+
+
 def thread_choices(net: Network) -> list[int]:
     """The numbers of BLAS threads to try, the likeliest first.
 
     One for narrow networks; else every processor that this process may use, and one. Where the
     number of threads would change the last bits of a product there is no choice, so that a run is
-    the same each time.
+    the same each time. The engine's threads change no bits: all of them or one, whatever the width.
     """
     everyone = processors()
+    if shares_work(net):
+        return [everyone, 1] if everyone > 1 else [1]
     width = _width(net)
     if everyone == 1 or width < NARROW:
         return [1]
@@ -51,8 +59,10 @@ def _width(net: Network) -> int:
 
 def process_choice(net: Network, memory_limit: int) -> int:
     """How many processes are to share the streams, within `memory_limit` bytes: one a processor,
-    where that is quicker than BLAS threads (`workers.py`).
+    where that is quicker than BLAS threads (`ranks/processes.py`); one with the compiled engine.
     """
+    if shares_work(net):
+        return 1
     if _width(net) not in WIDTHS or net.step.segment_steps < net.options.time_steps:
         return 1
     count = min(processors(), net.options.streams // STREAMS_EACH, PROCESSES)
@@ -113,12 +123,18 @@ def scoring_threads(net: Network) -> int | None:
     return 1 if _width(net) < 2 * WIDE else None
 
 
+# A batch that takes so many times as long as it did is slow.
+SLOWER = 1.25
+
+
 class Threads:
-    """A context in which BLAS uses the number of threads with which batches are fastest.
+    """A context in which BLAS, or the compiled engine, uses the number of threads with which
+    batches are fastest.
 
     Where another process keeps a processor busy, a product on all of them waits for it and takes
     several times as long as on one. So one thread and all of them are tried for a few batches in
-    turn, at first and then every AGAIN seconds; a hopeless trial ends with its first batch.
+    turn: at first, then every AGAIN seconds, and when batches have become slower. A hopeless trial
+    ends with its first batch.
     """
 
     TRIED = 3  # batches of a trial, the first of which does not count
@@ -131,7 +147,8 @@ class Threads:
         self._trials = self.choices[::-1] if len(self.choices) > 1 else []
         self._times: dict[int, float] = {}
         self._batches: list[float] = []
-        self._wait = 0.0
+        self._wait = self._lost = 0.0
+        self._team = net.kernels if shares_work(net) else None
 
     def batch_done(self, seconds: float) -> None:
         """Take note of a batch's time, and change the number of threads where that is due."""
@@ -139,8 +156,12 @@ class Threads:
             return
         self._wait -= seconds
         if not self._trials:
-            if self._wait > 0:
+            # Slower than it was, as where another program has come: by a trial's time in all.
+            usual = self._times[self.count]
+            self._lost = max(0.0, self._lost + seconds - SLOWER * usual)
+            if self._wait > 0 and self._lost < self.TRIED * len(self.choices) * usual:
                 return
+            self._lost = 0.0
             # The count in use first, so that the other is compared with what it takes now.
             self._times = {}
             self._trials = sorted(self.choices, key=lambda count: count != self.count)
@@ -151,7 +172,7 @@ class Threads:
         hopeless = bool(known) and seconds > 2 * min(known)
         if len(self._batches) < self.TRIED and not hopeless:
             return
-        self._times[self._trials.pop(0)] = min(self._batches[1:] or self._batches)
+        self._times[self._trials.pop(0)] = statistics.mean(self._batches[1:] or self._batches)
         if self._trials:
             self._set(self._trials[0])
             return
@@ -162,6 +183,9 @@ class Threads:
     def _set(self, count: int) -> None:
         self._batches = []
         self.count = count
+        if self._team:
+            self._team.threads = count
+            return
         for library in self._libraries:
             library.set_num_threads(count)
 
@@ -170,7 +194,10 @@ class Threads:
 
         controller = ThreadpoolController()
         self._libraries = controller.select(user_api="blas").lib_controllers
-        self._limit = controller.limit(limits=self.count, user_api="blas")
+        # The engine's products are not BLAS's.
+        limit = 1 if self._team else self.count
+        self._limit = controller.limit(limits=limit, user_api="blas")
+        self._set(self.count)
         return self
 
     def __exit__(self, *_: object) -> None:

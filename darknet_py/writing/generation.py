@@ -10,7 +10,9 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.bounds import SEED, Whole, checked
 from darknet_py.errors import DarknetError
+from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.machine import processors
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
@@ -21,6 +23,12 @@ from darknet_py.writing.sampling import Sampling
 FEED_STEPS = 256
 # Draws of a text that are made at once.
 UNIFORM_BLOCK = 1024
+# Of numpy's kernels, about: seconds of a symbol beside its operations, and operations a second.
+CALLS, SPEED = 8e-5, 1e10
+# Seconds that compiled kernels must save. Numbers of a network that several threads write with.
+WORTH, SHARED = 1.5, 1 << 20
+# Operations that are done before what was written is handed on.
+AT_ONCE = 5e8
 
 
 def generate(
@@ -49,7 +57,7 @@ def generate(
         sampling = Sampling(temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     end = check_symbols(net, stop, "stop").tolist()
-    predictor = _after_prompt(net, prompt, 1)
+    predictor = _after_prompt(net, prompt, 1, length)
     rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
     symbols = (int(symbol) for (symbol,) in rows)
     return _until(symbols, end) if end else symbols
@@ -62,14 +70,34 @@ def _write(
 
     rands: where each stream's draws come from, `ahead` of them at once.
     """
+    writes = predictor.writes and sampling.is_plain
+    if writes:
+        ahead = max(1, min(ahead, int(AT_ONCE / predictor.operations)))
     for place in range(length):
         if place % ahead == 0:
             count = min(ahead, length - place)
             uniform = np.array([rand.uniform(0, 1, count) for rand in rands], np.float32)
+            if writes:
+                chosen = predictor.write(uniform, sampling)
+        if writes:
+            yield chosen[place % ahead]
+            continue
         p = predictor.probabilities(sampling.temperature)
         symbols = sampling.choose(p, uniform[:, place % ahead])
         predictor.feed(symbols)
         yield symbols
+
+
+def quick_kernels(net: Network, streams: int, length: int) -> Kernels:
+    """What to write so long a text with: the network's own kernels, or compiled ones where they
+    save more time than it takes to load them.
+    """
+    own = net.kernels
+    operations = streams * sum(layer.operations() for layer in net.layers)
+    if own.name == "numpy" and length * (CALLS + operations / SPEED) > WORTH:
+        own = choose_kernels("auto")
+        own.threads = processors() if len(net.parameters) > SHARED else 1
+    return own
 
 
 def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
@@ -107,7 +135,7 @@ def generate_samples(
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
-    predictor = _after_prompt(net, prompt, samples)
+    predictor = _after_prompt(net, prompt, samples, length)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
     drawn = np.empty((length, samples), np.int64)
     for place, symbols in enumerate(_write(predictor, sampling, rands, length, UNIFORM_BLOCK)):
@@ -166,7 +194,7 @@ class Session:
 
 
 def _after_prompt(
-    net: Network, prompt: str | Sequence[int] | np.ndarray, streams: int
+    net: Network, prompt: str | Sequence[int] | np.ndarray, streams: int, length: int
 ) -> _Predictor:
     """A predictor whose streams have all read the prompt. Raises as `generate` does."""
     net.check_symbols_match()
@@ -175,7 +203,7 @@ def _after_prompt(
         symbols = np.zeros(1, np.int64)
     one = feed(net, symbols[:-1], net.initial_state(1))
     state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
-    predictor = _Predictor(net, state, streams)
+    predictor = _Predictor(net, state, streams, quick_kernels(net, streams, length))
     predictor.feed(np.repeat(symbols[-1:], streams))
     return predictor
 
@@ -183,10 +211,16 @@ def _after_prompt(
 class _Predictor:
     """What comes next after each symbol that is fed to some streams, from a state on."""
 
-    def __init__(self, net: Network, state: NetworkState, streams: int) -> None:
+    def __init__(
+        self, net: Network, state: NetworkState, streams: int, kernels: Kernels | None = None
+    ) -> None:
         self.streams = streams
-        self._step = net.stepper(state, streams)
+        self.operations = streams * sum(layer.operations() for layer in net.layers)
+        self._step: Any = net.stepper(state, streams, kernels)
         self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+        # Whether many symbols can be written in one call.
+        has_one = self._softmax is not None and self._softmax.groups == 1
+        self.writes = has_one and hasattr(self._step, "write")
         self.is_new = True
         # The last symbols, which are read when something is to follow them.
         self._waiting: Array | None = None
@@ -201,6 +235,13 @@ class _Predictor:
             symbols = self._waiting if self.streams > 1 else self._waiting[0]
             self._y = self._step(symbols).reshape(1, self.streams, -1)
             self._waiting = None
+
+    def write(self, uniform: Array, sampling: Sampling) -> Array:
+        """Read what waits and write a symbol for each draw, (streams, count)."""
+        assert self._waiting is not None
+        chosen = self._step.write(self._waiting, uniform, sampling.temperature, sampling.greedy)
+        self._waiting = chosen[-1]
+        return np.asarray(chosen)
 
     def probabilities(self, temperature: float) -> np.ndarray:
         """Of each symbol to come next, (streams, symbols), f32, a new array."""

@@ -34,6 +34,11 @@ class Sampling:
         checked("top_p", self.top_p, Number(above=0, most=1))
         checked("greedy", self.greedy, Flag())
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether symbols are drawn from all that the network gives, or are the likeliest."""
+        return self.greedy or (self.top_k == 0 and self.top_p == 1)
+
     def choose(self, p: Array, uniform: Array) -> Array:
         """The next symbols, (...), from probabilities p (..., symbols), f32, which are used up.
 
@@ -41,7 +46,7 @@ class Sampling:
         """
         if self.greedy:
             return p.argmax(axis=-1)
-        if self.top_k == 0 and self.top_p == 1:
+        if self.is_plain:
             return draw(cut_off(p), uniform)
         odds = self.odds(p)
         chosen = draw(odds, uniform)

@@ -1,15 +1,30 @@
-"""The compiled twins of `kernels/plain.py`, with the extra `fast`; nothing imports them unasked."""
+"""The compiled twins of `kernels/plain.py`, and the engine, with the extra `fast`.
+
+passes.py              the element-wise loops, each compiled by itself
+engine.py              whole walks of layers, shared among threads: docs/engine.md
+
+Nothing imports them unasked.
+"""
 
 from __future__ import annotations
 
-from darknet_py.kernels import Kernels
+from collections.abc import Sequence
+from typing import Any
+
+from darknet_py.arrays import Array
+from darknet_py.kernels import KERNELS, Kernels, Writer
 from darknet_py.kernels.compiled import passes
+from darknet_py.kernels.compiled.engine import Engine
+from darknet_py.kernels.compiled.jit import VECTOR
+from darknet_py.kernels.compiled.stepper import make_stepper
+from darknet_py.kernels.compiled.walks import Walk
 
 
 class CompiledKernels(Kernels):
-    """Loops that numba compiles; what is not here is numpy's."""
+    """What numba compiles; what is not here is numpy's."""
 
     name = "compiled"
+    has_team = VECTOR > 0
 
     bias_activate = staticmethod(passes.bias_activate)
     affine_activate = staticmethod(passes.affine_activate)
@@ -20,5 +35,41 @@ class CompiledKernels(Kernels):
     lstm_step_backward = staticmethod(passes.lstm_step_backward)
     gru_mix = staticmethod(passes.gru_mix)
     gru_mix_backward = staticmethod(passes.gru_mix_backward)
-    sgd = staticmethod(passes.sgd)
-    adam = staticmethod(passes.adam)
+
+    def __init__(self) -> None:
+        self._engine = Engine()
+
+    @property
+    def threads(self) -> int:
+        return self._engine.threads
+
+    @threads.setter
+    def threads(self, count: int) -> None:
+        self._engine.threads = count
+
+    def timed(self) -> tuple[str, ...]:
+        return (*KERNELS, "compute")
+
+    def compute(self, job: Array) -> None:
+        """Compute the job of a walk (records.py)."""
+        self._engine.run(job)
+
+    def walk(self, layer: Any, x: Array, training: bool) -> Walk | None:
+        return self._engine.walk(layer, x, training, lambda job: self.compute(job))
+
+    def stepper(self, layers: Sequence[Any], state: Any, streams: int) -> Writer | None:
+        if not VECTOR:
+            return None
+        return make_stepper(layers, state, streams, lambda job: self.compute(job))
+
+    def softmax(self, *arguments: Any) -> None:
+        if not self._engine.softmax(*arguments):
+            super().softmax(*arguments)
+
+    def sgd(self, *arguments: Any) -> None:
+        if not self._engine.sgd(*arguments):
+            passes.sgd(*arguments)
+
+    def adam(self, *arguments: Any) -> None:
+        if not self._engine.adam(*arguments):
+            passes.adam(*arguments)

@@ -346,21 +346,16 @@ def adam(
     count: int,
 ) -> None:
     """See plain.adam."""
-    number = values.dtype.type
-    _adam(
-        values,
-        updates,
-        first,
-        second,
-        number(rate / (1 - B1**count)),
-        number((1 - B2**count) ** -0.5),
-        number(B1),
-        number(1 - B1),
-        number(B2),
-        number(1 - B2),
-        number(eps),
-        number(decay),
-    )
+    numbers = adam_numbers(rate, B1, B2, eps, decay, count)
+    _adam(values, updates, first, second, *map(values.dtype.type, numbers))
+
+
+def adam_numbers(
+    rate: float, B1: float, B2: float, eps: float, decay: float, count: int
+) -> tuple[float, ...]:
+    """What Adam's loop multiplies by, in the order of `_adam`."""
+    unbias, unbias_root = rate / (1 - B1**count), (1 - B2**count) ** -0.5
+    return unbias, unbias_root, B1, 1 - B1, B2, 1 - B2, eps, decay
 
 
 @_compile

@@ -1,0 +1,113 @@
+"""What is done to whole vectors and rows, compiled, each thread with its share of them.
+
+The twins of the functions of the same names in `kernels/plain.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py.kernels.compiled.functions import ZERO, exp
+from darknet_py.kernels.compiled.jit import (
+    FLOAT_BYTES,
+    compiled,
+    compiled_sums,
+    exported,
+    floats,
+    reader,
+    words,
+)
+
+_WORD = np.int64
+# A vector's four arrays, of `count` numbers, and up to eight numbers that the function takes.
+PASS = np.dtype(
+    [
+        *((name, _WORD) for name in ("code", "count", "width")),
+        *((name, _WORD) for name in ("first", "second", "third", "fourth")),
+        ("numbers", np.float32, (8,)),
+    ]
+)
+pass_at = reader(PASS)
+# Shares begin at multiples of this: of a cache line, and of what loops take at once.
+GRAIN = 256
+
+
+@compiled
+def part(count: int, rank: int, threads: int, grain: int) -> Any:
+    """From where to where a thread's share of `count` goes."""
+    grains = (count + grain - 1) // grain
+    return grains * rank // threads * grain, min(count, grains * (rank + 1) // threads * grain)
+
+
+@exported
+def sgd(job: int, rank: int, threads: int) -> None:
+    """values, updates, velocity; rate, momentum, decay."""
+    p = pass_at(job)
+    first, end = part(p.count, rank, threads, GRAIN)
+    values, updates = floats(p.first, (p.count,)), floats(p.second, (p.count,))
+    velocity = floats(p.third, (p.count,))
+    rate, momentum, decay = p.numbers[0], p.numbers[1], p.numbers[2]
+    for j in range(first, end):
+        v = velocity[j] * momentum + updates[j] - values[j] * decay
+        velocity[j] = v
+        values[j] += v * rate
+
+
+@exported
+def adam(job: int, rank: int, threads: int) -> None:
+    """values, updates, first and second moment; the numbers as `passes.adam` makes them."""
+    p = pass_at(job)
+    start, end = part(p.count, rank, threads, GRAIN)
+    values, updates = floats(p.first, (p.count,)), floats(p.second, (p.count,))
+    first, second = floats(p.third, (p.count,)), floats(p.fourth, (p.count,))
+    unbias, unbias_root, keep_first, share_first = p.numbers[:4]
+    keep_second, share_second, eps, decay = p.numbers[4:]
+    for j in range(start, end):
+        d = updates[j] - values[j] * decay
+        first[j] = first[j] * keep_first + d * share_first
+        second[j] = second[j] * keep_second + d * d * share_second
+        values[j] += unbias * first[j] / (np.sqrt(second[j]) * unbias_root + eps)
+
+
+@compiled_sums
+def softmax_row(x: Any, p: Any, inverse: Any) -> Any:
+    """p = softmax(x inverse); the logarithm of what it was divided by."""
+    peak = x[0]
+    for j in range(len(x)):
+        peak = max(peak, x[j])
+    total = ZERO
+    for j in range(len(x)):
+        e = exp((x[j] - peak) * inverse)
+        p[j] = e
+        total += e
+    share_of_one = np.float32(1) / total
+    for j in range(len(x)):
+        p[j] *= share_of_one
+    return np.float32(np.log(total)) + peak * inverse
+
+
+@exported
+def softmax(job: int, rank: int, threads: int) -> None:
+    """x and probabilities (count, width), logarithms of the sums (count,); 1 / temperature."""
+    p = pass_at(job)
+    first, end = part(p.count, rank, threads, 1)
+    logarithms = floats(p.third, (p.count,))
+    for row in range(first, end):
+        x = floats(p.first + row * p.width * FLOAT_BYTES, (p.width,))
+        out = floats(p.second + row * p.width * FLOAT_BYTES, (p.width,))
+        logarithms[row] = softmax_row(x, out, p.numbers[0])
+
+
+@exported
+def softmax_delta(job: int, rank: int, threads: int) -> None:
+    """probabilities (count, width), which become the delta (truth - p) / T; symbols (count,)."""
+    p = pass_at(job)
+    first, end = part(p.count, rank, threads, 1)
+    symbols, inverse = words(p.third, (p.count,)), p.numbers[0]
+    for row in range(first, end):
+        d = floats(p.first + row * p.width * FLOAT_BYTES, (p.width,))
+        for j in range(len(d)):
+            d[j] *= -inverse
+        d[symbols[row]] += inverse

@@ -1,0 +1,209 @@
+"""The compiled engine's product, functions and team of threads."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.kernels.compiled import functions, product, records, team
+from darknet_py.kernels.compiled.jit import aligned, link
+from darknet_py.kernels.compiled.team import TEAM
+from darknet_py.kernels.compiled.vectors import PASS
+
+Array = NDArray[Any]
+# Sizes around those of tiles and panels, and some within and far beyond.
+SIZES = sorted(
+    {1, 2, 3, 5, product.ROWS, product.PANEL - 1, product.PANEL, product.PANEL + 1, 50, 97, 130}
+)
+
+
+def call(name: str, *arguments: int) -> None:
+    link()[f"darknet_py_kernels_compiled_product_{name}"](*arguments)
+
+
+def draw(rng: np.random.Generator, *shape: int) -> Array:
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def address(array: Array) -> int:
+    return array.ctypes.data
+
+
+def multiply(a: Array, packed: Array, columns: int, c: Array, keep: int) -> None:
+    spare = aligned(product.ROWS * product.PANEL)
+    rows, depth = a.shape
+    call(
+        "multiply",
+        *(address(a), a.strides[0] // 4, a.strides[1] // 4, rows, depth, address(packed)),
+        *(depth * product.PANEL, columns, address(c), c.strides[0] // 4, keep, address(spare)),
+    )
+
+
+@pytest.mark.parametrize("case", range(40))
+def test_products_are_numpys(case: int) -> None:
+    rng = np.random.default_rng(case)
+    rows, depth, columns = (int(rng.choice(SIZES)) for _ in range(3))
+    keep = case % 2
+    a = draw(rng, rows, depth + 3)[:, :depth]
+    weights = draw(rng, columns, depth)
+    packed = aligned(product.packed_floats(depth, columns))
+    packed.fill(np.nan)
+    wide = np.ones((rows, columns + 5), np.float32)
+    if case % 4 < 2:
+        call("pack_transposed", address(weights), depth, depth, 0, columns, address(packed))
+    else:
+        transposed = weights.T.copy()
+        panel = depth * product.PANEL
+        call("pack", address(transposed), columns, depth, 0, columns, address(packed), panel)
+    multiply(a, packed, columns, wide[:, :columns], keep)
+    expected = a.astype(np.float64) @ weights.T.astype(np.float64) + keep
+    np.testing.assert_allclose(wide[:, :columns], expected, rtol=0, atol=3e-6 * depth)
+    assert (wide[:, columns:] == 1).all()
+
+
+@pytest.mark.parametrize("case", range(25))
+def test_gradients_are_numpys(case: int) -> None:
+    rng = np.random.default_rng(case)
+    outputs, inputs = (int(rng.choice(SIZES)) for _ in range(2))
+    rows = int(rng.choice([1, 7, product.DEPTH, product.DEPTH + 1, 3 * product.DEPTH + 5]))
+    d = draw(rng, rows, outputs + 2)[:, :outputs]
+    x = draw(rng, rows, inputs + 1)[:, :inputs]
+    g = np.ones((outputs, inputs), np.float32)
+    scratch = aligned(product.gradient_floats(outputs, inputs))
+    spare = aligned(product.ROWS * product.PANEL)
+    counters = aligned(32, np.int64)
+    call(
+        "gradient",
+        *(address(d), outputs + 2, rows, outputs, address(x), inputs + 1, inputs, address(g)),
+        *(address(scratch), address(spare), address(counters), 0, 1),
+    )
+    expected = 1 + d.T.astype(np.float64) @ x.astype(np.float64)
+    np.testing.assert_allclose(g, expected, rtol=0, atol=3e-6 * max(8, rows))
+
+
+def test_a_number_that_is_not_finite_stays_in_its_row() -> None:
+    a = np.ones((3, 20), np.float32)
+    a[1, 7] = np.inf
+    weights = np.ones((33, 20), np.float32)
+    packed = aligned(product.packed_floats(20, 33))
+    call("pack_transposed", address(weights), 20, 20, 0, 33, address(packed))
+    c = np.zeros((3, 33), np.float32)
+    multiply(a, packed, 33, c, 0)
+    assert (c[[0, 2]] == 20).all()
+    assert np.isposinf(c[1]).all()
+
+
+@pytest.mark.parametrize("columns", [1, 16, 100, 128, 1000])
+@pytest.mark.parametrize("threads", [1, 2, 3, 4])
+def test_shares_are_whole_panels_and_all_columns(columns: int, threads: int) -> None:
+    shares = [product.share(columns, rank, threads) for rank in range(threads)]
+    assert shares[0][0] == 0
+    assert shares[-1][1] == columns
+    for (_, end), (first, _) in itertools.pairwise(shares):
+        assert end == first or first >= columns
+        assert first % product.PANEL == 0
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_functions_are_those_of_activations(name: str) -> None:
+    rng = np.random.default_rng(4)
+    special = [0, 1, -1, 4, -4, 0.5, 3, 2, 90, -90, 3.4e38, -3.4e38, np.inf, -np.inf, np.nan]
+    x = np.concatenate([3 * draw(rng, 2000), 0.01 * draw(rng, 500), special]).astype(np.float32)
+    kind, below = functions.CODES[name]
+    with np.errstate(over="ignore", invalid="ignore"):
+        y, expected = x.copy(), x.astype(np.float64)
+        functions.activate(y, kind, np.float32(below))
+        ACTIVATIONS[name].apply(expected)
+        wanted = expected.astype(np.float32)
+        known = np.abs(x) < 80
+        np.testing.assert_allclose(y[known], wanted[known], rtol=3e-7, atol=2e-7)
+        assert np.isnan(y[-1]) == np.isnan(wanted[-1])
+        # The slope, of the output.
+        own = wanted[known]
+        slope = np.ones_like(own)
+        if (of := ACTIVATIONS[name].slope) is not None:
+            of(own, slope)
+        d = np.full_like(own, 2)
+        functions.times_slope(d, own, kind, np.float32(below))
+        np.testing.assert_allclose(d, 2 * slope, rtol=1e-6, atol=1e-7)
+
+
+def soft(threads: int, rows: int = 1001) -> bytes:
+    """A job of the team: softmax of some rows, all the bytes that come out."""
+    x = draw(np.random.default_rng(1), rows, 37)
+    p, logarithms = np.empty_like(x), np.empty(rows, np.float32)
+    job = np.zeros(1, PASS)
+    job["code"], job["count"], job["width"] = records.SOFTMAX, rows, 37
+    job["first"], job["second"], job["third"] = map(address, (x, p, logarithms))
+    job["numbers"][0, 0] = 1
+    TEAM.run(job, threads)
+    return p.tobytes() + logarithms.tobytes()
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    expected = soft(1)
+    for threads in (2, 3, 1, 4, 2, 2):
+        assert soft(threads) == expected
+
+
+def test_threads_that_sleep_are_woken() -> None:
+    expected = soft(1)
+    for _ in range(3):
+        assert soft(3) == expected
+        posts = TEAM._posts
+        while not posts[team._ASLEEP // 8 + 16 :: 16][: TEAM.size - 1].all():
+            os.sched_yield() if hasattr(os, "sched_yield") else None
+
+
+def test_several_python_threads_may_use_the_team() -> None:
+    expected = soft(1)
+    found: list[bytes] = []
+
+    def use() -> None:
+        found.extend(soft(2) for _ in range(20))
+
+    users = [threading.Thread(target=use) for _ in range(3)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join()
+    assert found == [expected] * 60
+
+
+def test_a_team_that_was_stopped_starts_again() -> None:
+    expected = soft(2)
+    TEAM.stop()
+    assert TEAM.size == 1
+    assert soft(2) == expected
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_begins_without_threads() -> None:
+    expected = soft(2)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            code = 0 if TEAM.size == 1 and soft(2) == expected else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert soft(2) == expected
+
+
+@pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "raise KeyboardInterrupt"])
+def test_a_program_with_a_team_ends(end: str) -> None:
+    program = f"from tests.test_engine import soft\nsoft(2)\nprint('done', flush=True)\n{end}"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert ended.stdout == "done\n"
+    assert ended.returncode == (3 if "3" in end else ended.returncode)
+    assert (ended.returncode == 0) == (end == "pass")

@@ -1,0 +1,154 @@
+"""The engine's walks compute what the layers' own, in numpy, do, with any number of threads."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.arrays import Array
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.kernels import choose_kernels
+from darknet_py.kernels.compiled.walks import Walk
+from darknet_py.layers.base import PREDICTION, Pass
+from darknet_py.layers.recurrent import RecurrentLayer
+from darknet_py.network import Network
+from tests.support.networks import draw_symbols, make_network
+
+# No size is a whole number of vectors; two layers of a kind, so that one has symbols coming in.
+SYMBOLS, WIDTH, STEPS, STREAMS = 23, 37, 6, 5
+SECTIONS = [
+    *(
+        f"[rnn] output={WIDTH} hidden=51 activation={name} shortcut={shortcut}"
+        for name, shortcut in (("leaky", 0), ("tanh", 1), ("selu", 0))
+    ),
+    f"[rnn] output={WIDTH} activation=leaky logistic=1",
+    *(f"[gru] output={WIDTH} tanh={tanh}" for tanh in (0, 1)),
+    f"[lstm] output={WIDTH}",
+    *(f"[connected] output={WIDTH} activation={name}" for name in ("leaky", "loggy")),
+]
+CASES = list(itertools.product(SECTIONS, (0, 1)))
+TRAINING = Pass(training=True)
+
+
+def make(section: str, kernels: str, threads: int = 1, **options: Any) -> Network:
+    dialect = options.pop("dialect", UPSTREAM)
+    first = f"[net] inputs={SYMBOLS} batch={STREAMS} time_steps={STEPS}"
+    first += "".join(f" {name}={value}" for name, value in options.items())
+    last = (f"[connected] output={SYMBOLS} activation=leaky", "[softmax]")
+    chosen = choose_kernels(kernels)
+    chosen.threads = threads
+    sections = (first, section, section, *last)
+    return make_network(*sections, dialect=dialect, dtype=np.float32, reach=0.3, kernels=chosen)
+
+
+def draw_state(net: Network, seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    return tuple(
+        tuple(rng.standard_normal(part.shape).astype(np.float32) for part in layer)
+        for layer in net.initial_state(STREAMS)
+    )
+
+
+def computed(net: Network, run: Pass) -> list[Array]:
+    """All that comes out of the layers of one datum, forward and, in training, backward."""
+    state, d_after = draw_state(net, 1), draw_state(net, 2)
+    x: Array = draw_symbols(net)[0]
+    found: list[Array] = []
+    layers = net.layers[:-1]
+    for layer in layers:
+        x, after = layer.forward(x, state[layer.index], run)
+        assert isinstance(layer.walk, Walk) == (net.kernels.name == "compiled")
+        found += [x.copy(), *after]
+    if run.training:
+        delta = np.random.default_rng(3).standard_normal(x.shape).astype(np.float32)
+        for layer in reversed(layers):
+            below = np.empty((STEPS, STREAMS, layer.inputs), np.float32) if layer.index else None
+            if isinstance(layer, RecurrentLayer):
+                found += layer.backward_through_time(delta, below, d_after[layer.index]) or ()
+            else:
+                layer.backward(delta, below)
+            delta = below if below is not None else delta
+            found.append(delta.copy())
+        found.append(net.updates.copy())
+    return [*found, net.parameters.copy()]
+
+
+def assert_alike(section: str, run: Pass, **options: Any) -> None:
+    expected = computed(make(section, "numpy", **options), run)
+    alone = computed(make(section, "compiled", **options), run)
+    for ours, theirs in zip(alone, expected, strict=True):
+        scale = max(1.0, float(np.abs(theirs).max()))
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=3e-5 * scale)
+    for threads in (2, 3, 4):
+        several = computed(make(section, "compiled", threads, **options), run)
+        for ours, theirs in zip(several, alone, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is too small for the engine."""
+    monkeypatch.setattr("darknet_py.kernels.compiled.engine.ROWS", 1)
+    monkeypatch.setattr("darknet_py.kernels.compiled.engine.SMALL", 1)
+
+
+@pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB], ids=lambda dialect: dialect.name)
+@pytest.mark.parametrize(("section", "bn"), CASES)
+def test_a_datum(section: str, bn: int, dialect: Dialect) -> None:
+    assert_alike(f"{section} batch_normalize={bn}", TRAINING, dialect=dialect)
+
+
+@pytest.mark.parametrize(("section", "bn"), CASES)
+def test_deltas_that_are_clipped(section: str, bn: int) -> None:
+    assert_alike(f"{section} batch_normalize={bn}", TRAINING, delta_clip=0.05)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_every_activation(name: str) -> None:
+    assert_alike(f"[rnn] output={WIDTH} activation={name}", TRAINING)
+
+
+@pytest.mark.parametrize(("section", "bn"), CASES)
+def test_a_prediction(section: str, bn: int) -> None:
+    assert_alike(f"{section} batch_normalize={bn}", PREDICTION)
+
+
+@pytest.mark.parametrize("adam", [0, 1])
+@pytest.mark.parametrize("section", ["[rnn] output=150 activation=leaky batch_normalize=1",
+                                     "[gru] output=70", "[lstm] output=70"])  # fmt: skip
+def test_a_run_has_the_same_bits_with_any_number_of_threads(section: str, adam: int) -> None:
+    ends = []
+    for threads in (1, 2, 3, 4):
+        net = make(section, "compiled", threads, adam=adam, clip_norm=1, state="carry")
+        for seed in range(4):
+            net.train_batch(*draw_symbols(net, seed))
+        ends.append((net.parameters.tobytes(), net.statistics_steps))
+    assert ends.count(ends[0]) == 4
+    other = make(section, "numpy", adam=adam, clip_norm=1, state="carry")
+    for seed in range(4):
+        other.train_batch(*draw_symbols(other, seed))
+    np.testing.assert_allclose(net.parameters, other.parameters, atol=2e-4)
+    assert net.statistics_steps == other.statistics_steps
+
+
+def test_segments_give_the_gradient_of_the_whole() -> None:
+    section = f"[lstm] output={WIDTH}"
+    whole, parts = make(section, "compiled", 2), make(section, "compiled", 2)
+    parts.step.segment_steps = 4
+    for net in (whole, parts):
+        net.train_batch(*draw_symbols(net))
+    scale = float(np.abs(whole.updates).max())
+    np.testing.assert_allclose(parts.updates, whole.updates, atol=1e-5 * scale)
+
+
+def test_double_precision_is_numpys() -> None:
+    kernels = choose_kernels("compiled")
+    net = make_network(
+        *("[net] inputs=5 batch=3 time_steps=4", "[rnn] output=5", "[softmax]"), kernels=kernels
+    )
+    net.train_batch(*draw_symbols(net))
+    assert net.layers[0].walk is None
