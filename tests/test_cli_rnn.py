@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from pathlib import Path
@@ -355,6 +356,13 @@ def test_generate_from_an_empty_prompt_prints_and_feeds_symbol_0() -> None:
     outcome = invoke(*command, "-len", "20", "-seed", "")
     assert len(outcome.stdout) == 1 + 20 + 1
     assert outcome.stdout[:1] == b"\0"
+
+
+def test_generate_prints_the_bytes_of_a_character_that_is_cut_as_c_does() -> None:
+    path, _ = recorded("policy-steps")
+    command = ("rnn", "generate", path / "test.cfg", path / "model.weights", "-srand", "1")
+    outcome = invoke(*command, "-len", "0", "-seed", os.fsdecode(b"a\xe2\x82"))
+    assert outcome.stdout == b"a\xe2\x82\n"
 
 
 def test_generate_takes_the_dialect_of_the_file() -> None:

@@ -132,7 +132,7 @@ class Dialogue:
         say("state reset: the network has forgotten what it read")
 
     def _help(self, argument: str) -> None:
-        temperature = self.sampling.temperature
+        temperature = 0 if self.sampling.greedy else self.sampling.temperature
         say(HELP.format(temperature=temperature, length=self.length, odds=ODDS))
         if self.symbols.is_tokens:
             say(HELP_NAMES if self.symbols.path else HELP_NUMBERS)

@@ -47,7 +47,10 @@ def temperature(value: str | float) -> float:
     """A number above 0; or 0, which is greedy."""
     if str(value).strip() and re.fullmatch(r"[+-]?0*\.?0*(e[+-]?\d+)?", str(value).strip()):
         return 0.0
-    return above_zero(value)
+    try:
+        return above_zero(value)
+    except click.BadParameter:
+        raise click.BadParameter(f"{value!r} is not a number of at least 0") from None
 
 
 def sampling_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -26,7 +27,7 @@ from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import train as replay_train
-from darknet_py.terminal import say
+from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -273,7 +274,8 @@ def generatetactic(
 
 def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:
     names = None if tokens is None else read_token_names(tokens)
-    with TextWriter(raw=False, names=names) as writer:
+    # C writes every byte, also those of a character that is cut.
+    with TextWriter(raw=not is_terminal(sys.stdout), names=names) as writer:
         for symbol in symbols:
             writer.write([symbol])
 

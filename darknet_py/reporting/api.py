@@ -7,7 +7,7 @@ from pathlib import Path
 
 from darknet_py.arrays import Array
 from darknet_py.corpus import read_text, split
-from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.network import Network
@@ -108,7 +108,9 @@ def _passage(
         training, held_out = split(whole, plan.val, plan.val_from)
         found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
-        raise CorpusError(f"{place} has {len(found)} {symbols.unit}s; a passage needs at least 2")
+        raise CorpusError(
+            f"{place} has {counted(len(found), symbols.unit)}; a passage needs at least 2"
+        )
     return check_symbols(net, found, os.fspath(place))
 
 

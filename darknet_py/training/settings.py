@@ -120,7 +120,7 @@ class Settings:
     )
     seed: int | None = option(
         SEED,
-        "Start of the random numbers, as in C's srand(N).  [default: random, and printed]",
+        "Start of the random numbers: the same seed repeats a run.  [default: random, and printed]",
         OnResume.SAME,
     )
     val: float | str | None = option(

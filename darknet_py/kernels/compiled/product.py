@@ -405,5 +405,5 @@ def gradient(
                         *(a, 1, ROWS, bottom - top, depth, b, inputs - p * PANEL),
                         *(c, inputs, 1, spare),
                     )
-    # The blocks may be written anew.
+    # The blocks may be written again.
     wait(counters, rank, threads)
