@@ -167,7 +167,8 @@ class Settings:
     )
     profile: bool | None = option(Flag(), "At the end, show where the time went.", OnResume.CALL)
     threads: int | None = option(
-        Whole(1, 1024), "BLAS threads.  [default: chosen by width and load]"
+        Whole(1, 1024),
+        "Threads, of BLAS or of the compiled engine.  [default: chosen by width and load]",
     )
     processes: int | None = option(
         Whole(1, 256),
