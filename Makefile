@@ -51,7 +51,7 @@ bench-quick: .venv/tests .venv-torch/done
 
 # What `export` writes for PyTorch, run by PyTorch.
 check-exports: .venv/tests .venv-torch/done
-	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest tests/test_interchange.py
+	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest tests/test_exporting.py
 
 # The source distribution unpacked, in an environment of its own, and some of its tests.
 check-sdist: .venv/tests

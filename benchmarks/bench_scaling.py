@@ -247,9 +247,9 @@ does the same without MPI, and unasked where that is quicker (docs/benchmarks.md
 
 Every process reads the cfg, the text and the weights, so each machine must see them under the same
 names; the first alone writes and talks. Without batch norm the parameters are those of one process
-to rounding: within 1e-6 after 50 updates, for parameters of about 1 (tests/test_mpi.py). With batch
-norm every process normalizes over its own streams, the rolling statistics are averaged after each
-update, and at least two streams a process are needed. `--resume` goes on with any number of
+to rounding: within 1e-6 after 50 updates, for parameters of about 1 (tests/test_ranks_mpi.py). With
+batch norm every process normalizes over its own streams, the rolling statistics are averaged after
+each update, and at least two streams a process are needed. `--resume` goes on with any number of
 processes. Where one dies or fails, all end, and the last checkpoint is whole. A text from stdin is
 refused: mpiexec gives it to one process only.
 

@@ -1,14 +1,14 @@
 """What holds for all tests: no deadlines, signals as a terminal has them, shared fixtures."""
 
-import itertools
 import signal
-import time
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.cli_helpers import write_run_inputs
+from tests.support.clock import Clock
+from tests.support.inputs import write_run_inputs
+from tests.support.shared_runs import write_inputs
 
 # How long a generated example takes depends on the machine.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -32,7 +32,13 @@ def run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def ticking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock goes on by a millisecond whenever it is read, and by nothing else."""
-    now = itertools.count()
-    monkeypatch.setattr(time, "perf_counter", lambda: next(now) / 1000)
+def shared_run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same for a run that several processes share."""
+    write_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock that runs read stands still but for what their batches and validations take."""
+    return Clock(monkeypatch)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from darknet_py.activations import ACTIVATIONS
-from tests.helpers import Array
+from tests.support.networks import Array
 
 
 def stair(x: float) -> float:

@@ -86,6 +86,15 @@ def test_no_test_module_imports_another() -> None:
         assert not found, f"{name} imports {', '.join(found)}"
 
 
+def test_every_test_module_is_named_after_what_it_tests() -> None:
+    """A module or folder, and then perhaps a part of it: `test_training_resume.py`."""
+    subjects = {name.split(".")[1] for name in modules("darknet_py") if "." in name}
+    subjects |= {*FOLDERS, "api", "architecture", "docs", "fuzz"}
+    for path in (ROOT / "tests").glob("test_*.py"):
+        subject, _, part = path.stem.removeprefix("test_").partition("_")
+        assert subject in subjects, f"{path.name}: no module or folder {subject}{part and '_...'}"
+
+
 def floors() -> dict[str, int]:
     """The floor of each module or folder of darknet_py, by the table of the page."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

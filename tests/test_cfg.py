@@ -16,7 +16,8 @@ from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import LAYERS
 from darknet_py.network import Network
 from darknet_py.options import POLICIES, NetOptions, check_effect, override
-from tests.helpers import RECORDED, cfg_text
+from tests.support.networks import cfg_text
+from tests.support.recorded import RECORDED
 
 SOFTMAX = "[softmax]\n"
 

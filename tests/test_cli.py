@@ -37,23 +37,12 @@ from darknet_py.weights import read_header
 from darknet_py.writing.evaluation import hidden_vectors
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
-from tests.cli_helpers import (
-    COMMAND,
-    CONNECTED,
-    ENVIRONMENT,
-    NET,
-    PARAMETERS,
-    RNN,
-    SOFTMAX,
-    invoke,
-    randomized,
-    run,
-    words,
-    write_cfg,
-)
-from tests.helpers import RECORDED
+from tests.support.commands import COMMAND, ENVIRONMENT, invoke, run
+from tests.support.inputs import CONNECTED, NET, PARAMETERS, RNN, SOFTMAX, words, write_cfg
+from tests.support.networks import randomized
+from tests.support.processes import posix
+from tests.support.recorded import RECORDED
 
-posix = pytest.mark.skipif(sys.platform == "win32", reason="pipes and terminals of POSIX")
 WEIGHTS = "net.weights"
 
 

@@ -14,7 +14,7 @@ from darknet_py.errors import WeightsError
 from darknet_py.finding import find_cfg_of, find_weights, open_network
 from darknet_py.loading import load_network
 from darknet_py.network import Network
-from tests.cli_helpers import CONNECTED, NET, PARAMETERS, RNN, SOFTMAX, write_cfg
+from tests.support.inputs import CONNECTED, NET, PARAMETERS, RNN, SOFTMAX, write_cfg
 
 pytestmark = pytest.mark.filterwarnings("error")
 

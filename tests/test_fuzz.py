@@ -31,10 +31,12 @@ from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.writing.generation import generate
-from tests.cli_helpers import Outcome, invoke, write_cfg, write_run_inputs
-from tests.copy_checks import COPIERS, SYMBOLS, bits, check_tensors_are_views, datum, train
-from tests.helpers import cfg_text
-from tests.run_checks import FailingDisk, same_files
+from tests.support.commands import Outcome, invoke
+from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
+from tests.support.disk import FailingDisk
+from tests.support.inputs import write_cfg, write_run_inputs
+from tests.support.networks import cfg_text, draw_symbols
+from tests.support.runs import same_files
 
 F = TypeVar("F", bound=Callable[..., Any])
 TOTAL = int(os.environ.get("FUZZ_CASES", "800"))
@@ -75,7 +77,7 @@ def chdir(folder: Path) -> Iterator[None]:
 def trained() -> Path:
     """A folder with a small run of five batches."""
     folder = Path(tempfile.mkdtemp())
-    write_run_inputs(folder)
+    write_run_inputs(folder, 200)
     with chdir(folder):
         usual: dict[str, Any] = {"batches": 5, "seed": 1, "val_every": 2, "save_every": 2}
         dn.train("net.cfg", "text.txt", sample_every=1, **usual)
@@ -376,7 +378,7 @@ def test_any_copy_trains_as_the_original_does(
     net.initialize(Rand(2))
     with np.errstate(all="ignore"):
         train(net, range(before))
-        net.predict(datum(net, 60)[0])
+        net.predict(draw_symbols(net, 60)[0])
         twin = COPIERS[copier](net)
         check_tensors_are_views(twin)
         kept = bits(twin)

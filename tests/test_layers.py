@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from darknet_py.cfg import parse_cfg
-from darknet_py.dialect import DIALECTS, UPSTREAM, Dialect
+from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.kernels import plain as kernels
 from darknet_py.layers import Layer, LossLayer
@@ -19,15 +19,22 @@ from darknet_py.layers.dropout import draw
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from tests.gradient_checks import (
+from tests.support.gradients import (
     STEP,
     TOLERANCE,
     check_gradient,
-    norms,
     random_state,
     smallest_deviation,
 )
-from tests.helpers import Array, cfg_text, draw_symbols, make_network
+from tests.support.networks import (
+    Array,
+    both_dialects,
+    cfg_text,
+    draw_symbols,
+    make_network,
+    norms,
+    values_of,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -45,11 +52,6 @@ RECURRENT = {
     "lstm": "[lstm] output=5",
 }
 recurrent = pytest.mark.parametrize("section", RECURRENT.values(), ids=RECURRENT)
-both_dialects = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-
-
-def values_of(net: Network) -> dict[str, Array]:
-    return {tensor.name: tensor.values.copy() for tensor in net.tensors()}
 
 
 def numeric(value: Callable[[], float], array: Array) -> Array:

@@ -12,19 +12,12 @@ from darknet_py import load_network
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, WeightsError
+from darknet_py.kernels import Kernels, plain
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps, training_bytes
-from tests.helpers import (
-    RECORDED,
-    Array,
-    case,
-    cases,
-    cfg_text,
-    draw_symbols,
-    make_network,
-    summed_loss,
-)
+from tests.support.networks import Array, cfg_text, draw_symbols, make_network, summed_loss
+from tests.support.recorded import RECORDED, case, cases
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -108,6 +101,44 @@ def test_load_network_draws_or_loads(tmp_path: Path) -> None:
     assert loaded.rand.drawn == drawn.rand.drawn == drawn.initial_draws
     with pytest.raises(WeightsError):
         load_network(path, tmp_path / "none.weights")
+
+
+OF_ALL = "[net] inputs=7 batch=3 time_steps=4"
+RECURRENT = (
+    "[rnn] output=6",
+    "[lstm] output=5",
+    "[gru] output=4",
+    "[connected] output=7",
+    "[softmax]",
+)
+
+
+def drawn(keys: str) -> Network:
+    net = make_network(f"{OF_ALL} {keys}", *RECURRENT)
+    net.initialize(Rand(5))
+    return net
+
+
+def test_orthogonal_matrices_see_the_state_and_take_as_many_draws() -> None:
+    usual, orthogonal = drawn(""), drawn("init=orthogonal")
+    assert usual.rand.drawn == orthogonal.rand.drawn
+    changed = 0
+    for own, other in zip(usual.tensors(), orthogonal.tensors(), strict=True):
+        part = own.name.split(".")[1]
+        if own.decayed and part in ("self", "wf", "wi", "wo", "wg", "wz", "wr", "wh"):
+            product = other.values @ other.values.T
+            np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-6)
+            changed += 1
+        else:
+            np.testing.assert_array_equal(own.values, other.values)
+    assert changed == 1 + 4 + 3
+
+
+def test_the_forget_gate_starts_from_its_bias() -> None:
+    net = drawn("forget_bias=1.5")
+    biases = {p.name: p.values for p in net.tensors() if p.name.endswith(".bias")}
+    for name, values in biases.items():
+        np.testing.assert_array_equal(values, 1.5 if name == "1.uf.bias" else 0)
 
 
 # --- the parameter vector ------------------------------------------------------------------------
@@ -533,6 +564,36 @@ def test_saturated_logits_have_a_finite_loss() -> None:
             assert summed_loss(net, inputs, np.array([[target]]), state) == pytest.approx(loss)
             net.step.accumulate(inputs, np.array([[target]]), state)
             assert np.isfinite(net.updates).all()
+
+
+@pytest.mark.parametrize("batch_normalize", [0, 1])
+def test_delta_clip_bounds_what_comes_into_every_connected_layer(
+    batch_normalize: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    name = "normalize_activate_backward" if batch_normalize else "activate_backward"
+    real = getattr(plain, name)
+
+    def note(delta: np.ndarray, *rest: object) -> None:
+        seen.append(float(np.abs(delta).max()))
+        real(delta, *rest)
+
+    monkeypatch.setattr(Kernels, name, staticmethod(note))
+    bounded = [
+        layer.replace("]", f"] batch_normalize={batch_normalize}") for layer in RECURRENT[:4]
+    ]
+    for clip, least in (("0", 0.02), ("0.02", 0)):
+        seen.clear()
+        net = make_network(f"{OF_ALL} delta_clip={clip}", *bounded, "[softmax]")
+        net.initialize(Rand(5))
+        for tensor in net.tensors():
+            if tensor.name.endswith("weight"):
+                tensor.values *= 3
+        net.train_batch(*draw_symbols(net))
+        assert seen
+        assert max(seen) > least
+        if float(clip):
+            assert max(seen) <= float(clip)
 
 
 # --- layers that are not trained -----------------------------------------------------------------

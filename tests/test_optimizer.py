@@ -10,10 +10,11 @@ import pytest
 
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.network import Network
-from darknet_py.optimizer import learning_rate
+from darknet_py.optimizer import cooldown_factor, learning_rate
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
-from tests.helpers import RECORDED, Array, case, cfg_text, draw_symbols, make_network
+from tests.support.networks import Array, cfg_text, draw_symbols, make_network
+from tests.support.recorded import RECORDED, case
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -296,3 +297,11 @@ def test_recorded_rates(folder: str) -> None:
 
 def test_all_policies_are_recorded() -> None:
     assert len(POLICY_FOLDERS) == 6
+
+
+def test_the_rate_falls_to_0_over_the_last_part_of_a_run() -> None:
+    net = NetOptions.of(parse_cfg("[net]\ninputs=3\ncooldown=.25\n[softmax]\n").net)
+    factors = [cooldown_factor(net, progress) for progress in (0, 0.5, 0.75, 0.875, 1, 2)]
+    assert factors == [1, 1, 1, 0.5, 0, 0]
+    none = NetOptions.of(parse_cfg("[net]\ninputs=3\n[softmax]\n").net)
+    assert cooldown_factor(none, 1) == 1

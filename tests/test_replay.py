@@ -15,7 +15,7 @@ from darknet_py import load_network
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import Streams, read_token_names
-from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
 from darknet_py.layers.base import Pass
 from darknet_py.layers.dropout import DropoutLayer
@@ -32,16 +32,8 @@ from darknet_py.replay.text import (
     valid_tactic,
     vec,
 )
-from tests.helpers import (
-    RECORDED,
-    Array,
-    case,
-    cases,
-    cfg_text,
-    draw_symbols,
-    make_network,
-    recorded_network,
-)
+from tests.support.networks import Array, cfg_text, draw_symbols, make_network, norms
+from tests.support.recorded import RECORDED, case, cases, recorded_network
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -305,8 +297,6 @@ def check_agreement(
 
 
 REACH = {"plse": 4, "stair": 2, "hardtan": 1.5}
-NORMS = [(0, UPSTREAM), (1, UPSTREAM), (1, ALEXEYAB)]
-norms = pytest.mark.parametrize(("bn", "dialect"), NORMS, ids=["plain", "upstream", "alexeyab"])
 
 
 @norms

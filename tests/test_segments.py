@@ -7,12 +7,12 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps, training_bytes
-from tests.helpers import draw_symbols, make_network
+from tests.support.networks import draw_symbols, make_network, norms
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -22,8 +22,6 @@ RNN = "[rnn] output=5 hidden=4 activation=tanh"
 DROP = "[dropout] probability=.2"
 END = ["[connected] output=7 activation=linear", "[softmax]"]
 
-NORMS = [(0, UPSTREAM), (1, UPSTREAM), (1, ALEXEYAB)]
-norms = pytest.mark.parametrize(("bn", "dialect"), NORMS, ids=["plain", "upstream", "alexeyab"])
 KINDS = {
     "rnn": RNN,
     "shortcut": "[rnn] output=5 activation=leaky shortcut=1",

@@ -33,36 +33,27 @@ from darknet_py.training.run import CSV_COLUMNS
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header
 from darknet_py.writing.scoring import PiecesScore
-from tests.cli_helpers import (
-    COMMAND,
+from tests.support.clock import Clock
+from tests.support.commands import COMMAND, ENVIRONMENT, Outcome, invoke, run
+from tests.support.inputs import (
     CONNECTED,
-    ENVIRONMENT,
     NET,
     RNN,
     SOFTMAX,
     SYMBOLS,
-    Outcome,
-    files_in,
-    invoke,
-    run,
     words,
     write_cfg,
-    write_run_inputs,
 )
-from tests.helpers import Array
+from tests.support.networks import Array
+from tests.support.processes import posix
+from tests.support.runs import files_in
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
 
 LINE = re.compile(
     r"(?P<batch>\d+): (?P<loss>\d+\.\d{6}), (?P<avg>\d+\.\d{6}) avg, (?P<rate>\d+\.\d{6}) rate, "
     r"\d+\.\d{6} seconds, (?P<epochs>\d+\.\d{6}) epochs"
 )
-posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-
-
-@pytest.fixture(autouse=True)
-def _inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every test works in a folder of its own that has net.cfg and text.txt."""
-    write_run_inputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
 
 
 def train(*args: str | Path, cfg: str = "net.cfg", text: str = "text.txt") -> Outcome:
@@ -224,24 +215,39 @@ def test_batches_overrides_max_batches() -> None:
     assert len(rows()) == 6
 
 
-@pytest.mark.usefixtures("ticking")
-def test_time_ends_a_run_that_has_no_other_limit() -> None:
+def test_time_ends_a_run_that_has_no_other_limit(clock: Clock) -> None:
     elapsed: list[float] = []
 
     def note(row: dn.Row) -> None:
         elapsed.append(row.elapsed)
 
-    result = dn.train("net.cfg", "text.txt", seconds=0.2, callback=note)
-    assert result.seconds >= 0.2
-    assert all(seconds < 0.2 for seconds in elapsed[:-1])
+    clock.batch, clock.validation = 0.0625, 0.0
+    result = dn.train("net.cfg", "text.txt", seconds=0.5, callback=note)
+    assert result.seconds == 0.5
+    assert elapsed == [0.0625 * number for number in range(1, 9)]
     assert not result.interrupted
-    assert read_header("backup/net_final.weights").seen == len(elapsed) * SYMBOLS
+    assert read_header("backup/net_final.weights").seen == 8 * SYMBOLS
 
 
-@pytest.mark.usefixtures("ticking")
-def test_the_command_ends_after_its_time() -> None:
-    train("--time", "0.1s")
-    assert read_header("backup/net_final.weights").seen == int(rows()[-1]["seen"])
+def test_the_command_ends_after_its_time(clock: Clock) -> None:
+    clock.batch, clock.validation = 1.0, 0.0
+    train("--time", "5s")
+    assert [row["seconds"] for row in rows()] == [f"{n}.000" for n in range(1, 6)]
+    assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
+
+
+def test_a_run_cools_down_to_its_end(clock: Clock) -> None:
+    write_cfg(Path("net.cfg"), NET + " cooldown=.5 max_batches=8", RNN, CONNECTED, SOFTMAX)
+    given: list[dn.Row] = []
+    dn.train("net.cfg", "text.txt", seed=1, callback=given.append)
+    rates = [row.rate / 0.01 for row in given]
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+    given.clear()
+    clock.batch, clock.validation = 1.0, 0.0
+    dn.train("net.cfg", "text.txt", seed=1, batches=10**9, seconds=8, callback=given.append)
+    assert [row.rate / 0.01 for row in given] == pytest.approx(rates)
+    write_cfg(Path("net.cfg"), NET + " cooldown=.5", RNN, CONNECTED, SOFTMAX)
+    assert "cooldown" not in train("--batches", "2").stderr
 
 
 def test_batches_end_a_run_before_its_time() -> None:
@@ -447,7 +453,7 @@ def test_nothing_left_to_train_is_an_error_with_both_numbers_and_the_ways_out(
 def test_clear_counts_from_zero() -> None:
     train("--batches", "7", "--out", "first")
     train("--weights", "first/net_final.weights", "--batches", "5", "--clear")
-    assert [row["batch"] for row in rows()] == ["1", "2", "3", "4", "5"]
+    assert [row["batch"] for row in rows()] == [f"{n}.000" for n in range(1, 6)]
     assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
 
 
@@ -1003,9 +1009,10 @@ def test_info_predicts_the_peak_memory_of_training(tmp_path: Path) -> None:
         CONNECTED,
         SOFTMAX,
     )
-    (tmp_path / "text.txt").write_bytes(words(40_000).encode())
+    (tmp_path / "text.txt").write_bytes(words(8000).encode())
     said = json.loads(run("info", "net.cfg", "--json", cwd=tmp_path).stdout)["peak_memory"]
-    training = [*COMMAND, "train", "net.cfg", "text.txt", "--batches", "3", "--val-every", "3"]
+    few = ("--batches", "2", "--val-every", "2", "--threads", "1")
+    training = [*COMMAND, "train", "net.cfg", "text.txt", *few]
     watch = (
         "import resource, subprocess, sys;"
         "subprocess.run(sys.argv[1:], check=True, stderr=subprocess.DEVNULL);"

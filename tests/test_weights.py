@@ -18,7 +18,7 @@ from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.network import Network
 from darknet_py.weights import read_header
-from tests.helpers import Array, make_network
+from tests.support.networks import Array, make_network
 
 pytestmark = pytest.mark.filterwarnings("error")
 

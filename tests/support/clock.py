@@ -1,0 +1,35 @@
+"""A clock for runs that no machine moves."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from darknet_py.step import Step
+from darknet_py.training.validation import Validation
+from darknet_py.writing.scoring import PiecesScore
+
+
+class Clock:
+    """A clock that the work itself moves: a batch and a validation take what a test says."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.batch = self.validation = 1.0
+        self.spent = 0.0
+        train_datum, score = Step.train_datum, Validation._score
+
+        def timed_batch(step: Step, *args: Any) -> float:
+            self.now += self.batch
+            return train_datum(step, *args)
+
+        def timed_score(own: Validation, *args: Any) -> PiecesScore:
+            self.now += self.validation
+            self.spent += self.validation
+            return score(own, *args)
+
+        monkeypatch.setattr(Step, "train_datum", timed_batch)
+        monkeypatch.setattr(Validation, "_score", timed_score)
+        monkeypatch.setattr(time, "perf_counter", lambda: self.now)

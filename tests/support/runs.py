@@ -1,0 +1,65 @@
+"""What a run leaves in its folder, and what the folders of two runs have in common."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from darknet_py.finding import open_network
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.folder import LOCK
+from tests.support.networks import Array
+
+
+def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
+    """Two folders hold the same run: every byte, but for times."""
+    names = [name for name in files_in(one) if not name.endswith(but)]
+    assert names == [name for name in files_in(other) if not name.endswith(but)]
+    for name in names:
+        if name.endswith(".csv"):
+            assert without_times(one / name) == without_times(other / name)
+        elif name.endswith(".state"):
+            ours, theirs = read_checkpoint(one / name), read_checkpoint(other / name)
+            assert ours.arrays.keys() == theirs.arrays.keys()
+            for key, array in ours.arrays.items():
+                assert array.tobytes() == theirs.arrays[key].tobytes(), key
+            assert {**ours.progress, "elapsed": 0} == {**theirs.progress, "elapsed": 0}
+            assert ours.plan == theirs.plan
+        else:
+            assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def without_times(table: Path) -> list[dict[str, str]]:
+    with open(table, newline="", encoding="utf-8") as file:
+        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
+
+
+def all_files_are_readable(folder: Path) -> None:
+    for name in files_in(folder):
+        path = folder / name
+        if path.suffix in (".weights", ".backup"):
+            open_network(path)
+        elif path.suffix == ".state":
+            read_checkpoint(path)
+
+
+def files_in(folder: Path) -> list[str]:
+    """The names of all files below `folder` but a lock; none where it does not exist."""
+    files = (p for p in folder.rglob("*") if p.is_file() and p.name != LOCK)
+    return sorted(str(p.relative_to(folder)) for p in files)
+
+
+def parameters(folder: str, base: str = "net") -> Array:
+    """Those that a run has ended with."""
+    return np.fromfile(f"{folder}/{base}_final.weights", "<f4", offset=20)
+
+
+def assert_same_run(folder: str, alone: str) -> None:
+    """The same files, and parameters to 1e-6, which are about 1; all else to rounding."""
+    assert files_in(Path(folder)) == files_in(Path(alone))
+    np.testing.assert_allclose(parameters(folder), parameters(alone), atol=1e-6)
+    own, shared = (read_checkpoint(f"{name}/net.state") for name in (alone, folder))
+    for name, array in own.arrays.items():
+        np.testing.assert_allclose(shared.arrays[name], array, atol=2e-5, err_msg=name)

@@ -1,0 +1,165 @@
+"""What the functions of the Python API do with values of the wrong kind: one line that names them,
+and no other error.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import darknet_py as dn
+from darknet_py.writing.evaluation import trace
+from darknet_py.writing.generation import generate_samples
+from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
+
+NO_SYMBOLS: list[Any] = [
+    "text",
+    [1.5, 2.5],
+    np.array([1.0, 2.0]),
+    [1, math.nan],
+    [True, False],
+    np.array([True, False]),
+    [[1, 2]],
+    [[1], [2, 3]],
+    ["a", "b"],
+    5,
+    None,
+    {1: 2},
+]
+SYMBOLS: list[Any] = [
+    b"ab",
+    bytearray(b"ab"),
+    memoryview(b"ab"),
+    [97, 98],
+    (97, 98),
+    np.array([97, 98]),
+    np.array([97, 98], np.uint64),
+    np.array([97, 98], np.int8),
+]
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> dn.Network:
+    path = write_cfg(tmp_path / "net.cfg", NET, RNN, CONNECTED, SOFTMAX)
+    return dn.load_network(path, seed=1, batch=2, time_steps=3)
+
+
+@pytest.mark.parametrize("wrong", NO_SYMBOLS, ids=repr)
+def test_what_is_no_text_is_refused(net: dn.Network, wrong: Any) -> None:
+    calls: list[tuple[str, Any]] = [
+        ("prompt", lambda: dn.generate(net, wrong, 1)),
+        ("stop", lambda: dn.generate(net, b"a", 1, stop=wrong)),
+        ("prompt", lambda: generate_samples(net, wrong, 1)),
+        ("text", lambda: dn.evaluate(net, wrong)),
+        ("prompt", lambda: dn.evaluate(net, b"text", wrong)),
+        ("text", lambda: next(trace(net, wrong))),
+        ("text", lambda: dn.Session(net).feed(wrong)),
+    ]
+    for name, call in calls:
+        with pytest.raises(ValueError, match=f"^{name} must be bytes or a flat sequence of "):
+            call()
+
+
+@pytest.mark.parametrize("text", SYMBOLS, ids=lambda text: type(text).__name__)
+def test_every_kind_of_text_is_the_same_text(net: dn.Network, text: Any) -> None:
+    assert dn.evaluate(net, text) == dn.evaluate(net, b"ab")
+    written = list(dn.generate(net, b"ab", 9, seed=3))
+    assert list(dn.generate(net, text, 9, seed=3)) == written
+    end: Any = np.array(written[:2])
+    assert list(dn.generate(net, text, 9, seed=3, stop=end)) == written[:2]
+
+
+def test_an_empty_text_of_any_kind_is_empty(net: dn.Network) -> None:
+    empty: list[Any] = [b"", [], (), np.array([], np.int64), np.array([])]
+    for text in empty:
+        assert list(dn.generate(net, text, 5, seed=3)) == list(dn.generate(net, b"", 5, seed=3))
+        with pytest.raises(dn.CorpusError, match="0 characters"):
+            dn.evaluate(net, text)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *[("length", wrong) for wrong in (-1, 2.5, True, "3", None)],
+        *[("seed", wrong) for wrong in (-1, 1.5, True, "3", None, 1 << 32)],
+        *[("temperature", wrong) for wrong in (0, -1, math.nan, math.inf, True, "1", None)],
+        *[("top_k", wrong) for wrong in (-1, 1.0, True, None)],
+        *[("top_p", wrong) for wrong in (0, 1.1, math.nan, True, None)],
+        *[("greedy", wrong) for wrong in (1, 0, "no", None)],
+    ],
+)
+def test_generate_refuses_settings_out_of_range_when_it_is_called(
+    net: dn.Network, name: str, wrong: Any
+) -> None:
+    given: dict[str, Any] = {name: wrong}
+    with pytest.raises(ValueError, match=f"^{name} must be "):
+        dn.generate(net, b"a", **given)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2", None])
+def test_counts_of_streams_and_texts(net: dn.Network, wrong: Any) -> None:
+    with pytest.raises(ValueError, match=r"^streams must be a whole number of at least 1"):
+        dn.evaluate(net, b"text", streams=wrong)
+    with pytest.raises(ValueError, match=r"^samples must be a whole number of at least 1"):
+        generate_samples(net, b"a", 1, samples=wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("text", b"text", 5, None, [], [1, 2], [[1], [2, 3]], [[1, 2, 3]], [[True, True]] * 3),
+        *([[1.0, 2.0]] * 3, [[1, math.nan]] * 3, np.zeros((3, 2), bool), np.zeros((0, 2), int)),
+        *(np.zeros((3, 2, 1), int), [["a", "b"]] * 3),
+    ],
+    ids=repr,
+)
+def test_what_is_no_datum_is_refused(net: dn.Network, wrong: Any) -> None:
+    good = np.ones((3, 2), int)
+    before = net.parameters.copy()
+    with pytest.raises(ValueError, match=r"^inputs must be integers of shape .* = \(any, 2\)"):
+        net.predict(wrong)
+    with pytest.raises(ValueError, match=r"^inputs must be integers of shape .* = \(3, 2\)"):
+        net.train_batch(wrong, good)
+    with pytest.raises(ValueError, match=r"^targets must be integers of shape .* = \(3, 2\)"):
+        net.train_batch(good, wrong)
+    np.testing.assert_array_equal(net.parameters, before)
+
+
+def test_a_datum_may_be_lists_or_integers_of_any_width(net: dn.Network) -> None:
+    symbols: Any = [[1, 2], [3, 4], [5, 6]]
+    expected = net.predict(np.array(symbols))
+    for dtype in (np.uint8, np.int16, np.uint64):
+        net.reset_state()
+        np.testing.assert_array_equal(net.predict(np.array(symbols, dtype)), expected)
+    net.reset_state()
+    np.testing.assert_array_equal(net.predict(symbols), expected)
+    assert math.isfinite(net.train_batch(symbols, symbols))
+
+
+def test_load_network_names_what_it_cannot_take(tmp_path: Path) -> None:
+    path = write_cfg(tmp_path / "net.cfg")
+    cases: list[tuple[str, Any, dict[str, Any]]] = [
+        ("cfg must be a path", 5, {}),
+        ("cfg must be a path", None, {}),
+        ("weights must be a path", path, {"weights": 7}),
+        ("seed must be a whole number", path, {"seed": -1}),
+        ("seed must be a whole number", path, {"seed": True}),
+        ("dialect must be 'auto', ", path, {"dialect": "x"}),
+    ]
+    for words, cfg, given in cases:
+        with pytest.raises(ValueError, match=f"^{words}"):
+            dn.load_network(cfg, **given)
+    overrides: list[dict[str, Any]] = [
+        *({"batch": 2.5}, {"batch": "x"}, {"batch": None}, {"batch": [1]}),
+        *({"learning_rate": math.nan}, {"learning_rate": math.inf}, {"policy": 3}),
+    ]
+    for given in overrides:
+        (name,) = given
+        with pytest.raises(dn.CfgError, match=f"^override: {name}="):
+            dn.load_network(path, **given)
+    with pytest.warns(dn.DarknetWarning, match="override: Unused field: temprature='1'"):
+        dn.load_network(path, temprature=1)

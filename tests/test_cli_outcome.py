@@ -1,0 +1,120 @@
+"""What a run that ends no better than guessing is told about."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from darknet_py import load_network
+from darknet_py.cli.outcome import explain_outcome
+from tests.support.commands import invoke
+from tests.support.inputs import NET, RNN, SOFTMAX, write_cfg
+from tests.support.networks import randomized
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
+
+BYTES = math.log(256)
+CASES: list[tuple[str, dict[str, Any], str | None]] = [
+    ("better", {"best_val": 5.0}, None),
+    ("exactly guessing", {"best_val": BYTES}, None),
+    ("better, and diverging since", {"best_val": 5.0, "avg": 40.0}, None),
+    ("a rate of 0", {"top_rate": 0.0, "best_val": 5.6}, "learning rate was 0"),
+    ("a rate of 0, few batches", {"top_rate": 0.0, "batches": 2}, "learning rate was 0"),
+    ("healthy, two batches", {"batches": 2, "avg": 5.54}, "only 2 batches"),
+    ("healthy, one batch", {"batches": 1, "avg": 5.56}, "only 1 batch;"),
+    ("a little above, few batches", {"batches": 5, "avg": 5.9}, "only 5 batches"),
+    ("still falling from bad weights", {"batches": 5, "first": 30.0, "avg": 25.0}, "only 5"),
+    ("risen, few batches", {"batches": 5, "avg": 12.0}, "diverged"),
+    ("risen", {"batches": 500, "avg": 7.0}, "diverged"),
+    ("high from the start", {"first": 9.0, "avg": 9.0}, "loss is 9.00 after 200 batches"),
+    ("high, the start unknown", {"first": None, "avg": 9.0, "batches": 5}, "only 5"),
+    ("random bytes", {"avg": 5.5}, "nothing to learn"),
+    ("learned by heart", {"avg": 2.0}, "learned that text by heart"),
+    ("not in nats", {"first": None, "avg": None}, "guessing (5.55)"),
+]
+
+
+@pytest.mark.parametrize(("changes", "expected"), [c[1:] for c in CASES], ids=[c[0] for c in CASES])
+def test_only_what_the_losses_show_is_claimed(
+    changes: dict[str, Any], expected: str | None
+) -> None:
+    facts = {
+        "batches": 200,
+        "top_rate": 0.01,
+        "first": 5.55,
+        "avg": 5.5,
+        "best_val": 5.7,
+        "symbols": 256,
+        **changes,
+    }
+    said = explain_outcome(**facts)
+    if expected is None:
+        assert said is None
+        return
+    assert said is not None
+    assert expected in said
+    assert "worse than guessing (5.55)" in said
+    assert ("diverged" in said) == (expected == "diverged")
+    assert "\n" not in said
+
+
+def test_a_hair_above_guessing_is_not_called_worse() -> None:
+    said = explain_outcome(2, 0.01, 5.55, 5.55, BYTES + 0.001, 256)
+    assert said is not None
+    assert said.startswith("that is no better than guessing (5.55): ")
+
+
+# --- through the command
+
+
+def said_after(*args: str, text: str = "text.txt") -> str:
+    outcome = invoke("train", "net.cfg", text, "--seed", "1", *args)
+    assert outcome.status == 0, outcome.stderr
+    return outcome.stderr
+
+
+@pytest.mark.parametrize("batches", [1, 2, 5])
+def test_healthy_batches_are_not_called_a_divergence(batches: int) -> None:
+    said = said_after("--batches", str(batches), "--set", "learning_rate=.0001")
+    assert "diverged" not in said
+    assert "guessing" not in said or "train longer" in said
+
+
+def test_a_learning_rate_of_0_is_named() -> None:
+    randomized(load_network("net.cfg")).save_weights("bad.weights")
+    said = said_after("--batches", "3", "--set", "learning_rate=0", "--weights", "bad.weights")
+    assert "diverged" not in said
+    assert "learning rate was 0" in said
+
+
+def test_random_bytes_are_not_called_a_divergence() -> None:
+    noise = np.random.default_rng(1).integers(1, 256, 20_000).astype(np.uint8)
+    Path("noise").write_bytes(noise.tobytes())
+    said = said_after("--batches", "150", text="noise")
+    assert "diverged" not in said
+    assert "there is nothing to learn" in said
+
+
+def test_a_loss_that_rose_is_called_a_divergence() -> None:
+    assert "diverged" in said_after("--batches", "20", "--set", "learning_rate=50")
+
+
+def test_a_held_out_text_in_other_letters_is_named() -> None:
+    Path("other.txt").write_bytes(bytes(range(128, 256)) * 8)
+    said = said_after("--batches", "150", "--val", "other.txt")
+    assert "diverged" not in said
+    assert "the held-out text is unlike the text trained on" in said
+
+
+def test_losses_that_are_not_in_nats_are_not_compared() -> None:
+    write_cfg(Path("net.cfg"), NET, RNN, "[connected] output=256 activation=linear", "[cost]")
+    said = said_after("--batches", "120")
+    assert "training loss" not in said
+    write_cfg(Path("net.cfg"), NET.replace("adam=1", ""), RNN,
+              "[connected] output=256 activation=linear", SOFTMAX, "[cost]")  # fmt: skip
+    args = ("--batches", "120", "--set", "learning_rate=0.0001", "--gradient", "darknet-cpu")
+    assert "training loss" not in said_after(*args)

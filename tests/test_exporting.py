@@ -1,0 +1,915 @@
+"""Export and import: round trips to the byte, the same probabilities elsewhere, damaged files."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import re
+import subprocess
+import sys
+import warnings
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from darknet_py.activations import ACTIVATIONS
+from darknet_py.cfg import parse_cfg, read_cfg
+from darknet_py.cli import COMMANDS
+from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
+from darknet_py.errors import CfgError, WeightsError
+from darknet_py.exporting.folding import fold_batchnorm
+from darknet_py.exporting.interchange import (
+    facts_of,
+    read_network,
+    tensors_of,
+    write_npz,
+    write_safetensors,
+)
+from darknet_py.exporting.onnx import onnx_model
+from darknet_py.exporting.torch_module import module_text, write_torch_module
+from darknet_py.layers import LAYERS
+from darknet_py.layers.base import Layer
+from darknet_py.loading import load_network
+from darknet_py.network import Network
+from tests.support.commands import invoke
+from tests.support.networks import Array, cfg_text, make_network, randomize
+from tests.support.runs import files_in
+
+pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
+safetensors = pytest.importorskip("safetensors")
+
+TIME_STEPS, STREAMS = 6, 3
+PARTS = ["[connected] output=4 activation=linear", "[softmax]"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Any:
+    """The commands, also where the group does not list them yet."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, module in (("export", "export"), ("import", "import_weights")):
+            if name not in COMMANDS:
+                patch.setitem(COMMANDS, name, f"darknet_py.cli.{module}")
+        yield
+
+
+# --- networks ------------------------------------------------------------------------------------
+
+
+def network(*sections: str, dialect: Dialect = UPSTREAM, seed: int = 1) -> Network:
+    """The network of these sections, float32, its parameters drawn."""
+    return make_network(*sections, dialect=dialect, dtype=np.float32, seed=seed)
+
+
+def small(dialect: Dialect = UPSTREAM, **how: Any) -> Network:
+    """A network with every kind of tensor."""
+    sections = [
+        "[net] inputs=4 batch=2 time_steps=3",
+        "[rnn] output=3 hidden=2 activation=tanh batch_normalize=1",
+        "[lstm] output=2",
+        *PARTS,
+    ]
+    net = network(*sections, dialect=dialect, **how)
+    net.seen = 123_456_789_012
+    return net
+
+
+def random_sections(random: Random) -> list[str]:
+    """The sections of a small network of any layers."""
+    size = random.randint(1, 5)
+    sections = [f"[net] inputs={size} batch=2 time_steps=2"]
+    for _ in range(random.randint(1, 4)):
+        kind = random.choice(
+            ["rnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"]
+        )
+        output, norm = random.randint(1, 5), random.randint(0, 1)
+        activation = f"activation={random.choice(list(ACTIVATIONS))}"
+        options = {
+            "rnn": f"output={output} hidden={random.randint(1, 4)} {activation} "
+            f"batch_normalize={norm} shortcut={random.randint(0, 1)} "
+            f"logistic={random.randint(0, 2)}",
+            "gru": f"output={output} batch_normalize={norm} tanh={random.randint(0, 1)}",
+            "lstm": f"output={output} batch_normalize={norm}",
+            "connected": f"output={output} {activation} batch_normalize={norm}",
+            "activation": activation,
+        }
+        sections.append(f"[{kind}] {options.get(kind, '')}")
+        size = output if "output" in options.get(kind, "") else size
+    groups = random.choice([n for n in range(1, size + 1) if size % n == 0])
+    temperature = random.choice(["1", ".5", "2", ".1"])
+    softmax = f"[softmax] groups={groups} temperature={temperature}"
+    ending = random.choice(["", softmax, softmax, f"{softmax}\n[cost]", "[logistic]", "[cost]"])
+    return sections + ending.split("\n") if ending else sections
+
+
+def random_network(random: Random) -> Network:
+    dialect = random.choice([UPSTREAM, ALEXEYAB])
+    net = network(*random_sections(random), dialect=dialect, seed=random.randint(0, 1 << 30))
+    net.seen = random.randint(0, 1 << 40)
+    return net
+
+
+NETWORKS = st.randoms(use_true_random=False).map(random_network)
+
+
+def outputs_of(net: Network, symbols: Array) -> Array:
+    """symbols (time_steps, streams) -> the network's outputs, (time_steps, streams, outputs)."""
+    y, _ = net.forward(symbols, net.initial_state(symbols.shape[1]))
+    return y.copy()
+
+
+def symbols_for(net: Network, seed: int = 3) -> Array:
+    return np.random.default_rng(seed).integers(0, net.inputs, (TIME_STEPS, STREAMS))
+
+
+def assert_same_outputs(actual: Array, expected: Array) -> None:
+    """To 1e-5, and relative to it for outputs that are no probabilities."""
+    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
+
+
+def save(net: Network, path: Path) -> Path:
+    """A weights file and its cfg beside it."""
+    net.save_weights(path)
+    path.with_suffix(".cfg").write_text(net.cfg.text())
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all generated examples."""
+    return tmp_path_factory.mktemp("generated")
+
+
+def below_mark(cfg: Path) -> str:
+    """A cfg's text without its first line, by which a command knows that it wrote the file."""
+    mark, _, text = cfg.read_text().partition("\n")
+    assert re.fullmatch("# Written by darknet-py, [0-9a-f]{16}", mark)
+    return text
+
+
+# --- round trips ---------------------------------------------------------------------------------
+
+
+@given(net=NETWORKS, suffix=st.sampled_from([".npz", ".safetensors"]))
+@settings(max_examples=60)
+def test_what_is_exported_comes_back_byte_for_byte(net: Network, suffix: str, folder: Path) -> None:
+    source, between, back = folder / "a.weights", folder / f"b{suffix}", folder / "c.weights"
+    save(net, source)
+    outcome = invoke("export", source, between)
+    assert (outcome.status, outcome.stdout) == (0, b""), outcome.stderr
+    outcome = invoke("import", between, back)
+    assert (outcome.status, outcome.stdout) == (0, b""), outcome.stderr
+    assert back.read_bytes() == source.read_bytes()
+    assert below_mark(back.with_suffix(".cfg")) == net.cfg.of_saved_weights().text()
+    again = load_network(back.with_suffix(".cfg"), back)
+    assert again.seen == net.seen
+    np.testing.assert_array_equal(again.parameters, net.parameters)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_names_shapes_and_facts(suffix: str, dialect: Dialect, tmp_path: Path) -> None:
+    net = small(dialect)
+    path = tmp_path / f"net{suffix}"
+    (write_npz if suffix == ".npz" else write_safetensors)(path, net)
+    if suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            found = dict(file)
+        facts = {name: str(found.pop(name)) for name in ("cfg", "dialect", "seen")}
+    else:
+        with safetensors.safe_open(path, "numpy") as file:
+            found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            facts = file.metadata()
+        assert facts.pop("origin").startswith("Written by darknet-py, ")
+    assert facts == {"cfg": net.cfg.text(), "dialect": dialect.name, "seen": "123456789012"}
+    assert {name: array.shape for name, array in found.items()} == {
+        "0.input.weight": (2, 4),
+        "0.self.weight": (2, 2),
+        "0.output.weight": (3, 2),
+        **{f"0.{part}.{kind}": (n,) for part, n in (("input", 2), ("self", 2), ("output", 3))
+           for kind in ("bias", "scale", "rolling_mean", "rolling_variance")},
+        **{f"1.u{gate}.weight": (2, 3) for gate in "fiog"},
+        **{f"1.w{gate}.weight": (2, 2) for gate in "fiog"},
+        **{f"1.{side}{gate}.bias": (2,) for side in "uw" for gate in "fiog"},
+        "2.weight": (4, 2),
+        "2.bias": (4,),
+    }  # fmt: skip
+    for tensor in net.tensors():
+        assert found[tensor.name].dtype == np.float32
+        np.testing.assert_array_equal(found[tensor.name], tensor.values)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors", ".onnx", ".py"])
+def test_the_same_export_has_the_same_bytes(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".onnx":
+        pytest.importorskip("onnx")
+    source = save(small(), tmp_path / "net.weights")
+    contents = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert invoke("export", source, tmp_path / name / f"out{suffix}").status == 0
+        contents.append({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()})
+    assert contents[0] == contents[1]
+    assert len(contents[0]) == (2 if suffix == ".py" else 1)
+
+
+def test_the_cfg_is_as_it_was_written_and_as_it_fits(tmp_path: Path) -> None:
+    """The file has the size that goes without `hidden`, which upstream has ignored since 2017."""
+    text = "# of mine: \u00e9\n" + cfg_text(
+        "[net] inputs=4 batch=8 subdivisions=2 time_steps=5 momentum=.5",
+        "[rnn] output=3 hidden=7 activation=tanh",
+        *PARTS,
+    )
+    plain = text.replace("hidden=7\n", "")
+    net = Network(parse_cfg(plain))
+    randomize(net, 1)
+    net.save_weights(tmp_path / "net.weights")
+    (tmp_path / "net.cfg").write_bytes(text.encode("latin-1"))
+    assert invoke("export", tmp_path / "net.weights", tmp_path / "out.npz").status == 0
+    with np.load(tmp_path / "out.npz") as file:
+        assert str(file["cfg"]) == plain.replace("\u00e9", "\ufffd")
+    assert invoke("import", tmp_path / "out.npz", tmp_path / "back.weights").status == 0
+    cfg = read_cfg(tmp_path / "back.cfg")
+    assert parse_cfg(plain).difference(cfg) is None
+    assert (tmp_path / "back.weights").read_bytes() == (tmp_path / "net.weights").read_bytes()
+
+
+def test_layers_that_are_not_saved_or_not_loaded(tmp_path: Path) -> None:
+    net = network(
+        "[net] inputs=4 batch=2",
+        "[rnn] output=3 activation=tanh",
+        "[connected] output=4 dontsave=1",
+        "[softmax]",
+    )
+    write_npz(tmp_path / "net.npz", net)
+    assert invoke("import", tmp_path / "net.npz", tmp_path / "back.weights").status == 0
+    net.save_weights(tmp_path / "net.weights")
+    assert (tmp_path / "back.weights").read_bytes() == (tmp_path / "net.weights").read_bytes()
+    assert invoke("generate", tmp_path / "back.weights", "--length", "3").status == 0
+
+
+@pytest.mark.parametrize("kind", ["gru", "lstm"])
+def test_import_into_the_other_dialect(kind: str, tmp_path: Path) -> None:
+    sections = ["[net] inputs=4 batch=2", f"[{kind}] output=3 batch_normalize=1", *PARTS]
+    net = network(*sections, dialect=ALEXEYAB)
+    net.save_weights(tmp_path / "net.weights")
+    write_npz(tmp_path / "net.npz", net)
+    expected = network(*sections)
+    expected.load_weights(tmp_path / "net.weights")
+    expected.save_weights(tmp_path / "expected.weights")
+    out = tmp_path / "out.weights"
+    assert invoke("import", tmp_path / "net.npz", out, "--dialect", "upstream").status == 0
+    assert out.read_bytes() == (tmp_path / "expected.weights").read_bytes()
+
+
+def test_biases_that_the_other_dialect_has_no_place_for(tmp_path: Path) -> None:
+    net = network(
+        "[net] inputs=4 batch=2", *PARTS[:1], "[batchnorm]", "[softmax]", dialect=ALEXEYAB
+    )
+    args = ("import", tmp_path / "net.npz", tmp_path / "out.weights", "--dialect", "upstream")
+    write_npz(tmp_path / "net.npz", net)
+    assert "1.bias has no place in the upstream dialect: expected --dialect alexeyab" in (
+        invoke(*args).error()
+    )
+    tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+    tensors["1.bias"].fill(0)
+    write_npz(tmp_path / "net.npz", net)
+    assert invoke(*args).status == 0
+    back, _ = read_network(tmp_path / "net.npz", dialect="upstream")
+    assert back.dialect is UPSTREAM
+    assert "1.bias" not in tensors_of(back)
+
+
+def test_tensors_without_facts_need_a_cfg_and_a_dialect(tmp_path: Path) -> None:
+    """Like the state_dict() of an exported module, saved by PyTorch's own means."""
+    net = small()
+    (tmp_path / "net.cfg").write_text(net.cfg.text())
+    data = importlib.import_module("safetensors.numpy").save(tensors_of(net), {"format": "pt"})
+    path, out = tmp_path / "tuned.safetensors", tmp_path / "tuned.weights"
+    path.write_bytes(data)
+    assert "no cfg in it: expected its text under the name cfg, or --cfg CFG" in (
+        invoke("import", path, out).error()
+    )
+    assert "no dialect in it: expected upstream or alexeyab under the name dialect, or" in (
+        invoke("import", path, out, "--cfg", tmp_path / "net.cfg").error()
+    )
+    args = ("--cfg", tmp_path / "net.cfg", "--dialect", "upstream")
+    assert invoke("import", path, out, *args).status == 0
+    net.seen = 0
+    net.save_weights(tmp_path / "net.weights")
+    assert out.read_bytes() == (tmp_path / "net.weights").read_bytes()
+
+
+# --- damaged and foreign files -------------------------------------------------------------------
+
+
+def npz_of(entries: dict[str, Any]) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **entries)
+    return file.getvalue()
+
+
+def safetensors_of(entries: dict[str, Any]) -> bytes:
+    facts = {k: str(v) for k, v in entries.items() if k in ("cfg", "dialect", "seen")}
+    tensors = {k: np.asarray(v) for k, v in entries.items() if k not in facts}
+    data: bytes = importlib.import_module("safetensors.numpy").save(tensors, facts)
+    return data
+
+
+MAKERS = {".npz": npz_of, ".safetensors": safetensors_of}
+
+
+def entries_of(net: Network) -> dict[str, Any]:
+    return {**facts_of(net), **tensors_of(net)}
+
+
+def changed(name: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(entries: dict[str, Any]) -> None:
+        entries[name] = value
+
+    return change
+
+
+def without(name: str) -> Callable[[dict[str, Any]], None]:
+    def change(entries: dict[str, Any]) -> None:
+        del entries[name]
+
+    return change
+
+
+def with_nan(entries: dict[str, Any]) -> None:
+    entries["0.self.weight"] = np.array([[0, 1], [np.nan, 1]], np.float32)
+
+
+def with_infinite_variances(net: Network) -> Network:
+    """`net` with the first variance of each batch norm infinite."""
+    for tensor in net.tensors():
+        if tensor.name.endswith("rolling_variance"):
+            tensor.values[0] = np.inf
+    return net
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_infinite_variances_survive_a_round_trip(suffix: str, tmp_path: Path) -> None:
+    """Each command warns once."""
+    with_infinite_variances(small()).save_weights(tmp_path / "net.weights")
+    (tmp_path / "net.cfg").write_text(small().cfg.text())
+    weights, out, back = (
+        tmp_path / name for name in ("net.weights", f"out{suffix}", "back.weights")
+    )
+    for outcome, source in (
+        (invoke("export", weights, out), weights),
+        (invoke("import", out, back), out),
+    ):
+        assert outcome.status == 0, outcome.stderr
+        warned = [line for line in outcome.lines if "rolling" in line]
+        what = "3 rolling variances are infinite; these outputs are normalized to 0"
+        assert warned == [f"warning: {source}: {what}"]
+    assert weights.read_bytes() == back.read_bytes()
+
+
+def test_infinite_variances_fold_to_0() -> None:
+    net = with_infinite_variances(small())
+    folded = fold_batchnorm(net)
+    assert np.isfinite(folded.parameters).all()
+    symbols = symbols_for(net)
+    assert_same_outputs(outputs_of(folded, symbols), outputs_of(net, symbols))
+
+
+DAMAGES = {
+    "missing": (without("2.bias"), "no tensor 2.bias: expected one of shape (4,)"),
+    "extra": (
+        changed("3.bias", np.zeros(4, np.float32)),
+        "3.bias has no place in the network: expected only the 33 tensors of its cfg",
+    ),
+    "shape": (
+        changed("0.input.weight", np.zeros((4, 2), np.float32)),
+        "0.input.weight has the shape (4, 2): expected (2, 4)",
+    ),
+    "scalar": (
+        changed("2.bias", np.float32(3)),
+        "2.bias has the shape (): expected (4,)",
+    ),
+    "type": (changed("2.bias", np.zeros(4)), r"2.bias is of type .*64: expected float32"),
+    "nan": (with_nan, "0.self.weight[1, 0] is nan: expected finite numbers"),
+    "infinite mean": (
+        changed("0.self.rolling_mean", np.array([np.inf, 0], np.float32)),
+        "0.self.rolling_mean[0] is inf: expected finite numbers",
+    ),
+    "variance": (
+        changed("0.self.rolling_variance", np.array([np.inf, -np.inf], np.float32)),
+        "0.self.rolling_variance[1] is -inf: expected finite numbers",
+    ),
+    "infinite": (
+        changed("2.bias", np.array([0, 0, -np.inf, 0], np.float32)),
+        "2.bias[2] is -inf: expected finite numbers",
+    ),
+    "cfg": (without("cfg"), "no cfg in it: expected its text under the name cfg"),
+    "empty cfg": (changed("cfg", ""), "cfg: no section found: expected [net]"),
+    "wrong cfg": (
+        changed("cfg", "[net]\ninputs=4\n[rnn]\noutput=x\n"),
+        "cfg:4: output='x': expected a whole number",
+    ),
+    "large cfg": (changed("cfg", "#" * (1 << 20) + "\n"), "cfg is larger than 1 MiB"),
+    "huge cfg": (
+        changed("cfg", "[net]\ninputs=2000000000\n[rnn]\noutput=2000000000\n"),
+        "parameters take .* GB: expected at most",
+    ),
+    "other cfg": (
+        changed("cfg", "[net]\ninputs=4\n[gru]\noutput=4\n[softmax]\n"),
+        "no tensor 0.wz.bias: expected one of shape (4,)",
+    ),
+    "no dialect": (without("dialect"), "no dialect in it: expected upstream or alexeyab"),
+    "dialect": (changed("dialect", "C\n"), r"dialect is C\\n: expected upstream or alexeyab"),
+    "seen": (changed("seen", "-3"), "seen is -3: expected a count of symbols"),
+    "large seen": (changed("seen", str(1 << 62)), "expected a count of symbols"),
+}
+
+
+@pytest.mark.parametrize("suffix", MAKERS)
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_foreign_file_is_refused_in_one_line(kind: str, suffix: str, tmp_path: Path) -> None:
+    change, message = DAMAGES[kind]
+    entries = entries_of(small())
+    change(entries)
+    path, out = tmp_path / f"net{suffix}", tmp_path / "out.weights"
+    path.write_bytes(MAKERS[suffix](entries))
+    line = invoke("import", path, out).error()
+    assert line.startswith(f"Error: {path}: ")
+    assert message in line or re.search(message, line), line
+    assert line.isprintable()
+    assert files_in(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("suffix", MAKERS)
+def test_a_truncated_file(suffix: str, tmp_path: Path) -> None:
+    path, out = tmp_path / f"net{suffix}", tmp_path / "out.weights"
+    whole = MAKERS[suffix](entries_of(small()))
+    kept = sorted({*range(40), *range(40, len(whole), 37), *range(len(whole) - 40, len(whole))})
+    for length in kept:
+        path.write_bytes(whole[:length])
+        line = invoke("import", path, out).error()
+        assert re.match(rf"Error: {re.escape(str(path))}: damaged \(.+\): expected a whole", line)
+    assert not out.exists()
+
+
+def check_refusal(error: Exception, path: Path) -> None:
+    assert str(error).startswith(f"{path}: ")
+    assert str(error).isprintable()
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@settings(max_examples=300)
+def test_a_flipped_bit_in_an_npz_file_is_found_or_means_nothing(
+    place: float, bit: int, folder: Path
+) -> None:
+    """All contents have checksums."""
+    net = small()
+    data = bytearray(npz_of(entries_of(net)))
+    data[int(place * len(data))] ^= 1 << bit
+    path = folder / "flipped.npz"
+    path.write_bytes(data)
+    try:
+        back, cfg = read_network(path)
+    except (WeightsError, CfgError) as error:
+        check_refusal(error, path)
+        return
+    np.testing.assert_array_equal(back.parameters, net.parameters)
+    assert (back.seen, back.dialect, cfg.text()) == (net.seen, net.dialect, net.cfg.text())
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7), in_header=st.booleans())
+@settings(max_examples=300)
+def test_a_flipped_bit_in_a_safetensors_file_gives_a_network_or_one_line(
+    place: float, bit: int, in_header: bool, folder: Path
+) -> None:
+    data = bytearray(safetensors_of(entries_of(small())))
+    size = 8 + int.from_bytes(data[:8], "little") if in_header else len(data)
+    data[int(place * size)] ^= 1 << bit
+    path = folder / "flipped.safetensors"
+    path.write_bytes(data)
+    try:
+        net, _ = read_network(path)
+    except (WeightsError, CfgError) as error:
+        check_refusal(error, path)
+        return
+    assert np.isfinite(net.parameters).all()
+
+
+class Planted:
+    """What a pickle would run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> Any:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("name", ["cfg", "2.bias"])
+def test_nothing_is_unpickled(name: str, tmp_path: Path) -> None:
+    planted = tmp_path / "planted"
+    entries = entries_of(small())
+    entries[name] = np.array(Planted(planted), object)
+    path = tmp_path / "net.npz"
+    path.write_bytes(npz_of(entries))
+    with np.load(path, allow_pickle=True) as file:
+        _ = file[name]
+    assert planted.exists()
+    planted.unlink()
+    assert f"{name} is" in invoke("import", path, tmp_path / "out.weights").error()
+    np.save(path.with_suffix(".npy"), entries[name], allow_pickle=True)
+    os.replace(path.with_suffix(".npy"), path)
+    assert "damaged" in invoke("import", path, tmp_path / "out.weights").error()
+    assert not planted.exists()
+
+
+def test_a_name_that_is_there_twice_and_an_entry_that_is_too_long(tmp_path: Path) -> None:
+    path, out = tmp_path / "net.npz", tmp_path / "out.weights"
+    path.write_bytes(npz_of(entries_of(small())))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("2.bias.npy", members["2.bias.npy"])
+    assert "damaged (a name that is there twice)" in invoke("import", path, out).error()
+    members["2.bias.npy"] += b"\0"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    assert "damaged (2.bias is longer than its shape)" in invoke("import", path, out).error()
+
+
+@pytest.mark.parametrize("suffix", MAKERS)
+def test_files_that_cannot_be_read(suffix: str, tmp_path: Path) -> None:
+    path, out = tmp_path / f"net{suffix}", tmp_path / "out.weights"
+    assert f"{path}: cannot read the file: No such file" in invoke("import", path, out).error()
+    path.mkdir()
+    assert "a folder, pipe or device" in invoke("import", path, out).error()
+    path.rmdir()
+    for content in (b"", b"PK\x03\x04", b"[net]\ninputs=3\n" * 99, b"\xff" * 64):
+        path.write_bytes(content)
+        assert f"{path}: damaged (" in invoke("import", path, out).error()
+
+
+# --- the commands --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def weights(tmp_path: Path) -> Path:
+    return save(small(), tmp_path / "net.weights")
+
+
+@pytest.mark.parametrize("out", ["out", "out.bin", ".npz", "out.weights", "out.npz.gz"])
+def test_an_unknown_suffix(out: str, weights: Path, tmp_path: Path) -> None:
+    outcome = invoke("export", weights, tmp_path / out)
+    assert outcome.status == 2
+    assert "expected a name that ends in .safetensors, .npz, .onnx or .py" in outcome.lines[-1]
+    assert files_in(tmp_path) == ["net.cfg", "net.weights"]
+
+
+def test_unknown_suffixes_of_import(weights: Path, tmp_path: Path) -> None:
+    outcome = invoke("import", weights, tmp_path / "out.weights")
+    assert outcome.status == 2
+    assert "FILE" in outcome.lines[-1]
+    assert "expected a name that ends in .safetensors or .npz" in outcome.lines[-1]
+    outcome = invoke("import", tmp_path / "net.npz", tmp_path / "out.cfg")
+    assert outcome.status == 2
+    assert "expected a name that ends in .weights" in outcome.lines[-1]
+
+
+def test_what_is_read_is_not_overwritten(weights: Path, tmp_path: Path) -> None:
+    best = tmp_path / "net_best.weights"
+    best.write_bytes(weights.read_bytes())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for out in (weights, tmp_path / "net_final.weights"):
+        line = invoke("export", best if out != weights else out, out, "--fold-batchnorm").error()
+        assert "is what the command reads; choose another name" in line
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_places_that_cannot_be_written(weights: Path, tmp_path: Path) -> None:
+    line = invoke("export", weights, tmp_path / "no" / "out.npz").error()
+    assert "no such folder" in line
+    (tmp_path / "out.safetensors").mkdir()
+    assert "a folder: expected" in invoke("export", weights, tmp_path / "out.py").error()
+    assert not (tmp_path / "out.py").exists()
+    (tmp_path / "out.cfg").mkdir()
+    write_npz(tmp_path / "net.npz", small())
+    assert "a folder: expected" in (
+        invoke("import", tmp_path / "net.npz", tmp_path / "out.weights").error()
+    )
+    assert not (tmp_path / "out.weights").exists()
+
+
+def test_the_cfg_of_an_import_is_found_again(tmp_path: Path) -> None:
+    write_npz(tmp_path / "net.npz", small())
+    out = tmp_path / "net_best.weights"
+    assert invoke("import", tmp_path / "net.npz", out).status == 0
+    assert files_in(tmp_path) == ["net.cfg", "net.npz", "net_best.weights"]
+    assert invoke("generate", out, "--length", "1").status == 0
+
+
+def test_a_folder_of_a_run_and_what_is_said(weights: Path, tmp_path: Path) -> None:
+    os.replace(weights, tmp_path / "net_best.weights")
+    outcome = invoke("export", tmp_path, tmp_path / "out.npz")
+    count = len(small().parameters)
+    assert outcome.lines == [
+        f"weights: {tmp_path / 'net_best.weights'}",
+        f"cfg: {tmp_path / 'net.cfg'}, found beside it; --cfg CFG says another",
+        f"wrote {tmp_path / 'out.npz'}: {count} numbers",
+    ]
+    outcome = invoke("import", tmp_path / "out.npz", tmp_path / "back.weights", "-q")
+    assert (outcome.status, outcome.stdout, outcome.stderr) == (0, b"", "")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "missing"),
+    [(".safetensors", "safetensors"), (".py", "safetensors"), (".onnx", "onnx")],
+)
+def test_without_the_extra(
+    suffix: str, missing: str, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing]:
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.setitem(sys.modules, missing, None)
+    line = invoke("export", weights, tmp_path / f"out{suffix}", "-q").error()
+    assert line.endswith("expected the extra `export`: pip install 'darknet-py[export]'")
+    assert files_in(tmp_path) == ["net.cfg", "net.weights"]
+    if missing == "safetensors":
+        (tmp_path / "x.safetensors").write_bytes(b"")
+        args = ("import", tmp_path / "x.safetensors", tmp_path / "x.weights")
+        assert "darknet-py[export]" in invoke(*args).error()
+
+
+def test_a_layer_of_a_kind_that_other_programs_do_not_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer that somebody has added, by docs/adding-a-layer.md."""
+
+    class Doubling(Layer):
+        kind = "doubling"
+
+        @classmethod
+        def make(cls, section: Any, setting: Any) -> Doubling:
+            return cls(setting.index, setting.inputs, setting.inputs)
+
+    monkeypatch.setitem(LAYERS, "doubling", Doubling)
+    net = network("[net] inputs=4", PARTS[0], "[doubling]", "[softmax]")
+    with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no PyTorch module"):
+        module_text(net)
+    pytest.importorskip("onnx")
+    with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no ONNX form"):
+        onnx_model(net)
+    write_npz(tmp_path / "net.npz", net)
+
+
+# --- folded batch norm ---------------------------------------------------------------------------
+
+
+@given(net=NETWORKS)
+@settings(max_examples=60)
+def test_a_folded_network_computes_the_same(net: Network, folder: Path) -> None:
+    source, out = save(net, folder / "plain.weights"), folder / "folded.weights"
+    outcome = invoke("export", source, out, "--fold-batchnorm")
+    assert outcome.status == 0, outcome.stderr
+    folded = load_network(out.with_suffix(".cfg"), out)
+    assert folded.seen == net.seen
+    assert folded.dialect is net.dialect
+    symbols = symbols_for(net)
+    assert_same_outputs(outputs_of(folded, symbols), outputs_of(net, symbols))
+    own = [layer.index for layer in net.layers if layer.kind == "batchnorm"]
+    left = {int(name.split(".")[0]) for name in tensors_of(folded) if "rolling" in name}
+    assert left == set(own)
+    for index in own:
+        assert f"layer {index}: [batchnorm] cannot be folded, and stays" in outcome.stderr
+    has_any = any("rolling" in name for name in tensors_of(net))
+    assert ("no batch norm to fold" in outcome.stderr) == (not has_any)
+
+
+def test_only_the_keys_change_in_a_folded_cfg(weights: Path, tmp_path: Path) -> None:
+    before = small().cfg.text()
+    assert invoke("export", weights, tmp_path / "out.weights", "--fold-batchnorm").status == 0
+    after = below_mark(tmp_path / "out.cfg")
+    assert after == before.replace("batch_normalize=1", "batch_normalize=0")
+    assert invoke("generate", tmp_path / "out.weights", "--length", "2").status == 0
+
+
+@pytest.mark.parametrize("variance", [-1.0, float("inf")])
+def test_statistics_that_cannot_be_folded(variance: float) -> None:
+    net = small()
+    tensors = {tensor.name: tensor.values for tensor in net.tensors()}
+    tensors["0.self.rolling_variance"][1] = variance
+    if variance > 0:
+        tensors["0.self.scale"][1] = np.inf
+    with pytest.raises(WeightsError, match=r"0.self: its batch norm cannot be folded"):
+        fold_batchnorm(net)
+
+
+# --- elsewhere: ONNX -----------------------------------------------------------------------------
+
+
+def onnx_outputs(net: Network, symbols: Array) -> Array:
+    """The same as `outputs_of`, step by step in onnxruntime."""
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    model = onnx_model(net)
+    onnx.checker.check_model(model, full_check=True)
+    session = runtime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    first, *states = session.get_inputs()
+    assert (first.name, first.type, first.shape) == ("symbols", "tensor(int64)", ["streams"])
+    names = [output.name for output in session.get_outputs()]
+    assert names == ["probabilities", *(f"{state.name}.after" for state in states)]
+    zeros = [part for own in net.initial_state(symbols.shape[1]) for part in own]
+    assert [state.shape[1] for state in states] == [part.shape[1] for part in zeros]
+    values, rows = zeros, []
+    for row in symbols:
+        feeds = {state.name: value for state, value in zip(states, values, strict=True)}
+        y, *values = session.run(None, {"symbols": row, **feeds})
+        rows.append(y)
+    return np.array(rows)
+
+
+def test_infinite_variances_go_into_onnx() -> None:
+    net = with_infinite_variances(small())
+    symbols = symbols_for(net)
+    assert np.isfinite(outputs_of(net, symbols)).all()
+    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
+
+
+@given(net=NETWORKS, streams=st.integers(1, STREAMS))
+@settings(max_examples=60)
+def test_onnx_computes_the_same(net: Network, streams: int) -> None:
+    symbols = symbols_for(net)[:, :streams]
+    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
+
+
+def test_an_onnx_file_has_names_facts_and_any_number_of_streams(
+    weights: Path, tmp_path: Path
+) -> None:
+    onnx = pytest.importorskip("onnx")
+    runtime = pytest.importorskip("onnxruntime")
+    assert invoke("export", weights, tmp_path / "net.onnx").status == 0
+    model = onnx.load(tmp_path / "net.onnx")
+    assert {prop.key: prop.value for prop in model.metadata_props} == facts_of(small())
+    kept = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    for name, values in tensors_of(small()).items():
+        np.testing.assert_array_equal(kept[name], values)
+    session = runtime.InferenceSession(tmp_path / "net.onnx")
+    for streams in (1, 5):
+        feeds = {"0.s": (streams, 2), "1.h": (streams, 2), "1.c": (streams, 2)}
+        zeros = {name: np.zeros(shape, np.float32) for name, shape in feeds.items()}
+        p, *_ = session.run(None, {"symbols": np.arange(streams) % 4, **zeros})
+        assert p.shape == (streams, 4)
+        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+
+
+# --- elsewhere: PyTorch --------------------------------------------------------------------------
+
+# Run by a python that has PyTorch, beside the exported modules and with nothing of this project.
+IN_TORCH = """
+import importlib.util, sys
+from pathlib import Path
+import numpy as np
+import torch
+
+for path in sorted(Path(sys.argv[1]).glob("*.py")):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    network = module.load()
+    symbols = torch.from_numpy(np.load(path.with_suffix(".symbols.npy")))
+    with torch.no_grad():
+        start, state = network(symbols[:2])
+        middle, state = network(symbols[2:3], state)
+        end, state = network(symbols[3:], state)
+    np.save(path.with_suffix(".log_p.npy"), torch.cat([start, middle, end]).numpy())
+    names = {name: list(value.shape) for name, value in network.state_dict().items()}
+    path.with_suffix(".names").write_text(repr(names))
+    if list(network.parameters()):
+        network(symbols)[0].exp().sum().backward()
+assert not {"darknet_py", "safetensors"} & set(sys.modules)
+"""
+
+
+def torch_python() -> str:
+    """A python that has PyTorch: the one of the environment, or this one."""
+    if found := os.environ.get("DARKNET_TORCH_PYTHON"):
+        return os.path.abspath(found)
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("no PyTorch here: DARKNET_TORCH_PYTHON names a python that has it")
+    return sys.executable
+
+
+def torch_networks() -> dict[str, Network]:
+    """Every kind of layer in every form, by name; then any."""
+    head, tail = "[net] inputs=5 batch=2", ["[connected] output=5 activation=linear", "[softmax]"]
+    found: dict[str, Network] = {}
+    for dialect in DIALECTS.values():
+        for norm in (0, 1):
+            bn = f"batch_normalize={norm}"
+            for kind, middle in {
+                "rnn": f"[rnn] output=4 hidden=3 activation=tanh {bn}",
+                "rnn_shortcut": f"[rnn] output=4 activation=logistic shortcut=1 {bn}",
+                "rnn_self": f"[rnn] output=4 activation=leaky logistic=2 {bn}",
+                "gru": f"[gru] output=4 {bn}",
+                "gru_tanh": f"[gru] output=4 tanh=1 {bn}",
+                "lstm": f"[lstm] output=4 {bn}",
+                "connected": f"[connected] output=4 activation=tanh {bn}",
+            }.items():
+                twice = [middle, "[dropout] probability=.3", middle]
+                name = f"{dialect.name}_{kind}_{norm}"
+                found[name] = network(head, *twice, *tail, dialect=dialect)
+        found[f"{dialect.name}_batchnorm"] = network(
+            head, "[batchnorm]", "[gru] output=6", "[batchnorm]", "[softmax]", dialect=dialect
+        )
+    for name in ACTIVATIONS:
+        found[f"activation_{name}"] = network(
+            head, "[rnn] output=4 activation=linear", f"[activation] activation={name}", *tail
+        )
+        found[f"connected_{name}"] = network(
+            head, f"[connected] output=4 activation={name}", tail[0], "[softmax] temperature=3"
+        )
+    gru = "[gru] output=6 tanh=1"
+    for name, ends in {
+        "groups": ["[softmax] groups=3 temperature=.3"],
+        "cold": ["[softmax] temperature=1e-35"],
+        "logistic": ["[logistic]"],
+        "cost": ["[connected] output=3 activation=logistic", "[cost]"],
+        "softmax_in_between": ["[softmax]", "[connected] output=3", "[softmax]", "[cost]"],
+        "no_loss": ["[logistic]", "[softmax] noloss=1", "[dropout]"],
+    }.items():
+        found[f"end_{name}"] = network(head, gru, *ends)
+    for seed in range(30):
+        found[f"random_{seed}"] = random_network(Random(seed))
+    return found
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    TORCH_NETWORKS = torch_networks()
+
+
+@pytest.fixture(scope="module")
+def torch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every network as a module, with what PyTorch makes of it."""
+    python = torch_python()
+    folder = tmp_path_factory.mktemp("torch")
+    for name, net in TORCH_NETWORKS.items():
+        write_torch_module(folder / f"{name}.py", net)
+        np.save(folder / f"{name}.symbols.npy", symbols_for(net))
+    command = [python, "-I", "-W", "error", "-c", IN_TORCH, str(folder)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("name", TORCH_NETWORKS)
+def test_pytorch_computes_the_same(name: str, torch_folder: Path) -> None:
+    net = TORCH_NETWORKS[name]
+    log_p = np.load(torch_folder / f"{name}.log_p.npy")
+    expected = outputs_of(net, symbols_for(net))
+    assert_same_outputs(np.exp(log_p), np.maximum(expected, 0))
+    likely = expected > 1e-6
+    np.testing.assert_allclose(log_p[likely], np.log(expected[likely]), rtol=1e-4, atol=1e-4)
+    names = (torch_folder / f"{name}.names").read_text()
+    shapes = {name: list(values.shape) for name, values in tensors_of(net).items()}
+    assert dict(sorted(eval(names).items())) == dict(sorted(shapes.items()))
+
+
+def test_a_module_reads_like_a_page(tmp_path: Path) -> None:
+    """Lines of up to 100 columns, no class or function that is not used."""
+    for name, net in TORCH_NETWORKS.items():
+        text = module_text(net)
+        compile(text, name, "exec")
+        assert max(map(len, text.splitlines())) <= 100
+        assert text.endswith("\n")
+        for defined in re.findall(r"^(?:class|def) (\w+)", text, re.MULTILINE):
+            if defined != "load":
+                assert len(re.findall(rf"\b{defined}\b", text)) > 1, (name, defined)
+        for imported in ("Callable", "json", "struct", "functional"):
+            assert len(re.findall(rf"\b{imported}\b", text)) != 1, (name, imported)
+        assert not re.search(r"LAST_INPUT|OUTPUTS|STATE|DEVIATION|MODULES|STEPS", text), name
+
+
+@pytest.mark.parametrize("name", ["torch", "json", "struct"])
+def test_a_module_does_not_hide_what_it_imports(name: str, weights: Path, tmp_path: Path) -> None:
+    line = invoke("export", weights, tmp_path / f"{name}.py", "-q").error()
+    assert f"would hide the module {name}" in line
+    assert files_in(tmp_path) == ["net.cfg", "net.weights"]
+
+
+def test_the_parameters_beside_a_module_can_be_imported(weights: Path, tmp_path: Path) -> None:
+    assert invoke("export", weights, tmp_path / "torch_net.py").status == 0
+    back = tmp_path / "back.weights"
+    assert invoke("import", tmp_path / "torch_net.safetensors", back).status == 0
+    assert back.read_bytes() == weights.read_bytes()

@@ -1,0 +1,217 @@
+"""Several processes train one network as one process does, and end together."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from darknet_py.errors import CfgError
+from darknet_py.finding import open_network
+from darknet_py.ranks import Ranks
+from darknet_py.sizes import training_bytes
+from darknet_py.training.checkpoint import read_checkpoint
+from tests.support.commands import COMMAND, ENVIRONMENT, invoke
+from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
+from tests.support.networks import make_network
+from tests.support.processes import processes_below, start, wait_for_batch
+from tests.support.runs import all_files_are_readable, assert_same_run, parameters
+from tests.support.shared_runs import KINDS, RUN, SYMBOLS
+from tools.mpi import MPI_SETTINGS, MPIEXEC
+
+pytestmark = pytest.mark.usefixtures("shared_run_inputs")
+needs_mpi = pytest.mark.skipif(
+    MPIEXEC is None or importlib.util.find_spec("mpi4py") is None,
+    reason="no MPI: pip install 'darknet-py[mpi]'",
+)
+
+
+def mpiexec(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> subprocess.Popen[bytes]:
+    assert MPIEXEC
+    # A rank that waits lets the others have its processor: there are more ranks than processors.
+    environment = {**MPI_SETTINGS, "OMPI_MCA_mpi_yield_when_idle": "1"}
+    return start(*args, command=(MPIEXEC, "-n", str(ranks), *command), environment=environment)
+
+
+def run_ranks(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> tuple[int, str]:
+    process = mpiexec(ranks, *args, command=command)
+    out, said = process.communicate()
+    assert out == b""
+    return process.returncode, said.decode()
+
+
+@needs_mpi
+@pytest.mark.parametrize("kind", KINDS)
+def test_ranks_compute_what_one_process_computes(kind: str) -> None:
+    """Over 50 updates, to 1e-6 of the parameters, which are about 1."""
+    write_cfg(Path("net.cfg"), *KINDS[kind])
+    args = ("train", "net.cfg", "text.txt", "--batches", "50", *RUN)
+    assert invoke(*args, "--out", "one").status == 0
+    for ranks in (1, 2, 4):
+        status, said = run_ranks(ranks, *args, "--out", f"of{ranks}")
+        assert status == 0, said
+        assert said.count("next: darknet-py") == 1
+        assert_same_run(f"of{ranks}", "one")
+
+
+# Each run twice, the second time with its ranks told to do what they do between machines.
+BOTH_WAYS = """
+import json, sys
+import darknet_py as dn
+from darknet_py.ranks.mpi import find_ranks
+for cfg, memory, name in json.loads(sys.argv[1]):
+    for way in ("after", "during"):
+        find_ranks().overlaps = way == "during"
+        dn.train(
+            cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
+            kernels="numpy", memory_limit=memory,
+        )
+"""
+
+
+@needs_mpi
+def test_gradients_may_be_added_up_during_the_backward_pass() -> None:
+    """Also where a datum is computed in segments."""
+    runs: list[tuple[str, int, str]] = []
+    for kind, sections in KINDS.items():
+        cfg = f"net{len(runs)}.cfg"
+        write_cfg(Path(cfg), *sections)
+        for steps_at_once in (2, 100):
+            memory = training_bytes(make_network(*sections), steps_at_once)
+            runs.append((cfg, memory, f"{kind}-{steps_at_once}"))
+    status, said = run_ranks(2, command=(sys.executable, "-c", BOTH_WAYS, json.dumps(runs)))
+    assert status == 0, said
+    for cfg, _, name in runs:
+        after, during = (parameters(f"{name}-{way}", Path(cfg).stem) for way in ("after", "during"))
+        np.testing.assert_allclose(during, after, atol=1e-6, err_msg=name)
+
+
+@needs_mpi
+def test_ranks_agree_on_whether_their_link_is_slow() -> None:
+    code = (
+        "import sys; from darknet_py.ranks.mpi import find_ranks;"
+        "ranks = find_ranks(); assert not ranks.overlaps, 'on one machine';"
+        "sys.stderr.write(f'{ranks.rank} {ranks._link_is_slow()}\\n')"
+    )
+    status, said = run_ranks(2, command=(sys.executable, "-c", code))
+    assert status == 0, said
+    answers = dict(line.split() for line in said.splitlines())
+    assert answers["0"] == answers["1"]
+    assert answers["0"] in ("True", "False")
+
+
+@needs_mpi
+def test_several_ranks_take_no_text_from_stdin() -> None:
+    status, said = run_ranks(2, "train", "net.cfg", "-", "--batches", "5", *RUN)
+    assert status == 1
+    assert "expected a text file" in said
+
+
+@needs_mpi
+def test_another_number_of_ranks_goes_on() -> None:
+    """With compiled kernels, where they can be had."""
+    args = ("train", "net.cfg", "text.txt", *RUN, "--kernels", "auto")
+    assert invoke(*args, "--batches", "40", "--out", "one").status == 0
+    assert run_ranks(2, *args, "--batches", "15")[0] == 0
+    assert run_ranks(4, "train", "--resume", "--batches", "30")[0] == 0
+    assert invoke("train", "--resume", "--batches", "40").status == 0
+    np.testing.assert_allclose(parameters("backup"), parameters("one"), atol=1e-6)
+
+
+@needs_mpi
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
+def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> None:
+    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN)
+    wait_for_batch(process, 30)
+    os.kill(processes_below(process.pid)[1], signal.SIGKILL)
+    process.communicate()
+    assert process.returncode != 0
+    all_files_are_readable(Path("backup"))
+    batch = read_checkpoint("backup/net.state").progress["seen"] // SYMBOLS + 3
+    assert run_ranks(4, "train", "--resume", "--batches", str(batch))[0] == 0
+    assert open_network("backup/net_final.weights").seen == SYMBOLS * batch
+
+
+@needs_mpi
+def test_an_error_ends_all_ranks_with_status_1() -> None:
+    wild = "[net] inputs=256 batch=4 time_steps=8 learning_rate=1e9"
+    write_cfg(Path("net.cfg"), wild, "[rnn] output=8 activation=linear", CONNECTED, SOFTMAX)
+    status, said = run_ranks(2, "train", "net.cfg", "text.txt", "--batches", "50", *RUN)
+    assert status == 1, said
+    assert "Traceback" not in said
+    assert "diverged at batch" in said
+
+
+@needs_mpi
+def test_batch_norm_is_over_the_streams_of_a_rank() -> None:
+    norm = RNN.replace("]", "] batch_normalize=1")
+    write_cfg(Path("net.cfg"), NET, norm, CONNECTED, SOFTMAX)
+    args = ("train", "net.cfg", "text.txt", "--batches", "9", *RUN)
+    status, said = run_ranks(2, *args)
+    assert status == 0, said
+    assert open_network("backup").seen == 9 * 32
+    status, said = run_ranks(3, *args, "--out", "few")
+    assert status == 1
+    assert "4 streams over 3 processes: expected at least two streams" in said
+
+
+@needs_mpi
+def test_two_ranks_cannot_replay_the_c_program() -> None:
+    args = ("train", "net.cfg", "text.txt", "--batches", "2", "--gradient", "darknet-cpu")
+    write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
+    status, said = run_ranks(2, *args)
+    assert status == 1
+    assert "one process only" in said
+
+
+def test_without_mpiexec_nothing_of_it_is_imported() -> None:
+    code = (
+        "import sys, darknet_py as dn;"
+        "dn.train('net.cfg', 'text.txt', batches=2, seed=1);"
+        "assert not [name for name in sys.modules if name.startswith('mpi4py')]"
+    )
+    subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, check=True)
+
+
+def test_mpiexec_without_the_extra_is_one_line() -> None:
+    code = (
+        "import sys; sys.modules['mpi4py'] = None; sys.argv[0] = 'darknet-py';"
+        "from darknet_py.__main__ import main; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "train", "net.cfg", "text.txt", "--batches", "2"],
+        env={**ENVIRONMENT, "OMPI_COMM_WORLD_SIZE": "2"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "darknet-py[mpi]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+class Third(Ranks):
+    """The third of four ranks, as far as shares go."""
+
+    rank, size = 2, 4
+
+
+def test_streams_are_shared_out_evenly() -> None:
+    ranks = [type("R", (Ranks,), {"rank": rank, "size": 3})() for rank in range(3)]
+    shares = [rank.own(10) for rank in ranks]
+    assert [part.stop - part.start for part in shares] == [3, 3, 4]
+    assert (shares[0].start, shares[-1].stop) == (0, 10)
+    net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", "[softmax]")
+    net.step.divide(Third())
+    assert net.step.streams == 2
+    assert net.step.state[0][0].shape == (2, 5)
+    few = make_network("[net] inputs=7 batch=3 time_steps=3", "[rnn] output=5", "[softmax]")
+    with pytest.raises(CfgError, match="3 streams over 4 processes: expected at least one stream"):
+        few.step.divide(Third())

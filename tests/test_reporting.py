@@ -1,0 +1,203 @@
+"""The page about a run: complete in itself, well-formed, and true to the network."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import darknet_py as dn
+from darknet_py.finding import open_network
+from darknet_py.reporting import page as report
+from darknet_py.reporting.curves import read_losses
+from darknet_py.symbols import Symbols
+from tests.support.commands import invoke
+from tests.support.inputs import write_run_inputs
+from tests.support.runs import files_in
+
+BYTES = Symbols(256, is_tokens=False, names=None)
+
+
+@pytest.fixture(autouse=True)
+def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_run_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def trained() -> None:
+    args = ("--batches", "30", "--val-every", "5", "--sample-every", "2", "--seed", "1", "-q")
+    assert invoke("train", "net.cfg", "text.txt", *args).status == 0
+
+
+class Page(HTMLParser):
+    """The text of a page by the element it stands in; fails where elements are not nested right."""
+
+    VOID = ("meta", "line", "polyline", "circle", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.texts: dict[str, list[str]] = {}
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        for tag in set(self.open):
+            self.texts.setdefault(tag, []).append(data)
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_page_about_a_run_is_complete_in_itself() -> None:
+    outcome = invoke("report", "backup")
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout == b""
+    text = Path("backup/net.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.texts
+    assert not [value for name, value in page.attributes if name in ("src", "href")]
+    assert "url(" not in text
+    headings = " ".join(page.texts["h2"])
+    for words in ("Losses", "What it wrote", "How surprised it is", "single units of layer 0"):
+        assert words in headings
+    assert sum("after batch" in name for name in page.texts["h3"]) == 3
+    assert len([name for name in page.texts["h3"] if name.startswith("unit ")]) == report.UNITS
+    held_out = Path("text.txt").read_bytes()[-held_out_length() :][:1200].decode()
+    assert held_out in "".join(page.texts["pre"])
+
+
+def held_out_length() -> int:
+    return int(len(Path("text.txt").read_bytes()) * 0.1)
+
+
+@pytest.mark.usefixtures("trained")
+def test_options_of_the_report() -> None:
+    Path("other.txt").write_bytes("naïve <b>&amp;\x1b[31m \xff".encode("latin-1") + b"abc")
+    args = ("report", "backup", "net", "--text", "other.txt", "--layer", "1", "--out", "page.html")
+    assert invoke(*args).status == 0
+    page = Page(Path("page.html").read_text(encoding="utf-8"))
+    assert "single units of layer 1" in " ".join(page.texts["h2"])
+    passage = "".join(page.texts["pre"])
+    assert "<b>&amp;␛[31m" in passage
+    assert "\x1b" not in passage
+    assert "\ufffd" in passage
+    assert "layer" in invoke("report", "backup", "--layer", "9").stderr
+    assert "missing" in invoke("report", "backup", "-q", "--text", "missing").error()
+    assert "nowhere" in invoke("report", "nowhere").error()
+    assert "nowhere" in invoke("report", "backup", "-q", "--out", "nowhere/page.html").error()
+
+
+def test_a_run_without_validation_or_batches_has_a_page() -> None:
+    dn.train("net.cfg", "text.txt", batches=3, seed=1, val=0.0, stop=lambda: True)
+    assert invoke("report").status == 0
+    assert "backup/net.html" in {f"backup/{name}" for name in files_in(Path("backup"))}
+
+
+@pytest.mark.usefixtures("trained")
+def test_the_reading_is_the_networks() -> None:
+    net = open_network("backup")
+    passage = Path("text.txt").read_bytes()[:200]
+    reading = report.read_passage(net, passage, 0)
+    assert reading.losses.mean() == pytest.approx(dn.evaluate(net, passage, b"").nats, rel=1e-5)
+    symbols = np.frombuffer(passage, np.uint8)[:, None]
+    y, _ = net.forward(symbols, net.initial_state(1), count=1)
+    np.testing.assert_allclose(reading.responses, y[:, 0][:, reading.units], rtol=1e-6)
+    slow = [np.corrcoef(unit[1:], unit[:-1])[0, 1] for unit in y[:, 0].T]
+    assert reading.units[0] == int(np.argmax(slow)) or len(set(reading.units)) == report.UNITS
+
+
+@given(st.binary(min_size=2, max_size=60))
+def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
+    losses, parts = np.linspace(0, 9, len(passage) - 1), BYTES.parts(passage)
+    for shaded in (report._heat(parts, losses), report._signed(parts, np.arange(len(passage)))):
+        page = Page(shaded)
+        shown = "".join(page.texts["span"])
+        pieces = [text for _, _, text in parts]
+        assert (
+            "".join(pieces).translate({c: 0x2400 + c for c in range(32) if c not in (9, 10)})
+            == shown
+        )
+        assert not re.search(r"[\x00-\x08\x0b-\x1f]", shown)
+
+
+def test_characters_are_those_of_utf_8() -> None:
+    text = "aé€😀b"
+    assert [part for _, _, part in BYTES.parts(text.encode())] == list(text)
+    ends = [end for _, end, _ in BYTES.parts(text.encode())]
+    assert ends == [1, 3, 6, 10, 11]
+
+
+HALVES = {
+    ".csv": [b"31,992,2.5,2.4", b"31,992,2.5,2.4,0.01,1,0.2,1.", b"31,", b"\xff\x00\xfe"],
+    ".samples": [b'{"batch": 31, "val": 2.5, "te', b"{", b'{"batch": 31', b"\xff\x00{"],
+}
+NO_ROWS = {
+    ".csv": [
+        *(b"x,1,2,3,4,5,6,7", b"32,1", b",,,,,,,", b"32,1,2,nan,4,5,6,7", b"\xff\0,1,2,3,4,5,6,7"),
+        *(b"32,1,2,3,4,5,6,x", b"1,2,3,4,5,6,7,8,9", b"0,1,2,3,4,5,6,7", b"", b'"' * 200_000),
+    ],
+    ".samples": [
+        *(b"{}", b"[1]", b"null", b'{"batch": 1, "val": null, "text": "a"}', b"\xff", b""),
+        *(b'{"batch": 1e999, "val": 1, "text": "a"}', b'{"batch": 1, "val": 1, "text": 5}'),
+        *(b'{"batch": "x", "val": 1, "text": "a"}', b'{"batch": 1, "text": "a"}', b"[" * 100_000),
+        *(b'{"batch": 1, "val": 1' + b"0" * 400 + b', "text": "a"}',),
+    ],
+}
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("suffix", HALVES)
+def test_what_is_not_a_whole_row_is_skipped(suffix: str) -> None:
+    def page() -> str:
+        outcome = invoke("report", "backup", "-q")
+        assert outcome.status == 0, outcome.stderr
+        return Path("backup/net.html").read_text(encoding="utf-8")
+
+    expected = page()
+    table = Path(f"backup/net{suffix}")
+    whole = table.read_bytes()
+    for half in HALVES[suffix]:
+        table.write_bytes(whole + half)
+        assert page() == expected
+    for line in NO_ROWS[suffix]:
+        table.write_bytes(whole + line + b"\n")
+        assert page() == expected
+    table.write_bytes(whole.replace(b"\n", b"\n" + b"\n".join(NO_ROWS[suffix]) + b"\n", 3))
+    assert page() == expected
+
+
+@pytest.mark.usefixtures("trained")
+@pytest.mark.parametrize("content", [b"", b"\n", b"batch", b"\xff\0\n\xfe\n", b"a,b\n1,2\n"])
+def test_a_table_without_a_row_is_a_page_without_curves(content: bytes) -> None:
+    Path("backup/net.csv").write_bytes(content)
+    Path("backup/net.samples").write_bytes(content)
+    assert invoke("report", "backup", "-q").status == 0
+    text = Path("backup/net.html").read_text(encoding="utf-8")
+    assert "no batch yet" in text
+    assert "after batch" not in text
+    Page(text)
+
+
+def test_a_table_without_validations_has_averages(tmp_path: Path) -> None:
+    table = tmp_path / "a.csv"
+    table.write_bytes(b"batch,avg\r\n1,3\r\n2,2.5\r\n")
+    assert read_losses(table) == ([(1, 3), (2, 2.5)], [])
+    table.write_bytes(b"batch,avg,val\n1,3,\n2,2.5,2\n3,2,1")
+    assert read_losses(table) == ([(1, 3), (2, 2.5)], [(2, 2)])

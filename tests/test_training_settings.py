@@ -1,0 +1,230 @@
+"""The options of a run: one list, from which the command, `train` and BASE.state come."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pytest
+
+import darknet_py as dn
+from darknet_py.bounds import (
+    Bounds,
+    Bytes,
+    File,
+    Flag,
+    FractionOrFile,
+    Keys,
+    Layers,
+    Number,
+    OneOf,
+    Seconds,
+    Text,
+    Whole,
+    checked,
+)
+from darknet_py.cli.train import command
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.settings import OPTIONS, OnResume, Option, Plan, Settings
+from tests.support.commands import invoke
+
+# Of each kind of value, some that it cannot have.
+WRONG: dict[type[Bounds], list[Any]] = {
+    Whole: [-1, 2.5, 3.0, math.nan, True, np.True_, "3", [3], b"3", 1 << 70, object()],
+    Bytes: [-1, 2.5, "4G", True],
+    Seconds: [-1, 0, math.nan, math.inf, True, "90s", 1e9, [1]],
+    OneOf: ["x", "", 1, None.__class__, ["exact"], b"exact"],
+    Flag: [1, 0, "yes", None.__class__, []],
+    File: [5, 2.5, b"name", ["name"], True],
+    FractionOrFile: [1.5, 1, -0.1, math.nan, True, b"name", [0.1]],
+    Keys: ["learning_rate=.1", [("a", 1)], {1: 2}, 5],
+    Layers: ["0-1", {}, {0: -1}, {0.5: 1}, {0: True}, [0]],
+}
+BY_NAME = {option.name: option for option in OPTIONS}
+CASES = [(option, wrong) for option in OPTIONS for wrong in WRONG[type(option.bounds)]]
+
+
+# --- the three together
+
+
+def test_train_has_an_argument_for_each_option() -> None:
+    arguments = inspect.signature(dn.train).parameters
+    others = {"cfg", "data", "callback", "stop", "scoring"}
+    assert arguments.keys() - others == BY_NAME.keys()
+    for name, option in BY_NAME.items():
+        called_only = option.resume is OnResume.CALL
+        expected = option.default if called_only and option.default is not None else None
+        if isinstance(option.bounds, Flag):
+            expected = False
+        assert arguments[name].default == expected, name
+
+
+def test_the_command_has_each_option_with_its_bounds() -> None:
+    known = {own.name: own for own in command.params if isinstance(own, click.Option)}
+    assert known.keys() - {"quiet", "verbose"} == BY_NAME.keys()
+    for name, option in BY_NAME.items():
+        made = known[name]
+        assert made.opts == [option.flag]
+        assert made.help is not None
+        assert made.help.startswith(option.help)
+        assert made.is_flag == isinstance(option.bounds, Flag)
+        if isinstance(option.bounds, OneOf):
+            assert isinstance(made.type, click.Choice)
+            assert tuple(made.type.choices) == option.bounds.choices
+        if type(option.bounds) is Whole:
+            assert isinstance(made.type, click.IntRange)
+            assert made.type.min == option.bounds.least
+            assert made.type.max in (option.bounds.most, None)
+
+
+@pytest.mark.usefixtures("run_inputs")
+def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> None:
+    dn.train("net.cfg", "text.txt", batches=2, seed=1, processes=1)
+    with np.load("backup/net.state") as archive:
+        facts = json.loads(archive["facts"].tobytes())
+    names = """cfg source cfg_path overrides data digest val val_digest seed dialect gradient
+    batches seconds val_every patience save_every sample_every plot threads kernels segment_steps
+    processes memory"""
+    assert sorted(facts["plan"]) == sorted(names.split())
+    kept = {own.key for own in OPTIONS if own.key}
+    assert kept == set(names.split()) - {
+        *("cfg", "source", "cfg_path", "data", "digest", "val_digest", "segment_steps")
+    }
+    assert Plan.of_kept(facts["plan"]) == read_checkpoint("backup/net.state").plan
+    older = {key: value for key, value in facts["plan"].items() if key != "processes"}
+    assert Plan.of_kept({**older, "of a later version": 1}).processes == 1
+
+
+# --- values
+
+
+@pytest.mark.parametrize(
+    ("option", "wrong"), CASES, ids=[f"{option.name}={wrong!r:.20}" for option, wrong in CASES]
+)
+def test_train_refuses_what_an_option_cannot_be(option: Option, wrong: Any) -> None:
+    """Before it reads or writes anything."""
+    given: dict[str, Any] = {option.name: wrong}
+    expected = re.escape(f"{option.name} must be {option.bounds.words}, not ")
+    with pytest.raises(ValueError, match=expected):
+        dn.train("no such cfg", "no such text", **given)
+
+
+@pytest.mark.parametrize("name", ["batches", "val_every", "save_every", "processes", "threads"])
+def test_none_at_all_is_refused_where_a_run_could_not_go_on(name: str) -> None:
+    given: dict[str, Any] = {name: 0}
+    with pytest.raises(ValueError, match=f"^{name} must be a whole number (of at least|from) 1"):
+        dn.train("no such cfg", "no such text", **given)
+
+
+@pytest.mark.parametrize("wrong", [b"text", 5, ["text"], True])
+def test_train_refuses_a_cfg_and_a_text_that_are_no_paths(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="cfg must be a path, not "):
+        dn.train(wrong, "text.txt")
+    with pytest.raises(ValueError, match="data must be a path, not "):
+        dn.train("tiny", wrong)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [option for option in OPTIONS if not isinstance(option.bounds, (Flag, File))],
+    ids=lambda option: option.name,
+)
+def test_the_command_refuses_what_an_option_cannot_be(option: Option) -> None:
+    wrong = "1.5" if isinstance(option.bounds, FractionOrFile) else "x"
+    outcome = invoke("train", "tiny", "no such text", option.flag, wrong)
+    assert outcome.status == 2
+    assert option.flag in outcome.stderr
+
+
+def test_values_are_taken_as_numbers_and_paths_of_any_kind() -> None:
+    given: dict[str, Any] = {
+        "batches": np.int64(5),
+        "seconds": np.float32(2),
+        "out": Path("there"),
+        "val": Path("held.txt"),
+        "overrides": {"adam": True, "batch": 4},
+        "state": "carry",
+        "tokenized": True,
+    }
+    settings = Settings(**given)
+    assert type(settings.batches) is int
+    assert (settings.batches, settings.seconds) == (5, 2.0)
+    assert (settings.out, settings.val) == ("there", "held.txt")
+    assert settings.net_keys() == {"adam": "1", "batch": "4", "state": "carry", "tokenized": "1"}
+    assert settings.given("batches", "seed", "plot") == {"batches": 5}
+
+
+@pytest.mark.parametrize(
+    ("bounds", "words"),
+    [
+        (Whole(1), "a whole number of at least 1"),
+        (Whole(1, 256), "a whole number from 1 to 256"),
+        (Number(above=0), "a number above 0"),
+        (Number(above=0, most=1), "a number above 0 and up to 1"),
+        (OneOf(("a", "b", "c")), "'a', 'b' or 'c'"),
+        (Text(), "a str"),
+    ],
+)
+def test_bounds_in_words(bounds: Bounds, words: str) -> None:
+    assert bounds.words == words
+    with pytest.raises(ValueError, match=f"^it must be {words}, not <object object"):
+        checked("it", object(), bounds)
+
+
+def test_a_long_wrong_value_is_cut() -> None:
+    with pytest.raises(ValueError, match="not 'xxx") as caught:
+        checked("it", "x" * 10_000, Whole())
+    assert len(str(caught.value)) < 150
+
+
+# --- going on
+
+
+@pytest.mark.usefixtures("run_inputs")
+def test_what_is_not_given_stays_as_it_was() -> None:
+    free: dict[str, Any] = {
+        "seconds": 1000.0,
+        "val_every": 3,
+        "patience": 40,
+        "save_every": 4,
+        "sample_every": 2,
+        "threads": 1,
+        "memory_limit": 1 << 30,
+        "kernels": "numpy",
+        "processes": 1,
+    }
+    dn.train("net.cfg", "text.txt", batches=2, seed=1, gradient="exact", **free)
+    before = read_checkpoint("backup/net.state").plan
+    assert {name: getattr(before, name) for name in free} == free
+    dn.train(resume=True, batches=3)
+    after = read_checkpoint("backup/net.state").plan
+    assert after.kept() == {**before.kept(), "batches": 3}
+
+
+@pytest.mark.usefixtures("run_inputs")
+@pytest.mark.parametrize(
+    ("name", "now"), [("seed", 2), ("dialect", "alexeyab"), ("gradient", "darknet-cpu")]
+)
+def test_what_must_stay_the_same_is_refused(name: str, now: Any) -> None:
+    assert BY_NAME[name].resume is OnResume.SAME
+    dn.train("net.cfg", "text.txt", batches=2, seed=1)
+    given: dict[str, Any] = {name: now}
+    with pytest.raises(dn.TrainingError, match=f"--{name}"):
+        dn.train(resume=True, batches=3, **given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("weights", "some.weights"), ("clear", True)],
+)
+def test_what_is_for_a_new_run_is_refused_on_resume(name: str, value: Any) -> None:
+    assert BY_NAME[name].resume is OnResume.NEW
+    given: dict[str, Any] = {name: value}
+    with pytest.raises(dn.TrainingError, match=f"leave out --{name}$"):
+        dn.train(resume=True, **given)

@@ -1,0 +1,319 @@
+"""Validation while a run trains: one measure, the best file, intervals, memory and the end."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import darknet_py as dn
+from darknet_py.cli import train as command
+from darknet_py.corpus import read_text, split
+from darknet_py.files import write_whole
+from darknet_py.network import Network
+from darknet_py.ranks import ALONE
+from darknet_py.sizes import training_bytes
+from darknet_py.training import validation
+from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.validation import Validation, validation_rows
+from darknet_py.weights import read_header
+from darknet_py.writing import scoring
+from tests.support.clock import Clock
+from tests.support.commands import invoke
+from tests.support.inputs import CONNECTED, NET, SOFTMAX, SYMBOLS, words, write_cfg
+
+TALES = Path(__file__).parent.parent / "data" / "tales.txt"
+
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
+
+
+def best_loss(folder: str = "backup", fraction: str = ".1", text: str = "text.txt") -> float:
+    """What `valid` finds for the best file."""
+    outcome = invoke("valid", f"{folder}/net_best.weights", text, "--val", fraction)
+    found = re.search(rb"nats per character\s+([\d.]+)", outcome.stdout)
+    assert found, outcome.stderr
+    return float(found[1])
+
+
+def printed_loss(stderr: str) -> float:
+    found = re.search(r"best: .*, (\d+\.\d+) nats", stderr)
+    assert found, stderr
+    return float(found[1])
+
+
+# --- the best network -----------------------------------------------------------------------------
+
+
+def test_the_best_network_survives_a_worse_continuation() -> None:
+    """Also where only the last network of the first part was ever scored."""
+    args = ("--seed", "1", "--val-every", "500", "--set", "learning_rate=.03")
+    first = invoke("train", "net.cfg", "text.txt", "--batches", "60", *args)
+    kept = Path("backup/net_best.weights").read_bytes()
+    assert printed_loss(first.stderr) == pytest.approx(best_loss(), abs=2e-4)
+    worse = invoke("train", "--resume", "--batches", "70", "--set", "learning_rate=3")
+    assert worse.status == 0
+    assert Path("backup/net_best.weights").read_bytes() == kept
+    assert printed_loss(worse.stderr) == printed_loss(first.stderr)
+
+
+@pytest.mark.parametrize("at", range(1, 12))
+def test_the_best_file_survives_a_kill_at_any_write(
+    at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when a file has just been written, and gone on with in another way: at the end the
+    best file has the lowest loss that any file of that name ever had.
+    """
+    overrides = {"learning_rate": ".1"}
+    how: dict[str, Any] = {"val_every": 3, "save_every": 4, "seed": 1}
+    written, lowest = 0, 99.0
+
+    class Killed(BaseException):
+        pass
+
+    def write(path: Any, chunks: Any) -> None:
+        nonlocal written
+        write_whole(path, chunks)
+        written += 1
+        if written == at:
+            raise Killed
+
+    def note() -> None:
+        nonlocal lowest
+        if Path("backup/net_best.weights").exists():
+            lowest = min(lowest, best_loss())
+
+    monkeypatch.setattr("darknet_py.weights.write_whole", write)
+    try:
+        dn.train(
+            "net.cfg",
+            "text.txt",
+            batches=24,
+            overrides=overrides,
+            callback=lambda row: note(),
+            **how,
+        )
+    except Killed:
+        note()
+    else:
+        pytest.fail(f"only {written} files were written")
+    monkeypatch.undo()
+    if not Path("backup/net.state").exists():
+        return
+    result = dn.train(resume=True, batches=40, overrides={"learning_rate": "5"})
+    assert result.best_val == pytest.approx(best_loss(), abs=2e-4)
+    assert best_loss() <= lowest + 1e-4
+
+
+def test_a_lost_best_file_is_written_again_from_the_state() -> None:
+    invoke("train", "net.cfg", "text.txt", "--batches", "30", "--seed", "1", "--val-every", "5")
+    best = Path("backup/net_best.weights")
+    whole = best.read_bytes()
+    for left in (None, b"", whole[:100]):
+        best.unlink()
+        if left is not None:
+            best.write_bytes(left)
+        batches = 31 if left is None else 31 + len(left) + 1
+        result = dn.train(resume=True, batches=batches, overrides={"learning_rate": "0"})
+        assert best.exists()
+        assert result.best_val == pytest.approx(best_loss(), abs=2e-4)
+        assert best_loss() <= printed_or_inf(whole) + 1e-4
+
+
+def printed_or_inf(weights: bytes) -> float:
+    Path("other").mkdir(exist_ok=True)
+    Path("other/net_best.weights").write_bytes(weights)
+    Path("other/net.cfg").write_bytes(Path("backup/net.cfg").read_bytes())
+    return best_loss("other")
+
+
+def test_a_state_of_before_there_was_one_measure_goes_on() -> None:
+    """Its best network is scored again."""
+    invoke("train", "net.cfg", "text.txt", "--batches", "12", "--seed", "1", "--val-every", "4")
+    checkpoint = read_checkpoint("backup/net.state")
+    facts = checkpoint.progress["validation"]
+    for name in ("due", "lowest", "symbols"):
+        del facts[name]
+    del checkpoint.progress["statistics_steps"]
+    facts["best_loss"] = 0.01  # of another measure
+    from darknet_py.training.checkpoint import write_checkpoint
+
+    write_checkpoint("backup/net.state", checkpoint)
+    result = dn.train(resume=True, batches=13)
+    assert result.best_val == pytest.approx(best_loss(), abs=2e-4)
+
+
+def test_with_another_held_out_text_the_best_network_is_scored_again() -> None:
+    invoke("train", "net.cfg", "text.txt", "--batches", "30", "--seed", "1", "--val-every", "5")
+    Path("hard.txt").write_bytes(bytes(range(33, 120)) * 4)
+    args = ("--val", "hard.txt", "--accept-changes", "--set", "learning_rate=0")
+    outcome = invoke("train", "--resume", "--batches", "31", *args)
+    assert outcome.status == 0
+    scored = invoke("valid", "backup/net_best.weights", "hard.txt", "--json")
+    assert printed_loss(outcome.stderr) == pytest.approx(
+        json.loads(scored.stdout)["nats"], abs=2e-4
+    )
+
+
+# --- what it costs --------------------------------------------------------------------------------
+
+
+def test_validation_takes_under_a_twentieth_of_the_time_also_after_a_slow_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first batches and the first validation are slow, as where they compile."""
+    clock = Clock(monkeypatch)
+    clock.batch = clock.validation = 30.0
+    begun: list[float] = []
+
+    def note(row: dn.Row) -> None:
+        clock.batch = 1.0 if row.batch < 300 else 0.25
+        if row.val is not None:
+            clock.validation = 4.0
+        if row.batch == 60:
+            clock.spent = 0.0
+            begun.append(clock.now)
+
+    dn.train("net.cfg", "text.txt", batches=3000, seed=1, threads=1, callback=note, processes=1)
+    share = (clock.spent - clock.validation) / (clock.now - begun[0])
+    assert 0.01 < share < 0.05
+
+
+def test_the_score_at_the_end_is_bounded_and_says_of_what_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By ten seconds, or a twentieth of the run: then it is that of what was scored."""
+    monkeypatch.setattr(validation, "MOST", 600)
+    monkeypatch.setattr(validation, "LEAST", 600)
+    monkeypatch.setattr(validation, "PIECE", 100)
+    monkeypatch.setattr(validation, "ROWS", 12)
+    now = 0.0
+    monkeypatch.setattr("darknet_py.training.run.time.perf_counter", lambda: now)
+    calls: list[tuple[int, int]] = []
+
+    def scored(done: int, total: int) -> None:
+        nonlocal now
+        now += 0.1
+        calls.append((done, total))
+
+    Path("text.txt").write_bytes(words(6000).encode())
+    result = dn.train("net.cfg", "text.txt", batches=6, seed=1, val=0.5, scoring=scored)
+    done, total = calls[-1]
+    assert 600 < done < total
+    assert result.scored == done / total
+    assert not result.interrupted
+    assert 100 <= len(calls) <= 102
+    assert result.best_val is not None
+    assert Path("backup/net_final.weights").exists()
+
+
+def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validation, "MOST", 60)
+    monkeypatch.setattr(validation, "LEAST", 60)
+    Path("text.txt").write_bytes(words(6000).encode())
+    asked = False
+
+    def scored(done: int, total: int) -> None:
+        nonlocal asked
+        asked = True
+
+    result = dn.train(
+        "net.cfg", "text.txt", batches=6, seed=1, val=0.5, scoring=scored, stop=lambda: asked
+    )
+    assert asked
+    assert 0 < result.scored < 1
+    assert not result.interrupted
+    assert read_header("backup/net_final.weights").seen == 6 * SYMBOLS
+    with pytest.raises(dn.TrainingError, match="training ends at batch 6"):
+        dn.train(resume=True)
+
+
+def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "MOST", 60)
+    monkeypatch.setattr(validation, "LEAST", 60)
+    Path("text.txt").write_bytes(words(6000).encode())
+    shown: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        command.Progress, "scoring", lambda self, done, total: shown.append((done, total))
+    )
+    outcome = invoke("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1")
+    assert shown[-1][0] == shown[-1][1]
+    assert "on all of the held-out text" in outcome.stderr
+    assert printed_loss(outcome.stderr) == pytest.approx(best_loss(), abs=0.002)
+
+
+# --- memory ---------------------------------------------------------------------------------------
+
+
+def test_validation_uses_as_many_rows_as_training_or_what_is_free() -> None:
+    write_cfg(
+        Path("tokens.cfg"),
+        "[net] inputs=5000 batch=4 time_steps=8 tokenized=1",
+        "[gru] output=8",
+        "[connected] output=5000 activation=linear",
+        SOFTMAX,
+    )
+    net = dn.load_network("tokens.cfg")
+    needed = training_bytes(net, net.step.segment_steps)
+    assert validation_rows(net, needed) == 32
+    assert validation_rows(net, 1) == 32
+    net.step.segment_steps = 2
+    assert validation_rows(net, 1) == 8
+    assert validation_rows(net, 1 << 40) == scoring.ROWS
+
+
+def test_no_forward_of_a_run_has_more_rows_than_memory_allows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With --memory that training just fits into, and after --resume."""
+    write_cfg(Path("net.cfg"), NET + " tokenized=1", "[gru] output=8", CONNECTED, SOFTMAX)
+    Path("tokens.txt").write_text(" ".join(str(n * n % 251) for n in range(3000)))
+    net = dn.load_network("net.cfg")
+    limit = training_bytes(net, net.step.segment_steps) + 1000
+    rows: list[int] = []
+    forward = Network.forward
+
+    def watched(net: Network, symbols: Any, *args: Any, **named: Any) -> Any:
+        rows.append(symbols.size)
+        return forward(net, symbols, *args, **named)
+
+    monkeypatch.setattr(Network, "forward", watched)
+    args = ("--tokenized", "--memory", str(limit), "--seed", "1", "--val-every", "2")
+    invoke("train", "net.cfg", "tokens.txt", "--batches", "4", *args)
+    invoke("train", "--resume", "--batches", "8")
+    assert max(rows) == 32
+    assert read_header("backup/net_final.weights").seen == 8 * SYMBOLS
+
+
+# --- agreement ------------------------------------------------------------------------------------
+
+
+def test_the_measure_is_what_valid_finds() -> None:
+    """Exactly on a short text; nearly where the text is read in pieces."""
+    for fraction, tolerance in ((0.1, 1e-5), (0.5, 0.002)):
+        data = TALES.read_bytes()[:40_000]
+        Path("tales.txt").write_bytes(data)
+        result = dn.train(
+            "net.cfg", "tales.txt", batches=60, seed=1, val=fraction, out=str(fraction)
+        )
+        net = dn.load_network(
+            f"{fraction}/net.cfg", f"{fraction}/net_best.weights", batch=1, time_steps=1
+        )
+        held_out = split(read_text("tales.txt"), fraction)[1]
+        assert result.scored == 1
+        assert dn.evaluate(net, held_out).nats == pytest.approx(result.best_val, abs=tolerance)
+
+
+def test_symbols_of_the_measure_depend_on_the_network_alone() -> None:
+    text = np.zeros(1_000_000, np.uint8)
+    small = Validation(dn.load_network("tiny"), text, None, 1 << 30, ALONE)
+    large = Validation(dn.load_network("rnn"), text, None, 1 << 30, ALONE)
+    assert small.symbols == validation.MOST
+    assert validation.LEAST <= large.symbols < validation.MOST
+    assert Validation(dn.load_network("tiny"), text[:500], None, 1 << 30, ALONE).symbols == 499
