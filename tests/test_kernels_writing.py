@@ -12,7 +12,7 @@ from darknet_py.network import Network
 from darknet_py.writing import generation
 from darknet_py.writing.generation import Session, generate, generate_samples
 from darknet_py.writing.sampling import Sampling
-from tests.helpers import make_network
+from tests.support.networks import make_network
 
 SECTIONS = [
     "[rnn] output=37 activation=leaky batch_normalize=1 shortcut=1",

@@ -16,7 +16,7 @@ from darknet_py.kernels.compiled.walks import Walk
 from darknet_py.layers.base import PREDICTION, Pass
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
-from tests.helpers import draw_symbols, make_network
+from tests.support.networks import draw_symbols, make_network
 
 # No size is a whole number of vectors; two layers of a kind, so that one has symbols coming in.
 SYMBOLS, WIDTH, STEPS, STREAMS = 23, 37, 6, 5
