@@ -57,6 +57,15 @@ class Engine:
         self._compute(records.SOFTMAX, log_sums.size, x.shape[-1], arrays, inverse)
         return True
 
+    def softmax_delta(self, p: Array, symbols: Array, temperature: float) -> bool:
+        """See kernels/plain.softmax_delta; False where it was not done."""
+        if p.size < SMALL or not _fit(p):
+            return False
+        truth = np.ascontiguousarray(symbols, np.int64)
+        arrays = p, p, truth
+        self._compute(records.SOFTMAX_DELTA, len(p), p.shape[1], arrays, 1 / temperature)
+        return True
+
     def sgd(
         self,
         values: Array,
