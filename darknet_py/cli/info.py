@@ -82,8 +82,8 @@ def _show(facts: dict[str, Any]) -> None:
     )
     speed = facts["characters_per_second"]
     click.echo(
-        f"speed       at most {speed['train']:,.0f} {unit}s/s to train, {speed['generate']:,.0f} to "
-        f"generate, on one core"
+        f"speed       at most {speed['train']:,.0f} {unit}s/s to train, {speed['generate']:,.0f} "
+        f"to generate, on one core"
     )
     click.echo()
     click.echo(
