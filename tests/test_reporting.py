@@ -196,3 +196,23 @@ def test_a_table_without_validations_has_averages(tmp_path: Path) -> None:
     assert read_losses(table) == ([(1, 3), (2, 2.5)], [])
     table.write_bytes(b"batch,avg,val\n1,3,\n2,2.5,2\n3,2,1")
     assert read_losses(table) == ([(1, 3), (2, 2.5)], [(2, 2)])
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_ticks_are_round_numbers_around_all_that_is_shown(one: float, other: float) -> None:
+    low, high = sorted([one, other])
+    found = report.ticks(low, high)
+    assert 2 <= len(found) <= 9
+    assert found[0] <= low + 1e-9 * high
+    assert found[-1] >= high * (1 - 1e-9)
+    steps = np.diff(found)
+    np.testing.assert_allclose(steps, steps[0], rtol=1e-3)
+    assert f"{steps[0]:.0e}"[0] in "125"
+
+
+def test_a_loss_is_never_clipped_and_its_axis_has_different_labels() -> None:
+    averages = [(float(n), 5.6 - n / 1000) for n in range(1, 11)]
+    drawn = report._curves([(1.0, 90.0), *averages[1:]], [], "byte")
+    assert ">80<" in drawn or ">100<" in drawn
+    labels = re.findall(r'text-anchor="end">([\d.]+)<', report._curves(averages, [], "byte"))
+    assert len(labels) == len(set(labels)) >= 4

@@ -22,7 +22,7 @@ from darknet_py.symbols import Symbols, check_symbols
 from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
-WIDTH, HEIGHT = 720, 300
+WIDTH, HEIGHT = 600, 300
 MARGIN = 48
 
 STYLE = """
@@ -40,7 +40,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monosp
 table { border-collapse: collapse; font-size: .9rem; } td, th { padding: .1rem .9rem .1rem 0;
   text-align: left; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; }
-svg text { fill: var(--faint); font: 12px system-ui, sans-serif; }
+svg text { fill: var(--faint); font: 14px system-ui, sans-serif; }
 .grid { stroke: var(--line); } .one { stroke: var(--one); fill: none; stroke-width: 1.2; }
 .two { stroke: var(--two); fill: none; stroke-width: 1.6; } .dot { fill: var(--two); }
 """
@@ -249,23 +249,31 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
     if not averages:
         return "<p class='note'>no batch yet</p>"
     last = max(x for x, _ in points)
-    low, high = _bounds([y for _, y in points])
+    levels = ticks(min(y for _, y in points), max(y for _, y in points))
+    low, high = levels[0], levels[-1]
 
     def place(point: Point) -> str:
-        x = MARGIN + (WIDTH - MARGIN - 8) * point[0] / last
-        y = 8 + (HEIGHT - MARGIN) * (high - min(high, max(low, point[1]))) / (high - low)
+        x = MARGIN + (WIDTH - MARGIN - 20) * point[0] / last
+        y = 8 + (HEIGHT - MARGIN) * (high - point[1]) / (high - low)
         return f"{x:.1f},{y:.1f}"
 
     def line(shape: str, curve: list[Point]) -> str:
         return f'<polyline class="{shape}" points="{" ".join(map(place, _thinned(curve)))}"/>'
 
-    ticks = []
-    for level in np.linspace(low, high, 5):
+    marks = []
+    decimals = max(0, -math.floor(math.log10(levels[1] - levels[0]) + 1e-9))
+    for level in levels:
         _, y = place((0, level)).split(",")
-        ticks.append(
+        marks.append(
             f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y}" y2="{y}"/>'
-            f'<text x="{MARGIN - 8}" y="{float(y) + 4:.1f}" text-anchor="end">{level:.2f}</text>'
+            f'<text x="{MARGIN - 8}" y="{float(y) + 5:.1f}" text-anchor="end">'
+            f"{level:.{decimals}f}</text>"
         )
+    for batch in (tick for tick in ticks(0, last) if tick <= last):
+        x, _ = place((batch, low)).split(",")
+        name = f"batch {batch:,.0f}" if batch == 0 else f"{batch:,.0f}"
+        if batch == round(batch):
+            marks.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{name}</text>')
     dots = "".join(
         '<circle class="dot" r="2.5" cx="{}" cy="{}"/>'.format(*place(point).split(","))
         for point in _thinned(validations, 60)
@@ -279,17 +287,23 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
         )
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
-        f"{''.join(ticks)}{line('one', averages)}{line('two', validations)}{dots}"
-        f'<text x="{WIDTH - 8}" y="{HEIGHT - 8}" text-anchor="end">batch {last:,.0f}</text></svg>'
+        f"{''.join(marks)}{line('one', averages)}{line('two', validations)}{dots}"
+        "</svg>"
         f"<figcaption>nats per {unit}: <b style='color:var(--one)'>training, average</b>, "
         f"<b style='color:var(--two)'>held-out text</b>; {said}</figcaption></figure>"
     )
 
 
-def _bounds(values: list[float]) -> tuple[float, float]:
-    """From the least to what nearly all lie below: the first batches would flatten the rest."""
-    low, high = min(values), float(np.quantile(values, 0.98))
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+def ticks(low: float, high: float) -> list[float]:
+    """Two to nine round numbers at equal distances, the first at or below `low`, the last at or
+    above `high`.
+    """
+    width = max(high - low, 0.001)
+    power = 10.0 ** math.floor(math.log10(width))
+    step = next(step * power for step in (0.1, 0.2, 0.5, 1, 2) if width / (step * power) <= 6)
+    first = math.floor(low / step)
+    last = max(math.ceil(high / step), first + 1)
+    return [step * number for number in range(first, last + 1)]
 
 
 def _thinned(curve: list[Point], most: int = 600) -> list[Point]:
