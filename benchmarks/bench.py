@@ -33,8 +33,8 @@ from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
-from darknet_py.training.threads import process_choice, thread_choices
-from darknet_py.writing.generation import generate, generate_samples
+from darknet_py.training.threads import Threads, process_choice, thread_choices
+from darknet_py.writing.generation import SHARED, generate, generate_samples
 
 HERE = Path(__file__).parent
 TEXT = HERE.parent / "data" / "tales.txt"
@@ -44,6 +44,8 @@ ROUNDS = 5
 PAIR_SECONDS = 0.4
 # A BLAS thread without work spins for about 0.1 s before it sleeps, which halves PyTorch's speed.
 SLEEP = 0.3
+# Of each part of a pair while another program runs, trials of the number of threads included.
+BUSY_SECONDS = 5.0
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
@@ -113,7 +115,8 @@ def bench_beside_torch(
 ) -> list[str]:
     """Milliseconds of one update and the ratios to PyTorch's and to the bare products.
 
-    Ours in as many processes as the program would choose, compiled in one as well.
+    numpy's in as many processes as the program would choose; compiled with a thread on each
+    processor, and with one.
     """
     net = make_net(kind, size, adam)
     processes = process_choice(net, 1 << 33)
@@ -129,12 +132,11 @@ def bench_beside_torch(
 
     stack = ExitStack()
 
-    def ours(kernels: str, processes: int) -> Callable[[int], float]:
-        """Seconds of an update with these kernels."""
-        own = make_net(kind, size, adam, kernels)
-        train: Callable[[Codes, Codes], float] = own.train_batch
+    def by_numpy() -> Callable[[int], float]:
+        """Seconds of an update."""
+        train: Callable[[Codes, Codes], float] = net.train_batch
         if processes > 1:
-            train = stack.enter_context(shared_training(own, processes)).train_batch
+            train = stack.enter_context(shared_training(net, processes)).train_batch
 
         def work(count: int) -> float:
             with limit_threads(threads if processes == 1 else 1):
@@ -142,9 +144,21 @@ def bench_beside_torch(
 
         return work
 
-    works = {name: ours(name, processes) for name in ("numpy", "compiled")}
-    if processes > 1:
-        works["alone"] = ours("compiled", 1)
+    def by_engine(threads: int) -> Callable[[int], float]:
+        own = make_net(kind, size, adam, "compiled")
+        own.kernels.threads = threads
+
+        def work(count: int) -> float:
+            with limit_threads(1):
+                return seconds(lambda: own.train_batch(symbols[:-1], symbols[1:]), count)
+
+        return work
+
+    works = {
+        "numpy": by_numpy(),
+        "compiled": by_engine(processors()),
+        "alone": by_engine(1),
+    }
 
     def bare(count: int) -> float:
         # Each at the better of one thread and all.
@@ -183,8 +197,39 @@ def bench_beside_torch(
         ratio("torch", "compiled"),
         ratio("compiled", "bare"),
         str(processes),
-        ratio("alone", "compiled") if processes > 1 else "",
+        ratio("alone", "compiled"),
     ]
+
+
+def bench_busy(kind: str, size: tuple[int, int, int, int], adam: bool) -> str:
+    """How much slower than with one thread a run is while another program keeps a core busy."""
+    nets = [make_net(kind, size, adam, "compiled") for _ in range(2)]
+    rng = np.random.default_rng(0)
+    symbols = rng.integers(0, 96, (size[2] + 1, size[3]))
+    busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    ratios = []
+    try:
+        for _ in range(ROUNDS):
+            spent = []
+            for net, threads in zip(nets, (Threads(nets[0]), Threads(nets[1], 1)), strict=True):
+                begun = time.perf_counter()
+                with threads:
+                    while time.perf_counter() - begun < BUSY_SECONDS:
+                        before = time.perf_counter()
+                        net.train_batch(symbols[:-1], symbols[1:])
+                        threads.batch_done(time.perf_counter() - before)
+                        spent.append((threads, time.perf_counter() - before))
+            chosen, one = (
+                statistics.mean(took for own, took in spent if (own.choices == [1]) == is_one)
+                for is_one in (False, True)
+            )
+            ratios.append(chosen / one)
+    finally:
+        busy.kill()
+        busy.wait()
+    layers, width, steps, streams = size
+    name = f"{kind} {layers}x{width}, {steps} steps, {streams} streams"
+    return f"{name}, while another program keeps a core busy: {spread(ratios)} of one thread's time"
 
 
 def bare_products(net: Network) -> Callable[[], None]:
@@ -224,9 +269,12 @@ def bare_products(net: Network) -> Callable[[], None]:
     return run
 
 
-def generating(name: str) -> Network:
+def generating(name: str, kernels: str) -> Network:
     """A bundled network, new, with rolling variances of 1, for one stream."""
-    net = Network(override(find_cfg(name), {"batch": 1, "time_steps": 1}))
+    cfg = override(find_cfg(name), {"batch": 1, "time_steps": 1})
+    net = Network(cfg, kernels=choose_kernels(kernels))
+    if kernels == "compiled" and len(net.parameters) > SHARED:
+        net.kernels.threads = processors()
     net.initialize(Rand(1))
     for tensor in net.tensors():
         if tensor.name.endswith("rolling_variance"):
@@ -234,9 +282,9 @@ def generating(name: str) -> Network:
     return net
 
 
-def bench_generation(name: str, length: int) -> str:
+def bench_generation(name: str, length: int, kernels: str) -> str:
     """Characters a second of one stream, beside the network's matrices times vectors alone."""
-    net = generating(name)
+    net = generating(name, kernels)
     matrices = [t.values for t in net.tensors() if t.decayed and t.name != "0.input.weight"]
     vectors = [np.ones((1, matrix.shape[1]), np.float32) for matrix in matrices]
 
@@ -252,7 +300,7 @@ def bench_generation(name: str, length: int) -> str:
             rates.append(1 / whole)
             shares.append(bare / whole)
     return (
-        f"`{name}` generates {statistics.median(rates):,.0f} characters a second, "
+        f"`{name}` generates, {kernels}, {statistics.median(rates):,.0f} characters a second, "
         f"{spread(shares, '.0%')} of the rate of its bare matrix-vector products"
     )
 
@@ -285,7 +333,7 @@ def bench_rand() -> str:
 
 def bench_samples(count: int, length: int) -> str:
     """Characters a second of so many texts as one batch, beside one text."""
-    net = generating("rnn")
+    net = generating("rnn", "compiled")
     with limit_threads(thread_choices(net)[0]):
         ratios = []
         for _ in range(ROUNDS):
@@ -339,7 +387,7 @@ HEAD = (
     "PyTorch / compiled",
     "compiled / bare products",
     "processes",
-    "one / several",
+    "one thread / all",
 )
 
 
@@ -352,9 +400,10 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
     yield f"Machine: {machine_name()}; PyTorch"
-    yield f"with {processors()} threads, ours with threads or processes as the program would"
-    yield "choose. The bare products are those of the update by numpy, with one thread or all, as"
-    yield "is faster. The last column is what several processes bring: the time of one by theirs."
+    yield f"with {processors()} threads, numpy's with threads or processes as the program would"
+    yield "choose, the compiled engine with a thread on each processor. The bare products are those"
+    yield "of the update by numpy, with one thread or all, as is faster. The last column is what"
+    yield "the engine's threads bring: the time of one by that of all."
     yield ""
     yield f"| {' | '.join(HEAD)} |"
     yield f"|{'---|' * len(HEAD)}"
@@ -374,8 +423,12 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "the same with tanh and without batch norm, against `torch.nn.RNN`; `gru` and `lstm` are"
     yield "trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
     yield ""
-    for name, length in (("tiny", 2000), ("rnn", 200)):
-        yield f"* {bench_generation(name, length)}"
+    for name, length in (("tiny", 5000), ("tiny-gru", 5000), ("rnn", 200)):
+        for kernels in ("numpy", "compiled"):
+            yield f"* {bench_generation(name, length, kernels)}"
+    if not quick:
+        for kind, size, adam in (("rnn", SIZES[0], False), ("lstm", (2, 256, 64, 32), True)):
+            yield f"* {bench_busy(kind, size, adam)}"
     if not quick:
         yield f"* {bench_samples(16, 500)}"
     for line in bench_start():

@@ -16,7 +16,7 @@ from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import training as replay_training
-from tests.support.commands import Outcome, invoke, run
+from tests.support.commands import BATCH_LINE, Outcome, invoke, run
 from tests.support.inputs import write_cfg
 from tests.support.networks import make_network
 from tests.support.recorded import RECORDED, case, cases, recorded_network
@@ -24,10 +24,6 @@ from tests.support.runs import files_in
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-LINE = re.compile(
-    r"(\d+): (\d+\.\d{6}), (\d+\.\d{6}) avg, (\d+\.\d{6}) rate, \d+\.\d{6} seconds, "
-    r"(\d+\.\d{6}) epochs"
-)
 NOTE = "replaying the C program's arithmetic"
 
 
@@ -57,7 +53,7 @@ def log_of(outcome: Outcome) -> list[tuple[str, ...]]:
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout == b""
     assert NOTE in outcome.lines[0]
-    found = [LINE.fullmatch(line) for line in outcome.lines[1:]]
+    found = [BATCH_LINE.fullmatch(line) for line in outcome.lines[1:]]
     return [match.groups() for match in found if match is not None or pytest.fail(outcome.stderr)]
 
 
@@ -161,7 +157,7 @@ def test_train_is_silent_with_q() -> None:
     command = ("rnn", "train", "a.cfg", "-file", "tokens.txt", "-tokenized", "-q")
     outcome = invoke(*command)
     assert outcome.status == 0
-    assert not any(LINE.fullmatch(line) for line in outcome.lines)
+    assert not any(BATCH_LINE.fullmatch(line) for line in outcome.lines)
     assert Path("backup/a_final.weights").exists()
 
 
@@ -188,7 +184,8 @@ def test_train_by_the_exact_gradient_trains_as_train_does(folder: Path) -> None:
     files = [folder / place / "train_final.weights" for place in ("backup", "other")]
     assert files[0].read_bytes() == files[1].read_bytes()
     lines = [
-        [LINE.fullmatch(line) for line in each.lines if "avg" in line] for each in (outcome, other)
+        [BATCH_LINE.fullmatch(line) for line in each.lines if "avg" in line]
+        for each in (outcome, other)
     ]
     assert len(lines[0]) == 20
     for one, two in zip(*lines, strict=True):

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import darknet_py as dn
-from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.errors import DarknetError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
 from darknet_py.writing.evaluation import hidden_vectors, trace
@@ -336,53 +334,3 @@ def test_a_folder_with_one_weights_file(tmp_path: Path, monkeypatch: pytest.Monk
     assert outcome.lines[0] == f"weights: {Path('one') / 'model.weights'}"
     shutil.copy("net.weights", "one/more.weights")
     assert "(model.weights, more.weights)" in invoke("generate", "one", *SEED).error()
-
-
-# --- names ---------------------------------------------------------------------------------------
-
-
-def symbols(*names: str, inputs: int = 40) -> Symbols:
-    return Symbols(inputs, is_tokens=True, names=list(names), path="names")
-
-
-@pytest.mark.parametrize(
-    ("names", "text", "expected"),
-    [
-        (["a", "b"], " b\n\ta  39 ", [1, 0, 39]),
-        (["a", "1", "2"], "1 2 3", [1, 2, 3]),
-        (["a", "a", ""], "a 1 2", [0, 1, 2]),
-        (["a", "a b", "b"], "a b a\nb b", [1, 0, 2, 2]),
-        (["a", "\n"], "a\na \n a\r\n\n", [0, 1, 0, 1, 0, 1, 1]),
-        (["a", " "], "a   a", [0, 1, 0]),
-        (["York", "New York", "New Yorker"], "New Yorker New York York", [2, 1, 0]),
-        (["a.b", "a c", "*"], "* a.b a c", [2, 0, 1]),
-        ([], "5 6", [5, 6]),
-    ],
-)
-def test_names_in_a_text(names: list[str], text: str, expected: list[int]) -> None:
-    assert symbols(*names).read(text.encode(), "text").tolist() == expected
-
-
-@given(
-    names=st.lists(st.sampled_from(["a", "b c", "\n", " ", "d", " e", "f\n", "3"]), unique=True),
-    data=st.data(),
-)
-def test_what_is_printed_reads_back(names: list[str], data: st.DataObject) -> None:
-    known = symbols(*names)
-    numbers = [n for n in range(20) if n >= len(names) and str(n) not in names]
-    drawn = data.draw(st.lists(st.sampled_from([*range(len(names)), *numbers])))
-    assert known.read(known.text(drawn).encode(), "text").tolist() == drawn
-
-
-def test_a_word_that_is_no_name_is_named() -> None:
-    with pytest.raises(CorpusError, match="text: word 2 is 'c', which is not a name in names"):
-        symbols("a", "b").read(b"b c", "text")
-    with pytest.raises(CorpusError, match="symbol 40 at offset 0"):
-        symbols("a").read(b"40", "text")
-
-
-def test_labels_are_one_line() -> None:
-    known = symbols("a", "\n", "", " b", "New York")
-    assert [known.label(n) for n in range(6)] == ["a", r"'\n'", "''", "' b'", "New York", "5"]
-    plain = Symbols(256, is_tokens=False, names=None)
-    assert [plain.label(n) for n in (10, 97, 200)] == [r"'\n'", "'a'", "byte 0xc8"]

@@ -69,6 +69,7 @@ def arguments(name: str, dtype: Any) -> list[Any]:
             *(array(*one), share(*one), array(*one), array(*one), array(*one), array(*one)),
         ],
         "softmax": [array(*wide), 0.7, array(*wide), array(STEPS, STREAMS, 1)],
+        "softmax_delta": [share(STEPS, FEATURES), rng.integers(0, FEATURES, STEPS), 0.7],
         "sgd": [array(vector), array(vector), array(vector), 0.1, 0.9, 0.01],
         "adam": [
             *(array(vector), array(vector), array(vector), share(vector)),
@@ -113,7 +114,7 @@ def test_compiled_batch_norm_is_numpys(
     "name",
     [
         *("add_by_symbol", "lstm_step_backward", "gru_mix", "gru_mix_backward", "softmax"),
-        *("sgd", "adam"),
+        *("softmax_delta", "sgd", "adam"),
     ],
 )
 @pytest.mark.parametrize("small", [1, 1 << 20])

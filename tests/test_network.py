@@ -525,7 +525,9 @@ def test_batch_norm_of_connected_is_refused_on_one_symbol_only() -> None:
 def test_a_network_without_a_loss_predicts_but_does_not_train(end: str) -> None:
     net = make_network(NET, "[connected] output=7", end)
     assert net.predict(np.zeros((1, 8), int)).shape[:2] == (1, 8)
-    with pytest.raises(CfgError, match=r"has no loss; end the network with \[softmax\]"):
+    with pytest.raises(
+        CfgError, match=r"the last layer has no loss; end the network with \[softmax\]"
+    ):
         net.train_batch(*draw_symbols(net))
 
 
@@ -533,7 +535,9 @@ def test_a_network_without_a_loss_predicts_but_does_not_train(end: str) -> None:
 def test_other_outputs_than_inputs_are_refused_in_training(outputs: int) -> None:
     net = make_network(NET, f"[connected] output={outputs}", "[softmax]")
     inputs, targets = draw_symbols(net)
-    with pytest.raises(CfgError, match=f"has {outputs} outputs and the network 7 inputs; both"):
+    with pytest.raises(
+        CfgError, match=f"has {outputs} outputs and the network 7 inputs; both must"
+    ):
         net.train_batch(inputs % 6, targets % 6)
 
 

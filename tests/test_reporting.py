@@ -17,20 +17,15 @@ from darknet_py.reporting import page as report
 from darknet_py.symbols import Symbols
 from darknet_py.training.curves import read_losses
 from tests.support.commands import invoke
-from tests.support.inputs import write_run_inputs
 from tests.support.runs import files_in
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
 
 BYTES = Symbols(256, is_tokens=False, names=None)
 
 
-@pytest.fixture(autouse=True)
-def _run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_run_inputs(tmp_path)
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
-def trained() -> None:
+def trained(run_inputs: None) -> None:
     args = ("--batches", "30", "--val-every", "5", "--sample-every", "2", "--seed", "1", "-q")
     assert invoke("train", "net.cfg", "text.txt", *args).status == 0
 

@@ -14,7 +14,7 @@ from tests.support.networks import Array, draw_symbols, make_network, norms
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-NET = "[net] inputs=7 batch=8 time_steps=3"
+NET = "[net] inputs=7 batch=8 time_steps=4"
 END = "[softmax]"
 LINEAR = "[connected] output=7 activation=linear"
 

@@ -1,105 +1,57 @@
-"""Characters of UTF-8 are longer than bytes: told apart where that matters, and never cut."""
+"""The names of symbols: read from a text, printed, and shown as labels."""
 
 from __future__ import annotations
-
-import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import darknet_py as dn
-from darknet_py.symbols import Symbols, cut_character
-from tests.support.commands import invoke
-
-GREEK = "αβγδε ζηθ\n" * 400
+from darknet_py.errors import CorpusError
+from darknet_py.symbols import Symbols
 
 
-@given(st.text(), st.integers(0, 3))
-def test_a_cut_character_is_found(text: str, kept: int) -> None:
-    """Of the last character of a text, only some bytes."""
-    data = text.encode("utf-8", "replace")
-    assert cut_character(data) == 0
-    last = "€".encode()[:kept]
-    assert cut_character(data + last) == (kept if kept < 3 else 0)
+def symbols(*names: str, inputs: int = 40) -> Symbols:
+    return Symbols(inputs, is_tokens=True, names=list(names), path="names")
 
 
-@given(st.binary(max_size=8))
-def test_what_is_cut_could_have_become_a_character(data: bytes) -> None:
-    count = cut_character(data)
-    assert 0 <= count <= 3
-    if count:
-        tail = data[-count:]
-        ends = (b"\x80" * more for more in range(1, 4))
-        others = (bytes([other]) * more for more in range(1, 4) for other in (0x90, 0xA0, 0xBF))
-        assert any(_is_character(tail + end) for end in [*ends, *others])
+@pytest.mark.parametrize(
+    ("names", "text", "expected"),
+    [
+        (["a", "b"], " b\n\ta  39 ", [1, 0, 39]),
+        (["a", "1", "2"], "1 2 3", [1, 2, 3]),
+        (["a", "a", ""], "a 1 2", [0, 1, 2]),
+        (["a", "a b", "b"], "a b a\nb b", [1, 0, 2, 2]),
+        (["a", "\n"], "a\na \n a\r\n\n", [0, 1, 0, 1, 0, 1, 1]),
+        (["a", " "], "a   a", [0, 1, 0]),
+        (["York", "New York", "New Yorker"], "New Yorker New York York", [2, 1, 0]),
+        (["a.b", "a c", "*"], "* a.b a c", [2, 0, 1]),
+        ([], "5 6", [5, 6]),
+    ],
+)
+def test_names_in_a_text(names: list[str], text: str, expected: list[int]) -> None:
+    assert symbols(*names).read(text.encode(), "text").tolist() == expected
 
 
-def _is_character(data: bytes) -> bool:
-    try:
-        return len(data.decode()) == 1
-    except UnicodeDecodeError:
-        # Overlong forms and surrogates begin like characters.
-        return data[0] in (0xE0, 0xED, 0xF0, 0xF4)
+@given(
+    names=st.lists(st.sampled_from(["a", "b c", "\n", " ", "d", " e", "f\n", "3"]), unique=True),
+    data=st.data(),
+)
+def test_what_is_printed_reads_back(names: list[str], data: st.DataObject) -> None:
+    known = symbols(*names)
+    numbers = [n for n in range(20) if n >= len(names) and str(n) not in names]
+    drawn = data.draw(st.lists(st.sampled_from([*range(len(names)), *numbers])))
+    assert known.read(known.text(drawn).encode(), "text").tolist() == drawn
 
 
-def test_whole_symbols_have_no_half_character_at_either_end() -> None:
-    symbols = Symbols(256, False, None)
-    data = "aßc€".encode()
-    for first in range(len(data)):
-        for end in range(first, len(data) + 1):
-            whole = bytes(symbols.whole(list(data[first:end])))
-            assert whole.decode() in "aßc€"
-    assert symbols.whole([0x80] * 6) == [0x80] * 3
+def test_a_word_that_is_no_name_is_named() -> None:
+    with pytest.raises(CorpusError, match="text: word 2 is 'c', which is not a name in names"):
+        symbols("a", "b").read(b"b c", "text")
+    with pytest.raises(CorpusError, match="symbol 40 at offset 0"):
+        symbols("a").read(b"40", "text")
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("greek")
-    (folder / "greek.txt").write_text(GREEK, encoding="utf-8")
-    dn.train(
-        *("tiny", folder / "greek.txt"),
-        out=folder / "run",
-        batches=250,
-        seed=1,
-        processes=1,
-        val_every=100,
-        sample_every=1,
-        overrides={"rnn.output": 32},
-    )
-    return folder
-
-
-def test_a_text_is_not_cut_inside_a_character(run: Path) -> None:
-    lengths = set()
-    for length in range(30, 36):
-        args = ("generate", str(run / "run"), "--length", str(length), "--seed", "3", "--greedy")
-        prompt = ("--prompt", "αβγ", "--no-prompt")
-        text = invoke(*args, *prompt).stdout
-        assert text.decode("utf-8").endswith("\n")
-        raw = invoke(*args, *prompt, "--raw").stdout
-        assert len(raw) == length + 1
-        assert raw.startswith(text.rstrip(b"\n"))
-        lengths.add(len(raw) - len(text))
-    assert lengths == {0, 1}
-    *_, last = (run / "run" / "tiny.samples").read_text(encoding="utf-8").splitlines()
-    assert not json.loads(last)["text"].endswith("\ufffd")
-
-
-def test_bytes_and_characters_are_told_apart(run: Path) -> None:
-    text = str(run / "greek.txt")
-    printed = invoke("valid", str(run / "run"), text, "--val", ".1").stdout.decode()
-    rows = dict(line.rsplit(maxsplit=1) for line in printed.splitlines())
-    held_out = GREEK.encode()[-len(GREEK.encode()) // 10 :]
-    facts = json.loads(invoke("valid", str(run / "run"), text, "--val", ".1", "--json").stdout)
-    assert facts["bytes"] == int(rows["bytes"].replace(",", "")) == len(held_out) - 1
-    assert facts["characters"] == int(rows["characters"].replace(",", ""))
-    each = facts["bytes"] / facts["characters"]
-    assert facts["nats_per_character"] == pytest.approx(facts["nats"] * each)
-    assert float(rows["bits per character"]) == pytest.approx(facts["bpc"] * each, abs=1e-4)
-    plain = Path(text).with_name("plain.txt")
-    plain.write_text("abc\n" * 100)
-    rows_of_ascii = invoke("valid", str(run / "run"), str(plain)).stdout.decode()
-    assert "bytes" not in rows_of_ascii
-    assert "nats per character" in rows_of_ascii
+def test_labels_are_one_line() -> None:
+    known = symbols("a", "\n", "", " b", "New York")
+    assert [known.label(n) for n in range(6)] == ["a", r"'\n'", "''", "' b'", "New York", "5"]
+    plain = Symbols(256, is_tokens=False, names=None)
+    assert [plain.label(n) for n in (10, 97, 200)] == [r"'\n'", "'a'", "byte 0xc8"]

@@ -34,7 +34,7 @@ from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header
 from darknet_py.writing.scoring import PiecesScore
 from tests.support.clock import Clock
-from tests.support.commands import COMMAND, ENVIRONMENT, Outcome, invoke, run
+from tests.support.commands import BATCH_LINE, COMMAND, ENVIRONMENT, Outcome, invoke, run
 from tests.support.inputs import (
     CONNECTED,
     NET,
@@ -49,11 +49,6 @@ from tests.support.processes import posix
 from tests.support.runs import files_in
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
-
-LINE = re.compile(
-    r"(?P<batch>\d+): (?P<loss>\d+\.\d{6}), (?P<avg>\d+\.\d{6}) avg, (?P<rate>\d+\.\d{6}) rate, "
-    r"\d+\.\d{6} seconds, (?P<epochs>\d+\.\d{6}) epochs"
-)
 
 
 def train(*args: str | Path, cfg: str = "net.cfg", text: str = "text.txt") -> Outcome:
@@ -75,7 +70,7 @@ def floats(path: str | Path) -> Array:
 
 
 def lines_of_batches(outcome: Outcome) -> list[re.Match[str]]:
-    return [match for line in outcome.lines if (match := LINE.fullmatch(line))]
+    return [match for line in outcome.lines if (match := BATCH_LINE.fullmatch(line))]
 
 
 # --- a whole run ---------------------------------------------------------------------------------
@@ -95,7 +90,7 @@ def test_a_run_writes_its_files_and_says_what_it_does(tmp_path: Path) -> None:
         "net_final.weights",
     ]
     assert [int(line["batch"]) for line in lines_of_batches(outcome)] == list(range(1, 26))
-    others = [line for line in outcome.lines if not LINE.fullmatch(line)]
+    others = [line for line in outcome.lines if not BATCH_LINE.fullmatch(line)]
     assert [line for line in others if re.fullmatch(r"\d+: \d\.\d{6} validation", line)]
     assert "saved" in outcome.stderr
     assert str(Path("backup/net_final.weights")) in outcome.stderr
@@ -251,7 +246,7 @@ def test_a_run_cools_down_to_its_end(clock: Clock) -> None:
     assert "cooldown" not in train("--batches", "2").stderr
 
 
-def test_batches_end_a_run_before_its_time() -> None:
+def test_batches_end_a_run_before_its_time(clock: Clock) -> None:
     train("--time", "1h", "--batches", "3")
     assert len(rows()) == 3
 
@@ -455,7 +450,7 @@ def test_nothing_left_to_train_is_an_error_with_both_numbers_and_the_ways_out(
 def test_clear_counts_from_zero() -> None:
     train("--batches", "7", "--out", "first")
     train("--weights", "first/net_final.weights", "--batches", "5", "--clear")
-    assert [row["batch"] for row in rows()] == [f"{n}.000" for n in range(1, 6)]
+    assert [row["batch"] for row in rows()] == ["1", "2", "3", "4", "5"]
     assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "export": "darknet_py.cli.export",
     "import": "darknet_py.cli.import_weights",
     "rnn": "darknet_py.cli.rnn",
+    "completion": "darknet_py.cli.completion",
 }
 INTERRUPTED = 130
 

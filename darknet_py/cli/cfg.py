@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
+from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.files import check_targets, write_whole
 
 
 @click.command("cfg", context_settings=CONTEXT)
-@click.argument("name", required=False)
-@click.argument("out", required=False)
+@click.argument("name", required=False, type=CfgName())
+@click.argument("out", required=False, type=FileName())
 @force_option
 @verbosity_options
 def command(name: str | None, out: str | None, force: bool) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import Cfg
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
@@ -24,9 +26,9 @@ from darknet_py.options import override
 log = logging.getLogger("darknet_py.export")
 
 
-@click.command("export", context_settings=CONTEXT)
-@click.argument("weights")
-@click.argument("out")
+@click.command("export", cls=WeightsCommand, context_settings=CONTEXT)
+@click.argument("weights", type=FileName())
+@click.argument("out", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(

@@ -6,10 +6,12 @@ import logging
 
 import click
 
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
     CONTEXT,
     SEED,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     escaped,
@@ -31,8 +33,8 @@ SIDE_BY_SIDE = 64  # samples that are drawn at once, before the first is printed
 LONGEST_SAMPLE = 10_000_000  # symbols
 
 
-@click.command("generate", context_settings=CONTEXT)
-@click.argument("weights")
+@click.command("generate", cls=WeightsCommand, context_settings=CONTEXT)
+@click.argument("weights", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import find_cfg
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
 from darknet_py.dialect import DIALECTS
 from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
@@ -18,8 +19,8 @@ log = logging.getLogger("darknet_py.import")
 
 
 @click.command("import", context_settings=CONTEXT)
-@click.argument("file")
-@click.argument("out")
+@click.argument("file", type=FileName())
+@click.argument("out", type=FileName())
 @cfg_option
 @click.option(
     "--dialect",

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgError, CfgWarning, DarknetError
@@ -26,7 +27,7 @@ from darknet_py.weights import read_header
 
 
 @click.command("info", context_settings=CONTEXT)
-@click.argument("source", metavar="CFG|WEIGHTS")
+@click.argument("source", metavar="CFG|WEIGHTS", type=CfgName())
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbosity_options

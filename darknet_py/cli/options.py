@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import math
 import re
+import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from darknet_py.cli.completing import CfgName, FileName
 
 if TYPE_CHECKING:
     from darknet_py.writing.sampling import Sampling
@@ -82,6 +85,16 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_w
 SEED = click.IntRange(0, 2**32 - 1)
 
 
+class WeightsCommand(click.Command):
+    """A command that takes weights first, and its cfg as an option, unlike darknet's own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[0].endswith(".cfg") and not args[1].startswith("-"):
+            words = shlex.join(["darknet-py", self.name or "", args[1], "--cfg", args[0]])
+            raise click.UsageError(f"The weights come first, and the cfg with --cfg: {words}", ctx)
+        return super().parse_args(ctx, args)
+
+
 def verbosity_options(command: F) -> F:
     """`-v` and `-q`, on every command: how much the logger prints."""
 
@@ -135,6 +148,7 @@ def shows_cfg_warnings() -> bool:
 def cfg_option(command: F) -> F:
     return click.option(
         "--cfg",
+        type=CfgName(),
         metavar="CFG",
         help="The network's cfg file or bundled name.  [default: found automatically]",
     )(command)
@@ -172,6 +186,7 @@ def prompt_option(command: F) -> F:
 def tokens_option(command: F) -> F:
     return click.option(
         "--tokens",
+        type=FileName(),
         metavar="FILE",
         help="File with the names of tokens, one per line, used instead of their numbers; "
         "<NEWLINE> stands for a newline.",

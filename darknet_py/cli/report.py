@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import click
 
+from darknet_py.cli.completing import FolderName, RunName
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.reporting.api import report
 from darknet_py.terminal import say
 
 
 @click.command("report", context_settings=CONTEXT)
-@click.argument("folder", metavar="DIR", default="backup")
-@click.argument("name", required=False)
+@click.argument("folder", metavar="DIR", default="backup", type=FolderName())
+@click.argument("name", required=False, type=RunName())
 @click.option("--out", metavar="FILE", help="The page to write.  [default: DIR/BASE.html]")
 @click.option(
     "--text",

@@ -20,6 +20,7 @@ from darknet_py.bounds import (
     Seconds,
     Whole,
 )
+from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName
 from darknet_py.training.settings import OPTIONS, OnResume, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -48,15 +49,16 @@ def _attributes(option: Option) -> dict[str, Any]:
     if isinstance(bounds, Keys):
         return {
             **about,
-            "type": key_value,
+            "type": CfgKey(),
             "metavar": "KEY=VALUE",
             "multiple": True,
-            "callback": lambda context, parameter, pairs: dict(pairs),
+            "callback": lambda context, parameter, pairs: dict(map(key_value, pairs)),
         }
     if isinstance(bounds, OneOf):
         return {**about, "type": click.Choice(bounds.choices)}
     if isinstance(bounds, File):
-        return {**about, "metavar": bounds.what}
+        kinds = {"CFG": CfgName(), "FOLDER": FolderName()}
+        return {**about, "metavar": bounds.what, "type": kinds.get(bounds.what, FileName())}
     for kind, parse, metavar in _PARSERS:
         if isinstance(bounds, kind):
             return {**about, "type": parse, "metavar": metavar}

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import (
     CONTEXT,
     is_quiet,
@@ -30,8 +31,8 @@ INTERRUPTED = 130
 
 
 @click.command("train", context_settings=CONTEXT)
-@click.argument("cfg", required=False)
-@click.argument("data", required=False)
+@click.argument("cfg", required=False, type=CfgName())
+@click.argument("data", required=False, type=FileName())
 @run_options
 @verbosity_options
 def command(

@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     part_of_one,
@@ -28,9 +30,9 @@ from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
 
 
-@click.command("valid", context_settings=CONTEXT)
-@click.argument("weights")
-@click.argument("text", default="-")
+@click.command("valid", cls=WeightsCommand, context_settings=CONTEXT)
+@click.argument("weights", type=FileName())
+@click.argument("text", default="-", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(

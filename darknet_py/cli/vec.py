@@ -8,9 +8,11 @@ from pathlib import Path
 import click
 import numpy as np
 
+from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
     CONTEXT,
+    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
@@ -25,9 +27,9 @@ from darknet_py.symbols import Symbols
 from darknet_py.writing.evaluation import hidden_vectors
 
 
-@click.command("vec", context_settings=CONTEXT)
-@click.argument("weights")
-@click.argument("lines", default="-")
+@click.command("vec", cls=WeightsCommand, context_settings=CONTEXT)
+@click.argument("weights", type=FileName())
+@click.argument("lines", default="-", type=FileName())
 @cfg_option
 @dialect_option
 @prompt_option

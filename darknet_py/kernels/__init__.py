@@ -72,6 +72,7 @@ class Kernels:
     gather = staticmethod(plain.gather)
     add_by_symbol = staticmethod(plain.add_by_symbol)
     softmax = staticmethod(plain.softmax)
+    softmax_delta = staticmethod(plain.softmax_delta)
     sgd = staticmethod(plain.sgd)
     adam = staticmethod(plain.adam)
 

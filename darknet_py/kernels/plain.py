@@ -267,6 +267,14 @@ def softmax(x: Array, temperature: float, out: Array, log_sums: Array) -> None:
         np.add(np.log(total), peak * inverse, out=log_sums[part])
 
 
+def softmax_delta(p: Array, symbols: Array, temperature: float) -> None:
+    """p = (truth - p) / T, in place: p (rows, inputs), symbols (rows,), the truth's."""
+    np.negative(p, out=p)
+    p[np.arange(len(p)), symbols] += 1
+    if temperature != 1:
+        np.divide(p, temperature, out=p)
+
+
 # --- updates of parameters, over flat vectors ----------------------------------------------------
 
 

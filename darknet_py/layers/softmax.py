@@ -70,14 +70,12 @@ class SoftmaxLayer(LossLayer):
         return (log_sums - x)[..., 0]
 
     def loss_delta(self, targets: Codes) -> Steps:
-        delta = np.negative(self.p, out=self.p)
+        delta = self.p
         rows = delta.reshape(-1, self.inputs)
         symbols = targets.reshape(-1).astype(np.intp)
-        rows[np.arange(len(rows)), symbols] += 1
+        self.kernels.softmax_delta(rows, symbols, self.temperature)
         if self.groups > 1:
             size = self.inputs // self.groups
             other = np.arange(self.groups) != (symbols // size)[:, None]
             rows.reshape(-1, self.groups, size)[other] = 0
-        if self.temperature != 1:
-            np.divide(delta, self.temperature, out=delta)
         return delta

@@ -187,7 +187,8 @@ class Settings:
     )
     profile: bool | None = option(Flag(), "At the end, show how the time was spent.", OnResume.CALL)
     threads: int | None = option(
-        Whole(1, 1024), "Threads of the matrix products.  [default: chosen by width and load]"
+        Whole(1, 1024),
+        "Threads that compute.  [default: chosen by width and load]",
     )
     processes: int | None = option(
         Whole(1, 256),

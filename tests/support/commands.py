@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -20,6 +21,11 @@ from darknet_py.cli.console import ConsoleHandler
 COMMAND = [sys.executable, "-m", "darknet_py"]
 # Keeps what is expected of an encoding the same on every machine.
 ENVIRONMENT = {**os.environ, "PYTHONUTF8": "1", "COLUMNS": "100"}
+# What `train` prints of each batch.
+BATCH_LINE = re.compile(
+    r"(?P<batch>\d+): (?P<loss>\d+\.\d{6}), (?P<avg>\d+\.\d{6}) avg, (?P<rate>\d+\.\d{6}) rate, "
+    r"\d+\.\d{6} seconds, (?P<epochs>\d+\.\d{6}) epochs"
+)
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,10 @@ class CompiledKernels(Kernels):
         if not self._engine.softmax(*arguments):
             super().softmax(*arguments)
 
+    def softmax_delta(self, *arguments: Any) -> None:
+        if not self._engine.softmax_delta(*arguments):
+            super().softmax_delta(*arguments)
+
     def sgd(self, *arguments: Any) -> None:
         if not self._engine.sgd(*arguments):
             passes.sgd(*arguments)

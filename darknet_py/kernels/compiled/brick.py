@@ -300,7 +300,9 @@ def _activate_back(
         ys = floats(y + s * y_row * FLOAT_BYTES, (count,))
         if clip > ZERO:
             for j in range(count):
-                ds[j] = min(max(ds[j], -clip), clip)
+                d = ds[j]
+                # NaN stays.
+                ds[j] = clip if d > clip else -clip if d < -clip else d
         times_slope(ds, ys, kind, below)
         for j in range(count):
             sums[j] += ds[j]

@@ -40,7 +40,7 @@ class Engine:
         """
         shape = x.shape[0], x.shape[1]
         own = layer.walk
-        if isinstance(own, Walk) and (own.shape, own.training) == (shape, training):
+        if isinstance(own, Walk) and own.fits(shape, training):
             return own
         if not VECTOR or layer.parameters()[0].values.dtype != np.float32:
             return None
@@ -55,6 +55,15 @@ class Engine:
             return False
         inverse = min(1 / temperature, 1e30)
         self._compute(records.SOFTMAX, log_sums.size, x.shape[-1], arrays, inverse)
+        return True
+
+    def softmax_delta(self, p: Array, symbols: Array, temperature: float) -> bool:
+        """See kernels/plain.softmax_delta; False where it was not done."""
+        if p.size < SMALL or not _fit(p):
+            return False
+        truth = np.ascontiguousarray(symbols, np.int64)
+        arrays = p, p, truth
+        self._compute(records.SOFTMAX_DELTA, len(p), p.shape[1], arrays, 1 / temperature)
         return True
 
     def sgd(

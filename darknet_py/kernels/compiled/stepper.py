@@ -50,7 +50,7 @@ class CompiledStepper:
 
     def __call__(self, symbols: Any) -> Array:
         """See `Model.stepper`."""
-        self.symbols[...] = symbols
+        self._read(symbols)
         self.record["count"] = 0
         self._compute()
         return self.logits[0] if self.streams == 1 else self.logits
@@ -60,7 +60,7 @@ class CompiledStepper:
 
         uniform: (streams, count), f32, the draws. The last symbols written are not yet read.
         """
-        self.symbols[...] = symbols
+        self._read(symbols)
         uniform = np.ascontiguousarray(uniform, np.float32)
         chosen = np.empty(uniform.shape[::-1], np.int64)
         record = self.record
@@ -69,6 +69,13 @@ class CompiledStepper:
         record["uniform"], record["chosen"] = uniform.ctypes.data, chosen.ctypes.data
         self._compute()
         return chosen
+
+    def _read(self, symbols: Any) -> None:
+        """Raises IndexError for a symbol that there is not."""
+        self.symbols[...] = symbols
+        known = self.walks[0].bricks[0].connected.inputs
+        if self.symbols.min() < 0 or self.symbols.max() >= known:
+            raise IndexError(f"symbols must be from 0 to {known - 1}")
 
     def _compute(self) -> None:
         self.compute(self.job)

@@ -50,6 +50,7 @@ class Brick:
         time_steps, streams = shape
         width = connected.outputs
         first = self.parts[0]
+        self.weights: Array = first.weights.values
         normalizes = connected.batch_normalize
         record["parts"] = len(self.parts)
         record["inputs"], record["outputs"] = connected.inputs, first.outputs
@@ -103,7 +104,8 @@ class Brick:
     def begin(self, x: Any) -> None:
         """x: what comes in, or symbols; None where the walk makes it."""
         if self.connected.symbols:
-            self.symbols[...] = x
+            # None is looked up outside of the table.
+            np.clip(x, 0, self.connected.inputs - 1, out=self.symbols, casting="unsafe")
         elif x is not None:
             self.record["x"] = _address(x)
         if self.record["norm"] == AFFINE:
@@ -141,6 +143,12 @@ class Walk:
         self.record["time_steps"], self.record["streams"] = shape
         self.bricks: list[Brick] = []
         self.make(*shape)
+
+    def fits(self, shape: tuple[int, int], training: bool) -> bool:
+        """Whether it is for such an input, and the parameters are still where they were."""
+        first = self.bricks[0]
+        weights = first.parts[0].weights.values
+        return (self.shape, self.training) == (shape, training) and weights is first.weights
 
     def make(self, time_steps: int, streams: int) -> None:
         """Make the bricks and buffers."""

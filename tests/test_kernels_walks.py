@@ -152,3 +152,25 @@ def test_double_precision_is_numpys() -> None:
     )
     net.train_batch(*draw_symbols(net))
     assert net.layers[0].walk is None
+
+
+def test_deltas_that_are_not_numbers_are_not_clipped() -> None:
+    net = make("[rnn] output=5 activation=linear", "compiled", delta_clip=0.1)
+    x = draw_symbols(net)[0]
+    layer = net.layers[0]
+    layer.forward(x, layer.initial_state(STREAMS, np.dtype(np.float32)), TRAINING)
+    layer.backward(np.full((STEPS, STREAMS, 5), np.nan, np.float32), None)
+    assert np.isnan(layer.parameters()[0].updates).all()
+
+
+def test_a_walk_follows_parameters_that_move() -> None:
+    net, other = (make(SECTIONS[0], "compiled") for _ in range(2))
+    x = draw_symbols(net)[0]
+    state = net.initial_state(STREAMS)[0]
+    net.layers[0].forward(x, state, TRAINING)
+    moved = 2 * net.parameters
+    for tensor in net.layers[0].parameters():
+        tensor.bind(tensor.span, moved, np.zeros_like(moved))
+    other.parameters[...] *= 2
+    found = net.layers[0].forward(x, state, TRAINING)[0]
+    np.testing.assert_array_equal(found, other.layers[0].forward(x, state, TRAINING)[0])

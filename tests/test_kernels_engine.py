@@ -202,7 +202,9 @@ def test_a_forked_child_begins_without_threads() -> None:
 
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "raise KeyboardInterrupt"])
 def test_a_program_with_a_team_ends(end: str) -> None:
-    program = f"from tests.test_engine import soft\nsoft(2)\nprint('done', flush=True)\n{end}"
+    program = (
+        f"from tests.test_kernels_engine import soft\nsoft(2)\nprint('done', flush=True)\n{end}"
+    )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "done\n"
     assert ended.returncode == (3 if "3" in end else ended.returncode)

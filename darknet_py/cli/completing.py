@@ -1,0 +1,83 @@
+"""What a shell offers for an argument or a value: bundled names, keys, runs, files and folders."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+
+class _Words(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A text; what a shell offers for it is the only thing that is special."""
+
+    name = "text"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return value
+
+    def words(self, ctx: click.Context, incomplete: str) -> list[str]:
+        """What may be meant; where that is nothing, the shell offers files."""
+        return []
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        found = [word for word in self.words(ctx, incomplete) if word.startswith(incomplete)]
+        if found:
+            return [CompletionItem(word) for word in found]
+        return [CompletionItem(incomplete, type="file")]
+
+
+class FileName(_Words):
+    """A file or folder."""
+
+
+class FolderName(_Words):
+    """A folder."""
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(incomplete, type="dir")]
+
+
+class CfgName(_Words):
+    """A bundled cfg, or a cfg file: those here, or where the user has begun to look."""
+
+    def words(self, ctx: click.Context, incomplete: str) -> list[str]:
+        from darknet_py.cfg import bundled_cfgs
+
+        here = [path.name for path in sorted(Path().glob("*.cfg"))]
+        return [*bundled_cfgs(), *here]
+
+
+class RunName(_Words):
+    """A run in the folder that was named before, by its state."""
+
+    def words(self, ctx: click.Context, incomplete: str) -> list[str]:
+        folder = Path(ctx.params.get("folder") or ctx.params.get("out") or "backup")
+        return [path.stem for path in sorted(folder.glob("*.state"))]
+
+
+class CfgKey(_Words):
+    """KEY=VALUE of `--set`: a key of `[net]`, or of a layer of the cfg that was named."""
+
+    def words(self, ctx: click.Context, incomplete: str) -> list[str]:
+        from darknet_py.cfg import bundled_cfgs, find_cfg
+        from darknet_py.errors import CfgError
+        from darknet_py.options import NetOptions
+
+        keys = [field.name for field in fields(NetOptions)]
+        # Before the value of an option is there, click gives the words that were typed to nobody.
+        typed = [ctx.params.get("cfg"), *os.environ.get("COMP_WORDS", "").split()]
+        known = [word for word in typed if word and (word in bundled_cfgs() or ".cfg" in word)]
+        try:
+            layers = find_cfg(known[0]).layers if known else []
+        except CfgError:
+            layers = []
+        keys += [f"{section.name}.{key}" for section in layers for key in section.options]
+        return [f"{key}=" for key in dict.fromkeys(keys)]

@@ -1,0 +1,105 @@
+"""Characters of UTF-8 are longer than bytes: told apart where that matters, and never cut."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import darknet_py as dn
+from darknet_py.symbols import Symbols, cut_character
+from tests.support.commands import invoke
+
+GREEK = "αβγδε ζηθ\n" * 400
+
+
+@given(st.text(), st.integers(0, 3))
+def test_a_cut_character_is_found(text: str, kept: int) -> None:
+    """Of the last character of a text, only some bytes."""
+    data = text.encode("utf-8", "replace")
+    assert cut_character(data) == 0
+    last = "€".encode()[:kept]
+    assert cut_character(data + last) == (kept if kept < 3 else 0)
+
+
+@given(st.binary(max_size=8))
+def test_what_is_cut_could_have_become_a_character(data: bytes) -> None:
+    count = cut_character(data)
+    assert 0 <= count <= 3
+    if count:
+        tail = data[-count:]
+        ends = (b"\x80" * more for more in range(1, 4))
+        others = (bytes([other]) * more for more in range(1, 4) for other in (0x90, 0xA0, 0xBF))
+        assert any(_is_character(tail + end) for end in [*ends, *others])
+
+
+def _is_character(data: bytes) -> bool:
+    try:
+        return len(data.decode()) == 1
+    except UnicodeDecodeError:
+        # Overlong forms and surrogates begin like characters.
+        return data[0] in (0xE0, 0xED, 0xF0, 0xF4)
+
+
+def test_whole_symbols_have_no_half_character_at_either_end() -> None:
+    symbols = Symbols(256, False, None)
+    data = "aßc€".encode()
+    for first in range(len(data)):
+        for end in range(first, len(data) + 1):
+            whole = bytes(symbols.whole(list(data[first:end])))
+            assert whole.decode() in "aßc€"
+    assert symbols.whole([0x80] * 6) == [0x80] * 3
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("greek")
+    (folder / "greek.txt").write_text(GREEK, encoding="utf-8")
+    dn.train(
+        *("tiny", folder / "greek.txt"),
+        out=folder / "run",
+        batches=250,
+        seed=1,
+        processes=1,
+        val_every=100,
+        sample_every=1,
+        overrides={"rnn.output": 32},
+    )
+    return folder
+
+
+def test_a_text_is_not_cut_inside_a_character(run: Path) -> None:
+    lengths = set()
+    for length in range(30, 36):
+        args = ("generate", str(run / "run"), "--length", str(length), "--seed", "3", "--greedy")
+        prompt = ("--prompt", "αβγ", "--no-prompt")
+        text = invoke(*args, *prompt).stdout
+        assert text.decode("utf-8").endswith("\n")
+        raw = invoke(*args, *prompt, "--raw").stdout
+        assert len(raw) == length + 1
+        assert raw.startswith(text.rstrip(b"\n"))
+        lengths.add(len(raw) - len(text))
+    assert lengths == {0, 1}
+    *_, last = (run / "run" / "tiny.samples").read_text(encoding="utf-8").splitlines()
+    assert not json.loads(last)["text"].endswith("\ufffd")
+
+
+def test_bytes_and_characters_are_told_apart(run: Path) -> None:
+    text = str(run / "greek.txt")
+    printed = invoke("valid", str(run / "run"), text, "--val", ".1").stdout.decode()
+    rows = dict(line.rsplit(maxsplit=1) for line in printed.splitlines())
+    held_out = GREEK.encode()[-len(GREEK.encode()) // 10 :]
+    facts = json.loads(invoke("valid", str(run / "run"), text, "--val", ".1", "--json").stdout)
+    assert facts["bytes"] == int(rows["bytes"].replace(",", "")) == len(held_out) - 1
+    assert facts["characters"] == int(rows["characters"].replace(",", ""))
+    each = facts["bytes"] / facts["characters"]
+    assert facts["nats_per_character"] == pytest.approx(facts["nats"] * each)
+    assert float(rows["bits per character"]) == pytest.approx(facts["bpc"] * each, abs=1e-4)
+    plain = Path(text).with_name("plain.txt")
+    plain.write_text("abc\n" * 100)
+    rows_of_ascii = invoke("valid", str(run / "run"), str(plain)).stdout.decode()
+    assert "bytes" not in rows_of_ascii
+    assert "nats per character" in rows_of_ascii
