@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from pathlib import Path
 from typing import Any
@@ -61,38 +62,41 @@ def _show(facts: dict[str, Any]) -> None:
             f"header      {header['version']} ({header['header_bytes']} bytes, {header['dialect']}"
             f"{', transposed' if header['transposed'] else ''}), seen {header['seen']:,}"
         )
-        click.echo(f"numbers     {header['floats']:,}, {header['fit']}")
+        click.echo(f"parameters  {header['floats']:,}, {header['fit']}")
     if facts["obstacle"]:
-        click.echo(f"obstacle    cannot be trained as it is: {visible(facts['obstacle'], keep='')}")
+        obstacle = f"obstacle    not trainable as it is: {visible(facts['obstacle'], keep='')}"
+        click.echo(textwrap.fill(obstacle, 80, subsequent_indent=" " * 12))
+    unit, processes = facts["unit"], facts["processes"]
+    parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
     click.echo(
-        f"batch       {facts['streams']} streams x {facts['time_steps']} time steps"
-        f" x {facts['subdivisions']} subdivisions = {facts['symbols']:,} characters"
+        f"batch       {facts['streams'] * facts['subdivisions']} streams x {facts['time_steps']} "
+        f"time steps = {facts['symbols']:,} {unit}s per update{parts}"
+    )
+    among = f"{processes} processes" if processes > 1 else "the program"
+    click.echo(
+        f"memory      {facts['memory'] / 1e6:,.1f} MB to train, about "
+        f"{facts['peak_memory'] / 1e6:,.0f} MB with {among}, plus the text"
     )
     click.echo(
-        f"to train    {facts['memory'] / 1e6:,.1f} MB, with the program about "
-        f"{facts['peak_memory'] / 1e6:,.0f} MB in {facts['processes']} "
-        f"process{'es' if facts['processes'] > 1 else ''}, and the text"
-    )
-    click.echo(
-        f"to validate {facts['validation_memory'] / 1e6:,.1f} MB, partly in the memory of training"
+        f"validation  {facts['validation_memory'] / 1e6:,.1f} MB, partly in the memory of training"
     )
     speed = facts["characters_per_second"]
     click.echo(
-        f"speed       at most {speed['train']:,.0f} characters a second to train and "
-        f"{speed['generate']:,.0f} to generate (matrix products alone, on one core)"
+        f"speed       at most {speed['train']:,.0f} {unit}s/s to train, {speed['generate']:,.0f} "
+        f"to generate, on one core"
     )
     click.echo()
     click.echo(
-        "layer  kind          inputs  outputs   parameters  share  operations/char  activations"
+        f"layer  kind       inputs  outputs   parameters  share{f'ops/{unit}':>12}  activations"
     )
     for row in facts["layers"]:
         share = row["parameters"] / max(1, facts["parameters"])
         click.echo(
-            f"{row['index']:>5}  {row['kind']:<12}{row['inputs']:>8}{row['outputs']:>9}"
-            f"{row['parameters']:>13,}{share:>7.1%}{row['operations']:>17,}"
+            f"{row['index']:>5}  {row['kind']:<10}{row['inputs']:>7}{row['outputs']:>9}"
+            f"{row['parameters']:>13,}{share:>7.1%}{row['operations']:>12,}"
             f"{row['memory'] / 1e6:>10,.1f} MB"
         )
-    click.echo(f"total{facts['parameters']:>42,}{'':>7}{facts['operations']:>17,}")
+    click.echo(f"total{facts['parameters']:>41,}{'':>7}{facts['operations']:>12,}")
 
 
 def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
@@ -142,7 +146,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
     count = len(net.parameters)
     if weights is not None:
         expected = net.loaded_count
-        fit = f"matching the cfg ({count:,} parameters)"
+        fit = "matching the cfg"
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.options
     obstacle = _obstacle(net)
@@ -170,6 +174,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "time_steps": options.time_steps,
         "subdivisions": options.subdivisions,
         "symbols": options.symbols,
+        "unit": "byte" if net.writes_bytes else "token",
         "parameters": count,
         "operations": operations,
         "characters_per_second": expected_speed(net),
