@@ -999,7 +999,7 @@ def test_quiet_commands_say_nothing_on_stderr(
 def test_messages_do_not_mix_into_the_product() -> None:
     outcome = invoke("valid", WEIGHTS, "-v", stdin=b"\xef\xbb\xbfabc")
     assert "byte-order mark" in outcome.stderr
-    assert outcome.stdout.startswith(b"characters")
+    assert outcome.stdout.startswith(b"bytes  ")
 
 
 def test_names_of_files_cannot_write_to_the_terminal() -> None:

@@ -33,7 +33,7 @@ CASES: list[tuple[str, dict[str, Any], str | None]] = [
     ("high from the start", {"first": 9.0, "avg": 9.0}, "loss is 9.00 after 200 batches"),
     ("high, the start unknown", {"first": None, "avg": 9.0, "batches": 5}, "only 5"),
     ("random bytes", {"avg": 5.5}, "nothing to learn"),
-    ("learned by heart", {"avg": 2.0}, "learned that text by heart"),
+    ("learned by heart", {"avg": 2.0}, "learned the training text by heart"),
     ("not in nats", {"first": None, "avg": None}, "guessing (5.55)"),
 ]
 

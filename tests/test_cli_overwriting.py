@@ -162,7 +162,9 @@ def test_a_text_with_the_name_of_a_file_of_the_run_stays() -> None:
             if path.startswith("out"):
                 Path(path).write_bytes(text)
         args = ("train", "net.cfg", data, "--val", val, "--batches", "1", "--out", "out")
-        assert "is a text that it reads; choose another --out" in invoke(*args).error()
+        error = invoke(*args).error()
+        assert "this run would overwrite " in error
+        assert "a text that it reads; choose another --out" in error
     assert Path("out/net.csv").read_bytes() == Path("out/net.samples").read_bytes() == text
 
 

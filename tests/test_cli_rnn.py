@@ -744,7 +744,7 @@ def test_byte_255_is_refused_where_it_stands(command: str) -> None:
     outcome = invoke("rnn", command, *files, stdin=b"a>>b\xfe\xff")
     assert outcome.status == 1
     (line,) = outcome.lines
-    assert line.startswith("Error: text: offset 5: character 255 ")
+    assert line.startswith("Error: text: character 255 at offset 5, after 254, is not below ")
     assert outcome.stdout.count(b"\n") == (4 if command == "valid" else 2)
 
 
@@ -803,18 +803,21 @@ def test_empty_texts_are_refused(folder: Path) -> None:
     train_cfg = RECORDED / "act-linear" / "train.cfg"
     (folder / "empty.txt").write_bytes(b"")
     (folder / "nul.txt").write_bytes(b"\0abc")
-    assert "empty.txt: empty" in refusal("train", train_cfg, "-file", "empty.txt")
-    assert "nul.txt: empty" in refusal("train", train_cfg, "-file", "nul.txt")
+    assert "empty.txt is empty; give a text" in refusal("train", train_cfg, "-file", "empty.txt")
+    assert "nul.txt is empty; give a text" in refusal("train", train_cfg, "-file", "nul.txt")
     path, _ = recorded("lstm")
     for command in ("valid", "validtactic"):
-        assert "stdin: empty" in refusal(command, path / "test.cfg", path / "model.weights")
+        assert "stdin is empty; give a text" in refusal(
+            command, path / "test.cfg", path / "model.weights"
+        )
 
 
 def test_symbols_that_the_network_does_not_know_are_refused(folder: Path) -> None:
     path, _ = recorded("tokenized")
     cfg, weights = path / "test.cfg", path / "model.weights"
     for command in ("valid", "validtactic"):
-        assert "text: offset 1: " in refusal(command, cfg, weights, "-seed", "", stdin=b"\1a")
+        told = "text: character 97 at offset 1, after 1, is not below "
+        assert told in refusal(command, cfg, weights, "-seed", "", stdin=b"\1a")
     (folder / "text.txt").write_bytes(b"7 39 40")
     train_cfg = path / "train.cfg"
     args = ("-file", "text.txt", "-tokenized")

@@ -123,10 +123,14 @@ def test_none_at_all_is_refused_where_a_run_could_not_go_on(name: str) -> None:
 
 
 @pytest.mark.parametrize("wrong", [b"text", 5, ["text"], True])
-def test_train_refuses_a_cfg_and_a_text_that_are_no_paths(wrong: Any) -> None:
+def test_train_refuses_a_cfg_that_is_no_path(wrong: Any) -> None:
     with pytest.raises(ValueError, match="cfg must be a path, not "):
         dn.train(wrong, "text.txt")
-    with pytest.raises(ValueError, match="data must be a path, not "):
+
+
+@pytest.mark.parametrize("wrong", [bytearray(b"text"), 5, ["text"], True])
+def test_train_refuses_a_text_that_is_neither_a_path_nor_bytes(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="data must be a path, or a text as bytes, not "):
         dn.train("tiny", wrong)
 
 

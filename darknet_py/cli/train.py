@@ -21,11 +21,11 @@ from darknet_py.cli.options import (
 )
 from darknet_py.cli.outcome import explain_outcome
 from darknet_py.cli.run_options import run_options
-from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
 from darknet_py.training.progress import Progress
+from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
 
@@ -102,9 +102,7 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     if result.best_val is None:
         return None
     net = result.net
-    # In the C program's arithmetic the loss is the mean of all costs.
-    has_cost = any(section.name == "cost" for section in net.cfg.layers)
-    is_nats = isinstance(net.layers[-1], SoftmaxLayer) and not has_cost
+    is_nats = is_loss_in_nats(net)
     resumed = options.get("resume")
     batches = net.batch_number if resumed else result.characters // net.options.symbols
     first = progress.first_loss if is_nats else None

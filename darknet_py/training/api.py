@@ -23,6 +23,8 @@ from darknet_py.writing.scoring import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 
+_TEXT = File(words="a path, or a text as bytes")
+
 
 def train(
     cfg: str | os.PathLike[str] | Cfg | None = None,
@@ -83,7 +85,7 @@ def train(
     arguments = dict(locals())  # By name, since Settings has a field for each option.
     settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
     source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
-    text = data if data is None or isinstance(data, bytes) else checked("data", data, File())
+    text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

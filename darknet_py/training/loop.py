@@ -19,7 +19,7 @@ from darknet_py.ranks.processes import StartedProcesses, join
 from darknet_py.symbols import Symbols
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
-from darknet_py.training.run import Result, Row, Run
+from darknet_py.training.run import Result, Row, Run, is_loss_in_nats
 from darknet_py.training.threads import Threads
 from darknet_py.writing.generation import generate
 from darknet_py.writing.scoring import PiecesScore, Progress
@@ -114,7 +114,7 @@ def _note_unlike(run: Run, loss: float) -> None:
     training loss although nothing can have been learned by heart yet.
     """
     first_time = run.net.seen < len(run.streams.text) and not run.is_unlike
-    if first_time and UNLIKE * run.avg < loss < math.inf:
+    if first_time and is_loss_in_nats(run.net) and UNLIKE * run.avg < loss < math.inf:
         run.is_unlike = True
         advice = ""
         if isinstance(run.plan.val, float) and run.plan.val_from == "end":

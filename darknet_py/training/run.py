@@ -13,6 +13,7 @@ from typing import Any
 from darknet_py.arrays import Array
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
+from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
 from darknet_py.ranks import Ranks
 from darknet_py.step import TrainingStep
@@ -25,6 +26,14 @@ from darknet_py.weights import read_header, usable
 
 SAVE_SECONDS = 300.0  # a checkpoint is never older than this
 CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
+
+
+def is_loss_in_nats(net: Network) -> bool:
+    """Whether the loss of training is in nats per symbol: that of a [softmax], without a [cost],
+    which in the C program's arithmetic counts too.
+    """
+    has_cost = any(section.name == "cost" for section in net.cfg.layers)
+    return isinstance(net.layers[-1], SoftmaxLayer) and not has_cost
 
 
 @dataclass(frozen=True)
