@@ -9,9 +9,8 @@ import numpy as np
 
 from darknet_py.model import Model
 
-
-# Times that a product is measured.
-MOST = 1000
+SECONDS = 0.03  # that a measurement takes
+LEAST, MOST = 3, 1000  # products in it
 
 
 def expected_speed(model: Model) -> dict[str, float]:
@@ -37,8 +36,8 @@ def _product_rate(rows: int, outputs: int, inputs: int) -> float:
     x, weights = np.ones((rows, inputs), np.float32), np.ones((outputs, inputs), np.float32)
     best, count = math.inf, 0
     with threadpool_limits(1, user_api="blas"):
-        end = time.perf_counter() + 0.03
-        while count < 3 or (time.perf_counter() < end and count < MOST):
+        end = time.perf_counter() + SECONDS
+        while count < LEAST or (count < MOST and time.perf_counter() < end):
             begun = time.perf_counter()
             x @ weights.T
             best = min(best, time.perf_counter() - begun)

@@ -179,7 +179,7 @@ def test_what_was_found_is_said_and_what_was_given_is_not(
     with caplog.at_level(logging.INFO, "darknet_py"):
         from_folder = open_network(tmp_path)
     assert f"weights: {weights}" in caplog.text
-    assert f"cfg: {cfg}" in caplog.text
+    assert f"using {cfg}, found next to the weights; --cfg chooses another" in caplog.text
     caplog.clear()
     with caplog.at_level(logging.INFO, "darknet_py"):
         from_file = open_network(weights, cfg)
