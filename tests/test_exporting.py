@@ -540,12 +540,18 @@ def test_a_name_that_is_there_twice_and_an_entry_that_is_too_long(tmp_path: Path
     with zipfile.ZipFile(path, "a") as archive, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         archive.writestr("2.bias.npy", members["2.bias.npy"])
-    assert "damaged (a name that is there twice)" in invoke("import", path, out).error()
+    assert (
+        "is damaged or not a .npz file (a name that occurs twice)"
+        in invoke("import", path, out).error()
+    )
     members["2.bias.npy"] += b"\0"
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(name, content)
-    assert "damaged (2.bias is longer than its shape)" in invoke("import", path, out).error()
+    assert (
+        "is damaged or not a .npz file (2.bias is longer than its shape)"
+        in invoke("import", path, out).error()
+    )
 
 
 @pytest.mark.parametrize("suffix", MAKERS)
@@ -557,7 +563,10 @@ def test_files_that_cannot_be_read(suffix: str, tmp_path: Path) -> None:
     path.rmdir()
     for content in (b"", b"PK\x03\x04", b"[net]\ninputs=3\n" * 99, b"\xff" * 64):
         path.write_bytes(content)
-        assert f"{path}: damaged (" in invoke("import", path, out).error()
+        assert (
+            f"{path} is damaged or not a {path.suffix} file ("
+            in invoke("import", path, out).error()
+        )
 
 
 # --- the commands --------------------------------------------------------------------------------
@@ -628,7 +637,7 @@ def test_a_folder_of_a_run_and_what_is_said(weights: Path, tmp_path: Path) -> No
     assert outcome.lines == [
         f"weights: {tmp_path / 'net_best.weights'}",
         f"using {tmp_path / 'net.cfg'}, found next to the weights; --cfg chooses another",
-        f"wrote {tmp_path / 'out.npz'}: {count} numbers",
+        f"wrote {tmp_path / 'out.npz'}: {count} parameters",
     ]
     outcome = invoke("import", tmp_path / "out.npz", tmp_path / "back.weights", "-q")
     assert (outcome.status, outcome.stdout, outcome.stderr) == (0, b"", "")

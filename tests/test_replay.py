@@ -151,12 +151,12 @@ def test_tactics() -> None:
     drawn = bytes(generate_tactic(Replay(net), b"\n\n", 100, 0.3, Rand(1, net.initial_draws)))
     assert drawn.endswith(b".")
     assert b".\n" not in drawn
-    with pytest.raises(CorpusError, match="0 characters"):
+    with pytest.raises(CorpusError, match="prompt on stdin is empty"):
         list(generate_tactic(Replay(net), b"", 1, 1, Rand(0)))
 
 
 def test_valid_refuses_characters() -> None:
-    with pytest.raises(CorpusError, match=r"offset 2: character 255"):
+    with pytest.raises(CorpusError, match=r"character 255 at offset 2, after 98"):
         list(valid(Replay(recorded_network("act-elu")), b"ab\xff", b""))
     with pytest.raises(CorpusError, match=r"below 40"):
         list(valid(Replay(recorded_network("tokenized")), [1, 40], []))
@@ -391,7 +391,9 @@ def difference(replay: Replay, layer: int) -> Array:
 def test_cost_after_softmax_doubles_the_gradient() -> None:
     plain = replay_of(NET, RNN, LINEAR, END)
     loss = plain.accumulate(*draw_symbols(plain.net))
-    with pytest.warns(DarknetWarning, match="ignored: the softmax has a loss"):
+    with pytest.warns(
+        DarknetWarning, match=r"\[cost\] after \[softmax\], which has a loss, is ignored"
+    ):
         replay = replay_of(NET, RNN, LINEAR, END, "[cost] type=sse")
     mean = replay.accumulate(*draw_symbols(replay.net))
     squares = np.square(difference(replay, 2)).sum()

@@ -55,7 +55,7 @@ CASES = [(option, wrong) for option in OPTIONS for wrong in WRONG[type(option.bo
 
 def test_train_has_an_argument_for_each_option() -> None:
     arguments = inspect.signature(dn.train).parameters
-    others = {"cfg", "data", "callback", "stop", "scoring"}
+    others = {"cfg", "data", "callback", "stop", "scoring", "progress"}
     assert arguments.keys() - others == BY_NAME.keys()
     for name, option in BY_NAME.items():
         called_only = option.resume is OnResume.CALL
@@ -88,8 +88,8 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     dn.train("net.cfg", "text.txt", batches=2, seed=1, processes=1)
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
-    names = """cfg source cfg_path overrides data digest val val_digest seed dialect gradient
-    batches seconds val_every patience save_every sample_every plot threads kernels segment_steps
+    names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
+    gradient batches seconds val_every patience save_every sample_every plot threads kernels segment_steps
     processes memory"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {own.key for own in OPTIONS if own.key}
@@ -97,8 +97,10 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
         *("cfg", "source", "cfg_path", "data", "digest", "val_digest", "segment_steps")
     }
     assert Plan.of_kept(facts["plan"]) == read_checkpoint("backup/net.state").plan
-    older = {key: value for key, value in facts["plan"].items() if key != "processes"}
-    assert Plan.of_kept({**older, "of a later version": 1}).processes == 1
+    earlier = ("processes", "val_from")
+    older = {key: value for key, value in facts["plan"].items() if key not in earlier}
+    plan = Plan.of_kept({**older, "of a later version": 1})
+    assert (plan.processes, plan.val_from) == (1, "end")
 
 
 # --- values
