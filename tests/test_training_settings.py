@@ -89,8 +89,8 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
-    gradient batches seconds val_every patience save_every sample_every plot threads kernels segment_steps
-    processes memory"""
+    gradient batches seconds val_every patience save_every sample_every plot threads kernels
+    segment_steps processes memory"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {own.key for own in OPTIONS if own.key}
     assert kept == set(names.split()) - {

@@ -26,7 +26,7 @@ UNIFORM_BLOCK = 1024
 # Of numpy's kernels, about: seconds of a symbol beside its operations, and operations a second.
 CALLS, SPEED = 8e-5, 1e10
 # Seconds that compiled kernels must save. Numbers of a network that several threads write with.
-WORTH, SHARED = 1.5, 1 << 20
+WORTH, SHARED = 1.5, 1 << 19
 # Operations that are done before what was written is handed on.
 AT_ONCE = 5e8
 
