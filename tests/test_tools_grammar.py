@@ -185,7 +185,7 @@ class TestReader:
     def test_a_foreign_character_is_refused_where_it_stands(self, data: st.DataObject) -> None:
         text = short_text()
         offset = data.draw(st.integers(0, len(text) - 1))
-        foreign = data.draw(st.sampled_from("#~\0\r\t\xe9Q"))
+        foreign = data.draw(st.sampled_from("#~\0\r\t\xe9"))
         assert refusal(text[:offset] + foreign + text[offset + 1 :]) == offset
 
     def test_the_error_tells_what_was_expected(self) -> None:
