@@ -124,7 +124,7 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         if self._bar is not None:
-            if self._last is not None and not self._scoring_since:
+            if self._last is not None:
                 self._bar.set_description_str(self._training_line(self._last))
             self._bar.close()
 
