@@ -24,9 +24,8 @@ def introduction(run: Run) -> list[str]:
         f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
         f"batch: {options.batch} streams of {options.time_steps} {unit}{shared}, "
         f"{options.symbols:,} {unit} per update",
-        f"memory: about {max(1.0, size / 1e6):,.0f} MB; speed: at most {_rounded(speed):,} "
-        f"{unit} per second "
-        f"on one core",
+        f"memory: about {max(1.0, size / 1e6):,.0f} MB; speed: at most {_rounded(speed):,} {unit} "
+        f"per second on one core",
         f"files: {run.folder.file('')}.*",
     ]
 
