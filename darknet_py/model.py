@@ -141,6 +141,11 @@ class Model:
         return self.layers[-1].outputs
 
     @property
+    def batch_number(self) -> int:
+        """Updates done so far, as darknet counts them: `seen` / symbols per update."""
+        return self.seen // self.options.symbols
+
+    @property
     def writes_bytes(self) -> bool:
         """Whether its symbols are bytes of a text, rather than tokens."""
         return not self.options.tokenized and self.outputs <= 256

@@ -58,11 +58,6 @@ class Network(Model):
         """Sequences that are trained on side by side, and that `predict` reads."""
         return self.options.streams
 
-    @property
-    def batch_number(self) -> int:
-        """Updates done so far, as darknet counts them: `seen` / symbols per update."""
-        return self.seen // self.options.symbols
-
     # --- training and prediction
 
     def train_batch(self, inputs: ArrayLike, targets: ArrayLike) -> float:

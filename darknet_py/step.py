@@ -178,7 +178,7 @@ class Step:
         if ranks.size > 1:
             ranks.average([tensor.values for tensor in model.rolling_statistics()])
         bound_gradient(model.updates, options)
-        rate = learning_rate(options, model.seen // options.symbols, model.rand)
+        rate = learning_rate(options, model.batch_number, model.rand)
         self.last_rate = rate * cooldown_factor(options, self.progress)
         self.optimizer.begin()
         for layer in model.layers[model.first_trained :]:

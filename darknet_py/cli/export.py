@@ -78,5 +78,5 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
     net = network_of_weights(override(found, ONE_STREAM, "one stream"), source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])
-    files = write_network(net, whole, out, fold, force, read=(source, found.path))
+    files = write_network(net, whole, path, fold)
     log.info("wrote %s: %s parameters", " and ".join(map(str, files)), f"{len(net.parameters):,}")

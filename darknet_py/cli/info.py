@@ -20,7 +20,7 @@ from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
-from darknet_py.speed import expected_speed
+from darknet_py.speed import generating_speed, training_speed
 from darknet_py.terminal import visible
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
@@ -177,7 +177,10 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "unit": "byte" if net.writes_bytes else "token",
         "parameters": count,
         "operations": operations,
-        "characters_per_second": expected_speed(net),
+        "characters_per_second": {
+            "train": training_speed(net),
+            "generate": generating_speed(net),
+        },
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "processes": processes,

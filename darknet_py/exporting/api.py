@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from darknet_py.bounds import File, checked
@@ -42,28 +42,20 @@ def export(
     program did not write. Raises ValueError for another suffix, DarknetError where a library is
     missing or a layer has no place in the format, OSError.
     """
-    return write_network(net, net.cfg, checked("path", path, File()), fold_batchnorm, force)
-
-
-def write_network(
-    net: Network,
-    cfg: Cfg,
-    path: str,
-    fold: bool,
-    force: bool,
-    read: Sequence[str | os.PathLike[str]] = (),
-) -> list[Path]:
-    """`export`, with the cfg to write beside the tensors. read: files that are not to be "
-    "replaced."""
-    target = Path(path)
+    target = Path(checked("path", path, File()))
     if target.suffix not in WRITERS:
-        raise ValueError(f"path must end in {', '.join(WRITERS)}, not {path!r}")
-    targets = targets_of(target)
-    check_targets(*targets, read=read, force=force)
+        raise ValueError(f"path must end in {', '.join(WRITERS)}, not {os.fspath(path)!r}")
+    check_targets(*targets_of(target), read=(), force=force)
+    return write_network(net, net.cfg, target, fold_batchnorm)
+
+
+def write_network(net: Network, cfg: Cfg, path: Path, fold: bool) -> list[Path]:
+    """Write a network and its cfg to `targets_of(path)`, which have been checked; returns them."""
     if fold:
         net, cfg = folded(net), folded_cfg(cfg)
-    WRITERS[target.suffix](target, net, cfg)
-    return sorted((file for together in targets for file in together), key=lambda f: f != target)
+    WRITERS[path.suffix](path, net, cfg)
+    files = (file for together in targets_of(path) for file in together)
+    return sorted(files, key=lambda file: file != path)
 
 
 def targets_of(path: Path) -> list[list[Path]]:

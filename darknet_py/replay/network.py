@@ -193,7 +193,7 @@ class Replay:
         """`get_current_rate`: an f32 number. With `policy=random` every call draws again."""
         net = self.net
         with np.errstate(all="ignore"):
-            return float(current_rate(net.options, net.seen // net.options.symbols, net.rand))
+            return float(current_rate(net.options, net.batch_number, net.rand))
 
     # --- prediction, one stream
 

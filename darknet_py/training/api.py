@@ -90,8 +90,9 @@ def train(
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run
         run = start(settings, source, text, find_ranks(), stack)
-        for line in introduction(run):
-            log.info(line)
+        if log.isEnabledFor(logging.INFO):
+            for line in introduction(run):
+                log.info(line)
         if not progress:
             return train_run(run, profile, callback, stop, scoring)
         with Progress("byte" if run.net.writes_bytes else "token") as shown:

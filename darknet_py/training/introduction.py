@@ -5,7 +5,7 @@ from __future__ import annotations
 from darknet_py.arrays import Array
 from darknet_py.corpus import BLOCKS
 from darknet_py.sizes import training_bytes
-from darknet_py.speed import expected_speed
+from darknet_py.speed import training_speed
 from darknet_py.symbols import utf8_characters
 from darknet_py.training.run import Run
 
@@ -18,7 +18,7 @@ def introduction(run: Run) -> list[str]:
     size = training_bytes(net, net.step.segment_steps, run.plan.processes)
     held_out = _held_out(run, unit) if len(run.validation.text) else ""
     shared = f" shared by {processes} processes" if processes > 1 else ""
-    speed = expected_speed(net)["train"]
+    speed = training_speed(net)
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on{held_out}",
         f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
