@@ -103,9 +103,15 @@ def entry(heading: str, code: str, thing: object) -> str:
 
 
 def members(cls: type) -> list[str]:
-    """The entries of a class's own public methods and properties, in the order of the source."""
+    """The entries of a class's public methods and properties, its own before those of its base, in
+    the order of the source.
+    """
     found = []
-    for name, member in vars(cls).items():
+    everything: dict[str, Any] = {}
+    for base in cls.__mro__:
+        if base.__module__.startswith("darknet_py."):
+            everything |= {n: m for n, m in vars(base).items() if n not in everything}
+    for name, member in everything.items():
         if name.startswith("_"):
             continue
         heading = f"### {cls.__name__}.{name}"
