@@ -300,7 +300,7 @@ def bench_generation(name: str, length: int, kernels: str) -> str:
             rates.append(1 / whole)
             shares.append(bare / whole)
     return (
-        f"`{name}` generates, {kernels}, {statistics.median(rates):,.0f} characters a second, "
+        f"`{name}` generates, {kernels}, {statistics.median(rates):,.0f} bytes a second, "
         f"{spread(shares, '.0%')} of the rate of its bare matrix-vector products"
     )
 
@@ -340,7 +340,7 @@ def bench_samples(count: int, length: int) -> str:
             one = seconds(lambda: list(generate(net, b"a", length)), 1)
             many = seconds(lambda: generate_samples(net, b"a", length, samples=count), 1)
             ratios.append(one * count / many)
-    return f"`--samples {count}` with `rnn`: {spread(ratios)} times the characters a second of one"
+    return f"`--samples {count}` with `rnn`: {spread(ratios)} times the bytes a second of one"
 
 
 def bench_start() -> list[str]:

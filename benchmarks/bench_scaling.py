@@ -284,7 +284,7 @@ all-reduce takes a tenth of the time, with two cores like these, for links as th
 them, and without what the backward pass hides. What limits is the all-reduce's bytes: they shrink
 neither with more machines nor with more streams, while computation grows with the streams. From 64
 machines on the bytes are the same and only latency grows, which matters for the smallest network
-alone. Efficiency counts characters, not what is learnt from them: N machines with as many streams
+alone. Efficiency counts bytes, not what is learnt from them: N machines with as many streams
 each make a batch N times as large, and already 64 streams instead of 32 learnt no more in the same
 time when the recipes were searched (docs/recipes.md).
 """

@@ -3,7 +3,7 @@
 
 `python benchmarks/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A
 network of two layers of 256 as its users write it: embedding, recurrent layers, a linear layer,
-Adam, a bound on the gradient's norm, 32 streams of 64 characters whose state carries on. Scored at
+Adam, a bound on the gradient's norm, 32 streams of 64 bytes whose state carries on. Scored at
 the end, and at three quarters of the time, on the last tenth of TEXT as one stream from a zero
 state; the best counts. Time spent scoring is not counted.
 """
@@ -40,7 +40,7 @@ def detached(state):
 
 
 def score(net: Net, text: torch.Tensor) -> float:
-    """Nats per character of one stream from a zero state."""
+    """Nats per byte of one stream from a zero state."""
     nats, state = 0.0, None
     with torch.no_grad():
         for first in range(0, len(text) - 1, 4096):
@@ -88,7 +88,7 @@ def main() -> None:
             best = min(best, score(net, held_out))
             next_score = math.inf
     best = min(best, score(net, held_out))
-    print(f"{options.kind}: {best:.4f} nats per character, {batches} batches in {spent:.0f} s")
+    print(f"{options.kind}: {best:.4f} nats per byte, {batches} batches in {spent:.0f} s")
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ class Symbols:
     @property
     def unit(self) -> str:
         """What one symbol is called."""
-        return "token" if self.is_tokens else "character"
+        return "token" if self.is_tokens else "byte"
 
     @property
     def default_prompt(self) -> bytes:
@@ -183,6 +183,11 @@ class Symbols:
             found.append((first, end, self.text(symbols[first:end])))
             first = end
         return found
+
+
+def unit_of(net: Network) -> str:
+    """What one symbol of a network is called."""
+    return "byte" if net.writes_bytes else "token"
 
 
 def utf8_characters(text: Array) -> int:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-import logging
+import os
 import sys
+import textwrap
 import unicodedata
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
+NARROWEST = 40  # columns that every output fits
+USUAL = 80  # columns of what is no terminal
+COMMAND = "darknet-py "
+NO_BREAK = "\u00a0"  # a space at which no line ends
+
 
 def say(message: str) -> None:
-    """Write a line to stderr, above a progress bar where one is running.
+    """Write a message to stderr, above a progress bar where one is running.
 
-    Where nobody reads it any more, the work goes on without a word.
+    A line that is too long for a terminal is broken between words. Where nobody reads it any more,
+    the work goes on without a word.
     """
-    message = visible(message)
+    message = wrapped(visible(message))
     tqdm = sys.modules.get("tqdm")
     with contextlib.suppress(OSError, ValueError):
         if sys.stderr is None:
@@ -26,31 +32,6 @@ def say(message: str) -> None:
             tqdm.tqdm.write(message, file=sys.stderr)
         else:
             click.echo(message, err=True)
-
-
-@contextlib.contextmanager
-def progress_bar(description: str) -> Iterator[Callable[[int, int], object]]:
-    """A bar on a terminal for what takes more than a second, unless the program is to be quiet.
-
-    Gives the function to call with what is done and the number of all.
-    """
-    from tqdm import tqdm
-
-    is_shown = is_terminal(sys.stderr) and logging.getLogger("darknet_py").level < logging.WARNING
-    with tqdm(
-        desc=description,
-        bar_format="{percentage:3.0f}%|{bar:20}| {desc} [{elapsed}<{remaining}]",
-        file=sys.stderr,
-        delay=1,
-        leave=False,
-        disable=not is_shown,
-    ) as bar:
-
-        def show(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        yield show
 
 
 def one_line(error: BaseException) -> str:
@@ -63,6 +44,38 @@ def one_line(error: BaseException) -> str:
         message = str(error)
     # A file's name may hold what a terminal would obey.
     return visible(" ".join(message.split()), keep="")
+
+
+def columns(stream: Any) -> int:
+    """The width of a terminal, or the usual one of what is none."""
+    try:
+        return max(NARROWEST, os.get_terminal_size(stream.fileno()).columns)
+    except (AttributeError, OSError, ValueError):
+        return USUAL
+
+
+def wrapped(message: str, before: str = "") -> str:
+    """A message of one line for stderr: on a terminal that is narrower, broken between words.
+
+    A command to type stays in one piece, so that it can be copied. before: what will stand in front
+    of the message.
+    """
+    if not is_terminal(sys.stderr) or "\n" in message:
+        return message
+    width = columns(sys.stderr)
+    if len(before) + len(message) < width:
+        return message
+    text, command, rest = (before + message).partition(COMMAND)
+    whole = f"{text}{(command + rest).replace(' ', NO_BREAK)}"
+    lines = textwrap.wrap(
+        whole,
+        width - 1,
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+        expand_tabs=False,
+    )
+    return "\n".join(lines).replace(NO_BREAK, " ")[len(before) :]
 
 
 def is_terminal(stream: Any) -> bool:

@@ -547,9 +547,9 @@ def test_valid_prints_the_numbers_of_evaluate(tmp_path: Path, net: Network, text
     score = dn.evaluate(net, TEXT)
     numbers = dict(re.findall(r"^(\w[\w ]*\w) {2,}(\S+)$", outcome.stdout.decode(), re.MULTILINE))
     assert numbers == {
-        "characters": f"{len(TEXT) - 1:,}",
-        "nats per character": f"{score.nats:.4f}",
-        "bits per character": f"{score.bpc:.4f}",
+        "bytes": f"{len(TEXT) - 1:,}",
+        "nats per byte": f"{score.nats:.4f}",
+        "bits per byte": f"{score.bpc:.4f}",
         "perplexity": f"{score.perplexity:.4f}",
         "word perplexity": f"{score.word_perplexity:.4f}",
     }

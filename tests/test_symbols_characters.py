@@ -101,5 +101,5 @@ def test_bytes_and_characters_are_told_apart(run: Path) -> None:
     plain = Path(text).with_name("plain.txt")
     plain.write_text("abc\n" * 100)
     rows_of_ascii = invoke("valid", str(run / "run"), str(plain)).stdout.decode()
-    assert "bytes" not in rows_of_ascii
-    assert "nats per character" in rows_of_ascii
+    assert "nats per byte" in rows_of_ascii
+    assert "character" not in rows_of_ascii

@@ -360,7 +360,7 @@ def test_the_printed_loss_is_that_of_valid_on_the_same_part() -> None:
     said = re.search(r"best: .*, (\d+\.\d+) nats per byte on all of the held", outcome.stderr)
     assert said
     scored = invoke("valid", "backup/net_best.weights", "text.txt", "--val", ".25")
-    nats = re.search(rb"nats per character\s+([\d.]+)", scored.stdout)
+    nats = re.search(rb"nats per byte\s+([\d.]+)", scored.stdout)
     assert nats
     assert float(nats[1]) == pytest.approx(float(said[1]), abs=0.002)
 

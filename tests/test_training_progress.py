@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from darknet_py.training import Row, progress
-from darknet_py.training.progress import Progress, clock, fitted
+from darknet_py.training.progress import Progress
 
 
 def row(batch: int, **values: Any) -> Row:

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("run_inputs")
 def best_loss(folder: str = "backup", fraction: str = ".1", text: str = "text.txt") -> float:
     """What `valid` finds for the best file."""
     outcome = invoke("valid", f"{folder}/net_best.weights", text, "--val", fraction)
-    found = re.search(rb"nats per character\s+([\d.]+)", outcome.stdout)
+    found = re.search(rb"nats per byte\s+([\d.]+)", outcome.stdout)
     assert found, outcome.stderr
     return float(found[1])
 

@@ -159,7 +159,7 @@ def table(results: Path) -> str:
     """The results as a table, the best first."""
     rows = [json.loads(line) for line in results.read_text().splitlines()]
     lines = [
-        "| candidate | loss | parameters | batches | characters a second |",
+        "| candidate | loss | parameters | batches | bytes a second |",
         "|---|---|---|---|---|",
     ]
     lines += [

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
+from darknet_py.cli.commands import Group
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
@@ -38,7 +39,7 @@ COMMANDS = {
 INTERRUPTED = 130
 
 
-class CommandGroup(click.Group):
+class CommandGroup(Group):
     """Loads commands when they are called, and turns what the user can mend into one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

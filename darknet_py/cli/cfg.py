@@ -9,12 +9,18 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
+from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.files import check_targets, write_whole
 
 
-@click.command("cfg", context_settings=CONTEXT)
+@click.command(
+    "cfg",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="List the bundled networks, print or copy one.",
+)
 @click.argument("name", required=False, type=CfgName())
 @click.argument("out", required=False, type=FileName())
 @force_option

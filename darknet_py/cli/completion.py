@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
+from darknet_py.cli.commands import Command
 from darknet_py.cli.options import CONTEXT, verbosity_options
 from darknet_py.files import write_whole
 from darknet_py.terminal import say
@@ -19,7 +20,12 @@ STARTS = {"bash": "~/.bashrc", "zsh": "~/.zshrc"}
 FISH = f"~/.config/fish/completions/{PROGRAM}.fish"
 
 
-@click.command("completion", context_settings=CONTEXT)
+@click.command(
+    "completion",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Set up completion in your shell.",
+)
 @click.argument("shell", required=False, type=click.Choice(SHELLS))
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
 @verbosity_options

@@ -26,7 +26,12 @@ from darknet_py.options import override
 log = logging.getLogger("darknet_py.export")
 
 
-@click.command("export", cls=WeightsCommand, context_settings=CONTEXT)
+@click.command(
+    "export",
+    cls=WeightsCommand,
+    context_settings=CONTEXT,
+    short_help="Write a network for other programs.",
+)
 @click.argument("weights", type=FileName())
 @click.argument("out", type=FileName())
 @cfg_option

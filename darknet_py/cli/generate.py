@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
@@ -33,13 +34,18 @@ SIDE_BY_SIDE = 64  # samples that are drawn at once, before the first is printed
 LONGEST_SAMPLE = 10_000_000  # symbols
 
 
-@click.command("generate", cls=WeightsCommand, context_settings=CONTEXT)
+@click.command(
+    "generate",
+    cls=WeightsCommand,
+    context_settings=CONTEXT,
+    short_help="Let a network write text.",
+)
 @click.argument("weights", type=FileName())
 @cfg_option
 @dialect_option
 @click.option(
     "--length",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     default=1000,
     show_default=True,
     help="Bytes to write, or tokens.",
@@ -54,7 +60,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 )
 @click.option(
     "--top-k",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     default=0,
     help="Draw only from the K likeliest symbols; 0 means all.",
 )
@@ -83,7 +89,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 )
 @click.option(
     "--samples",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=1,
     show_default=True,
     help="Number of texts, with the seeds N, N+1, ... (from --seed 0: 1, 2, ..., as in C).",

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from darknet_py.cfg import find_cfg
+from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
 from darknet_py.dialect import DIALECTS
@@ -18,7 +19,12 @@ from darknet_py.finding import cfg_beside
 log = logging.getLogger("darknet_py.import")
 
 
-@click.command("import", context_settings=CONTEXT)
+@click.command(
+    "import",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Make a weights file of exported tensors.",
+)
 @click.argument("file", type=FileName())
 @click.argument("out", type=FileName())
 @cfg_option

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
@@ -21,13 +22,19 @@ from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
 from darknet_py.speed import generating_speed, training_speed
+from darknet_py.symbols import unit_of
 from darknet_py.terminal import visible
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
 
 
-@click.command("info", context_settings=CONTEXT)
+@click.command(
+    "info",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Show the layers, size and speed of a network.",
+)
 @click.argument("source", metavar="CFG|WEIGHTS", type=CfgName())
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -174,7 +181,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "time_steps": options.time_steps,
         "subdivisions": options.subdivisions,
         "symbols": options.symbols,
-        "unit": "byte" if net.writes_bytes else "token",
+        "unit": unit_of(net),
         "parameters": count,
         "operations": operations,
         "characters_per_second": {

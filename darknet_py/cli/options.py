@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from darknet_py.cli.commands import Command, WholeNumber
 from darknet_py.cli.completing import CfgName, FileName
 
 if TYPE_CHECKING:
@@ -82,10 +83,10 @@ def up_to_one(value: str | float) -> float:
 
 # For every command: -h, and lines as wide as the terminal up to this.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-SEED = click.IntRange(0, 2**32 - 1)
+SEED = WholeNumber(0, 2**32 - 1)
 
 
-class WeightsCommand(click.Command):
+class WeightsCommand(Command):
     """A command that takes weights first, and its cfg as an option, unlike darknet's own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

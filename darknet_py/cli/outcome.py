@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 YOUNG = 100  # batches before which a loss means little
-CLOSE = 0.005  # nats per character: as good as equal
+CLOSE = 0.005  # nats per symbol: as good as equal
 MARGIN = 0.1  # of the loss of guessing: a difference that counts
 
 
@@ -21,7 +21,7 @@ def explain_outcome(
 
     batches: of the run. top_rate: the largest learning rate it had. first: the loss before the
     first update; avg: the average training loss at the end; None where they are not known in nats
-    per character. best_val: the best loss on the held-out text, in nats per character.
+    per symbol. best_val: the best loss on the held-out text, in nats per symbol.
     Returns None where the run is no worse than guessing.
     """
     guessing = math.log(symbols)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import click
 
+from darknet_py.cli.commands import Command, WholeNumber
 from darknet_py.cli.completing import FolderName, RunName
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.reporting.api import report
 from darknet_py.terminal import say
 
 
-@click.command("report", context_settings=CONTEXT)
+@click.command(
+    "report",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Write an HTML page about a run.",
+)
 @click.argument("folder", metavar="DIR", default="backup", type=FolderName())
 @click.argument("name", required=False, type=RunName())
 @click.option("--out", metavar="FILE", help="The page to write.  [default: DIR/BASE.html]")
@@ -21,7 +27,7 @@ from darknet_py.terminal import say
 )
 @click.option(
     "--layer",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     help="Layer whose units to show.  [default: the last recurrent layer]",
 )
 @tokens_option

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from darknet_py.cfg import find_cfg
+from darknet_py.cli.commands import Command, Group, WholeNumber
 from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
@@ -33,7 +34,62 @@ from darknet_py.weights import read_header
 F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
 BACKUP = Path("backup")
-SEED = click.IntRange(-(2**31), 2**32 - 1)  # an int or unsigned int of C
+SEED = WholeNumber(-(2**31), 2**32 - 1)  # an int or unsigned int of C
+# Of C's options, those that a command uses; it accepts the others, which its help leaves out.
+USED = {
+    "train": ("-file", "-clear", "-tokenized", "-srand"),
+    "valid": ("-seed",),
+    "validtactic": ("-seed",),
+    "vec": ("-seed",),
+    "generate": ("-seed", "-len", "-temp", "-srand", "-tokens"),
+    "generatetactic": ("-len", "-temp", "-srand", "-tokens"),
+}
+# Names and attributes, the last first.
+_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
+    (("-nogpu",), {"is_flag": True, "expose_value": False}),
+    (("-i",), {"type": int, "metavar": "N", "expose_value": False}),
+    (("-tokens",), {"metavar": "F", "help": "Names of symbols, one per line."}),
+    (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
+    (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
+    (("-srand",), {"type": SEED, "metavar": "N", "help": "Random seed.  [default: the time]"}),
+    (
+        ("-temp",),
+        {
+            "type": float,
+            "default": 0.7,
+            "show_default": True,
+            "metavar": "T",
+            "help": "Temperature: below 1 is more careful, above 1 bolder.",
+        },
+    ),
+    (
+        ("-len", "length"),
+        {
+            "type": int,
+            "default": 1000,
+            "show_default": True,
+            "metavar": "N",
+            "help": "Bytes to write, or tokens.",
+        },
+    ),
+    (
+        ("-seed",),
+        {
+            "default": "\n\n",
+            "metavar": "S",
+            "help": "Text to start from.  [default: two newlines]",
+        },
+    ),
+    (
+        ("-file", "data"),
+        {
+            "default": DEFAULT_FILE,
+            "show_default": True,
+            "metavar": "F",
+            "help": "Text to train on.",
+        },
+    ),
+)
 EXAMPLES = {
     "train": "rnn.train -file mybook.txt",
     "valid": "rnn rnn.weights < mybook.txt",
@@ -44,7 +100,12 @@ EXAMPLES = {
 }
 
 
-@click.group("rnn", context_settings=CONTEXT)
+@click.group(
+    "rnn",
+    cls=Group,
+    context_settings=CONTEXT,
+    short_help="Run the C program's own command lines.",
+)
 @verbosity_options
 def command() -> None:
     """The C program's `darknet rnn ...` commands, in its arithmetic.
@@ -73,7 +134,8 @@ def _command(name: str) -> Callable[[F], click.Command]:
 
     def decorate(function: F) -> click.Command:
         example = f"darknet-py rnn {name} {EXAMPLES[name]}"
-        function.__doc__ = f"{function.__doc__}\n\n\b\nExample:\n  {example}"
+        others = "The C program's other options are accepted, and have no effect here."
+        function.__doc__ = f"{function.__doc__}\n\n{others}\n\n\b\nExample:\n  {example}"
 
         @functools.wraps(function)
         def checked(cfg: str, weights: str | None, **options: object) -> object:
@@ -81,48 +143,13 @@ def _command(name: str) -> Callable[[F], click.Command]:
             return function(cfg=cfg, weights=weights or None, **options)
 
         wrapped = verbosity_options(checked)
-        ignored: dict[str, Any] = {
-            "expose_value": False,
-            "help": "Ignored: no GPU is used.",
-        }
-        for option in (
-            click.option("-nogpu", is_flag=True, **ignored),
-            click.option("-i", type=int, metavar="N", **ignored),
-            _option("-tokens", metavar="F", help="Names of symbols, one per line."),
-            click.option("-tokenized", is_flag=True, help="The text consists of integers."),
-            click.option("-clear", is_flag=True, help="Count symbols trained on from 0."),
-            _option("-srand", type=SEED, metavar="N", help="Random seed.  [default: the time]"),
-            _option(
-                "-temp",
-                type=float,
-                default=0.7,
-                show_default=True,
-                metavar="T",
-                help="Temperature.",
-            ),
-            _option(
-                "-len",
-                "length",
-                type=int,
-                default=1000,
-                show_default=True,
-                metavar="N",
-                help="Symbols to draw.",
-            ),
-            _option("-seed", default="\n\n", metavar="S", help="Prompt.  [default: two newlines]"),
-            _option(
-                "-file",
-                "data",
-                default=DEFAULT_FILE,
-                show_default=True,
-                metavar="F",
-                help="Text to train on.",
-            ),
-            click.argument("weights", required=False),
-            click.argument("cfg"),
-        ):
-            wrapped = option(wrapped)
-        return command.command(name, context_settings=CONTEXT)(wrapped)
+        for flags, more in _OPTIONS:
+            is_flag = more.get("is_flag", False)
+            option = click.option if is_flag or flags[0] == "-i" else _option
+            wrapped = option(*flags, hidden=flags[0] not in USED[name], **more)(wrapped)
+        wrapped = click.argument("weights", required=False)(wrapped)
+        wrapped = click.argument("cfg")(wrapped)
+        return command.command(name, cls=Command, context_settings=CONTEXT)(wrapped)
 
     return decorate
 

@@ -20,6 +20,7 @@ from darknet_py.bounds import (
     Seconds,
     Whole,
 )
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName
 from darknet_py.training.settings import OPTIONS, OnResume, Option
 
@@ -64,7 +65,7 @@ def _attributes(option: Option) -> dict[str, Any]:
             return {**about, "type": parse, "metavar": metavar}
     if isinstance(bounds, Whole):
         most = None if bounds.most == Whole.most else bounds.most
-        return {**about, "type": click.IntRange(bounds.least, most)}
+        return {**about, "type": WholeNumber(bounds.least, most)}
     raise TypeError(f"{option.flag}: the command line has no values of this kind")
 
 

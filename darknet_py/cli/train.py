@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import (
     CONTEXT,
@@ -22,6 +23,7 @@ from darknet_py.cli.options import (
 from darknet_py.cli.outcome import explain_outcome
 from darknet_py.cli.run_options import run_options
 from darknet_py.ranks.mpi import find_ranks
+from darknet_py.symbols import unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
 from darknet_py.training.progress import Progress
@@ -30,7 +32,12 @@ from darknet_py.training.run import is_loss_in_nats
 INTERRUPTED = 130
 
 
-@click.command("train", context_settings=CONTEXT)
+@click.command(
+    "train",
+    cls=Command,
+    context_settings=CONTEXT,
+    short_help="Train a network on a text.",
+)
 @click.argument("cfg", required=False, type=CfgName())
 @click.argument("data", required=False, type=FileName())
 @run_options
@@ -71,11 +78,10 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         # The first rank warns for all.
         logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
-    unit = "token" if options.get("tokenized") else "byte"
     try:
         with (
             Interruption() as interruption,
-            Progress(unit, quiet=quiet, every_batch=is_verbose()) as progress,
+            Progress(quiet=quiet, every_batch=is_verbose()) as progress,
         ):
             result = train(
                 cfg,
@@ -85,6 +91,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
                 scoring=progress.scoring,
                 **options,
             )
+            progress.ended(result.val)
     except BaseException as error:
         if ranks.size == 1:
             raise
@@ -112,7 +119,7 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
 
 def _say_result(result: Result, out: str, explanation: str | None) -> None:
     rate = result.characters / max(result.seconds, 1e-9)
-    unit = "byte" if result.net.writes_bytes else "token"
+    unit = unit_of(result.net)
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
         f"{result.ended}{batch}: {result.characters:,} {unit}s in "

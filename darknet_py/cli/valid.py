@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from darknet_py.bars import progress_bar
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
@@ -24,13 +26,17 @@ from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
 from darknet_py.symbols import Symbols, utf8_characters
-from darknet_py.terminal import progress_bar
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
 
 
-@click.command("valid", cls=WeightsCommand, context_settings=CONTEXT)
+@click.command(
+    "valid",
+    cls=WeightsCommand,
+    context_settings=CONTEXT,
+    short_help="Score how well a network predicts a text.",
+)
 @click.argument("weights", type=FileName())
 @click.argument("text", default="-", type=FileName())
 @cfg_option
@@ -52,7 +58,7 @@ from darknet_py.writing.scoring import WARM_UP
 @tokens_option
 @click.option(
     "--streams",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=1,
     show_default=True,
     metavar="N",
@@ -60,7 +66,7 @@ from darknet_py.writing.scoring import WARM_UP
     "faster, and nearly the same result.",
 )
 @click.option(
-    "--trace", "as_trace", is_flag=True, help="Print the C program's line for each character."
+    "--trace", "as_trace", is_flag=True, help="Print the C program's line for each byte or token."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbosity_options
@@ -83,6 +89,10 @@ def command(
     their names with --tokens.
     The network starts from a zero state and reads the prompt, which is not scored. Of the text, the
     first symbol is read and the others are predicted, in one stream or in --streams.
+
+    What is printed is the mean loss in nats and in bits, the lower the better, per byte (and per
+    character where the text has longer ones) or per token; and the perplexity: as if each byte or
+    token were one of so many equally likely ones.
 
     \b
     Examples:
@@ -112,26 +122,26 @@ def command(
     from threadpoolctl import threadpool_limits
 
     threads = scoring_threads(net) if streams > 1 else None
-    with progress_bar("scoring") as progress, threadpool_limits(threads, user_api="blas"):
+    limits = threadpool_limits(threads, user_api="blas")
+    with progress_bar("scoring the text", "scoring") as progress, limits:
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
     facts: dict[str, Any] = dataclasses.asdict(score)
     unit = known.unit
     rows = [(f"{unit}s", f"{score.characters:,}")]
-    rows += [(f"nats per {unit}", f"{score.nats:.4f}"), (f"bits per {unit}", f"{score.bpc:.4f}")]
+    rates = [(f"nats per {unit}", score.nats), (f"bits per {unit}", score.bpc)]
     characters = score.characters if known.is_tokens else utf8_characters(symbols[1:])
     if 0 < characters < score.characters:
         # A text with longer characters: what is predicted is a byte.
         each = score.characters / characters
         longer = {"nats_per_character": score.nats * each, "bits_per_character": score.bpc * each}
         facts |= {"bytes": score.characters, "characters": characters, **longer}
-        rows = [("bytes", f"{score.characters:,}"), ("characters", f"{characters:,}")]
-        rows += [("nats per byte", f"{score.nats:.4f}"), ("bits per byte", f"{score.bpc:.4f}")]
-        rows += [(name.replace("_", " "), f"{value:.4f}") for name, value in longer.items()]
+        rows.append(("characters", f"{characters:,}"))
+        rates += [(name.replace("_", " "), value) for name, value in longer.items()]
+    rates.append(("perplexity", score.perplexity))
+    if score.word_perplexity is not None:
+        rates.append(("word perplexity", score.word_perplexity))
     if as_json:
         print_json(facts)
         return
-    for name, value in rows:
+    for name, value in [*rows, *((name, f"{rate:.4f}") for name, rate in rates)]:
         click.echo(f"{name:20}{value}")
-    click.echo(f"perplexity          {score.perplexity:.4f}")
-    if score.word_perplexity is not None:
-        click.echo(f"word perplexity     {score.word_perplexity:.4f}")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
@@ -27,7 +28,12 @@ from darknet_py.symbols import Symbols
 from darknet_py.writing.evaluation import hidden_vectors
 
 
-@click.command("vec", cls=WeightsCommand, context_settings=CONTEXT)
+@click.command(
+    "vec",
+    cls=WeightsCommand,
+    context_settings=CONTEXT,
+    short_help="Print what a layer makes of each line of a text.",
+)
 @click.argument("weights", type=FileName())
 @click.argument("lines", default="-", type=FileName())
 @cfg_option
@@ -37,7 +43,7 @@ from darknet_py.writing.evaluation import hidden_vectors
 @click.option("--carry", is_flag=True, help="Carry the state from line to line, as C does.")
 @click.option(
     "--layer",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     default=0,
     show_default=True,
     help="Layer whose outputs to print.",

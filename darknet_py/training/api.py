@@ -95,14 +95,16 @@ def train(
                 log.info(line)
         if not progress:
             return train_run(run, profile, callback, stop, scoring)
-        with Progress("byte" if run.net.writes_bytes else "token") as shown:
+        with Progress() as shown:
 
             def both(row: Row) -> None:
                 shown(row)
                 if callback is not None:
                     callback(row)
 
-            return train_run(run, profile, both, stop, scoring or shown.scoring)
+            result = train_run(run, profile, both, stop, scoring or shown.scoring)
+            shown.ended(result.val)
+            return result
 
 
 def _check_together(settings: Settings) -> None:

@@ -58,8 +58,8 @@ def _number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def write_curves(table: Path, picture: Path) -> None:
-    """Draw BASE.png from BASE.csv. Raises OSError."""
+def write_curves(table: Path, picture: Path, unit: str) -> None:
+    """Draw BASE.png from BASE.csv. unit: what a symbol is called. Raises OSError."""
     from matplotlib.figure import Figure
 
     averages, validations = read_losses(table)
@@ -70,7 +70,7 @@ def write_curves(table: Path, picture: Path) -> None:
     if validations:
         axes.plot(*zip(*validations, strict=True), "o-", label="held-out text", markersize=3)
     axes.set_xlabel("batch")
-    axes.set_ylabel("nats per character")
+    axes.set_ylabel(f"nats per {unit}")
     axes.grid(alpha=0.3)
     axes.legend()
     image = io.BytesIO()

@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.processes import StartedProcesses, join
-from darknet_py.symbols import Symbols
+from darknet_py.symbols import Symbols, unit_of
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import Result, Row, Run, is_loss_in_nats
@@ -27,7 +27,7 @@ from darknet_py.writing.scoring import PiecesScore, Progress
 log = logging.getLogger(__name__)
 
 KEEP_EVERY = 10_000  # batches between the BASE_N.weights that are kept
-SAMPLE_LENGTH = 200  # characters
+SAMPLE_LENGTH = 200  # symbols
 SAMPLE_TEMPERATURE = 0.7
 SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
 
@@ -228,7 +228,8 @@ def train_run(
             is_stopped, ended = train_loop(run, threads, callback or (lambda row: None), asked)
             result = finish(run, is_stopped, ended, asked, scoring)
     if run.plan.plot and run.ranks.is_first:
-        plotting.write_curves(run.folder.file(".csv"), run.folder.file(".png"))
+        paths = run.folder.file(".csv"), run.folder.file(".png")
+        plotting.write_curves(*paths, unit_of(run.net))
     if profile:
         whose = "" if run.plan.processes == 1 else " of the first process"
         log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))

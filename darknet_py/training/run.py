@@ -17,6 +17,7 @@ from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
 from darknet_py.ranks import Ranks
 from darknet_py.step import TrainingStep
+from darknet_py.symbols import unit_of
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.profiling import Profile
@@ -40,10 +41,11 @@ def is_loss_in_nats(net: Network) -> bool:
 class Row:
     """One batch as the log, the CSV file and the callback see it.
 
-    loss, avg, val: nats per character; avg is darknet's .9 avg + .1 loss, val the last validation's
+    loss, avg, val: nats per symbol; avg is darknet's .9 avg + .1 loss, val the last validation's
     where there was one after this batch. seconds: this batch's. elapsed: since the run began, all
     its parts together. limit: the batch at which the run ends, 0 if that is not known; time_limit:
-    the seconds, as `elapsed` counts them, None where there is no such limit.
+    the seconds, as `elapsed` counts them, None where there is no such limit. unit: what a symbol is
+    called.
     """
 
     batch: int
@@ -57,6 +59,7 @@ class Row:
     val: float | None
     limit: int
     time_limit: float | None = None
+    unit: str = "byte"
 
     def line(self) -> str:
         """darknet's own line for a batch."""
@@ -77,10 +80,11 @@ class Row:
 class Result:
     """How a run ended.
 
-    net: with its last parameters. weights: the file that holds them. characters: trained on since
-    `train` was called, in `seconds`. val, best_val: nats per character of the last and of the best
-    network on the held-out text, None without one; best: the best one's file. scored: the share of
-    the held-out text that best_val is over. ended: why, in a few words. interrupted: by `stop`.
+    net: with its last parameters. weights: the file that holds them. characters: how many symbols,
+    which are bytes or tokens, were trained on since `train` was called, in `seconds`. val,
+    best_val: nats per symbol of the last and of the best network on the held-out text, None without
+    one; best: the best one's file. scored: the share of the held-out text that best_val is over.
+    ended: why, in a few words. interrupted: by `stop`.
     """
 
     net: Network
@@ -196,6 +200,7 @@ class Run:
             val=None,
             limit=self.limit,
             time_limit=self.plan.seconds,
+            unit=unit_of(self.net),
         )
 
     def log(self, row: Row) -> None:

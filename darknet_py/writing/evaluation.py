@@ -27,10 +27,12 @@ def default_prompt(inputs: int) -> bytes:
 class Evaluation:
     """The score of a text.
 
-    characters: how many were predicted, one less than the text has.
-    nats, bpc: mean negative log probability per character, in nats and in bits.
-    perplexity: 2 ** bpc. word_perplexity: 2 ** (bits of the whole text / words), None for a network
-    of tokens, whose words cannot be told. A character of a network of tokens is a token.
+    characters: how many symbols were predicted, one less than the text has: its bytes, or for a
+    network of tokens its tokens.
+    nats, bpc: mean negative log probability per symbol, in nats and in bits.
+    perplexity: 2 ** bpc, as if each symbol were one of so many equally likely ones.
+    word_perplexity: 2 ** (bits of the whole text / words), None for a network of tokens, whose
+    words cannot be told.
     """
 
     characters: int
@@ -50,12 +52,12 @@ def evaluate(
 ) -> Evaluation:
     """Score `text` from a zero state, after `prompt`, which is not scored.
 
-    The first character of the text is fed, the others are predicted. The network's own states are
+    The first symbol of the text is fed, the others are predicted. The network's own states are
     left alone. The default prompt is left out where the network has no newline, or is of tokens.
     streams: pieces of the text that are read side by side, each after the WARM_UP symbols before
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
-    Raises CorpusError for unknown symbols or a text of fewer than two characters, ValueError for
+    Raises CorpusError for unknown symbols or a text of fewer than two symbols, ValueError for
     an argument that it cannot have.
     """
     streams = checked("streams", streams, Whole(1))
@@ -73,7 +75,7 @@ def trace(
     text: str | Sequence[int] | np.ndarray,
     prompt: str | Sequence[int] | np.ndarray = DEFAULT_PROMPT,
 ) -> Iterator[Evaluation]:
-    """The score of `text` up to each of its characters but the first: `evaluate` as it goes.
+    """The score of `text` up to each of its symbols but the first: `evaluate` as it goes.
 
     Raises CorpusError like `evaluate`.
     """

@@ -1,0 +1,171 @@
+"""What our commands share beyond click's: help that fits narrow terminals, and errors that name
+what was probably meant.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from darknet_py.terminal import NARROWEST
+
+CLICK_LEAST = 52  # columns that click's help takes at least
+COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
+
+LEARNING_RATE = "--set learning_rate=.002"
+BATCH = "--set batch=64"
+LENGTH = "--time 10m or --batches 5000"
+WIDTH = "--set rnn.output=256"
+# What other programs call an option, and the C program too.
+HINTS = {
+    "train": {
+        "--lr": LEARNING_RATE,
+        "--learning-rate": LEARNING_RATE,
+        "--learning_rate": LEARNING_RATE,
+        "--batch": BATCH,
+        "--batch-size": BATCH,
+        "--batch_size": BATCH,
+        "--epochs": LENGTH,
+        "--epoch": LENGTH,
+        "--iterations": LENGTH,
+        "--steps": LENGTH,
+        "--hidden": WIDTH,
+        "--hidden-size": WIDTH,
+        "--hidden_size": WIDTH,
+        "--width": WIDTH,
+        "--output": "--out FOLDER",
+        "-o": "--out FOLDER",
+        "-file": "darknet-py train CFG TEXT",
+        "-clear": "--clear",
+        "-seed": "--seed",
+        "-srand": "--seed",
+        "-tokenized": "--tokenized",
+    },
+    "generate": {
+        "--temp": "--temperature",
+        "-temp": "--temperature",
+        "-t": "--temperature",
+        "--len": "--length",
+        "-len": "--length",
+        "-n": "--length",
+        "-l": "--length",
+        "--srand": "--seed",
+        "-srand": "--seed",
+        "-s": "--seed",
+        "-seed": "--prompt for the text to start from, --seed for the random numbers",
+        "--start": "--prompt",
+        "-p": "--prompt",
+        "-tokens": "--tokens",
+    },
+    "valid": {"-seed": "--prompt", "-tokens": "--tokens"},
+}
+SIMILAR = {
+    "sample": "generate",
+    "write": "generate",
+    "test": "valid",
+    "eval": "valid",
+    "evaluate": "valid",
+    "validate": "valid",
+    "score": "valid",
+    "list": "cfg",
+    "show": "info",
+    "plot": "report",
+    "convert": "export",
+    "help": "--help",
+}
+
+
+def help_width() -> int | None:
+    """The width of help on a terminal that is narrower than click can imagine, else None."""
+    columns = shutil.get_terminal_size().columns
+    return max(NARROWEST, columns) - 2 if columns < CLICK_LEAST else None
+
+
+class Formatter(click.HelpFormatter):
+    """Help that is readable from 40 columns up."""
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        narrow = self.width < COMMON_COLUMNS
+        super().write_dl(list(rows), 2 if narrow else col_max, col_spacing)
+
+
+class Context(click.Context):
+    formatter_class = Formatter
+
+
+class Command(click.Command):
+    """A command whose unknown options are answered with those that do the same here."""
+
+    context_class = Context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            hints = HINTS.get(self.name or "", {})
+            # Of `-temp`, click reports `-t`.
+            words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
+            meant = [word for word in reversed(words) if word in hints]
+            if not meant:
+                raise
+            message = f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
+            raise click.UsageError(message, ctx) from error
+
+
+class Group(click.Group):
+    """A group that lists its commands in whole sentences, and knows which one was meant."""
+
+    context_class = Context
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        kwargs.setdefault("terminal_width", help_width())
+        return super().make_context(*args, **kwargs)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            command = self.get_command(ctx, name)
+            if command is not None:
+                rows.append((name, command.get_short_help_str(limit=200)))
+        with formatter.section("Commands"):
+            # Names are short: their descriptions stand beside them at any width.
+            click.HelpFormatter.write_dl(formatter, rows)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
+            meant = near[0] if near else SIMILAR.get(name)
+            hint = f" Did you mean {ctx.command_path} {meant}?" if meant else ""
+            raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A whole number from `least` to `most`; in help it is N."""
+
+    name = "n"
+
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self.least, self.most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            number = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a whole number", param, ctx)
+        if self.most is not None and not self.least <= number <= self.most:
+            self.fail(f"{number} is not from {self.least} to {self.most}", param, ctx)
+        if number < self.least:
+            self.fail(f"{number} is not at least {self.least}", param, ctx)
+        return number
