@@ -28,7 +28,6 @@ class Bar:
         self._stays = stays
         self._line: Any = None
         self._drawn = -1e9
-        self._begun: float | None = None
 
     def draw(
         self, share: float | None, forms: Sequence[Sequence[str]], at_once: bool = False
@@ -47,15 +46,12 @@ class Bar:
             self.is_drawn = True
         self._line.set_description_str(fitted(share, forms, columns(sys.stderr)))
 
-    def draw_part(self, done: int, total: int, *names: str) -> None:
+    def draw_part(self, done: int, total: int, begun: float, *names: str) -> None:
         """Draw that `done` of `total` steps of a work are done, and the time left at this pace.
 
-        names: what the work is called, the longest first.
+        begun: when the work was. names: what it is called, the longest first.
         """
-        now = time.perf_counter()
-        if self._begun is None:
-            self._begun = now
-        left = (now - self._begun) * (total - done) / max(1, done)
+        left = (time.perf_counter() - begun) * (total - done) / max(1, done)
         forms = [[name, f"{clock(left)} left"] for name in names]
         self.draw(done / max(1, total), [*forms, [f"{clock(left)} left"]])
 
@@ -75,7 +71,7 @@ def progress_bar(*names: str) -> Iterator[Callable[[int, int], object]]:
 
     def show(done: int, total: int) -> None:
         if is_shown and time.perf_counter() - begun > SHORT_SECONDS:
-            bar.draw_part(done, total, *names)
+            bar.draw_part(done, total, begun, *names)
 
     try:
         yield show
@@ -94,7 +90,8 @@ def fitted(share: float | None, forms: Sequence[Sequence[str]], width: int) -> s
     # The last column is left free, where some terminals break the line.
     most = width - 1
     line = ""
-    for gap, parts in [("  ", own) for own in forms[:-1]] + [(" ", own) for own in forms[-2:]]:
+    wide, tight = forms[: max(1, len(forms) - 1)], forms[-2:]
+    for gap, parts in [("  ", form) for form in wide] + [(" ", form) for form in tight]:
         rest = gap.join(parts)
         line = f"{head}{gap}{rest}" if head else rest
         if len(line) <= most:

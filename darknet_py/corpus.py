@@ -19,6 +19,7 @@ from darknet_py.errors import CorpusError, counted
 from darknet_py.file_kinds import why_no_text
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
+from darknet_py.terminal import is_terminal
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,8 @@ def read_pieces(
         yield _checked(GIVEN, source, is_text)
         return
     if os.fspath(source) == "-":
+        if is_terminal(sys.stdin):
+            log.info("reading the text from the keyboard; Ctrl-D ends it")
         yield _checked("stdin", _read_bounded(sys.stdin.buffer, "stdin"), is_text)
         return
     path = Path(source)
@@ -168,7 +171,9 @@ def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:
         return _tokens(data, name)
     offset = data.find(b"\0")
     if offset >= 0 and nul == "refuse":
-        raise CorpusError(f"{name} is not a text: NUL byte at offset {offset}")
+        raise CorpusError(
+            f"{name} is not a text: NUL byte at offset {offset}; give a plain text file"
+        )
     if data.startswith(codecs.BOM_UTF8):
         log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
     return np.frombuffer(data, np.uint8)
@@ -179,11 +184,13 @@ def _tokens(data: bytes, name: str) -> Array:
     for number, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 9:
             raise CorpusError(
-                f"{name}: token {number} is {word[:40]!r}; tokens are integers from 0 to "
-                f"999999999, separated by white space"
+                f"{name}: token {number} is {word[:40].decode('utf-8', 'replace')!r}; tokens are "
+                f"whole numbers from 0 to 999999999, separated by white space"
             )
     if not words:
-        raise CorpusError(f"{name} holds no tokens; they are integers separated by white space")
+        raise CorpusError(
+            f"{name} holds no tokens; they are whole numbers, separated by white space"
+        )
     return np.array([int(word) for word in words], np.int64)
 
 

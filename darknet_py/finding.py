@@ -34,6 +34,11 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     """
     folder = Path(path)
     if not folder.is_dir():
+        if not folder.exists() and os.fspath(path) in bundled_cfgs():
+            raise WeightsError(
+                f"{path} is a bundled cfg, without weights; give the folder of a run, or train "
+                f"it first: darknet-py train {path} mybook.txt"
+            )
         return folder
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     for kind in (*WEIGHTS_SUFFIXES, ".weights"):
@@ -46,7 +51,8 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
         if found:
             return found[0]
     raise WeightsError(
-        f"{path} holds no weights (*_best.weights, *_final.weights, *.backup or one *.weights)"
+        f"{path} holds no weights (*_best.weights, *_final.weights, *.backup or one *.weights); "
+        f"give a weights file, or the folder of a run"
     )
 
 

@@ -47,3 +47,8 @@ def _product_rate(rows: int, model: Model) -> float:
             best = min(best, time.perf_counter() - begun)
             count += 1
     return 2 * rows * inputs * outputs / max(1e-9, best) / per_symbol
+
+
+def rounded(speed: float) -> int:
+    """To two digits, as exact as a measurement is."""
+    return int(float(f"{speed:.1e}"))

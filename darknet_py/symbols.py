@@ -23,6 +23,7 @@ from darknet_py.arrays import Array
 from darknet_py.bounds import integers
 from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.model import Model
 from darknet_py.network import Network
 
 DEFAULT_PROMPT = b"\n\n"
@@ -185,7 +186,7 @@ class Symbols:
         return found
 
 
-def unit_of(net: Network) -> str:
+def unit_of(net: Model) -> str:
     """What one symbol of a network is called."""
     return "byte" if net.writes_bytes else "token"
 

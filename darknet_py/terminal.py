@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sys
 import textwrap
@@ -42,6 +43,8 @@ def one_line(error: BaseException) -> str:
         message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     else:
         message = str(error)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        message += "; free some space and try again"
     # A file's name may hold what a terminal would obey.
     return visible(" ".join(message.split()), keep="")
 

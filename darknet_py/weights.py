@@ -65,14 +65,19 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        raise WeightsError(f"{path}: cannot read the weights file: {error.strerror}") from error
+        advice = "" if os.path.exists(path) else "; give a weights file, or the folder of a run"
+        raise WeightsError(
+            f"{path}: cannot read the weights file: {error.strerror}{advice}"
+        ) from error
     if len(start) < 16:
-        raise WeightsError(f"{path} has {size} bytes; a weights file has at least 16")
+        raise WeightsError(
+            f"{path} has {size} bytes; a weights file has at least 16: give another file"
+        )
     major, minor, revision = _VERSION.unpack_from(start)
     if not starts_as_weights(start):
         raise WeightsError(
-            f"{path} is not a weights file: it starts with {start[:12]!r} instead of a version "
-            f"(three small 32-bit numbers)"
+            f"{path} is not a weights file: it does not start with a version (three small 32-bit "
+            f"numbers); give a .weights or .backup file, or the folder of a run"
         )
     long_seen = major * 10 + minor >= 2 and major < 1000 and minor < 1000
     length = 20 if long_seen else 16
@@ -104,8 +109,8 @@ def read_weights(
     if header.rest or header.floats not in (count, count + spare):
         rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
-            f"{path} holds {header.floats:,} numbers{rest}, but the network of this cfg has "
-            f"{count:,} parameters; give the cfg that it was trained with"
+            f"{path} holds {header.floats:,} parameters{rest}, but the network of this cfg has "
+            f"{count:,}; give the cfg that it was trained with"
         )
     try:
         floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)

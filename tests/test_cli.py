@@ -691,7 +691,7 @@ def test_info_of_weights_shows_the_network_and_the_header(tmp_path: Path) -> Non
     outcome = run("info", WEIGHTS, cwd=tmp_path)
     assert outcome.status == 0
     shown = outcome.stdout.decode()
-    for word in ("net.cfg", WEIGHTS, "0.2.0", "20 bytes", "upstream", "seen 320"):
+    for word in ("net.cfg", WEIGHTS, "0.2.0", "20 bytes", "upstream", "320 bytes (`seen`)"):
         assert word in shown
     assert f"{PARAMETERS:,}" in shown
     for kind in ("rnn", "connected", "softmax"):

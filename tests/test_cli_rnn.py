@@ -517,7 +517,7 @@ def test_a_short_header_with_more_than_2_31_symbols_loads(folder: Path) -> None:
     assert outcome.status == 0
     shown = invoke("info", "chain.weights")
     assert shown.status == 0
-    assert f"seen {2**32 - 5:,}" in shown.stdout.decode()
+    assert f"{2**32 - 5:,} bytes (`seen`)" in shown.stdout.decode()
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "train"])

@@ -142,7 +142,9 @@ def test_a_text_in_utf_16_or_32_is_called_that(
 )
 def test_other_texts_with_nul_bytes_are_not_called_utf_16(tmp_path: Path, data: bytes) -> None:
     message = refused(write(tmp_path / "text", data))
-    assert message.endswith(f" is not a text: NUL byte at offset {data.index(0)}")
+    assert message.endswith(
+        f" is not a text: NUL byte at offset {data.index(0)}; give a plain text file"
+    )
 
 
 @pytest.mark.parametrize(

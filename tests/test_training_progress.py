@@ -47,7 +47,7 @@ class Terminal(io.StringIO):
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test moves on."""
     time = [0.0]
-    monkeypatch.setattr("darknet_py.training.progress.time.perf_counter", lambda: time[0])
+    monkeypatch.setattr("darknet_py.bars.time.perf_counter", lambda: time[0])
     return time
 
 
@@ -120,9 +120,3 @@ def test_a_log_has_a_line_every_few_seconds(
             shown(row(batch, val=1.6 if batch == 700 else None))
         assert len(said) == expected
         assert bool(expected) == ("700: 1.600000 validation" in said)
-
-
-def test_forms() -> None:
-    assert fitted(0.5, [["a" * 30], ["b"]], 20) == " 50%|#####     | b"
-    assert fitted(None, [["a" * 50]], 40) == "a" * 39
-    assert [clock(seconds) for seconds in (0, 65, 7230.4)] == ["0:00", "1:05", "2:00:30"]

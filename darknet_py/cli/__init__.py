@@ -20,7 +20,7 @@ from darknet_py.cli.commands import Group
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
-from darknet_py.terminal import one_line, visible
+from darknet_py.terminal import one_line, visible, wrapped
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
 COMMANDS = {
@@ -37,6 +37,7 @@ COMMANDS = {
     "completion": "darknet_py.cli.completion",
 }
 INTERRUPTED = 130
+ERROR = "Error: "  # what click writes before a message
 
 
 class CommandGroup(Group):
@@ -80,7 +81,7 @@ class CommandGroup(Group):
                 _leave_quietly()
             if is_verbose():
                 raise
-            raise click.ClickException(one_line(error)) from error
+            raise click.ClickException(wrapped(one_line(error), ERROR)) from error
 
 
 @contextlib.contextmanager
@@ -89,7 +90,7 @@ def _visible_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = visible(error.message)  # type: ignore[misc]
+        error.message = wrapped(visible(error.message), ERROR)  # type: ignore[misc]
         raise
 
 

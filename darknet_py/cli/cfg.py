@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import shlex
 import sys
+import textwrap
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.files import check_targets, write_whole
+from darknet_py.terminal import columns, is_terminal, say
 
 
 @click.command(
@@ -37,8 +39,8 @@ def command(name: str | None, out: str | None, force: bool) -> None:
       darknet-py cfg shakespeare my.cfg
     """
     if name is None:
-        for known, path in bundled_cfgs().items():
-            click.echo(f"{known:<14} {_first_words(path)}")
+        for known, path in sorted(bundled_cfgs().items(), key=_for_beginners):
+            _show(known, _first_words(path))
         return
     cfg = find_cfg(name)
     text = cfg.text().encode("utf-8", "surrogateescape")
@@ -48,7 +50,21 @@ def command(name: str | None, out: str | None, force: bool) -> None:
         return
     check_targets([Path(out)], read=[cfg.path], force=force)
     write_whole(out, [text])
-    click.echo(f"next: darknet-py train {os.fspath(out)} YOUR_TEXT.txt --time 2m", err=True)
+    say(f"wrote {out}")
+    say(f"next: darknet-py train {shlex.quote(out)} mybook.txt --time 2m")
+
+
+def _for_beginners(bundled: tuple[str, Path]) -> tuple[int, str]:
+    """The order of the list: by what trains first, then what darknet has."""
+    own = ("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large")
+    name = bundled[0]
+    return own.index(name) if name in own else len(own), name
+
+
+def _show(name: str, words: str) -> None:
+    """A line of the list, broken between words on a narrow terminal."""
+    width = columns(sys.stdout) - 1 if is_terminal(sys.stdout) else len(words) + 20
+    click.echo(textwrap.fill(f"{name:<14} {words}", width, subsequent_indent=" " * 15))
 
 
 def _first_words(path: Path) -> str:

@@ -60,4 +60,4 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bo
     check_targets([beside, Path(out)], read=read, force=force)
     net, whole = read_network(file, given, dialect)
     write_weights_and_cfg(out, net, whole)
-    log.info("wrote %s and %s: %s numbers", out, beside, f"{len(net.parameters):,}")
+    log.info("wrote %s and %s: %s parameters", out, beside, f"{len(net.parameters):,}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 import warnings
 from pathlib import Path
@@ -9,21 +10,21 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
-from darknet_py.errors import CfgError, CfgWarning, DarknetError
+from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
 from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import row_bytes, segment_steps, training_bytes
-from darknet_py.speed import generating_speed, training_speed
+from darknet_py.speed import generating_speed, rounded, training_speed
 from darknet_py.symbols import unit_of
-from darknet_py.terminal import visible
+from darknet_py.terminal import USUAL, columns, is_terminal, visible
 from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
@@ -61,49 +62,95 @@ def command(source: str, cfg: str | None, as_json: bool) -> None:
 
 
 def _show(facts: dict[str, Any]) -> None:
-    """Print the facts as a table."""
-    click.echo(f"cfg         {visible(facts['cfg'], keep='')}")
-    if header := facts["weights"]:
-        click.echo(f"weights     {visible(header['file'], keep='')}")
-        click.echo(
-            f"header      {header['version']} ({header['header_bytes']} bytes, {header['dialect']}"
-            f"{', transposed' if header['transposed'] else ''}), seen {header['seen']:,}"
-        )
-        click.echo(f"parameters  {header['floats']:,}, {header['fit']}")
-    if facts["obstacle"]:
-        obstacle = f"obstacle    not trainable as it is: {visible(facts['obstacle'], keep='')}"
-        click.echo(textwrap.fill(obstacle, 80, subsequent_indent=" " * 12))
-    unit, processes = facts["unit"], facts["processes"]
-    parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
-    click.echo(
-        f"batch       {facts['streams'] * facts['subdivisions']} streams x {facts['time_steps']} "
-        f"time steps = {facts['symbols']:,} {unit}s per update{parts}"
-    )
-    among = f"{processes} processes" if processes > 1 else "the program"
-    click.echo(
-        f"memory      {facts['memory'] / 1e6:,.1f} MB to train, about "
-        f"{facts['peak_memory'] / 1e6:,.0f} MB with {among}, plus the text"
-    )
-    click.echo(
-        f"validation  {facts['validation_memory'] / 1e6:,.1f} MB, partly in the memory of training"
-    )
-    speed = facts["characters_per_second"]
-    click.echo(
-        f"speed       at most {speed['train']:,.0f} {unit}s/s to train, {speed['generate']:,.0f} "
-        f"to generate, on one core"
-    )
+    """Print the facts, and the layers as a table."""
+    width = columns(sys.stdout) if is_terminal(sys.stdout) else USUAL
+    for name, text in _rows(facts):
+        indent = f"{name:<12}"
+        line = f"{indent}{visible(text, keep='')}"
+        if is_terminal(sys.stdout) or name == "obstacle":
+            line = textwrap.fill(
+                line,
+                min(width, USUAL),
+                subsequent_indent=" " * len(indent),
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        click.echo(line)
     click.echo()
-    click.echo(
-        f"layer  kind       inputs  outputs   parameters  share{f'ops/{unit}':>12}  activations"
-    )
-    for row in facts["layers"]:
-        share = row["parameters"] / max(1, facts["parameters"])
-        click.echo(
+    for line in _table(facts, is_narrow=width < USUAL):
+        click.echo(line)
+
+
+def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what is not about single layers."""
+    bundled = {str(path): name for name, path in bundled_cfgs().items()}
+    name = bundled.get(facts["cfg"])
+    rows = [("cfg", facts["cfg"] if name is None else f"{name}, which comes with darknet-py")]
+    unit, processes = facts["unit"], facts["processes"]
+    if header := facts["weights"]:
+        transposed = ", transposed" if header["transposed"] else ""
+        rows += [
+            ("weights", header["file"]),
+            (
+                "header",
+                f"version {header['version']} ({header['header_bytes']} bytes, "
+                f"{header['dialect']}{transposed})",
+            ),
+            ("trained on", f"{counted(header['seen'], unit)} (`seen`)"),
+            ("parameters", f"{header['floats']:,}, {header['fit']}"),
+        ]
+    if facts["obstacle"]:
+        rows.append(("obstacle", f"not trainable as it is: {facts['obstacle']}"))
+    streams = counted(facts["streams"] * facts["subdivisions"], "stream")
+    steps = counted(facts["time_steps"], "time step")
+    parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
+    among = f"{processes} processes" if processes > 1 else "the program"
+    speed = {what: rounded(value) for what, value in facts["characters_per_second"].items()}
+    return [
+        *rows,
+        ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
+        (
+            "memory",
+            f"{facts['memory'] / 1e6:,.1f} MB to train, about {facts['peak_memory'] / 1e6:,.0f} MB "
+            f"with {among}, plus the text",
+        ),
+        (
+            "validation",
+            f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text, partly the "
+            f"same memory",
+        ),
+        (
+            "speed",
+            f"at most {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to generate, "
+            f"on one core",
+        ),
+    ]
+
+
+def _table(facts: dict[str, Any], is_narrow: bool) -> list[str]:
+    """The layers; on a narrow terminal without what follows from the rest."""
+    total, unit = facts["parameters"], facts["unit"]
+    shares = [row["parameters"] / max(1, total) for row in facts["layers"]]
+    rows = list(zip(facts["layers"], shares, strict=True))
+    if is_narrow:
+        return [
+            "layer  kind     outputs  parameters",
+            *(
+                f"{row['index']:>5}  {row['kind']:<9}{row['outputs']:>7}{row['parameters']:>12,}"
+                for row, _ in rows
+            ),
+            f"total{total:>30,}",
+        ]
+    return [
+        f"layer  kind       inputs  outputs   parameters  share{f'ops/{unit}':>12}  activations",
+        *(
             f"{row['index']:>5}  {row['kind']:<10}{row['inputs']:>7}{row['outputs']:>9}"
             f"{row['parameters']:>13,}{share:>7.1%}{row['operations']:>12,}"
             f"{row['memory'] / 1e6:>10,.1f} MB"
-        )
-    click.echo(f"total{facts['parameters']:>41,}{'':>7}{facts['operations']:>12,}")
+            for row, share in rows
+        ),
+        f"total{total:>41,}{'':>7}{facts['operations']:>12,}",
+    ]
 
 
 def _load_fault(found: Cfg, path: Path) -> DarknetError | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 import shlex
 from collections.abc import Callable
@@ -67,15 +68,23 @@ def sampling_of(
 
 def part_of_one(value: str | float) -> float:
     """A number between 0 and 1, both left out."""
-    number = above_zero(value)
+    try:
+        number = above_zero(value)
+    except click.BadParameter:
+        number = 1.0
     if number >= 1:
-        raise click.BadParameter(f"{value!r} is not a number between 0 and 1")
+        raise click.BadParameter(
+            f"{value!r} is not a fraction between 0 and 1, like .1 for a tenth"
+        )
     return number
 
 
 def up_to_one(value: str | float) -> float:
     """A number above 0 and up to 1."""
-    number = above_zero(value)
+    try:
+        number = above_zero(value)
+    except click.BadParameter:
+        number = 2.0
     if number > 1:
         raise click.BadParameter(f"{value!r} is not a number above 0 and up to 1")
     return number
@@ -90,10 +99,30 @@ class WeightsCommand(Command):
     """A command that takes weights first, and its cfg as an option, unlike darknet's own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if len(args) > 1 and args[0].endswith(".cfg") and not args[1].startswith("-"):
+        if len(args) > 1 and _names_cfg(args[0]) and not args[1].startswith("-"):
             words = shlex.join(["darknet-py", self.name or "", args[1], "--cfg", args[0]])
             raise click.UsageError(f"The weights come first, and the cfg with --cfg: {words}", ctx)
-        return super().parse_args(ctx, args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if self.name == "generate" and "extra argument" in error.message:
+                error.message += ' (a text to start from is given with --prompt "...")'
+            raise
+
+    def check_order(self, weights: str, text: str) -> None:
+        """Raise UsageError where the weights stand in the place of the text."""
+        from darknet_py.finding import holds_weights
+
+        if text != "-" and holds_weights(text) and not holds_weights(weights):
+            words = shlex.join(["darknet-py", self.name or "", text, weights])
+            raise click.UsageError(f"The weights come first, then the text: {words}")
+
+
+def _names_cfg(word: str) -> bool:
+    """Whether a word can only mean a cfg."""
+    from darknet_py.cfg import bundled_cfgs
+
+    return word.endswith(".cfg") or (word in bundled_cfgs() and not os.path.exists(word))
 
 
 def verbosity_options(command: F) -> F:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import sys
 import time
@@ -30,6 +31,8 @@ from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import train as replay_train
 from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
+
+log = logging.getLogger("darknet_py.rnn")
 
 F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
@@ -134,7 +137,7 @@ def _command(name: str) -> Callable[[F], click.Command]:
 
     def decorate(function: F) -> click.Command:
         example = f"darknet-py rnn {name} {EXAMPLES[name]}"
-        others = "The C program's other options are accepted, and have no effect here."
+        others = "The C program's other options are accepted too."
         function.__doc__ = f"{function.__doc__}\n\n{others}\n\n\b\nExample:\n  {example}"
 
         @functools.wraps(function)
@@ -180,6 +183,8 @@ def _seed(srand: int | None) -> int:
 def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     """The network at one stream and step, its random numbers where C's are after building it."""
     single = override(find_cfg(cfg).as_darknet_draws(), ONE_STREAM)
+    if weights is None:
+        log.info("no weights file is given: the parameters of the network are random")
     return network_of_cfg(single, weights, _seed(srand))
 
 
@@ -309,7 +314,7 @@ def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:
 
 @_command("valid")
 def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
-    """Score the text on stdin, a line per character."""
+    """Score the text on stdin, a line per byte."""
     net = _one_stream(cfg, weights, srand)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))

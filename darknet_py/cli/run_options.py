@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -123,9 +124,13 @@ def fraction_or_file(value: str | float) -> float | str:
     try:
         fraction = float(value)
     except ValueError:
-        return str(value)
+        if not re.fullmatch(r"[0-9.]+%", str(value)) or os.path.exists(value):
+            return str(value)
+        fraction = 1.0
     if not 0 <= fraction < 1:
-        raise click.BadParameter(f"{value!r} is neither a fraction from 0 to below 1 nor a file")
+        raise click.BadParameter(
+            f"{value!r} is neither a fraction from 0 to below 1, like .1 for a tenth, nor a file"
+        )
     return fraction
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shlex
 import signal
 from types import FrameType
@@ -11,6 +12,7 @@ from typing import Any
 
 import click
 
+from darknet_py.cfg import bundled_cfgs
 from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import (
@@ -64,10 +66,29 @@ def command(
       darknet-py train --resume --batches 10000
       darknet-py train tiny letters.txt --weights backup --weights-layers 0-1 --out letters
     """
-    if not options["resume"] and (cfg is None or data is None):
-        missing = "CFG" if cfg is None else "DATA"
-        raise click.UsageError(f"Missing argument '{missing}' (only --resume works without it).")
+    if not options["resume"]:
+        _check_arguments(cfg, data)
     run_training(cfg, data, **options)
+
+
+def _check_arguments(cfg: str | None, data: str | None) -> None:
+    """Raise UsageError where one is missing, or each stands in the place of the other."""
+    if cfg is not None and _is_text(cfg) and (data is None or data in bundled_cfgs()):
+        words = shlex.join(["darknet-py", "train", data or "tiny", cfg])
+        raise click.UsageError(f"The network comes first, then the text: {words}")
+    if cfg is not None and data is None:
+        words = shlex.join(["darknet-py", "train", cfg, "mybook.txt"])
+        raise click.UsageError(f"Give a text after the network: {words}")
+    if cfg is None:
+        raise click.UsageError(
+            "Give a network and a text: darknet-py train tiny mybook.txt (or --resume, to "
+            "continue a run)"
+        )
+
+
+def _is_text(name: str) -> bool:
+    """Whether what stands in the place of the cfg can only be a text."""
+    return os.path.exists(name) and not name.endswith(".cfg") and name not in bundled_cfgs()
 
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:

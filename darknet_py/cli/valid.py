@@ -102,6 +102,9 @@ def command(
     """
     if as_trace and streams > 1:
         raise click.UsageError("Give --trace or --streams, not both.")
+    own = click.get_current_context().command
+    assert isinstance(own, WeightsCommand)
+    own.check_order(weights, text)
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)

@@ -98,6 +98,8 @@ class RunFolder:
             ) from error
         except OSError as error:
             where = error.filename or self.path
+            if isinstance(error, FileExistsError):
+                raise TrainingError(f"{where} is a file; --out needs a folder") from error
             raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
         try:
             for stale in self.files(re.escape(TEMPORARY_SUFFIX)):
@@ -165,7 +167,7 @@ def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) ->
     pattern = "*.state" if wanted is None else f"{glob.escape(wanted)}.state"
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
-        raise TrainingError(f"{folder} holds no run ({pattern} is missing)")
+        raise TrainingError(_why_no_run(folder, pattern, wanted))
     if len(found) > 1:
         names = ", ".join(path.stem for path in found)
         raise TrainingError(
@@ -173,6 +175,18 @@ def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) ->
             f"darknet-py train --resume --out {folder} {found[0].stem}"
         )
     return RunFolder(folder, found[0].name.removesuffix(".state"))
+
+
+def _why_no_run(folder: Path, pattern: str, wanted: str | None) -> str:
+    """What is wrong with a folder without a run, and what to do."""
+    if folder.is_file():
+        return f"{folder} is a file; give the folder of a run"
+    if not folder.exists():
+        return f"{folder}: no such folder; give the one that the run was started with (--out)"
+    message = f"{folder} holds no run ({pattern} is missing)"
+    if wanted is not None and any(Path(wanted).glob("*.state")):
+        return f"{message}, but the folder {wanted} does: give it with --out {wanted}"
+    return f"{message}; give the folder that the run was started with (--out)"
 
 
 def _is_ours(cfg: Path) -> bool:

@@ -4,38 +4,54 @@ from __future__ import annotations
 
 from darknet_py.arrays import Array
 from darknet_py.corpus import BLOCKS
+from darknet_py.errors import counted
+from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
-from darknet_py.speed import training_speed
-from darknet_py.symbols import utf8_characters
+from darknet_py.speed import rounded, training_speed
+from darknet_py.symbols import unit_of, utf8_characters
 from darknet_py.training.run import Run
 
 
 def introduction(run: Run) -> list[str]:
-    """Lines about its text, network, batches and files."""
+    """Lines about its text, network, batches, end and files."""
     net, options = run.net, run.net.options
-    unit = "bytes" if net.writes_bytes else "tokens"
+    unit = f"{unit_of(net)}s"
     processes = max(run.ranks.size, run.plan.processes)
     size = training_bytes(net, net.step.segment_steps, run.plan.processes)
-    held_out = _held_out(run, unit) if len(run.validation.text) else ""
-    shared = f" shared by {processes} processes" if processes > 1 else ""
+    size += run.plan.processes * program_memory()
+    shared = f", shared by {processes} processes" if processes > 1 else ""
     speed = training_speed(net)
     return [
-        f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on{held_out}",
+        f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
+        *_held_out(run, unit),
         f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
-        f"batch: {options.batch} streams of {options.time_steps} {unit}{shared}, "
-        f"{options.symbols:,} {unit} per update",
-        f"memory: about {max(1.0, size / 1e6):,.0f} MB; speed: at most {_rounded(speed):,} {unit} "
-        f"per second on one core",
-        f"files: {run.folder.file('')}.*",
+        f"batch: {counted(options.batch, 'place')} in the text, {options.time_steps} {unit} from "
+        f"each{shared}: {options.symbols:,} {unit} per update",
+        f"memory: about {size / 1e6:,.0f} MB, and the text",
+        f"speed: at most {rounded(speed):,} {unit} per second on one core",
+        *_end(run),
+        f"files: {run.folder.file('')}*",
     ]
 
 
-def _held_out(run: Run, unit: str) -> str:
+def _held_out(run: Run, unit: str) -> list[str]:
+    if not len(run.validation.text):
+        return []
     held_out = amount(run.validation.text, unit)
     if isinstance(run.plan.val, str):
-        return f"; held out: {run.plan.val}, {held_out}"
+        return [f"held out: {run.plan.val}, {held_out}"]
     where = "the last" if run.plan.val_from == "end" else f"{BLOCKS} blocks, together"
-    return f"; held out: {where} {held_out}"
+    return [f"held out: {where} {held_out}"]
+
+
+def _end(run: Run) -> list[str]:
+    """When the run ends by itself, if it does."""
+    ends = [f"at batch {run.limit:,}"] if run.limit else []
+    if run.plan.seconds is not None:
+        ends.append(f"after {run.plan.seconds:,.10g} seconds of training")
+    if len(ends) == 2:
+        ends = [f"{ends[0]} or {ends[1]}, whichever comes first"]
+    return [f"end: {ends[0]}"] if ends else []
 
 
 def amount(text: Array, unit: str) -> str:
@@ -44,8 +60,3 @@ def amount(text: Array, unit: str) -> str:
     if unit == "bytes" and (characters := utf8_characters(text)) < len(text):
         words += f" ({characters:,} characters)"
     return words
-
-
-def _rounded(number: float) -> int:
-    """To two digits."""
-    return int(float(f"{number:.1e}"))

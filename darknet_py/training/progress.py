@@ -29,6 +29,7 @@ class Progress:
         self._last: Row | None = None
         self._val: float | None = None
         self._bar = Bar(stays=True)
+        self._scoring_since: float | None = None
         self._written = -1e9
 
     def __call__(self, row: Row) -> None:
@@ -49,8 +50,12 @@ class Progress:
 
     def scoring(self, done: int, total: int) -> None:
         """Show how far the score of the best network at the end is."""
-        if self._bar.is_drawn:
-            self._bar.draw_part(done, total, "scoring the held-out text", "scoring")
+        if not self._bar.is_drawn:
+            return
+        if self._scoring_since is None:
+            self._scoring_since = time.perf_counter()
+        begun = self._scoring_since
+        self._bar.draw_part(done, total, begun, "scoring the held-out text", "scoring")
 
     def ended(self, val: float | None) -> None:
         """Let the last line have the held-out loss of the network at the end."""

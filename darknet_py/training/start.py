@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from darknet_py.cfg import Cfg, find_cfg
 from darknet_py.corpus import Streams
-from darknet_py.errors import CfgWarning, CostWarning, TrainingError
+from darknet_py.errors import CfgWarning, CostWarning, TrainingError, counted
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
 from darknet_py.kernels import Kernels, choose_kernels
@@ -21,6 +21,7 @@ from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
 from darknet_py.step import TrainingStep
+from darknet_py.symbols import unit_of
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.run import Run
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
@@ -104,6 +105,13 @@ def new_run(
             f"{weights or source.path} is already at batch {net.batch_number}, and training ends "
             f"at batch {run.limit}; give a larger --batches, or --clear to count from 0"
         )
+    if weights is not None and net.batch_number:
+        log.info(
+            "starting from %s, after %s: the next batch is number %d (--clear counts from 1)",
+            *(weights, counted(net.seen, unit_of(net)), net.batch_number + 1),
+        )
+    elif weights is not None:
+        log.info("starting from %s", weights)
     if asked.seed is None:
         log.info("seed %d (random; --seed %d repeats this run)", seed, seed)
     if not run.limit and plan.seconds is None:

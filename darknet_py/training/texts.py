@@ -14,6 +14,7 @@ from darknet_py.corpus import GIVEN, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
+from darknet_py.symbols import unit_of
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ def read_texts(
     data: a path, `-` for stdin, or the text itself. Raises CorpusError.
     """
     tokenized = model.options.tokenized
+    unit = unit_of(model)
     if data == "-" and ranks.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
         # know whether the text is whole.
@@ -57,16 +59,16 @@ def read_texts(
         val_digest = _digest(held_out)
         check_known(held_out, model.inputs, val)
         if len(held_out) < 2:
-            raise CorpusError(f"{val} has only one symbol; held-out text needs at least 2")
+            raise CorpusError(f"{val} has only one {unit}; held-out text needs at least 2")
         val = os.path.abspath(val)
     else:
         text, held_out = split(text, val, val_from)
     least = model.options.time_steps + 1
     if len(text) < least:
         raise CorpusError(
-            f"{name} has only {counted(len(text), 'symbol')} to train on; "
-            f"time_steps={model.options.time_steps} needs at least {least} (--set time_steps=N for "
-            f"a smaller one)"
+            f"{name} has only {counted(len(text), unit)} to train on; time_steps="
+            f"{model.options.time_steps} needs at least {least}: give a longer text, or a smaller "
+            f"--set time_steps=N"
         )
     if val != 0 and len(held_out) < 2:
         log.info("%s is too short to hold out a part of it: training without validation", name)
