@@ -85,7 +85,7 @@ def is_terminal(stream: Any) -> bool:
     """Whether a stream is one; a closed stream is None or raises."""
     try:
         return stream is not None and stream.isatty()
-    except (OSError, ValueError):
+    except (AttributeError, OSError, ValueError):
         return False
 
 

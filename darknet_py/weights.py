@@ -76,8 +76,9 @@ def read_header(path: str | os.PathLike[str]) -> Header:
     major, minor, revision = _VERSION.unpack_from(start)
     if not starts_as_weights(start):
         raise WeightsError(
-            f"{path} is not a weights file: it does not start with a version (three small 32-bit "
-            f"numbers); give a .weights or .backup file, or the folder of a run"
+            f"{path} is not a weights file: it starts with "
+            f"{start[:12].decode('utf-8', 'replace')!r} instead of a version number; give a "
+            f".weights or .backup file, or the folder of a run"
         )
     long_seen = major * 10 + minor >= 2 and major < 1000 and minor < 1000
     length = 20 if long_seen else 16
@@ -109,8 +110,8 @@ def read_weights(
     if header.rest or header.floats not in (count, count + spare):
         rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
-            f"{path} holds {header.floats:,} parameters{rest}, but the network of this cfg has "
-            f"{count:,}; give the cfg that it was trained with"
+            f"{path} holds {header.floats:,} numbers{rest}, but the network of this cfg has "
+            f"{count:,} parameters; give the cfg that it was trained with"
         )
     try:
         floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)

@@ -1027,12 +1027,19 @@ def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
 # --- cfg -----------------------------------------------------------------------------------------
 
 
+NETWORKS = [  # in the order in which someone new meets them
+    *("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large"),
+    *("gru", "gru.alexeyab", "lstm.train", "rnn", "rnn.train"),
+]
+
+
 def test_cfg_lists_what_is_bundled_each_with_a_word() -> None:
     lines = invoke("cfg").stdout.decode().splitlines()
-    assert [line.split()[0] for line in lines] == list(bundled_cfgs())
+    assert [line.split()[0] for line in lines] == NETWORKS
     for line in lines:
         assert len(line.split()) > 4
         assert len(line) <= 120
+    assert sorted(NETWORKS) == sorted(bundled_cfgs())
 
 
 def test_cfg_prints_a_cfg_or_writes_it_to_be_edited() -> None:

@@ -388,7 +388,7 @@ def test_dontload_keeps_the_initial_values(layer: int, dialect: Dialect, path: P
             np.testing.assert_array_equal(values, values_of(source)[name], err_msg=name)
     path.write_bytes(LONG[dialect] + content_of(saved))
     if layer < 4:
-        with pytest.raises(WeightsError, match="parameters, but the network of this cfg has"):
+        with pytest.raises(WeightsError, match="numbers, but the network of this cfg has"):
             network_for_training(cfg, path, Rand(3))
     else:
         whole = network_for_training(cfg, path, Rand(3))
@@ -417,7 +417,7 @@ def test_the_numbers_of_last_layers_with_dontload_may_be_in_the_file(
             np.testing.assert_array_equal(values, values_of(source)[name], err_msg=name)
     for content in (content_of(saved, "3."), content_of(saved, "2."), whole + bytes(4)):
         path.write_bytes(LONG[ALEXEYAB] + content)
-        with pytest.raises(WeightsError, match="parameters, but the network of this cfg has"):
+        with pytest.raises(WeightsError, match="numbers, but the network of this cfg has"):
             network_for_training(cfg, path, Rand(3))
 
 

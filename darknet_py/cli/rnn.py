@@ -49,8 +49,11 @@ USED = {
 }
 # Names and attributes, the last first.
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-nogpu",), {"is_flag": True, "expose_value": False}),
-    (("-i",), {"type": int, "metavar": "N", "expose_value": False}),
+    (("-nogpu",), {"is_flag": True, "expose_value": False, "help": "Ignored: no GPU is used."}),
+    (
+        ("-i",),
+        {"type": int, "metavar": "N", "expose_value": False, "help": "Ignored: no GPU is used."},
+    ),
     (("-tokens",), {"metavar": "F", "help": "Names of symbols, one per line."}),
     (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
     (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
