@@ -121,7 +121,9 @@ def test_the_reading_is_the_networks() -> None:
 @given(st.binary(min_size=2, max_size=60))
 def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
     losses, parts = np.linspace(0, 9, len(passage) - 1), BYTES.parts(passage)
-    for shaded in (report._heat(parts, losses), report._signed(parts, np.arange(len(passage)))):
+    surprises = report._surprises(parts, losses)
+    assert surprises.sum() == pytest.approx(losses.sum())
+    for shaded in (report._heat(parts, surprises), report._signed(parts, np.arange(len(passage)))):
         page = Page(shaded)
         shown = "".join(page.texts["span"])
         pieces = [text for _, _, text in parts]
@@ -130,6 +132,44 @@ def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
             == shown
         )
         assert not re.search(r"[\x00-\x08\x0b-\x1f]", shown)
+
+
+def test_a_surprise_is_a_whole_character_with_whole_ones_before_it() -> None:
+    passage = "жаба жжёт".encode()
+    losses = np.zeros(len(passage) - 1)
+    losses[passage.index("ё".encode())] = 5.0  # Its second byte.
+    parts = BYTES.parts(passage)
+    table = Page(report._greatest(parts, report._surprises(parts, losses), most=1))
+    assert table.texts["td"] == ["5.00", "жаба жж", "ё"]
+
+
+def test_the_score_of_the_last_network_is_on_the_curve() -> None:
+    args = ("--batches", "7", "--val-every", "5", "--seed", "1", "-q", "--out", "run")
+    assert invoke("train", "net.cfg", "text.txt", *args).status == 0
+    _, validations = read_losses(Path("run/net.csv"))
+    assert [batch for batch, _ in validations] == [5]
+    page = dn.report("run").read_text(encoding="utf-8")
+    best = re.search(r"best held-out loss</th><td>([\d.]+) nats per byte", page)
+    assert best
+    assert f"at best {float(best[1]):.2f}" in page
+    assert page.count('<circle class="dot"') == 2
+
+
+def test_several_runs_in_a_folder_are_told_apart() -> None:
+    for cfg in ("net.cfg", "other.cfg"):
+        Path("other.cfg").write_bytes(Path("net.cfg").read_bytes())
+        args = ("--batches", "3", "--seed", "1", "-q", "--out", "two runs")
+        assert invoke("train", cfg, "text.txt", *args).status == 0
+    error = invoke("report", "two runs").error()
+    assert error.endswith("(net, other): name one, e.g. darknet-py report 'two runs' net")
+    assert invoke("report", "two runs", "other").status == 0
+    assert Path("two runs/other.html").exists()
+
+
+@pytest.mark.parametrize("folder", ["nothing", "text.txt", "."])
+def test_what_is_no_run_is_named_with_what_to_do(folder: str) -> None:
+    error = invoke("report", folder).error()
+    assert "; give the " in error
 
 
 def test_characters_are_those_of_utf_8() -> None:

@@ -70,7 +70,7 @@ def _show(facts: dict[str, Any]) -> None:
         if is_terminal(sys.stdout) or name == "obstacle":
             line = textwrap.fill(
                 line,
-                min(width, USUAL),
+                min(width - 1, USUAL),
                 subsequent_indent=" " * len(indent),
                 break_long_words=False,
                 break_on_hyphens=False,

@@ -19,8 +19,8 @@ from darknet_py.training.folder import RunFolder, find_run
 from darknet_py.training.settings import Plan
 from darknet_py.writing.generation import generate
 
-LENGTH = 1200  # symbols of the passage
-SAMPLE = 400  # symbols of the last text
+LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens
+SAMPLE, SAMPLE_TOKENS = 400, 100  # of the last text
 
 
 def report(
@@ -41,7 +41,7 @@ def report(
     overwrite a file that this program did not write.
     Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
     """
-    run = find_run(folder, name)
+    run = find_run(folder, name, "darknet-py report")
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
     target = Path(out) if out is not None else run.file(".html")
@@ -52,9 +52,10 @@ def report(
     index = recurrent_layer(net) if layer is None else layer
     if index >= len(net.layers):
         raise ValueError(f"layer must be one of the network's, 0 to {len(net.layers) - 1}")
-    shown = symbols.whole(passage[:LENGTH].tolist())
+    shown = symbols.whole(passage[: TOKENS if symbols.is_tokens else LENGTH].tolist())
     reading = read_passage(net, shown, index, symbols)
-    drawn = generate(net, symbols.default_prompt, SAMPLE, seed=checkpoint.plan.seed)
+    length = SAMPLE_TOKENS if symbols.is_tokens else SAMPLE
+    drawn = generate(net, symbols.default_prompt, length, seed=checkpoint.plan.seed)
     last = symbols.whole(list(drawn))
     heading = f"{weights.name}, temperature 0.7"
     samples = [
@@ -62,16 +63,19 @@ def report(
         for title, sample in read_samples(run.file(".samples"))
     ]
     samples.append((heading, symbols.text(last)))
-    best = checkpoint.progress["validation"].get("best_loss")
+    validation = checkpoint.progress["validation"]
+    best = validation.get("best_loss")
     facts = [
         ("weights", weights.name),
         ("parameters", f"{len(net.parameters):,}"),
         ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
         ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
         ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
-        ("best estimate", "none" if best is None else f"{best:.4f} nats per {symbols.unit}"),
+        ("best held-out loss", "none" if best is None else f"{best:.4f} nats per {symbols.unit}"),
     ]
-    curves = read_losses(run.file(".csv"))
+    # The network at the end of a run is scored after the last row of the table.
+    end = None if best is None else (float(validation["best_batch"]), best)
+    curves = read_losses(run.file(".csv"), end)
     written = page(f"{run.base}: a report", facts, curves, samples, reading)
     write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
     return target

@@ -23,7 +23,7 @@ from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
 WIDTH, HEIGHT = 600, 300
-MARGIN = 48
+MARGIN = 60
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #fdfdfb; --ink: #1c1c1a; --faint: #77776f;
@@ -37,10 +37,12 @@ h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; } span { color: 
 p.note, caption, figcaption { color: var(--faint); font-size: .9rem; text-align: left; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
   border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
-table { border-collapse: collapse; font-size: .9rem; } td, th { padding: .1rem .9rem .1rem 0;
+table { border-collapse: collapse; font-size: .9rem; } caption { white-space: nowrap; }
+code { white-space: pre-wrap; } figure { margin: 0; } td, th { padding: .1rem .9rem .1rem 0;
   text-align: left; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
 svg { width: 100%; height: auto; }
 svg text { fill: var(--faint); font: 14px system-ui, sans-serif; }
+@media (max-width: 32rem) { svg text { font-size: 24px; } svg text.fine { display: none; } }
 .grid { stroke: var(--line); } .one { stroke: var(--one); fill: none; stroke-width: 1.2; }
 .two { stroke: var(--two); fill: none; stroke-width: 1.6; } .dot { fill: var(--two); }
 """
@@ -134,7 +136,9 @@ def page(
 ) -> str:
     """The whole page. facts: rows of its first table. samples: headings and texts."""
     losses, symbol = reading.losses, reading.symbols.unit
+    seen = "token" if reading.symbols.is_tokens else "character"
     pieces = reading.symbols.parts(reading.passage)
+    surprises = _surprises(pieces, losses)
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         _table(facts),
@@ -144,13 +148,13 @@ def page(
         *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
         "<h2>How surprised it is</h2>",
         '<p class="note">A passage, read from a zero state. The redder a '
-        f"{symbol}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
-        f"{_top(losses):.1f} nats and more. Mean: {losses.mean():.3f} nats per {symbol}.</p>",
-        f"<pre>{_heat(pieces, losses)}</pre>",
-        _surprises(reading),
+        f"{seen}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
+        f"{_top(surprises):.1f} nats and more. Mean: {losses.mean():.3f} nats per {symbol}.</p>",
+        f"<pre>{_heat(pieces, surprises)}</pre>",
+        _greatest(pieces, surprises),
         f"<h2>What single units of layer {reading.layer} answer to</h2>",
         '<p class="note">The units that change most slowly along the text. Each '
-        f"{symbol} is colored by the unit's output after it: red above the unit's mean, blue below."
+        f"{seen} is colored by the unit's output after it: red above the unit's mean, blue below."
         "</p>",
         *(
             f"<h3>unit {unit}</h3><pre>{_signed(pieces, response)}</pre>"
@@ -192,17 +196,23 @@ def _text(text: str) -> str:
     return html.escape(text.translate(pictures))
 
 
-def _top(losses: Array) -> float:
+def _surprises(pieces: Iterable[tuple[int, int, str]], losses: Array) -> Array:
+    """The loss of each piece of a passage: that of all of its symbols, 0 for the first one."""
+    padded = np.concatenate([[0.0], losses])
+    return np.array([padded[first:end].sum() for first, end, _ in pieces])
+
+
+def _top(surprises: Array) -> float:
     """What the darkest shade stands for: all but the rarest surprises lie below."""
-    return max(1.0, float(np.quantile(losses, 0.97)))
+    return max(1.0, float(np.quantile(surprises, 0.97)))
 
 
-def _heat(pieces: Iterable[tuple[int, int, str]], losses: Array) -> str:
-    """The pieces of a passage, each shaded by the loss of all of its symbols."""
-    padded, top = np.concatenate([[0.0], losses]), _top(losses)
+def _heat(pieces: Iterable[tuple[int, int, str]], surprises: Array) -> str:
+    """The pieces of a passage, each shaded by its loss."""
+    top = _top(surprises)
     return _shaded(
-        (f"h{min(9, int(9 * float(padded[first:end].sum()) / top))}", text)
-        for first, end, text in pieces
+        (f"h{min(9, int(9 * surprise / top))}", text)
+        for surprise, (_, _, text) in zip(surprises.tolist(), pieces, strict=True)
     )
 
 
@@ -228,15 +238,16 @@ def _shaded(characters: Iterable[tuple[str, str]]) -> str:
     return "".join(f'<span class="{shade}">{_text(text)}</span>' for shade, text in pieces)
 
 
-def _surprises(reading: Reading, most: int = 5) -> str:
-    """A table of the least expected symbols, for those who do not see the colors."""
-    order = np.argsort(-reading.losses, kind="stable")[:most]
+def _greatest(
+    pieces: Sequence[tuple[int, int, str]], surprises: Array, most: int = 5, context: int = 24
+) -> str:
+    """A table of the least expected pieces, for those who do not see the colors."""
     rows = []
-    for place in order.tolist():
-        before = reading.symbols.text(reading.passage[max(0, place - 24) : place + 1])
-        here = reading.symbols.text(reading.passage[place + 1 : place + 2])
+    for place in np.argsort(-surprises, kind="stable")[:most].tolist():
+        before = "".join(text for _, _, text in pieces[max(0, place - context) : place])
+        here = pieces[place][2]
         rows.append(
-            f"<tr><td class='n'>{reading.losses[place]:.2f}</td><td><code>"
+            f"<tr><td class='n'>{surprises[place]:.2f}</td><td><code>"
             f"{_text(before).replace(chr(10), '⏎')}<b>{_text(here).replace(chr(10), '⏎')}</b>"
             "</code></td></tr>"
         )
@@ -254,7 +265,7 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
 
     def place(point: Point) -> str:
         x = MARGIN + (WIDTH - MARGIN - 20) * point[0] / last
-        y = 8 + (HEIGHT - MARGIN) * (high - point[1]) / (high - low)
+        y = 20 + (HEIGHT - MARGIN - 12) * (high - point[1]) / (high - low)
         return f"{x:.1f},{y:.1f}"
 
     def line(shape: str, curve: list[Point]) -> str:
@@ -269,11 +280,12 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
             f'<text x="{MARGIN - 8}" y="{float(y) + 5:.1f}" text-anchor="end">'
             f"{level:.{decimals}f}</text>"
         )
-    for batch in (tick for tick in ticks(0, last) if tick <= last):
+    for number, batch in enumerate(tick for tick in ticks(0, last) if tick <= last):
         x, _ = place((batch, low)).split(",")
         name = f"batch {batch:,.0f}" if batch == 0 else f"{batch:,.0f}"
         if batch == round(batch):
-            marks.append(f'<text x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{name}</text>')
+            fine = ' class="fine"' if number % 2 else ""
+            marks.append(f'<text{fine} x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{name}</text>')
     dots = "".join(
         '<circle class="dot" r="2.5" cx="{}" cy="{}"/>'.format(*place(point).split(","))
         for point in _thinned(validations, 60)
@@ -282,9 +294,8 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
         f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}" if averages else ""
     )
     if validations:
-        said += (
-            f"; held-out from {validations[0][1]:.2f}, best {min(y for _, y in validations):.3f}"
-        )
+        least = min(y for _, y in validations)
+        said += f"; held-out text from {validations[0][1]:.2f}, at best {least:.2f}"
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
         f"{''.join(marks)}{line('one', averages)}{line('two', validations)}{dots}"

@@ -9,6 +9,7 @@ import glob
 import logging
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -157,10 +158,14 @@ class RunFolder:
         return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
 
 
-def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) -> RunFolder:
+def find_run(
+    out: str | os.PathLike[str],
+    cfg: str | os.PathLike[str] | None,
+    command: str = "darknet-py train --resume --out",
+) -> RunFolder:
     """The run in the folder `out` that can be gone on with: that of `cfg`, or the only one.
 
-    Raises TrainingError.
+    command: what is typed before a folder and a run's name. Raises TrainingError.
     """
     folder = Path(out)
     wanted = base_name(os.fspath(cfg)) if cfg is not None else None
@@ -172,7 +177,7 @@ def find_run(out: str | os.PathLike[str], cfg: str | os.PathLike[str] | None) ->
         names = ", ".join(path.stem for path in found)
         raise TrainingError(
             f"{folder} holds several runs ({names}): name one, e.g. "
-            f"darknet-py train --resume --out {folder} {found[0].stem}"
+            f"{command} {shlex.quote(os.fspath(folder))} {found[0].stem}"
         )
     return RunFolder(folder, found[0].name.removesuffix(".state"))
 

@@ -229,7 +229,8 @@ def train_run(
             result = finish(run, is_stopped, ended, asked, scoring)
     if run.plan.plot and run.ranks.is_first:
         paths = run.folder.file(".csv"), run.folder.file(".png")
-        plotting.write_curves(*paths, unit_of(run.net))
+        end = None if result.val is None else (float(result.batches), result.val)
+        plotting.write_curves(*paths, unit_of(run.net), end)
     if profile:
         whose = "" if run.plan.processes == 1 else " of the first process"
         log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))

@@ -1,0 +1,152 @@
+"""What someone new types: mistakes are answered with what was meant, and help fits 40 columns."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import click
+import pytest
+
+import darknet_py as dn
+from darknet_py.cli import COMMANDS, main
+from darknet_py.cli.commands import HINTS, SIMILAR
+from darknet_py.cli.rnn import USED
+from tests.support.commands import invoke
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
+
+
+def usage_error(*args: str) -> str:
+    outcome = invoke(*args)
+    assert outcome.status == 2
+    assert outcome.lines[0].startswith("Usage: ")
+    return outcome.lines[-1]
+
+
+PATHS = [*((name,) for name in COMMANDS), *(("rnn", name) for name in USED), ()]
+
+
+@pytest.mark.parametrize("columns", [40, 51])
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_help_fits_narrow_terminals(
+    path: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = invoke(*path, "-h").stdout.decode()
+    for line in text.splitlines():
+        # Commands, and tables of formats, are as they are typed.
+        as_written = line.startswith(("    darknet-py", "    eval", "  .", "    ."))
+        assert as_written or len(line) < columns or len(line.split()) <= 2, line
+    assert "INTEGER" not in text
+    assert "<=x" not in text
+
+
+def test_every_command_is_listed_in_a_whole_sentence() -> None:
+    text = invoke("-h").stdout.decode().partition("Commands:")[2]
+    for name in COMMANDS:
+        (line,) = (line for line in text.splitlines() if line.split()[:1] == [name])
+        assert line.endswith(".")
+        assert "..." not in line
+
+
+def test_hints_name_options_and_commands_that_exist() -> None:
+    for name, hints in HINTS.items():
+        known = {
+            option
+            for own in main.get_command(click.Context(main), name).params  # type: ignore[union-attr]
+            for option in own.opts
+        }
+        for typed, meant in hints.items():
+            assert typed not in known
+            assert any(word in known or word == "darknet-py" for word in meant.split())
+    assert set(SIMILAR.values()) <= {*COMMANDS, "--help"}
+
+
+def test_options_of_other_programs_are_answered_with_ours() -> None:
+    assert "Use --set learning_rate=.002." in usage_error("train", "tiny", "text.txt", "--lr", ".1")
+    assert "Use --time 10m or" in usage_error("train", "tiny", "text.txt", "--epochs", "3")
+    assert "'-temp'. Use --temperature." in usage_error("generate", "backup", "-temp", ".5")
+    assert "Use --seed." in usage_error("generate", "backup", "-srand", "5")
+    assert "--prompt for the text" in usage_error("generate", "backup", "-seed", "Once")
+    assert "--length" in usage_error("generate", "backup", "--lenght", "5")
+
+
+def test_a_misspelled_command_is_answered_with_the_likely_one() -> None:
+    assert usage_error("genrate").endswith("Did you mean darknet-py generate?")
+    assert usage_error("sample").endswith("Did you mean darknet-py generate?")
+    assert usage_error("help").endswith("Did you mean darknet-py --help?")
+    assert usage_error("xyzzy").endswith("No such command 'xyzzy'.")
+
+
+def test_a_wrong_order_is_answered_with_the_right_one() -> None:
+    first = "The network comes first, then the text: darknet-py train"
+    assert usage_error("train", "text.txt", "tiny").endswith(f"{first} tiny text.txt")
+    assert usage_error("train", "text.txt").endswith(f"{first} tiny text.txt")
+    assert "Give a text after the network: darknet-py train tiny" in usage_error("train", "tiny")
+    assert "Give a network and a text: darknet-py train" in usage_error("train")
+    dn.train("net.cfg", "text.txt", out="run", batches=2, seed=1)
+    assert usage_error("valid", "text.txt", "run").endswith("text: darknet-py valid run text.txt")
+    for cfg in ("rnn", "net.cfg"):
+        told = usage_error("generate", cfg, "old.weights")
+        assert told.endswith(f"darknet-py generate old.weights --cfg {cfg}")
+    assert '--prompt "...")' in usage_error("generate", "run", "Once upon")
+
+
+def test_values_that_are_none_are_told_in_plain_words() -> None:
+    def told(*args: str) -> str:
+        return usage_error(*args).rpartition(": ")[2]
+
+    assert told("generate", "x", "--length", "1k") == "'1k' is not a whole number"
+    assert told("generate", "x", "--samples", "0") == "0 is not at least 1"
+    assert told("train", "tiny", "x", "--threads", "0") == "0 is not from 1 to 1024"
+    for wrong in ("10%", "0", "1", "x"):
+        assert "not a fraction between 0 and 1, like .1" in told("valid", "x", "y", "--val", wrong)
+    assert "neither a fraction" in told("train", "tiny", "x", "--val", "10%")
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (
+            ("generate", "tiny"),
+            "give the folder of a run, or train it first: darknet-py train tiny",
+        ),
+        (("generate", "nothing"), "No such file or directory; give a weights file, or the folder"),
+        (("generate", "text.txt"), "instead of a version number; give a .weights"),
+        (("generate", "empty"), "give a weights file, or the folder of a run"),
+        (("train", "net.cfg", "short.txt"), "has only 5 bytes to train on; time_steps="),
+        (("train", "net.cfg", "text.txt", "--out", "text.txt"), "text.txt is a file; --out needs"),
+        (("train", "--resume", "--out", "nothing"), "nothing: no such folder; give the one"),
+    ],
+)
+def test_errors_name_what_to_do(args: tuple[str, ...], told: str) -> None:
+    Path("empty").mkdir()
+    Path("short.txt").write_text("hello")
+    assert told in invoke(*args).error()
+
+
+def test_a_folder_in_the_place_of_a_runs_name_is_found() -> None:
+    dn.train("net.cfg", "text.txt", out="run", batches=2, seed=1)
+    dn.train("net.cfg", "text.txt", out="backup", batches=2, seed=1)
+    told = invoke("train", "--resume", "run").error()
+    assert told.endswith("but the folder run does: give it with --out run")
+
+
+def test_the_list_of_networks_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+        def fileno(self) -> int:
+            return 1
+
+    shown = Terminal()
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((40, 24)))
+    monkeypatch.setattr("sys.stdout", shown)
+    main(["cfg"], standalone_mode=False)
+    main(["info", "tiny"], standalone_mode=False)
+    assert "shakespeare" in shown.getvalue()
+    assert "148,480" in shown.getvalue()
+    assert all(len(line) < 40 for line in shown.getvalue().splitlines())
