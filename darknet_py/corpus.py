@@ -123,7 +123,9 @@ def _read_bounded(file: BinaryIO, name: str) -> bytes:
     """All of a file, unless it has no end, like a device, or fills the memory."""
     limit = memory() // SHARE_OF_MEMORY
     data = bytearray()
-    while piece := file.read(PIECE):
+    # `read` would need two Ctrl-D on a terminal, since it reads on after the first.
+    read = getattr(file, "read1", file.read)
+    while piece := read(PIECE):
         data += piece
         if len(data) > limit:
             raise CorpusError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
+import warnings
 from pathlib import Path
 
 import click
@@ -52,12 +54,14 @@ def test_every_command_is_listed_in_a_whole_sentence() -> None:
 
 
 def test_hints_name_options_and_commands_that_exist() -> None:
-    for name, hints in HINTS.items():
-        known = {
-            option
-            for own in main.get_command(click.Context(main), name).params  # type: ignore[union-attr]
-            for option in own.opts
-        }
+    for path, hints in HINTS.items():
+        own: click.Command = main
+        for name in path.split():
+            assert isinstance(own, click.Group)
+            found = own.get_command(click.Context(own), name)
+            assert found is not None
+            own = found
+        known = {option for parameter in own.params for option in parameter.opts}
         for typed, meant in hints.items():
             assert typed not in known
             assert any(word in known or word == "darknet-py" for word in meant.split())
@@ -71,6 +75,10 @@ def test_options_of_other_programs_are_answered_with_ours() -> None:
     assert "Use --seed." in usage_error("generate", "backup", "-srand", "5")
     assert "--prompt for the text" in usage_error("generate", "backup", "-seed", "Once")
     assert "--length" in usage_error("generate", "backup", "--lenght", "5")
+    c = ("rnn", "generate", "net.cfg", "net.weights")
+    assert usage_error(*c, "-temperature", "1").endswith("'-temperature'. Use -temp.")
+    assert usage_error(*c, "--length", "9").endswith("'--length'. Use -len.")
+    assert "Use -srand for the random numbers" in usage_error(*c, "--seed", "9")
 
 
 def test_a_misspelled_command_is_answered_with_the_likely_one() -> None:
@@ -145,8 +153,12 @@ def test_the_list_of_networks_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyP
     shown = Terminal()
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((40, 24)))
     monkeypatch.setattr("sys.stdout", shown)
-    main(["cfg"], standalone_mode=False)
-    main(["info", "tiny"], standalone_mode=False)
+    logger = logging.getLogger("darknet_py")
+    for name in ("level", "handlers", "propagate"):
+        monkeypatch.setattr(logger, name, getattr(logger, name))
+    with warnings.catch_warnings():
+        main(["cfg"], standalone_mode=False)
+        main(["info", "tiny"], standalone_mode=False)
     assert "shakespeare" in shown.getvalue()
     assert "148,480" in shown.getvalue()
     assert all(len(line) < 40 for line in shown.getvalue().splitlines())

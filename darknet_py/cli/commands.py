@@ -61,6 +61,18 @@ HINTS = {
         "-tokens": "--tokens",
     },
     "valid": {"-seed": "--prompt", "-tokens": "--tokens"},
+    "rnn generate": {
+        "-length": "-len",
+        "--length": "-len",
+        "--len": "-len",
+        "-temperature": "-temp",
+        "--temperature": "-temp",
+        "--temp": "-temp",
+        "--srand": "-srand",
+        "--prompt": "-seed",
+        "--seed": "-srand for the random numbers, -seed for the text to start from",
+    },
+    "rnn train": {"--file": "-file", "--seed": "-srand", "--clear": "-clear"},
 }
 SIMILAR = {
     "sample": "generate",
@@ -75,6 +87,7 @@ SIMILAR = {
     "plot": "report",
     "convert": "export",
     "help": "--help",
+    "darknet": "rnn",
 }
 
 
@@ -108,7 +121,8 @@ class Command(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            hints = HINTS.get(self.name or "", {})
+            group = ctx.parent.command.name if ctx.parent is not None else None
+            hints = HINTS.get(f"rnn {self.name}" if group == "rnn" else f"{self.name}", {})
             # Of `-temp`, click reports `-t`.
             words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
             meant = [word for word in reversed(words) if word in hints]

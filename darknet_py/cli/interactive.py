@@ -20,13 +20,14 @@ from darknet_py.writing.sampling import Sampling
 
 ODDS = 10  # symbols that :odds lists
 HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
-  \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
+\n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
 :temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
 :length N        bytes or tokens per turn (now {length})
 :odds            the {odds} likeliest next symbols
 :reset           forget everything read so far
 :help            this list
-Ctrl-C stops the text, Ctrl-D quits"""
+:quit            end
+Ctrl-C stops the text, Ctrl-D ends"""
 HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spaces between them"
 HELP_NAMES = (
     "this network works on tokens: a text is their names or numbers, with spaces between them"
@@ -56,7 +57,9 @@ class Dialogue:
             "odds": self._show_odds,
             "reset": self._reset,
             "help": self._help,
+            "quit": self._quit,
         }
+        self._is_over = False
 
     def run(self, prompt: list[int]) -> None:
         """Until the end of stdin; begin with `prompt` if there is any."""
@@ -64,12 +67,12 @@ class Dialogue:
         with contextlib.suppress(ImportError):
             import readline  # noqa: F401
         if sys.stdin.isatty():
-            say("type a prompt, or :help; Ctrl-C stops the text, Ctrl-D quits")
+            say("type a prompt, or :help; Ctrl-C stops the text, :quit or Ctrl-D ends")
         if len(prompt):
             self.session.feed(prompt)
             self.writer.write(prompt)
             self._write()
-        while (line := self._read()) is not None:
+        while not self._is_over and (line := self._read()) is not None:
             if line.startswith(":"):
                 self._command(line[1:])
                 continue
@@ -124,6 +127,7 @@ class Dialogue:
 
     def _show_odds(self, argument: str) -> None:
         p = self.session.probabilities(self.sampling.temperature)
+        say(f"at temperature {self.sampling.temperature:g}:")
         for symbol in np.argsort(-p, kind="stable")[:ODDS].tolist():
             say(f"{p[symbol]:8.2%}  {self.symbols.label(symbol)}")
 
@@ -131,8 +135,13 @@ class Dialogue:
         self.session.reset()
         say("state reset: the network has forgotten what it read")
 
+    def _quit(self, argument: str) -> None:
+        self._is_over = True
+
     def _help(self, argument: str) -> None:
         temperature = 0 if self.sampling.greedy else self.sampling.temperature
-        say(HELP.format(temperature=temperature, length=self.length, odds=ODDS))
+        text = HELP.format(temperature=temperature, length=self.length, odds=ODDS)
+        for line in text.splitlines():
+            say(line)
         if self.symbols.is_tokens:
             say(HELP_NAMES if self.symbols.path else HELP_NUMBERS)
