@@ -177,6 +177,19 @@ class Text:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Made:
+    """An object of a class."""
+
+    kind: type
+    words: str
+
+    def take(self, value: Any) -> Any:
+        if not isinstance(value, self.kind):
+            raise TypeError
+        return value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class File:
     """The path of a file or folder; `what` is its name in a usage line."""
 

@@ -378,6 +378,8 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
             sections.append(section)
             continue
         key, _, value = stripped.partition("=")
+        if not sections and not (key and value):
+            raise CfgError(f"{place}: {_show(line)}: expected [net], with which a cfg file begins")
         if not key or not value:
             raise CfgError(f"{place}: {_show(line)}: expected key=value or [section]")
         if not sections:
@@ -435,5 +437,5 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
     if typed not in bundled:
         near = difflib.get_close_matches(known, bundled, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
-        raise CfgError(f"{name}: no such cfg file, and no bundled cfg of that name; {hint}")
+        raise CfgError(f"{name}: no such file, and no bundled cfg of that name; {hint}")
     return read_cfg(bundled[typed])

@@ -117,7 +117,8 @@ def load_network(
     """The network of a cfg (a path or a bundled name), from a weights file or newly drawn; or that
     of a weights file or of a run's folder, ready to predict one stream.
 
-    cfg: where it is a weights file or a folder, its cfg is found as the commands find it.
+    cfg: where it is a weights file or a folder, its cfg is found as the commands find it. weights:
+    a file, or the folder of a run.
     seed: as in `srand(seed)`, for the initial weights and the draws after them.
     dialect: `upstream` or `alexeyab`; `auto` is that of the file, or `dialect_of_new`.
     overrides: keys of `[net]`, or of layers like `**{"rnn.output": 512}`; `batch` alone sets
@@ -127,7 +128,7 @@ def load_network(
     seed = checked("seed", seed, SEED)
     dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
     place = checked("cfg", cfg, File())
-    file = None if weights is None else checked("weights", weights, File())
+    file = None if weights is None else find_weights(checked("weights", weights, File()))
     if file is None and holds_weights(place):
         path = find_weights(place)
         found = override(find_cfg_of(path), {**ONE_STREAM, **overrides})

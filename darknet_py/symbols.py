@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import integers
+from darknet_py.bounds import Made, checked, integers
 from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError
 from darknet_py.model import Model
@@ -215,6 +215,11 @@ def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
     # A name ends where a word ends.
     ends = (re.escape(name) + ("" if name[-1].isspace() else r"(?!\S)") for name in spaced)
     return re.compile(rf"({'|'.join(ends)}|\S+) ?")
+
+
+def check_network(net: Network) -> None:
+    """Raise ValueError for what is no network, like the path of one."""
+    checked("net", net, Made(Network, "a Network, as load_network gives it"))
 
 
 def check_symbols(net: Network, text: str | Sequence[int] | np.ndarray, name: str) -> np.ndarray:

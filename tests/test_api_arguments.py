@@ -78,7 +78,7 @@ def test_an_empty_text_of_any_kind_is_empty(net: dn.Network) -> None:
     empty: list[Any] = [b"", [], (), np.array([], np.int64), np.array([])]
     for text in empty:
         assert list(dn.generate(net, text, 5, seed=3)) == list(dn.generate(net, b"", 5, seed=3))
-        with pytest.raises(dn.CorpusError, match="0 symbols; scoring needs at least 2"):
+        with pytest.raises(dn.CorpusError, match="0 bytes; scoring needs at least 2"):
             dn.evaluate(net, text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,3 +103,26 @@ def test_export_and_report_are_functions(folder: Path, tmp_path: Path) -> None:
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
     with pytest.raises(ValueError, match="layer must be one of"):
         dn.report(folder, text=tmp_path / "text.txt", out=page, layer=9, force=True)
+
+
+def test_what_a_beginner_gives_is_answered_with_what_is_needed(tmp_path: Path) -> None:
+    net = dn.load_network("tiny")
+    calls: list[tuple[str, Any]] = [
+        ("net must be a Network, as load_network gives it", lambda: dn.generate("run")),  # type: ignore[arg-type]
+        ("net must be a Network", lambda: dn.evaluate("run", "text")),  # type: ignore[arg-type]
+        ("net must be a Network", lambda: dn.export("run", "net.npz")),  # type: ignore[arg-type]
+        ("net must be a Network", lambda: dn.Session("run")),  # type: ignore[arg-type]
+        ("folder must be a path", lambda: dn.report(net)),  # type: ignore[arg-type]
+        ("sampling must be a Sampling", lambda: dn.generate(net, sampling=0.5)),  # type: ignore[arg-type]
+        ("greedy=True takes the likeliest", lambda: dn.generate(net, temperature=0)),
+        ("as text.encode()", lambda: dn.train("tiny", "a text\nof two lines", batches=1)),
+        ("as text.encode()", lambda: dn.train("tiny", "a" * 5000, batches=1)),
+    ]
+    for told, call in calls:
+        with pytest.raises(ValueError, match=re.escape(told)):
+            call()
+    with pytest.raises(dn.CorpusError, match="text has 1 byte; scoring needs at least 2"):
+        dn.evaluate(net, "a")
+    dn.train("tiny", b"some text " * 99, out=tmp_path / "run", batches=2, seed=1)
+    again = dn.load_network("tiny", tmp_path / "run", batch=1)
+    assert again.parameters.any()

@@ -99,7 +99,8 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
     for cfg in ("rnn", "net.cfg"):
         told = usage_error("generate", cfg, "old.weights")
         assert told.endswith(f"darknet-py generate old.weights --cfg {cfg}")
-    assert '--prompt "...")' in usage_error("generate", "run", "Once upon")
+    told = usage_error("generate", "run", "Once upon")
+    assert told.endswith('(Once upon); to start from a text, give it with --prompt "..."')
 
 
 def test_values_that_are_none_are_told_in_plain_words() -> None:

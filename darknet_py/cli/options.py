@@ -106,7 +106,8 @@ class WeightsCommand(Command):
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             if self.name == "generate" and "extra argument" in error.message:
-                error.message += ' (a text to start from is given with --prompt "...")'
+                hint = 'to start from a text, give it with --prompt "..."'
+                raise click.UsageError(f"{error.message}; {hint}", ctx) from error
             raise
 
     def check_order(self, weights: str, text: str) -> None:

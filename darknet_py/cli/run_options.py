@@ -124,7 +124,7 @@ def fraction_or_file(value: str | float) -> float | str:
     try:
         fraction = float(value)
     except ValueError:
-        if not re.fullmatch(r"[0-9.]+%", str(value)) or os.path.exists(value):
+        if not re.fullmatch(r"[0-9.]+%", str(value)) or os.path.exists(str(value)):
             return str(value)
         fraction = 1.0
     if not 0 <= fraction < 1:

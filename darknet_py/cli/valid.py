@@ -112,7 +112,7 @@ def command(
         symbols = split(symbols, val, val_from)[1]
     if len(symbols) < 2:
         raise CorpusError(
-            f"{text} has {counted(len(symbols), 'symbol')} to score; at least 2 are needed"
+            f"{text} has {counted(len(symbols), known.unit)} to score; at least 2 are needed"
         )
     start = known.prompt(prompt)
     if as_trace:

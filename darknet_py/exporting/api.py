@@ -16,6 +16,7 @@ from darknet_py.exporting.torch_module import write_torch_module
 from darknet_py.files import check_targets
 from darknet_py.finding import cfg_beside
 from darknet_py.network import Network
+from darknet_py.symbols import check_network
 
 WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
     ".safetensors": write_safetensors,
@@ -42,9 +43,10 @@ def export(
     program did not write. Raises ValueError for another suffix, DarknetError where a library is
     missing or a layer has no place in the format, OSError.
     """
+    check_network(net)
     target = Path(checked("path", path, File()))
     if target.suffix not in WRITERS:
-        raise ValueError(f"path must end in {', '.join(WRITERS)}, not {os.fspath(path)!r}")
+        raise ValueError(f"path must end in one of {', '.join(WRITERS)}, not {os.fspath(path)!r}")
     check_targets(*targets_of(target), read=(), force=force)
     return write_network(net, net.cfg, target, fold_batchnorm)
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from darknet_py.arrays import Array
+from darknet_py.bounds import File, checked
 from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.files import check_targets, with_mark, write_whole
@@ -41,7 +42,7 @@ def report(
     overwrite a file that this program did not write.
     Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
     """
-    run = find_run(folder, name, "darknet-py report")
+    run = find_run(checked("folder", folder, File()), name, "darknet-py report")
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
     target = Path(out) if out is not None else run.file(".html")

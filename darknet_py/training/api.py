@@ -23,6 +23,7 @@ from darknet_py.writing.scoring import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 
+LONGEST_PATH = 4096  # characters
 _TEXT = File(words="a path, or a text as bytes")
 
 
@@ -86,6 +87,11 @@ def train(
     settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
     source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
     text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
+    if isinstance(text, str) and ("\n" in text or len(text) > LONGEST_PATH):
+        raise ValueError(
+            f"data must be {_TEXT.words}: give this text of {len(text):,} characters as "
+            f"text.encode()"
+        )
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

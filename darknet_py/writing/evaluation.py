@@ -11,7 +11,13 @@ import numpy as np
 from darknet_py.bounds import Whole, checked
 from darknet_py.errors import CorpusError, counted
 from darknet_py.network import Network
-from darknet_py.symbols import DEFAULT_PROMPT, Symbols, check_symbols
+from darknet_py.symbols import (
+    DEFAULT_PROMPT,
+    Symbols,
+    check_network,
+    check_symbols,
+    unit_of,
+)
 from darknet_py.writing.generation import FEED_STEPS, feed
 from darknet_py.writing.scoring import Progress, cut, score_pieces
 
@@ -90,9 +96,12 @@ def trace(
 
 
 def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
+    check_network(net)
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
-        raise CorpusError(f"text has {counted(len(symbols), 'symbol')}; scoring needs at least 2")
+        raise CorpusError(
+            f"text has {counted(len(symbols), unit_of(net))}; scoring needs at least 2"
+        )
     return symbols
 
 

@@ -16,7 +16,7 @@ from darknet_py.machine import processors
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
-from darknet_py.symbols import check_symbols
+from darknet_py.symbols import check_network, check_symbols
 from darknet_py.writing.sampling import Sampling
 
 # Steps that a prompt or a text is fed in at once.
@@ -48,6 +48,8 @@ def generate(
 ) -> Iterator[int]:
     """Yield `length` symbols that follow `prompt` (which is not among them), from a zero state.
 
+    Of a network of bytes, `bytes(generate(net)).decode(errors="replace")` is the text.
+
     prompt: a str, bytes or symbols; an empty one stands for symbol 0, as in C.
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
     temperature, top_k, top_p, greedy: see Sampling; or all of them as `sampling`. stop: ends the
@@ -55,8 +57,8 @@ def generate(
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
     CfgError where outputs are not inputs, ValueError for an argument that it cannot have.
     """
-    if sampling is None:
-        sampling = Sampling(temperature, top_k, top_p, greedy)
+    check_network(net)
+    sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     end = check_symbols(net, stop, "stop").tolist()
     predictor = _after_prompt(net, prompt, 1, length)
@@ -133,8 +135,8 @@ def generate_samples(
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
-    if sampling is None:
-        sampling = Sampling(temperature, top_k, top_p, greedy)
+    check_network(net)
+    sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
@@ -155,6 +157,7 @@ class Session:
     """
 
     def __init__(self, net: Network, seed: int = 0) -> None:
+        check_network(net)
         net.check_symbols_match()
         self.net = net
         self.rand = Rand(checked("seed", seed, SEED), net.initial_draws)

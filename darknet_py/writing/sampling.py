@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import Flag, Number, Whole, checked
+from darknet_py.bounds import Flag, Made, Number, Whole, checked
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
 CUT_OFF = np.float32(0.0001)
@@ -29,10 +29,25 @@ class Sampling:
     greedy: bool = False
 
     def __post_init__(self) -> None:
+        if not isinstance(self.temperature, bool) and self.temperature == 0:
+            raise ValueError(
+                "temperature must be a number above 0, not 0; greedy=True takes the likeliest "
+                "symbol each time"
+            )
         checked("temperature", self.temperature, Number(above=0))
         checked("top_k", self.top_k, Whole())
         checked("top_p", self.top_p, Number(above=0, most=1))
         checked("greedy", self.greedy, Flag())
+
+    @classmethod
+    def of(
+        cls, given: Sampling | None, temperature: float, top_k: int, top_p: float, greedy: bool
+    ) -> Sampling:
+        """The one that is given, or one of these values. Raises ValueError."""
+        if given is None:
+            return cls(temperature, top_k, top_p, greedy)
+        checked("sampling", given, Made(cls, "a Sampling, like Sampling(top_p=.9)"))
+        return given
 
     @property
     def is_plain(self) -> bool:

@@ -1,0 +1,75 @@
+"""What a run tells before its first batch, and that bytes are called bytes from there on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import invoke
+
+pytestmark = pytest.mark.usefixtures("run_inputs")
+
+
+def told(*args: str) -> dict[str, str]:
+    """What stands behind each name, of a run of two batches."""
+    outcome = invoke("train", "net.cfg", *args, "--seed", "1", "--processes", "1")
+    assert outcome.status == 0, outcome.stderr
+    pairs = (line.partition(": ") for line in outcome.lines)
+    return {name: value for name, _, value in pairs}
+
+
+def test_the_text_the_network_and_the_end() -> None:
+    size = len(Path("text.txt").read_bytes())
+    lines = told("text.txt", "--batches", "2", "--time", "90s")
+    assert lines["text"] == f"{Path('text.txt').resolve()}, {size - size // 10:,} bytes to train on"
+    assert lines["held out"] == f"the last {size // 10:,} bytes"
+    assert lines["network"].endswith(" parameters")
+    assert "places in the text" in lines["batch"]
+    assert lines["batch"].endswith(" bytes per update")
+    assert lines["end"] == "at batch 2 or after 90 seconds of training, whichever comes first"
+    assert lines["files"] == f"{Path('backup/net')}*"
+    assert "weights" not in lines
+
+
+def test_one_end_is_told_alone() -> None:
+    assert told("text.txt", "--batches", "2")["end"] == "at batch 2"
+
+
+def test_a_run_from_weights_tells_where_it_counts_from() -> None:
+    told("text.txt", "--batches", "2", "--out", "one")
+    more = ("text.txt", "--weights", "one", "--out", "other")
+    outcome = invoke("train", "net.cfg", *more, "--batches", "3", "--seed", "1")
+    best = Path("one/net_best.weights")
+    assert outcome.lines[0].startswith(f"starting from {best}, after ")
+    assert outcome.lines[0].endswith("the next batch is number 3 (--clear counts from 1)")
+    outcome = invoke("train", "net.cfg", *more, "--batches", "3", "--seed", "1", "--clear")
+    assert outcome.lines[0] == f"starting from {best}"
+
+
+def test_bytes_are_bytes_in_every_command() -> None:
+    args = ("--batches", "4", "--val-every", "2", "--sample-every", "1", "--seed", "1")
+    trained = invoke("train", "net.cfg", "text.txt", *args)
+    scored = invoke("valid", "backup", "text.txt", "--val", ".1")
+    shown = invoke("info", "backup")
+    for text in (trained.stderr, scored.stdout.decode(), shown.stdout.decode()):
+        assert "byte" in text
+        assert "character" not in text
+        assert "symbol" not in text
+    assert invoke("report").status == 0
+    page = Path("backup/net.html").read_text(encoding="utf-8")
+    assert "nats per byte" in page
+    assert "per character" not in page
+
+
+def test_where_characters_are_longer_both_are_given() -> None:
+    text = "ἄνδρα μοι ἔννεπε, μοῦσα\n" * 40
+    Path("greek.txt").write_text(text, encoding="utf-8")
+    lines = told("greek.txt", "--batches", "2", "--val", "0")
+    assert f"{len(text.encode()):,} bytes ({len(text):,} characters)" in lines["text"]
+    scored = invoke("valid", "backup", "greek.txt").stdout.decode()
+    names = [line.rsplit(maxsplit=1)[0].strip() for line in scored.splitlines()]
+    assert names == [
+        *("bytes", "characters", "nats per byte", "bits per byte"),
+        *("nats per character", "bits per character", "perplexity", "word perplexity"),
+    ]
