@@ -88,7 +88,7 @@ def read_pieces(
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not files:
         only = f" ({skipped} skipped)" if skipped else ""
-        raise CorpusError(f"{source} holds no text files{only}")
+        raise CorpusError(f"{source} holds no text files{only}; give a folder that holds some")
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:

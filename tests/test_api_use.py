@@ -51,7 +51,7 @@ def test_progress_is_shown_where_it_is_asked_for(
     assert rows == [1, 2, 3] * 2
 
 
-def test_a_network_is_opened_by_its_run_or_its_weights(folder: Path) -> None:
+def test_a_network_is_opened_by_its_run_or_its_weights(folder: Path, tmp_path: Path) -> None:
     net = dn.load_network(folder)
     same = dn.load_network(folder / "tiny_best.weights")
     assert net.streams == same.streams == 1
@@ -63,7 +63,7 @@ def test_a_network_is_opened_by_its_run_or_its_weights(folder: Path) -> None:
     assert dn.load_network("tiny").streams == 32
     assert dn.load_network(folder / "tiny.cfg").streams == 32
     with pytest.raises(dn.WeightsError, match="holds no weights"):
-        dn.load_network(folder.parent)
+        dn.load_network(tmp_path)
 
 
 def test_a_network_shows_what_it_is(folder: Path) -> None:

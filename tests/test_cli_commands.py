@@ -15,6 +15,7 @@ import darknet_py as dn
 from darknet_py.cli import COMMANDS, main
 from darknet_py.cli.commands import HINTS, SIMILAR
 from darknet_py.cli.rnn import USED
+from darknet_py.cli.train import _say_result
 from tests.support.commands import invoke
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -92,8 +93,9 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
     first = "The network comes first, then the text: darknet-py train"
     assert usage_error("train", "text.txt", "tiny").endswith(f"{first} tiny text.txt")
     assert usage_error("train", "text.txt").endswith(f"{first} tiny text.txt")
-    assert "Give a text after the network: darknet-py train tiny" in usage_error("train", "tiny")
-    assert "Give a network and a text: darknet-py train" in usage_error("train")
+    told = "or --resume to continue a run: darknet-py train tiny mybook.txt"
+    assert usage_error("train", "tiny").endswith(f"Give a text after the network, {told}")
+    assert usage_error("train").endswith(f"Give a network and a text, {told}")
     dn.train("net.cfg", "text.txt", out="run", batches=2, seed=1)
     assert usage_error("valid", "text.txt", "run").endswith("text: darknet-py valid run text.txt")
     for cfg in ("rnn", "net.cfg"):
@@ -163,3 +165,16 @@ def test_the_list_of_networks_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyP
     assert "shakespeare" in shown.getvalue()
     assert "148,480" in shown.getvalue()
     assert all(len(line) < 40 for line in shown.getvalue().splitlines())
+
+
+def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    result = dn.train("net.cfg", "text.txt", out="run", seed=1, stop=iter([False, True]).__next__)
+    assert result.interrupted
+    _say_result(result, "run", None)
+    *_, shown, last = capsys.readouterr().err.splitlines()
+    command = f"darknet-py generate {Path('run/net.backup')}"
+    assert shown == f"to see what it writes now: {command}"
+    assert last == "to continue: darknet-py train --resume --out run"
+    assert invoke(*command.split()[1:], "--length", "5").status == 0

@@ -897,7 +897,7 @@ REFUSED: list[tuple[str, Any, tuple[str, ...], tuple[str, ...]]] = [
     ("an empty text", bad_text(b""), (), ("text.txt", "empty")),
     ("a missing text", remove("text.txt"), (), ("text.txt", "No such file")),
     ("one character", bad_text(b"a"), (), ("text.txt", "time_steps=8")),
-    ("a text as long as time_steps", bad_text(b"abcdefgh"), (), ("text.txt", "8 symbols")),
+    ("a text as long as time_steps", bad_text(b"abcdefgh"), (), ("text.txt", "8 bytes")),
     ("a NUL byte", bad_text(b"ab\0cdefghijk"), (), ("text.txt", "NUL", "2")),
     ("UTF-16", bad_text("\ufeffabcdefghijk".encode("utf-16-le")), (), ("text.txt", "UTF-16")),
     ("an empty folder", folder_at("text.txt"), (), ("text.txt", "no text files")),

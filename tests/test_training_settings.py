@@ -29,6 +29,7 @@ from darknet_py.bounds import (
     Whole,
     checked,
 )
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.train import command
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.settings import OPTIONS, OnResume, Option, Plan, Settings
@@ -78,9 +79,9 @@ def test_the_command_has_each_option_with_its_bounds() -> None:
             assert isinstance(made.type, click.Choice)
             assert tuple(made.type.choices) == option.bounds.choices
         if type(option.bounds) is Whole:
-            assert isinstance(made.type, click.IntRange)
-            assert made.type.min == option.bounds.least
-            assert made.type.max in (option.bounds.most, None)
+            assert isinstance(made.type, WholeNumber)
+            assert made.type.least == option.bounds.least
+            assert made.type.most in (option.bounds.most, None)
 
 
 @pytest.mark.usefixtures("run_inputs")

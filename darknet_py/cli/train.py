@@ -78,11 +78,13 @@ def _check_arguments(cfg: str | None, data: str | None) -> None:
         raise click.UsageError(f"The network comes first, then the text: {words}")
     if cfg is not None and data is None:
         words = shlex.join(["darknet-py", "train", cfg, "mybook.txt"])
-        raise click.UsageError(f"Give a text after the network: {words}")
+        raise click.UsageError(
+            f"Give a text after the network, or --resume to continue a run: {words}"
+        )
     if cfg is None:
         raise click.UsageError(
-            "Give a network and a text: darknet-py train tiny mybook.txt (or --resume, to "
-            "continue a run)"
+            "Give a network and a text, or --resume to continue a run: "
+            "darknet-py train tiny mybook.txt"
         )
 
 
@@ -159,6 +161,8 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
         base = result.weights.name.removesuffix(".backup")
         folder = [] if out == "backup" else ["--out", out]
         several = [base] if len(list(result.weights.parent.glob("*.state"))) > 1 else []
+        # The best network may be much younger than this one.
+        say(f"to see what it writes now: darknet-py generate {shlex.quote(str(result.weights))}")
         say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *folder, *several])}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
