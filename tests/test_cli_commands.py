@@ -76,6 +76,8 @@ def test_options_of_other_programs_are_answered_with_ours() -> None:
     assert "Use --seed." in usage_error("generate", "backup", "-srand", "5")
     assert "--prompt for the text" in usage_error("generate", "backup", "-seed", "Once")
     assert "--length" in usage_error("generate", "backup", "--lenght", "5")
+    told = usage_error("train", "tiny", "text.txt", "--tim", "5s")
+    assert told.endswith("No such option '--tim'. Did you mean '--time'?")
     c = ("rnn", "generate", "net.cfg", "net.weights")
     assert usage_error(*c, "-temperature", "1").endswith("'-temperature'. Use -temp.")
     assert usage_error(*c, "--length", "9").endswith("'--length'. Use -len.")

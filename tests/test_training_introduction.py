@@ -73,3 +73,17 @@ def test_where_characters_are_longer_both_are_given() -> None:
         *("bytes", "characters", "nats per byte", "bits per byte"),
         *("nats per character", "bits per character", "perplexity", "word perplexity"),
     ]
+
+
+def test_a_long_text_names_the_faster_way() -> None:
+    told("text.txt", "--batches", "2")
+    for size, streams, is_told in (
+        (99_999, "1", False),
+        (100_000, "1", True),
+        (100_000, "8", False),
+    ):
+        Path("long.txt").write_bytes(b"a" * size)
+        told_of = (
+            "--streams 64" in invoke("valid", "backup", "long.txt", "--streams", streams).stderr
+        )
+        assert told_of == is_told

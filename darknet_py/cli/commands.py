@@ -126,9 +126,14 @@ class Command(click.Command):
             # Of `-temp`, click reports `-t`.
             words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
             meant = [word for word in reversed(words) if word in hints]
-            if not meant:
+            begun = error.option_name
+            options = [name for own in self.params for name in own.opts if name.startswith(begun)]
+            if meant:
+                message = f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
+            elif len(options) == 1 and begun.startswith("--"):
+                message = f"No such option {begun!r}. Did you mean {options[0]!r}?"
+            else:
                 raise
-            message = f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
             raise click.UsageError(message, ctx) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from typing import Any
 
 import click
@@ -29,6 +30,11 @@ from darknet_py.symbols import Symbols, utf8_characters
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
+
+
+log = logging.getLogger("darknet_py.valid")
+
+LONG = 100_000  # symbols that take one stream a while
 
 
 @click.command(
@@ -125,6 +131,10 @@ def command(
     from threadpoolctl import threadpool_limits
 
     threads = scoring_threads(net) if streams > 1 else None
+    if streams == 1 and len(symbols) >= LONG:
+        log.info(
+            "--streams 64 scores a text of this length much faster, with nearly the same result"
+        )
     limits = threadpool_limits(threads, user_api="blas")
     with progress_bar("scoring the text", "scoring") as progress, limits:
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
