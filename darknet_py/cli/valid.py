@@ -31,7 +31,6 @@ from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, trace
 from darknet_py.writing.scoring import WARM_UP
 
-
 log = logging.getLogger("darknet_py.valid")
 
 LONG = 100_000  # symbols that take one stream a while
