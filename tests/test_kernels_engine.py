@@ -43,7 +43,7 @@ def multiply(a: Array, packed: Array, columns: int, c: Array, keep: int) -> None
     rows, depth = a.shape
     call(
         "multiply",
-        *(address(a), a.strides[0] // 4, a.strides[1] // 4, rows, depth, address(packed)),
+        *(address(a), a.strides[0] // 4, rows, depth, address(packed)),
         *(depth * product.PANEL, columns, address(c), c.strides[0] // 4, keep, address(spare)),
     )
 

@@ -108,7 +108,7 @@ def forward_products(
         if b.symbols == 0:
             packed = b.packed + (part * panels + first // PANEL) * b.inputs * PANEL_BYTES
             multiply(
-                *(x, b.inputs, 1, rows, b.inputs, packed, b.inputs * PANEL, end - first),
+                *(x, b.inputs, rows, b.inputs, packed, b.inputs * PANEL, end - first),
                 *(out, b.row, b.add, spare),
             )
             continue
@@ -376,7 +376,7 @@ def below(
     if first < end:
         depth = b.parts * b.outputs
         multiply(
-            *(delta, depth, 1, rows, depth, b.packed + first * depth * FLOAT_BYTES, depth * PANEL),
+            *(delta, depth, rows, depth, b.packed + first * depth * FLOAT_BYTES, depth * PANEL),
             *(end - first, out + first * FLOAT_BYTES, b.inputs, keep, spare),
         )
 

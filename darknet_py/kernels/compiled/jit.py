@@ -47,6 +47,13 @@ def compiled_sums(function: Any) -> Any:
     )
 
 
+def compiled_ordered(function: Any) -> Any:
+    """As `compiled_sums`, where NaN need not be looked for either."""
+    return numba.njit(
+        function, nogil=True, fastmath={"nnan", "reassoc", "nsz"}, error_model="numpy"
+    )
+
+
 class Exported:
     """A function of whole numbers, addresses among them, that is compiled by itself.
 
@@ -202,6 +209,16 @@ def float_of_bits(context: Any, bits: Any) -> Any:
         return builder.bitcast(values[0], FLOAT)
 
     return types.float32(types.int32), build
+
+
+@intrinsic
+def bits_of_float(context: Any, number: Any) -> Any:
+    """The 32 bits of a float32."""
+
+    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.bitcast(values[0], ir.IntType(32))
+
+    return types.int32(types.float32), build
 
 
 def aligned(count: int, dtype: Any = np.float32) -> Any:

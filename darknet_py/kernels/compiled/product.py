@@ -37,8 +37,11 @@ from darknet_py.kernels.compiled.jit import (
 
 # Where the processor is not known nothing of this is called, but it can be imported.
 _WIDTH = VECTOR or 4
-# Vectors across a panel, rows of a tile, and sums that the registers hold beside their operands.
-_VECTORS, ROWS, _SUMS = {4: (4, 6, 24), 8: (2, 6, 12), 16: (2, 8, 24)}[_WIDTH]
+# Vectors across a panel, rows of a tile, rows where they lie apart, which takes more registers for
+# addresses, and how many sums and vectors of panels the registers hold.
+_VECTORS, ROWS, _ROWS_APART, _HELD = {4: (4, 6, 6, 28), 8: (2, 6, 6, 16), 16: (2, 12, 8, 28)}[
+    _WIDTH
+]
 PANEL = _WIDTH * _VECTORS
 PANEL_BYTES = PANEL * FLOAT_BYTES
 # Rows of `a` whose tiles run over one panel after the other, and rows of a block of `gradient`.
@@ -48,20 +51,26 @@ DEPTH = 256
 
 def _panels_across(rows: int) -> int:
     """Panels that a tile of so few rows spans."""
-    return next(count for count in (4, 2, 1) if rows * _VECTORS * count <= _SUMS or count == 1)
+    return next(n for n in (4, 2, 1) if (rows + 1) * _VECTORS * n <= _HELD or n == 1)
 
 
 _ACROSS = np.array([0, *(_panels_across(rows) for rows in range(1, ROWS + 1))])
+
+
+# The forms of a tile: rows of `a` as they lie, over one panel or over as many as go with so few, and
+# a strip: ROWS numbers for each k.
+_FORMS = _NARROW, _WIDE, _STRIP = range(3)
+# Steps of a tile's loop over k that are written out, so that few instructions are counting.
+_UNROLLED = 4
 
 
 @intrinsic
 def _tile(
     context: Any,
     rows: Any,
-    wide: Any,
+    form: Any,
     a: Any,
     a_row: Any,
-    a_depth: Any,
     b: Any,
     b_panel: Any,
     c: Any,
@@ -69,33 +78,40 @@ def _tile(
     depth: Any,
     keep: Any,
 ) -> Any:
-    """c[i, j] = (c[i, j] where keep) + sum over k of a[i a_row + k a_depth] b[k PANEL + j].
+    """c[i, j] = (c[i, j] where keep) + sum over k of a[i, k] b[k PANEL + j].
 
-    rows: 1 to ROWS. wide: over as many panels as that many rows go with, b_panel apart.
+    rows: 1 to ROWS. form: a[i, k] lies at i a_row + k, or in a strip at k ROWS + i; a wide tile
+    goes over panels that are b_panel apart.
     """
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rows, wide, *operands = values
+        rows, form, *operands = values
         done = builder.append_basic_block("tile.done")
-        variants = [(count, spans) for count in range(1, ROWS + 1) for spans in (0, 1)]
-        variants = [(n, spans) for n, spans in variants if not spans or _panels_across(n) > 1]
-        blocks = [builder.append_basic_block(f"tile.{count}.{spans}") for count, spans in variants]
-        choice = builder.add(builder.mul(rows, WORD(2)), wide)
+        variants = [
+            (count, form)
+            for count in range(1, ROWS + 1)
+            for form in _FORMS
+            if form == _STRIP or count <= _ROWS_APART
+            if form != _WIDE or _panels_across(count) > 1
+        ]
+        blocks = [builder.append_basic_block(f"tile.{count}.{form}") for count, form in variants]
+        choice = builder.add(builder.mul(rows, WORD(len(_FORMS))), form)
         switch = builder.switch(choice, done)
-        for (count, spans), block in zip(variants, blocks, strict=True):
-            switch.add_case(WORD(2 * count + spans), block)
+        for (count, own), block in zip(variants, blocks, strict=True):
+            switch.add_case(WORD(len(_FORMS) * count + own), block)
             builder.position_at_end(block)
-            _emit_tile(builder, count, _panels_across(count) if spans else 1, operands)
+            _emit_tile(builder, count, own, operands)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
-    return types.void(*[types.intp] * 11), build
+    return types.void(*[types.intp] * 10), build
 
 
-def _emit_tile(builder: Any, rows: int, panels: int, operands: Any) -> None:
-    """One size of tile: a loop over k with all sums in registers."""
-    a, a_row, a_depth, b, b_panel, c, c_row, depth, keep = operands
+def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
+    """One size and form of tile: loops over k with all sums in registers."""
+    a, a_row, b, b_panel, c, c_row, depth, keep = operands
+    panels = _panels_across(rows) if form == _WIDE else 1
     vector = ir.VectorType(FLOAT, _WIDTH)
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{_WIDTH}f32"
@@ -113,7 +129,8 @@ def _emit_tile(builder: Any, rows: int, panels: int, operands: Any) -> None:
         places = (at(base, WORD(v * _WIDTH)) for v in range(_VECTORS))
         return [builder.bitcast(place, vector.as_pointer()) for place in places]
 
-    a_rows = [at(pointer(a), builder.mul(a_row, WORD(i))) for i in range(rows)]
+    across = WORD(1) if form == _STRIP else a_row
+    a_rows = [at(pointer(a), builder.mul(across, WORD(i))) for i in range(rows)]
     b_panels = [at(pointer(b), builder.mul(b_panel, WORD(p))) for p in range(panels)]
     c_rows = [at(pointer(c), builder.mul(c_row, WORD(i))) for i in range(rows)]
     outs = [
@@ -122,49 +139,67 @@ def _emit_tile(builder: Any, rows: int, panels: int, operands: Any) -> None:
         for p in range(panels)
         for place in vectors_at(at(c_at, WORD(p * PANEL)))
     ]
-
-    before = builder.block
-    zero = ir.Constant(vector, [0.0] * _WIDTH)
-    loop, end, add, store = (builder.append_basic_block(name) for name in ("k", "end", "add", "c"))
-    builder.branch(loop)
-    builder.position_at_end(loop)
-    k = builder.phi(WORD)
-    k.add_incoming(WORD(0), before)
-    sums = [builder.phi(vector) for _ in outs]
-    for own in sums:
-        own.add_incoming(zero, before)
-    b_offset = builder.mul(k, WORD(PANEL))
-    a_offset = builder.mul(k, a_depth)
-    b_row = [
-        builder.load(place, align=FLOAT_BYTES)
-        for panel in b_panels
-        for place in vectors_at(at(panel, b_offset))
-    ]
+    # What is to be added to comes from memory meanwhile.
+    for out in outs:
+        _prefetch(builder, out)
     undefined = ir.Constant(vector, ir.Undefined)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), _WIDTH), [0] * _WIDTH)
-    new = []
-    for i in range(rows):
-        number = builder.load(at(a_rows[i], a_offset))
-        one = builder.insert_element(undefined, number, ir.IntType(32)(0))
-        spread = builder.shuffle_vector(one, undefined, everywhere)
-        for j, b_vector in enumerate(b_row):
-            new.append(builder.call(fma, [spread, b_vector, sums[i * len(b_row) + j]]))
-    after = builder.add(k, WORD(1))
-    k.add_incoming(after, loop)
-    for own, value in zip(sums, new, strict=True):
-        own.add_incoming(value, loop)
-    builder.cbranch(builder.icmp_signed("<", after, depth), loop, end)
-    builder.position_at_end(end)
+
+    def products(sums: list[Any], k: Any, step: int) -> list[Any]:
+        """The sums with those of k + step added."""
+        b_offset = builder.mul(k, WORD(PANEL))
+        a_offset = builder.mul(k, WORD(ROWS)) if form == _STRIP else k
+        b_row = [
+            builder.load(place, align=FLOAT_BYTES)
+            for panel in b_panels
+            for place in vectors_at(at(panel, b_offset, WORD(step * PANEL)))
+        ]
+        new = []
+        for i in range(rows):
+            place = at(a_rows[i], a_offset, WORD(step * (ROWS if form == _STRIP else 1)))
+            one = builder.insert_element(undefined, builder.load(place), ir.IntType(32)(0))
+            spread = builder.shuffle_vector(one, undefined, everywhere)
+            for j, b_vector in enumerate(b_row):
+                new.append(builder.call(fma, [spread, b_vector, sums[i * len(b_row) + j]]))
+        return new
+
+    def loop(name: str, k: Any, sums: list[Any], steps: int) -> tuple[Any, list[Any]]:
+        """So many steps of k at a time, as long as there are that many; k and sums after it."""
+        head, body, end = (builder.append_basic_block(f"{name}.{n}") for n in ("k", "add", "end"))
+        before = builder.block
+        builder.branch(head)
+        builder.position_at_end(head)
+        now = builder.phi(WORD)
+        now.add_incoming(k, before)
+        held = [builder.phi(vector) for _ in sums]
+        after = builder.add(now, WORD(steps))
+        builder.cbranch(builder.icmp_signed("<=", after, depth), body, end)
+        builder.position_at_end(body)
+        new = held
+        for step in range(steps):
+            new = products(new, now, step)
+        builder.branch(head)
+        now.add_incoming(after, body)
+        for own, value, then in zip(held, sums, new, strict=True):
+            own.add_incoming(value, before)
+            own.add_incoming(then, body)
+        builder.position_at_end(end)
+        return now, held
+
+    zero = ir.Constant(vector, [0.0] * _WIDTH)
+    k, sums = loop("most", WORD(0), [zero] * len(outs), _UNROLLED)
+    k, sums = loop("rest", k, sums, 1)
+    end, add, store = (builder.block, *(builder.append_basic_block(n) for n in ("keep", "store")))
     builder.cbranch(builder.icmp_signed("!=", keep, WORD(0)), add, store)
     builder.position_at_end(add)
     added = [
         builder.fadd(value, builder.load(out, align=FLOAT_BYTES))
-        for value, out in zip(new, outs, strict=True)
+        for value, out in zip(sums, outs, strict=True)
     ]
     builder.branch(store)
     builder.position_at_end(store)
     finals = []
-    for value, total in zip(new, added, strict=True):
+    for value, total in zip(sums, added, strict=True):
         final = builder.phi(vector)
         final.add_incoming(value, end)
         final.add_incoming(total, add)
@@ -173,13 +208,23 @@ def _emit_tile(builder: Any, rows: int, panels: int, operands: Any) -> None:
         builder.store(final, out, align=FLOAT_BYTES)
 
 
+def _prefetch(builder: Any, place: Any) -> None:
+    """Let a cache line come that will be written."""
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
+        "llvm.prefetch.p0",
+    )
+    builder.call(function, [builder.bitcast(place, byte), number(1), number(3), number(1)])
+
+
 @exported
 def _run_tile(
     rows: int,
-    wide: int,
+    form: int,
     a: int,
     a_row: int,
-    a_depth: int,
     b: int,
     b_panel: int,
     c: int,
@@ -187,7 +232,7 @@ def _run_tile(
     depth: int,
     keep: int,
 ) -> None:
-    _tile(rows, wide, a, a_row, a_depth, b, b_panel, c, c_row, depth, keep)
+    _tile(rows, form, a, a_row, b, b_panel, c, c_row, depth, keep)
 
 
 @compiled
@@ -262,7 +307,6 @@ def pack(w: int, w_row: int, depth: int, first: int, end: int, out: int, out_pan
 def multiply(
     a: int,
     a_row: int,
-    a_depth: int,
     rows: int,
     depth: int,
     packed: int,
@@ -275,13 +319,13 @@ def multiply(
 ) -> None:
     """c (rows, columns) = a (rows, depth) times packed columns; added to c where `keep`.
 
-    a[i, k] lies at i a_row + k a_depth. packed: the first panel, the next `panel` numbers after it.
+    a[i, k] lies at i a_row + k. packed: the first panel, the next `panel` numbers after it.
     spare: ROWS * PANEL numbers of the calling thread's own.
     """
     whole = columns // PANEL
     for chunk in range(0, rows, CHUNK):
         height = min(CHUNK, rows - chunk)
-        tiles = (height + ROWS - 1) // ROWS
+        tiles = (height + _ROWS_APART - 1) // _ROWS_APART
         p = 0
         while p * PANEL < columns:
             b = packed + p * panel * FLOAT_BYTES
@@ -293,22 +337,22 @@ def multiply(
                 to = c + ((chunk + first) * c_row + p * PANEL) * FLOAT_BYTES
                 if p >= whole:
                     _ragged(
-                        *(from_a, a_row, a_depth, count, depth, b, columns - p * PANEL),
+                        *(_NARROW, from_a, a_row, count, depth, b, columns - p * PANEL),
                         *(to, c_row, keep, spare),
                     )
                     continue
-                wide = 0
+                form = _NARROW
                 if tiles == 1 and _ACROSS[count] > 1 and p + _ACROSS[count] <= whole:
-                    wide, across = 1, _ACROSS[count]
-                _run_tile(count, wide, from_a, a_row, a_depth, b, panel, to, c_row, depth, keep)
+                    form, across = _WIDE, _ACROSS[count]
+                _run_tile(count, form, from_a, a_row, b, panel, to, c_row, depth, keep)
             p += across
 
 
 @compiled
 def _ragged(
+    form: int,
     a: int,
     a_row: int,
-    a_depth: int,
     rows: int,
     depth: int,
     b: int,
@@ -325,7 +369,7 @@ def _ragged(
             out = floats(c + i * c_row * FLOAT_BYTES, (columns,))
             for j in range(columns):
                 tile[i, j] = out[j]
-    _run_tile(rows, 0, a, a_row, a_depth, b, 0, spare, PANEL, depth, keep)
+    _run_tile(rows, form, a, a_row, b, 0, spare, PANEL, depth, keep)
     for i in range(rows):
         out = floats(c + i * c_row * FLOAT_BYTES, (columns,))
         for j in range(columns):
@@ -399,10 +443,10 @@ def gradient(
                 a = strips + tile * ROWS * DEPTH * FLOAT_BYTES
                 c = g + ((first + top) * inputs + p * PANEL) * FLOAT_BYTES
                 if p < whole:
-                    _run_tile(bottom - top, 0, a, 1, ROWS, b, 0, c, inputs, depth, 1)
+                    _run_tile(bottom - top, _STRIP, a, 0, b, 0, c, inputs, depth, 1)
                 else:
                     _ragged(
-                        *(a, 1, ROWS, bottom - top, depth, b, inputs - p * PANEL),
+                        *(_STRIP, a, 0, bottom - top, depth, b, inputs - p * PANEL),
                         *(c, inputs, 1, spare),
                     )
     # The blocks may be written again.

@@ -13,6 +13,7 @@ from darknet_py.kernels.compiled.functions import ZERO, exp
 from darknet_py.kernels.compiled.jit import (
     FLOAT_BYTES,
     compiled,
+    compiled_ordered,
     compiled_sums,
     exported,
     floats,
@@ -46,10 +47,11 @@ def sgd(job: int, rank: int, threads: int) -> None:
     """values, updates, velocity; rate, momentum, decay."""
     p = pass_at(job)
     first, end = part(p.count, rank, threads, GRAIN)
-    values, updates = floats(p.first, (p.count,)), floats(p.second, (p.count,))
-    velocity = floats(p.third, (p.count,))
+    at, own = first * FLOAT_BYTES, (end - first,)
+    values, updates = floats(p.first + at, own), floats(p.second + at, own)
+    velocity = floats(p.third + at, own)
     rate, momentum, decay = p.numbers[0], p.numbers[1], p.numbers[2]
-    for j in range(first, end):
+    for j in range(len(values)):
         v = velocity[j] * momentum + updates[j] - values[j] * decay
         velocity[j] = v
         values[j] += v * rate
@@ -60,23 +62,30 @@ def adam(job: int, rank: int, threads: int) -> None:
     """values, updates, first and second moment; the numbers as `passes.adam` makes them."""
     p = pass_at(job)
     start, end = part(p.count, rank, threads, GRAIN)
-    values, updates = floats(p.first, (p.count,)), floats(p.second, (p.count,))
-    first, second = floats(p.third, (p.count,)), floats(p.fourth, (p.count,))
+    at, own = start * FLOAT_BYTES, (end - start,)
+    values, updates = floats(p.first + at, own), floats(p.second + at, own)
+    first, second = floats(p.third + at, own), floats(p.fourth + at, own)
     unbias, unbias_root, keep_first, share_first = p.numbers[:4]
     keep_second, share_second, eps, decay = p.numbers[4:]
-    for j in range(start, end):
+    for j in range(len(values)):
         d = updates[j] - values[j] * decay
         first[j] = first[j] * keep_first + d * share_first
         second[j] = second[j] * keep_second + d * d * share_second
         values[j] += unbias * first[j] / (np.sqrt(second[j]) * unbias_root + eps)
 
 
+@compiled_ordered
+def _peak(x: Any) -> Any:
+    peak = x[0]
+    for j in range(len(x)):
+        peak = x[j] if x[j] > peak else peak
+    return peak
+
+
 @compiled_sums
 def softmax_row(x: Any, p: Any, inverse: Any) -> Any:
     """p = softmax(x inverse); the logarithm of what it was divided by."""
-    peak = x[0]
-    for j in range(len(x)):
-        peak = max(peak, x[j])
+    peak = _peak(x)
     total = ZERO
     for j in range(len(x)):
         e = exp((x[j] - peak) * inverse)
