@@ -57,8 +57,8 @@ def _panels_across(rows: int) -> int:
 _ACROSS = np.array([0, *(_panels_across(rows) for rows in range(1, ROWS + 1))])
 
 
-# The forms of a tile: rows of `a` as they lie, over one panel or over as many as go with so few, and
-# a strip: ROWS numbers for each k.
+# The forms of a tile: rows of `a` as they lie, over one panel or over as many as go with so few,
+# and a strip: ROWS numbers for each k.
 _FORMS = _NARROW, _WIDE, _STRIP = range(3)
 # Steps of a tile's loop over k that are written out, so that few instructions are counting.
 _UNROLLED = 4
