@@ -9,12 +9,13 @@ Formulas: darknet's `connected_layer.c`, `blas.c` and `network.c`.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.kernels import Kernels
-from darknet_py.layers.base import Parameter
+from darknet_py.layers.base import Layer, Parameter
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
@@ -42,14 +43,19 @@ class Sgd:
         """The flat vectors that an update leaves for the next, by name."""
         return {"velocity": self.velocity}
 
-    def step(self, parameter: Parameter, rate: float) -> None:
+    def decay_of(self, parameter: Parameter) -> float:
+        """What `step` takes as its decay for this parameter."""
+        return self.decay * self.symbols if parameter.decayed else 0.0
+
+    def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
+        """One step of the entries `span` of the network's vectors."""
         self.kernels.sgd(
-            parameter.values.reshape(-1),
-            parameter.updates.reshape(-1),
-            self.velocity[parameter.span],
+            values[span],
+            updates[span],
+            self.velocity[span],
             rate / self.symbols,
             self.momentum,
-            self.decay * self.symbols if parameter.decayed else 0.0,
+            decay,
         )
 
 
@@ -72,18 +78,23 @@ class Adam:
         """The flat vectors that an update leaves for the next, by name."""
         return {"first": self.first, "second": self.second}
 
-    def step(self, parameter: Parameter, rate: float) -> None:
+    def decay_of(self, parameter: Parameter) -> float:
+        """What `step` takes as its decay for this parameter."""
+        return self.options.decay * self.options.symbols
+
+    def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
+        """One step of the entries `span` of the network's vectors."""
         options = self.options
         self.kernels.adam(
-            parameter.values.reshape(-1),
-            parameter.updates.reshape(-1),
-            self.first[parameter.span],
-            self.second[parameter.span],
+            values[span],
+            updates[span],
+            self.first[span],
+            self.second[span],
             rate,
             options.B1,
             options.B2,
             options.eps,
-            options.decay * options.symbols,
+            decay,
             self.count,
         )
 
@@ -91,6 +102,36 @@ class Adam:
 def make_optimizer(like: Array, options: NetOptions, kernels: Kernels) -> Sgd | Adam:
     """The optimizer that `[net]` asks for, over vectors shaped like `like`."""
     return Adam(like, options, kernels) if options.adam else Sgd(like, options, kernels)
+
+
+def step_all(
+    optimizer: Sgd | Adam, values: Array, updates: Array, layers: Sequence[Layer], rate: float
+) -> None:
+    """One step of every trained parameter of these layers, at `rate` times the layer's own.
+
+    values, updates: the network's vectors.
+    """
+    optimizer.begin()
+    for span, own_rate, decay in _alike(optimizer, layers):
+        optimizer.step(values, updates, span, rate * own_rate, decay)
+
+
+def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[slice, float, float]]:
+    """The trained entries in stretches, as long as they can be, of one rate and decay each."""
+    first = end = 0
+    like = 0.0, 0.0
+    for layer in layers:
+        for parameter in layer.parameters():
+            span, own = parameter.span, (layer.learning_rate, optimizer.decay_of(parameter))
+            if not parameter.trained:
+                continue
+            if span.start != end or own != like:
+                if first < end:
+                    yield slice(first, end), *like
+                first, like = span.start, own
+            end = span.stop
+    if first < end:
+        yield slice(first, end), *like
 
 
 def bound_gradient(updates: Array, options: NetOptions) -> None:

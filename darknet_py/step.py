@@ -12,7 +12,13 @@ from darknet_py.arrays import Codes, Flat
 from darknet_py.errors import CfgError
 from darknet_py.layers.base import Layer, Pass
 from darknet_py.model import Model, NetworkState
-from darknet_py.optimizer import bound_gradient, cooldown_factor, learning_rate, make_optimizer
+from darknet_py.optimizer import (
+    bound_gradient,
+    cooldown_factor,
+    learning_rate,
+    make_optimizer,
+    step_all,
+)
 from darknet_py.ranks import ALONE, Ranks
 from darknet_py.segments import accumulate_in_segments
 
@@ -180,6 +186,5 @@ class Step:
         bound_gradient(model.updates, options)
         rate = learning_rate(options, model.batch_number, model.rand)
         self.last_rate = rate * cooldown_factor(options, self.progress)
-        self.optimizer.begin()
-        for layer in model.layers[model.first_trained :]:
-            layer.update(self.optimizer, self.last_rate)
+        trained = model.layers[model.first_trained :]
+        step_all(self.optimizer, model.parameters, model.updates, trained, self.last_rate)

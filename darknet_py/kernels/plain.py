@@ -150,16 +150,9 @@ def normalize_activate_backward(
         np.multiply(d, scales / np.maximum(divisor, SMALLEST_DEVIATION), out=d)
 
 
-def roll(rolling: Array, now: Array, shares: Array) -> None:
-    """Fold the statistics of every step, `now` (time_steps, 1, features), into the rolling ones.
-
-    One step is r = (1 - share) r + share now, with its own of `shares` (time_steps,); all of them
-    in order are one weighted sum.
-    """
-    # What is left of each step after those that follow it, and first of what was there before.
-    kept = np.append(np.cumprod((1 - shares)[::-1])[::-1], 1.0)
-    weights = (shares * kept[1:]).astype(rolling.dtype)
-    np.multiply(rolling, kept[0], out=rolling)
+def roll(rolling: Array, now: Array, kept: float, weights: Array) -> None:
+    """rolling = kept rolling + weights now, with now (time_steps, 1, features)."""
+    np.multiply(rolling, kept, out=rolling)
     np.add(rolling, weights @ now.reshape(len(now), -1), out=rolling)
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class RollingStatistics:
     """The `mean` and `variance` that batch norm uses when it does not train, and how many `steps`
     they have seen.
 
-        r = (1 - share) r + share now      once per time step, in order
+        r = (1 - share) r + share now      once per time step, in order: one weighted sum
 
     share: darknet's, small throughout, with which a young network's statistics are still near the 0
     that they start from, so that it explodes when it runs freely. Here the first steps enter as a
@@ -104,24 +104,23 @@ class RollingStatistics:
 
     def add(self, mean: Array, variance: Array) -> None:
         """Fold in the statistics of some steps, (time_steps, 1, features) each."""
-        self.fold(mean, variance, self.shares(len(mean)))
+        self.fold(mean, variance, *self.weights(len(mean)))
 
-    def shares(self, count: int) -> Array:
-        """The shares of the next `count` steps, which count as seen from now on."""
+    def weights(self, count: int) -> tuple[float, Array]:
+        """How much of what is there stays after the next `count` steps, and each step's weight.
+
+        The steps count as seen from now on.
+        """
         shares = np.maximum(self.share, 1 / (self.steps + 1 + np.arange(count)))
         self.steps = min(self.SETTLED, self.steps + count)
-        return shares
+        # What is left of each step after those that follow it, and first of what was there before.
+        kept = np.append(np.cumprod((1 - shares)[::-1])[::-1], 1.0)
+        return float(kept[0]), (shares * kept[1:]).astype(self.mean.values.dtype)
 
-    def fold(self, mean: Array, variance: Array, shares: Array) -> None:
-        """Fold in the statistics of some steps, each with its share."""
-        self.kernels.roll(self.mean.values, mean, shares)
-        self.kernels.roll(self.variance.values, variance, shares)
-
-
-class Optimizer(Protocol):
-    """What a layer's `update` needs: one step of one parameter."""
-
-    def step(self, parameter: Parameter, rate: float) -> None: ...
+    def fold(self, mean: Array, variance: Array, kept: float, weights: Array) -> None:
+        """Fold in the statistics of some steps, with what `weights` gave."""
+        self.kernels.roll(self.mean.values, mean, kept, weights)
+        self.kernels.roll(self.variance.values, variance, kept, weights)
 
 
 class Workspace:
@@ -280,12 +279,6 @@ class Layer:
     def scratch_floats(self, time_steps: int, streams: int) -> int:
         """Numbers of scratch memory, shared by all layers, that its backward takes, about."""
         return 0
-
-    def update(self, optimizer: Optimizer, rate: float) -> None:
-        """One step of every trained parameter, at the net's `rate` times the layer's own."""
-        for parameter in self.parameters():
-            if parameter.trained:
-                optimizer.step(parameter, rate * self.learning_rate)
 
 
 class LossLayer(Layer):

@@ -119,10 +119,10 @@ class Brick:
         if self.record["norm"] != BATCH_NORM:
             return
         first = 0
-        shares = self.connected.norm.rolling.shares(len(self.mean))
+        weights = self.connected.norm.rolling.weights(len(self.mean))
         for part in self.parts:
             columns = slice(first, first + part.outputs)
-            part.norm.rolling.fold(self.mean[..., columns], self.variance[..., columns], shares)
+            part.norm.rolling.fold(self.mean[..., columns], self.variance[..., columns], *weights)
             first += part.outputs
 
 
