@@ -27,8 +27,6 @@ UNIFORM_BLOCK = 1024
 CALLS, SPEED = 8e-5, 1e10
 # Seconds that compiled kernels must save. Numbers of a network that several threads write with.
 WORTH, SHARED = 1.5, 1 << 19
-# Numbers from which a network is read from memory for each symbol, which BLAS does as fast.
-LARGE = 1 << 22
 # Operations that are done before what was written is handed on.
 AT_ONCE = 5e8
 
@@ -98,8 +96,7 @@ def quick_kernels(net: Network, streams: int, length: int) -> Kernels:
     """
     own = net.kernels
     operations = streams * sum(layer.operations() for layer in net.layers)
-    is_small = len(net.parameters) < LARGE
-    if own.name == "numpy" and is_small and length * (CALLS + operations / SPEED) > WORTH:
+    if own.name == "numpy" and length * (CALLS + operations / SPEED) > WORTH:
         own = choose_kernels("auto")
         own.threads = processors() if len(net.parameters) > SHARED else 1
     return own

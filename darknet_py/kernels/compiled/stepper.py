@@ -60,8 +60,17 @@ class CompiledStepper:
 
         uniform: (streams, count), f32, the draws. The last symbols written are not yet read.
         """
-        self._read(symbols)
         uniform = np.ascontiguousarray(uniform, np.float32)
+        # Matrices are packed anew for each symbol of the first call.
+        count = uniform.shape[1] if self.is_packed else 1
+        chosen = self._write(symbols, uniform[:, :count].copy(), temperature, greedy)
+        if count == uniform.shape[1]:
+            return chosen
+        rest = self._write(chosen[-1], uniform[:, count:].copy(), temperature, greedy)
+        return np.concatenate([chosen, rest])
+
+    def _write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array:
+        self._read(symbols)
         chosen = np.empty(uniform.shape[::-1], np.int64)
         record = self.record
         record["count"], record["greedy"] = len(chosen), greedy
@@ -69,6 +78,10 @@ class CompiledStepper:
         record["uniform"], record["chosen"] = uniform.ctypes.data, chosen.ctypes.data
         self._compute()
         return chosen
+
+    @property
+    def is_packed(self) -> bool:
+        return bool(self.walks[0].bricks[0].record["ready"])
 
     def _read(self, symbols: Any) -> None:
         """Raises IndexError for a symbol that there is not."""
@@ -80,7 +93,7 @@ class CompiledStepper:
     def _compute(self) -> None:
         self.compute(self.job)
         # What was packed by the first call serves all others.
-        if not self.walks[0].bricks[0].record["ready"]:
+        if not self.is_packed:
             for walk in self.walks:
                 for brick in walk.bricks:
                     brick.record["ready"] = 1
