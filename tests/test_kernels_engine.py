@@ -22,7 +22,21 @@ from darknet_py.kernels.compiled.vectors import PASS
 Array = NDArray[Any]
 # Sizes around those of tiles and panels, and some within and far beyond.
 SIZES = sorted(
-    {1, 2, 3, 5, product.ROWS, product.PANEL - 1, product.PANEL, product.PANEL + 1, 50, 97, 130}
+    {
+        1,
+        2,
+        3,
+        4,
+        5,
+        7,
+        product.ROWS,
+        product.PANEL - 1,
+        product.PANEL,
+        product.PANEL + 1,
+        50,
+        97,
+        130,
+    }
 )
 
 
