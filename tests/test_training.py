@@ -24,6 +24,7 @@ from darknet_py.cfg import read_cfg
 from darknet_py.cli.train import Interruption
 from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
+from darknet_py.kernels import Kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import training_bytes
@@ -230,6 +231,19 @@ def test_the_command_ends_after_its_time(clock: Clock) -> None:
     train("--time", "5s")
     assert [row["seconds"] for row in rows()] == [f"{n}.000" for n in range(1, 6)]
     assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
+
+
+def test_compiling_is_not_counted_as_training(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(own: Kernels) -> None:
+        clock.now += 100
+
+    monkeypatch.setattr(Kernels, "prepare", prepare)
+    clock.batch, clock.validation = 1.0, 0.0
+    result = dn.train("net.cfg", "text.txt", seconds=5, kernels="numpy")
+    assert result.batches == 5
+    assert result.seconds == 5
 
 
 def test_a_run_cools_down_to_its_end(clock: Clock) -> None:

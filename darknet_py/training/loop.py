@@ -224,6 +224,8 @@ def train_run(
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
             stack.enter_context(run.profile.running(run.net.kernels))
+        run.net.kernels.prepare()
+        run.start_clock()
         with run.table, run.samples:
             is_stopped, ended = train_loop(run, threads, callback or (lambda row: None), asked)
             result = finish(run, is_stopped, ended, asked, scoring)

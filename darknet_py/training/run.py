@@ -134,6 +134,10 @@ class Run:
         self.elapsed_before = 0.0
         self.started = self.saved = time.perf_counter()
 
+    def start_clock(self) -> None:
+        """Count the seconds of this sitting from now on."""
+        self.started = self.saved = time.perf_counter()
+
     @property
     def elapsed(self) -> float:
         """Seconds of training since the run began."""

@@ -17,6 +17,7 @@ from darknet_py.kernels.compiled import passes
 from darknet_py.kernels.compiled.engine import Engine
 from darknet_py.kernels.compiled.jit import VECTOR
 from darknet_py.kernels.compiled.stepper import make_stepper
+from darknet_py.kernels.compiled.team import TEAM
 from darknet_py.kernels.compiled.walks import Walk
 
 
@@ -46,6 +47,11 @@ class CompiledKernels(Kernels):
     @threads.setter
     def threads(self, count: int) -> None:
         self._engine.threads = count
+
+    def prepare(self) -> None:
+        """Compile the engine, or read it from disk."""
+        if self.has_team:
+            TEAM.compile()
 
     def timed(self) -> tuple[str, ...]:
         return (*KERNELS, "compute")
