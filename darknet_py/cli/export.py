@@ -15,9 +15,10 @@ from darknet_py.cli.options import (
     cfg_option,
     dialect_option,
     force_option,
+    tokens_option,
     verbosity_options,
 )
-from darknet_py.exporting.api import WRITERS, targets_of, write_network
+from darknet_py.exporting.api import PAGE, WRITERS, targets_of, write_network
 from darknet_py.files import check_targets
 from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, say_cfg
 from darknet_py.loading import network_of_weights
@@ -42,14 +43,30 @@ log = logging.getLogger("darknet_py.export")
     is_flag=True,
     help="Turn batch norm into weights and biases: the same probabilities, computed faster.",
 )
+@click.option(
+    "--half",
+    is_flag=True,
+    help="Keep the matrices of an .html page in 16 bits: half the size, slightly other odds.",
+)
+@tokens_option
 @force_option
 @verbosity_options
-def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, force: bool) -> None:
+def command(
+    weights: str,
+    out: str,
+    cfg: str | None,
+    dialect: str,
+    fold: bool,
+    half: bool,
+    tokens: str | None,
+    force: bool,
+) -> None:
     """Write the network of WEIGHTS for other programs, in the format of OUT's suffix.
 
     \b
     .safetensors  tensors by name, like 0.input.weight, with the cfg as metadata
     .npz          the same for numpy
+    .html         one page that writes text in any browser, without a network connection
     .onnx         one step: symbols and states in, probabilities and states out
     .py           a readable PyTorch module, with its parameters in a .safetensors file
     .weights      darknet's format, with a cfg; only with --fold-batchnorm
@@ -62,6 +79,8 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
     Examples:
       darknet-py export backup tiny.safetensors
       darknet-py export backup/tiny_best.weights tiny_torch.py
+      darknet-py export backup tiny.html
+      darknet-py export words words.html --tokens words.names --half
       darknet-py export backup tiny.onnx --fold-batchnorm
       darknet-py export backup folded.weights --fold-batchnorm
     """
@@ -69,13 +88,17 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
     wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
     if path.suffix not in wanted:
         raise click.BadParameter(
-            f"{out!r} must end in .safetensors, .npz, .onnx or .py (or .weights with "
+            f"{out!r} must end in .safetensors, .npz, .html, .onnx or .py (or .weights with "
             f"--fold-batchnorm)",
             param_hint="OUT",
         )
+    for option, given in (("--half", half), ("--tokens", tokens is not None)):
+        if given and path.suffix != PAGE:
+            raise click.UsageError(f"{option} is only for a page: OUT must end in {PAGE}.")
     source = find_weights(weights)
     found = find_cfg_of(source, cfg)
-    check_targets(*targets_of(path), read=(source, found.path), force=force)
+    read = [source, found.path, *([] if tokens is None else [tokens])]
+    check_targets(*targets_of(path), read=read, force=force)
     if source != Path(weights):
         log.info("weights: %s", source)
     if cfg is None:
@@ -83,5 +106,7 @@ def command(weights: str, out: str, cfg: str | None, dialect: str, fold: bool, f
     net = network_of_weights(override(found, ONE_STREAM, "one stream"), source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])
-    files = write_network(net, whole, path, fold)
+    files = write_network(net, whole, path, fold, half=half, tokens=tokens)
     log.info("wrote %s: %s parameters", " and ".join(map(str, files)), f"{len(net.parameters):,}")
+    if path.suffix == PAGE:
+        log.info("open it in a browser")

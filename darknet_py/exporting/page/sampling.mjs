@@ -1,0 +1,74 @@
+// From probabilities to the next symbol, as darknet draws it.
+
+const f = Math.fround;
+// Probabilities below .0001 are never drawn. This is the largest 32-bit number below it.
+const CUT_OFF = f(0.0001);
+
+// Zero what lies below the cut-off and make the rest sum to 1, in place.
+// The sum is taken in order and each step rounded, so that the drawn symbol is darknet's.
+function cutOff(p) {
+  let kept = false;
+  for (let i = 0; i < p.length && !kept; i++) kept = p[i] > CUT_OFF;
+  let sum = 0;
+  for (let i = 0; i < p.length; i++) {
+    if (kept && !(p[i] > CUT_OFF)) p[i] = 0;
+    sum = f(sum + p[i]);
+  }
+  const inverse = f(1 / sum);
+  for (let i = 0; i < p.length; i++) p[i] *= inverse;
+}
+
+// Keep the k largest, the first of equal ones, and make them sum to 1, in place.
+function keepLargest(p, k) {
+  if (k < p.length) {
+    const sorted = p.slice().sort();
+    const least = sorted[sorted.length - k];
+    let above = 0;
+    for (let i = 0; i < p.length; i++) if (p[i] > least) above++;
+    let equal = k - above;
+    for (let i = 0; i < p.length; i++) {
+      if (p[i] > least || (p[i] === least && equal-- > 0)) continue;
+      p[i] = 0;
+    }
+  }
+  let sum = 0;
+  for (let i = 0; i < p.length; i++) sum += p[i];
+  sum = f(sum);
+  for (let i = 0; i < p.length; i++) p[i] /= sum;
+}
+
+export function likeliest(p) {
+  let best = 0;
+  for (let i = 1; i < p.length; i++) if (p[i] > p[best]) best = i;
+  return best;
+}
+
+// The probabilities with which the next symbol is drawn, in place.
+// sampling: {temperature, topK}; a temperature of 0 always takes the likeliest, topK 0 means all.
+export function odds(p, sampling) {
+  if (sampling.temperature === 0) {
+    const best = likeliest(p);
+    p.fill(0);
+    p[best] = 1;
+    return;
+  }
+  cutOff(p);
+  if (sampling.topK > 0) keepLargest(p, sampling.topK);
+}
+
+// The first symbol at which `uniform`, less the odds so far, is not above 0.
+export function draw(p, uniform, sampling) {
+  let left = f(uniform);
+  let chosen = p.length - 1;
+  for (let i = 0; i < p.length; i++) {
+    left = f(left - p[i]);
+    if (left <= 0) {
+      chosen = i;
+      break;
+    }
+  }
+  // Rounding may leave a rest that no symbol takes; then the last one is darknet's choice, unless
+  // it is not among the k that may be drawn.
+  const isPlain = sampling.topK === 0 || sampling.temperature === 0;
+  return isPlain || p[chosen] > 0 ? chosen : likeliest(p);
+}

@@ -1,0 +1,177 @@
+// A text that a network reads and writes, with what is known of each symbol.
+
+import { Rand } from "./rand.mjs";
+import { draw, odds } from "./sampling.mjs";
+import { Pieces } from "./symbols.mjs";
+
+// Numbers that a text may keep at most: one for each unit of a layer, for each symbol.
+const MOST_NUMBERS = 1 << 25;
+const MOST_SYMBOLS = 100000;
+
+// An array of numbers that grows.
+class Numbers {
+  constructor(kind) {
+    this.values = new kind(1024);
+    this.length = 0;
+  }
+
+  push(number) {
+    if (this.length === this.values.length) {
+      const longer = new this.values.constructor(2 * this.length);
+      longer.set(this.values);
+      this.values = longer;
+    }
+    this.values[this.length++] = number;
+  }
+}
+
+// Where a symbol is from: drawn, of the prompt, or chosen by the reader.
+export const DRAWN = 0;
+export const PROMPT = 1;
+export const CHOSEN = 2;
+
+export class Session {
+  // From a zero state. seed: of the draws, which begin where those of `generate` do.
+  constructor(network, symbols, seed) {
+    this.network = network;
+    this.pieces = new Pieces(symbols);
+    this.reader = network.reader();
+    this.rand = new Rand(seed, network.initialDraws);
+    this.p = new Float32Array(network.outputs);
+    this.symbols = new Numbers(Uint32Array);
+    this.losses = new Numbers(Float32Array); // in nats; 0 for the first symbol
+    this.origins = new Numbers(Uint8Array);
+    this.trace = null;
+    const widest = Math.max(...network.layers.map((layer) => layer.outputs));
+    this.most = Math.min(MOST_SYMBOLS, Math.floor(MOST_NUMBERS / widest));
+  }
+
+  get length() {
+    return this.symbols.length;
+  }
+
+  // Whether no more symbols have room.
+  get isFull() {
+    return this.length >= this.most;
+  }
+
+  // Let the network read a symbol.
+  feed(symbol, origin) {
+    this.origins.push(origin);
+    this.losses.push(this.length ? this.reader.loss(symbol) : 0);
+    this.symbols.push(symbol);
+    this.pieces.push(symbol);
+    this.reader.step(symbol);
+    this.trace?.follow(this.reader, this.length);
+  }
+
+  // An empty prompt lets symbol 0 be read, which is no part of the text.
+  feedNothing() {
+    this.reader.step(0);
+    this.isEmptyStart = true;
+  }
+
+  // The probabilities with which the next symbol is drawn: a buffer.
+  odds(sampling) {
+    this.reader.probabilitiesAt(sampling.temperature || 1, this.p);
+    odds(this.p, sampling);
+    return this.p;
+  }
+
+  // Draw a symbol and read it.
+  write(sampling) {
+    const p = this.odds(sampling);
+    const symbol = draw(p, this.rand.uniform(), sampling);
+    this.feed(symbol, DRAWN);
+    return symbol;
+  }
+
+  // Keep the outputs of a layer's units from now on, and those so far by `catchUp`.
+  watch(layer) {
+    if (this.trace?.layer !== layer) this.trace = new Trace(this, layer);
+  }
+
+  // Where piece i is from, by its last symbol.
+  origin(i) {
+    return this.origins.values[this.pieces.ends[i] - 1];
+  }
+
+  // Surprise of piece i, in nats: that of all of its symbols.
+  surprise(i) {
+    const first = i ? this.pieces.ends[i - 1] : 0;
+    let sum = 0;
+    for (let place = first; place < this.pieces.ends[i]; place++) sum += this.losses.values[place];
+    return sum;
+  }
+
+  meanLoss() {
+    let sum = 0;
+    for (let i = 1; i < this.length; i++) sum += this.losses.values[i];
+    return this.length > 1 ? sum / (this.length - 1) : NaN;
+  }
+}
+
+// The outputs of a layer's units after each symbol of a session.
+export class Trace {
+  constructor(session, layer) {
+    this.session = session;
+    this.layer = layer;
+    this.units = session.network.layers[layer].outputs;
+    this.rows = [];
+    // What reads the text again up to where the session is.
+    this.behind = session.network.reader();
+    if (session.isEmptyStart) this.behind.step(0, layer + 1);
+  }
+
+  get isComplete() {
+    return this.rows.length === this.session.length;
+  }
+
+  add(reader) {
+    this.rows.push(Float32Array.from(reader.layers[this.layer].y));
+  }
+
+  // The session has read its symbol number `length`.
+  follow(reader, length) {
+    if (this.rows.length === length - 1) this.add(reader);
+  }
+
+  // Read one more of the symbols that are already there.
+  catchUp() {
+    if (this.isComplete) return;
+    this.behind.step(this.session.symbols.values[this.rows.length], this.layer + 1);
+    this.add(this.behind);
+  }
+
+  // Mean of a unit along the text, and how far its output goes from it, the rarest 3 % aside.
+  range(unit) {
+    const n = this.rows.length;
+    if (!n) return { mean: 0, reach: 1 };
+    let mean = 0;
+    for (const row of this.rows) mean += row[unit] / n;
+    const distances = Float32Array.from(this.rows, (row) => Math.abs(row[unit] - mean)).sort();
+    return { mean, reach: Math.max(1e-9, distances[Math.floor(0.97 * (n - 1))]) };
+  }
+
+  // The units that change most slowly along the text, of those that vary at all: what they answer
+  // to is longer than a symbol. Only the last symbols are looked at.
+  slowest(count, last = 2000) {
+    const rows = this.rows.slice(-last);
+    if (rows.length < 3) return [];
+    const mean = new Float64Array(this.units);
+    const power = new Float64Array(this.units);
+    const slowness = new Float64Array(this.units);
+    for (const row of rows) for (let u = 0; u < this.units; u++) mean[u] += row[u] / rows.length;
+    for (let t = 0; t < rows.length; t++) {
+      for (let u = 0; u < this.units; u++) {
+        const now = rows[t][u] - mean[u];
+        power[u] += now * now;
+        if (t) slowness[u] += now * (rows[t - 1][u] - mean[u]);
+      }
+    }
+    const most = power.reduce((a, b) => Math.max(a, b), 0);
+    const varied = Array.from(power.keys()).filter((u) => power[u] > 1e-3 * most);
+    const score = (u) => slowness[u] / power[u];
+    return varied.sort((a, b) => score(b) - score(a) || a - b).slice(0, count);
+  }
+}

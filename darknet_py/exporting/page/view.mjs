@@ -1,0 +1,423 @@
+// The page: what its controls do, and the work, which is done in small parts between frames.
+
+import { Network } from "./network.mjs";
+import { OddsView } from "./odds_view.mjs";
+import { CHOSEN, PROMPT, Session } from "./session.mjs";
+import { Symbols } from "./symbols.mjs";
+import { TextView } from "./text_view.mjs";
+import { readTensors } from "./weights.mjs";
+
+const WORK = 9; // milliseconds of a frame for computing
+const PAINT = 4; // and for painting
+const PATIENCE = 30; // milliseconds that loading goes on without a pause
+const OFTEN = 500; // milliseconds between the figures while it writes
+const NAMED = 5; // greatest surprises, and slowest units
+const CONTEXT = 24; // pieces before a surprise that are shown
+const FEWEST = 50; // symbols from which on units can be compared
+
+const byId = (id) => document.getElementById(id);
+const number = (value) => value.toLocaleString("en");
+
+// A function that lets the browser do other things, where it has waited for long.
+function pauses() {
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < PATIENCE) return;
+    await new Promise((resolve) => setTimeout(resolve));
+    last = performance.now();
+  };
+}
+
+class Page {
+  constructor(network, symbols) {
+    this.network = network;
+    this.symbols = symbols;
+    this.text = new TextView(byId("text"));
+    this.bars = new OddsView(byId("bars"), byId("rest"), (symbol) => this.choose(symbol));
+    this.phase = "idle"; // or reading, writing
+    this.isScheduled = false;
+    this.sampling = { temperature: 0.7, topK: 0 };
+    this.speed = 0;
+    this.fillIn();
+    this.listen();
+    this.readControls();
+    this.begin(false);
+    if (this.session) return;
+    // A browser may have kept a prompt that cannot be read.
+    byId("prompt").value = "";
+    this.begin(false);
+  }
+
+  // --- controls
+
+  fillIn() {
+    const { symbols } = this;
+    byId("prompt").placeholder = symbols.isTokens
+      ? `${symbols.names.length ? "Names" : "Numbers"} of tokens, with spaces between them`
+      : symbols.defaultPrompt.length
+        ? "Nothing typed: two line breaks"
+        : "Nothing typed: an empty text";
+    this.network.layers.forEach((layer, index) => {
+      const option = document.createElement("option");
+      option.value = String(index);
+      option.textContent = `${index}: ${layer.kind} ${layer.outputs}`;
+      byId("layer").append(option);
+      // The last layer with a state has the most to tell.
+      if (["rnn", "gru", "lstm"].includes(layer.kind)) byId("layer").value = String(index);
+    });
+    this.limitUnit();
+    const top = 0.75 * Math.log2(this.network.outputs);
+    this.highest = Math.max(1, Math.round(top)); // bits of the darkest color
+  }
+
+  listen() {
+    byId("controls").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.begin(true);
+    });
+    byId("go").addEventListener("click", () => {
+      if (this.phase === "idle") this.goOn();
+      else this.stop();
+    });
+    byId("new-seed").addEventListener("click", () => {
+      byId("seed").value = String(Math.floor(Math.random() * 1e6));
+      this.begin(true);
+    });
+    byId("prompt").addEventListener("input", () => {
+      if (this.isOnlyPrompt) this.begin(false);
+    });
+    byId("prompt").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+      event.preventDefault();
+      this.begin(true);
+    });
+    byId("writer").addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.stop();
+    });
+    for (const id of ["temperature", "top-k"]) {
+      byId(id).addEventListener("input", () => {
+        this.readControls();
+        if (this.phase === "idle") this.showOdds();
+      });
+    }
+    for (const radio of document.querySelectorAll('#writer input[name="color"]')) {
+      radio.addEventListener("change", () => this.color());
+    }
+    byId("measure").addEventListener("change", () => {
+      this.color();
+      this.showFigures();
+      this.showSurprises();
+    });
+    byId("layer").addEventListener("change", () => {
+      this.limitUnit();
+      this.color();
+    });
+    byId("unit").addEventListener("input", () => this.color());
+  }
+
+  // The whole number of a field, or null, which is said.
+  whole(id, name) {
+    const field = byId(id);
+    const { valid } = field.validity;
+    field.setAttribute("aria-invalid", String(!valid));
+    if (valid) return field.valueAsNumber;
+    const most = field.max ? ` to ${field.max}` : " on";
+    this.complain(`${name} must be a whole number from ${field.min}${most}.`);
+    return null;
+  }
+
+  complain(message) {
+    const place = byId("trouble");
+    place.hidden = !message;
+    place.textContent = message;
+  }
+
+  readControls() {
+    this.complain("");
+    const temperature = byId("temperature").valueAsNumber;
+    byId("temperature-shown").textContent = temperature.toFixed(2);
+    const topK = this.whole("top-k", "Top k");
+    this.sampling = { temperature, topK: topK ?? this.sampling.topK };
+  }
+
+  limitUnit() {
+    const most = this.network.layers[Number(byId("layer").value)].outputs - 1;
+    byId("unit").max = String(most);
+    if (!(byId("unit").valueAsNumber <= most)) byId("unit").value = "0";
+  }
+
+  get mode() {
+    return document.querySelector('#writer input[name="color"]:checked').value;
+  }
+
+  // --- reading and writing
+
+  // Read the prompt from a zero state, and then write, where that is wanted.
+  begin(writes) {
+    this.readControls();
+    const seed = this.whole("seed", "Seed");
+    const length = this.whole("length", "Length");
+    if (seed === null || length === null || !byId("top-k").validity.valid) return;
+    let prompt;
+    try {
+      const typed = byId("prompt").value;
+      prompt = typed ? this.symbols.read(typed) : this.symbols.defaultPrompt;
+    } catch (error) {
+      this.complain(error.message);
+      return;
+    }
+    const session = new Session(this.network, this.symbols, seed);
+    if (prompt.length >= session.most) {
+      this.complain(
+        `The prompt has ${number(prompt.length)} ${this.unitOfLength}, and the page has room for ` +
+          `${number(session.most)}: give a shorter one.`,
+      );
+      return;
+    }
+    this.session = session;
+    if (!prompt.length) this.session.feedNothing();
+    this.waiting = Array.from(prompt).reverse();
+    this.isOnlyPrompt = !writes;
+    this.text.show(this.session);
+    this.color();
+    this.then = writes ? () => this.goOn() : () => this.rest("");
+    this.setPhase("reading");
+  }
+
+  get unitOfLength() {
+    return this.symbols.isTokens ? "tokens" : "bytes";
+  }
+
+  goOn() {
+    this.readControls();
+    const length = this.whole("length", "Length");
+    if (length === null) {
+      this.rest("");
+      return;
+    }
+    this.isOnlyPrompt = false;
+    this.left = length;
+    this.began = { time: performance.now(), pieces: this.session.pieces.ends.length };
+    this.figuresAt = 0;
+    this.setPhase("writing");
+    this.say("writing");
+  }
+
+  stop() {
+    if (this.phase !== "idle") this.rest("stopped");
+  }
+
+  // A bar was chosen.
+  choose(symbol) {
+    if (this.phase !== "idle" || this.session.isFull) return;
+    this.isOnlyPrompt = false;
+    this.session.feed(symbol, CHOSEN);
+    this.rest("");
+    this.say(`wrote ${this.symbols.label(symbol).spoken}`);
+  }
+
+  // Nothing more is written for now. reason: for the ear.
+  rest(reason) {
+    if (this.phase === "writing") this.measure();
+    this.waiting = [];
+    this.setPhase("idle");
+    this.color();
+    this.showOdds();
+    this.showFigures();
+    this.showSurprises();
+    const full = this.session.isFull ? "; the page has no room for more" : "";
+    if (reason) this.say(`${reason}: ${byId("figures").textContent}${full}`);
+  }
+
+  say(message) {
+    byId("status").textContent = message;
+  }
+
+  setPhase(phase) {
+    this.phase = phase;
+    const isIdle = phase === "idle";
+    byId("go").textContent = isIdle ? "Go on" : "Stop";
+    byId("go").disabled = isIdle && this.session.isFull;
+    byId("reading").setAttribute("aria-busy", String(!isIdle));
+    this.bars.enable(isIdle);
+    this.schedule();
+  }
+
+  schedule() {
+    if (this.isScheduled) return;
+    this.isScheduled = true;
+    requestAnimationFrame(() => {
+      this.isScheduled = false;
+      this.frame();
+    });
+  }
+
+  frame() {
+    const until = performance.now() + WORK;
+    while (this.workABit() && performance.now() < until);
+    this.text.grow();
+    this.text.paint(performance.now() + PAINT);
+    if (this.phase === "writing") this.measure();
+    if (this.phase !== "idle" || this.isBehind || !this.text.isPainted) this.schedule();
+  }
+
+  get isBehind() {
+    return this.mode === "unit" && this.session.trace && !this.session.trace.isComplete;
+  }
+
+  // Read or write a symbol, and look at one that the trace has not seen. Returns whether there is
+  // more to do.
+  workABit() {
+    if (this.phase === "reading") {
+      if (this.waiting.length) this.session.feed(this.waiting.pop(), PROMPT);
+      else this.then();
+    } else if (this.phase === "writing") {
+      if (this.left > 0 && !this.session.isFull) {
+        this.session.write(this.sampling);
+        this.left--;
+      } else {
+        this.rest("done");
+      }
+    }
+    if (this.isBehind) {
+      this.session.trace.catchUp();
+      if (this.session.trace.isComplete) this.color();
+    }
+    return this.phase !== "idle" || this.isBehind;
+  }
+
+  // --- what is shown
+
+  measure() {
+    const now = performance.now();
+    const pieces = this.session.pieces.ends.length - this.began.pieces;
+    this.speed = (1000 * pieces) / Math.max(1, now - this.began.time);
+    if (now - this.figuresAt < OFTEN) return;
+    this.figuresAt = now;
+    this.showFigures();
+  }
+
+  showFigures() {
+    const pieces = this.session.pieces.ends.length;
+    const { unit } = this.symbols;
+    const facts = [`${number(pieces)} ${unit}${pieces === 1 ? "" : "s"}`];
+    if (!this.isOnlyPrompt && this.speed) facts.push(`${number(Math.round(this.speed))} a second`);
+    const sum = this.session.meanLoss() * Math.max(0, this.session.length - 1);
+    if (pieces > 1 && Number.isFinite(sum)) {
+      const mean = (sum / (pieces - 1)) * this.perNat;
+      facts.push(`${mean.toFixed(2)} ${this.measureName} a ${unit}`);
+    }
+    byId("figures").textContent = facts.join(" · ");
+  }
+
+  get measureName() {
+    return byId("measure").value;
+  }
+
+  get perNat() {
+    return this.measureName === "bits" ? Math.LOG2E : 1;
+  }
+
+  showOdds() {
+    const { session, symbols } = this;
+    const p = session.odds(this.sampling);
+    this.bars.show(p, (symbol) => symbols.label(symbol, session.pieces.begun), "symbol");
+    const { temperature, topK } = this.sampling;
+    const at = temperature ? `at temperature ${temperature.toFixed(2)}` : "always the likeliest";
+    const of = topK ? `, of the ${number(topK)} likeliest` : "";
+    byId("odds-note").textContent = `The odds ${at}${of}. Choose one to write it.`;
+  }
+
+  // Set the colors of the text, and what belongs to them.
+  color() {
+    const { mode, session } = this;
+    for (const element of document.querySelectorAll("#writer [data-for]")) {
+      element.hidden = element.dataset.for !== mode;
+    }
+    if (mode === "surprise") {
+      const highest = this.highest / Math.LOG2E;
+      this.text.color((i) => session.surprise(i) / highest);
+      const high = (highest * this.perNat).toFixed(this.measureName === "bits" ? 0 : 1);
+      byId("scale-high").textContent = `${high} ${this.measureName} and more`;
+    } else if (mode === "unit") {
+      this.colorByUnit();
+    } else {
+      this.text.color(() => 0);
+    }
+    this.schedule();
+  }
+
+  colorByUnit() {
+    const unit = byId("unit").validity.valid ? byId("unit").valueAsNumber : 0;
+    const { session } = this;
+    session.watch(Number(byId("layer").value));
+    const { trace } = session;
+    const { mean, reach } = trace.range(unit);
+    this.text.color((i) => {
+      const row = trace.rows[session.pieces.ends[i] - 1];
+      return row ? (row[unit] - mean) / reach : 0;
+    });
+    byId("unit-low").textContent = (mean - reach).toFixed(2);
+    byId("unit-high").textContent = (mean + reach).toFixed(2);
+    if (this.phase === "idle" && trace.isComplete) this.nameSlowUnits(trace);
+  }
+
+  // Buttons for the units whose output changes most slowly.
+  nameSlowUnits(trace) {
+    const place = byId("slow");
+    const units = trace.rows.length >= FEWEST ? trace.slowest(NAMED) : [];
+    if (place.dataset.units === units.join(" ") && place.childNodes.length) return;
+    place.dataset.units = units.join(" ");
+    place.replaceChildren(
+      units.length ? "Change most slowly along this text: " : "Write a text to see units change.",
+    );
+    for (const unit of units) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = String(unit);
+      button.setAttribute("aria-label", `Show unit ${unit}`);
+      button.addEventListener("click", () => {
+        byId("unit").value = String(unit);
+        this.color();
+      });
+      place.append(button, " ");
+    }
+  }
+
+  // For those who do not see the colors: the greatest surprises, in words.
+  showSurprises() {
+    const { pieces } = this.session;
+    const order = Array.from(pieces.ends.keys());
+    const losses = order.map((i) => this.session.surprise(i));
+    order.sort((a, b) => losses[b] - losses[a] || a - b);
+    const oneLine = (texts) => texts.join("").replace(/\n/g, "⏎");
+    const rows = order.slice(0, NAMED).filter((i) => losses[i] > 0);
+    byId("surprises-unit").textContent = this.measureName;
+    byId("surprises").hidden = this.mode !== "surprise" || !rows.length;
+    byId("surprises-rows").replaceChildren(
+      ...rows.map((i) => {
+        const row = document.createElement("tr");
+        const before = oneLine(pieces.texts.slice(Math.max(0, i - CONTEXT), i));
+        const cells = [(losses[i] * this.perNat).toFixed(1), oneLine([pieces.texts[i]]), before];
+        for (const cell of cells) row.insertCell().textContent = cell;
+        return row;
+      }),
+    );
+  }
+}
+
+async function start() {
+  const description = JSON.parse(byId("network").textContent);
+  const numbers = byId("numbers");
+  const tensors = await readTensors(description.tensors, numbers.textContent, pauses());
+  numbers.remove();
+  byId("loading").hidden = true;
+  for (const id of ["controls", "reading", "odds"]) byId(id).hidden = false;
+  new Page(new Network(description, tensors), new Symbols(description.symbols));
+  byId("writer").removeAttribute("aria-busy");
+  performance.mark("ready");
+}
+
+start().catch((error) => {
+  byId("loading").textContent = `This page is damaged, or the browser is too old: ${error.message}`;
+});

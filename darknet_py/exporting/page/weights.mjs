@@ -1,0 +1,73 @@
+// The numbers of a network, from the text of a page.
+//
+// The page has them in base64: first all tensors of 32 bits, then all of 16, little endian, as
+// every browser has its numbers in memory.
+
+const LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+const PIECE = 1 << 18; // letters that are read without a pause
+
+function tableOfLetters() {
+  const table = new Uint8Array(128);
+  for (let i = 0; i < LETTERS.length; i++) table[LETTERS.charCodeAt(i)] = i;
+  return table;
+}
+
+// The bytes of a base64 text without white space. `pause` is awaited between its pieces.
+export async function bytesOfBase64(text, pause) {
+  const table = tableOfLetters();
+  const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
+  const bytes = new Uint8Array((text.length / 4) * 3 - padding);
+  let place = 0;
+  for (let first = 0; first < text.length; first += PIECE) {
+    const end = Math.min(first + PIECE, text.length);
+    for (let i = first; i < end; i += 4) {
+      const bits =
+        (table[text.charCodeAt(i)] << 18) |
+        (table[text.charCodeAt(i + 1)] << 12) |
+        (table[text.charCodeAt(i + 2)] << 6) |
+        table[text.charCodeAt(i + 3)];
+      // What the padding stands for lies beyond the end of the array, and is dropped by it.
+      bytes[place++] = bits >> 16;
+      bytes[place++] = bits >> 8;
+      bytes[place++] = bits;
+    }
+    await pause();
+  }
+  return bytes;
+}
+
+// The number that 16 bits mean: 1 sign, 5 exponent, 10 fraction.
+export function numberOfHalf(bits) {
+  const sign = bits & 0x8000 ? -1 : 1;
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+}
+
+function numbersOfHalves(halves) {
+  const table = new Float32Array(1 << 16);
+  for (let bits = 0; bits < table.length; bits++) table[bits] = numberOfHalf(bits);
+  const numbers = new Float32Array(halves.length);
+  for (let i = 0; i < halves.length; i++) numbers[i] = table[halves[i]];
+  return numbers;
+}
+
+// The tensors by name: {shape, values}. listed: [name, shape, bits] of each, in their order.
+export async function readTensors(listed, text, pause) {
+  const { buffer } = await bytesOfBase64(text.trim(), pause);
+  const tensors = new Map();
+  let place = 0;
+  for (const [name, shape, bits] of listed) {
+    const size = shape.reduce((product, extent) => product * extent, 1);
+    const values =
+      bits === 32
+        ? new Float32Array(buffer, place, size)
+        : numbersOfHalves(new Uint16Array(buffer, place, size));
+    tensors.set(name, { shape, values });
+    place += (size * bits) / 8;
+    await pause();
+  }
+  return tensors;
+}
