@@ -7,42 +7,42 @@
 
 import { activate, logistic } from "./activations.mjs";
 
-// y = W x for W of so many rows, four of them at a time.
-function multiply(weights, x, y) {
-  const rows = y.length;
-  const columns = x.length;
+// y = W x for the rows of W, four of them at a time, which read x once.
+function multiply(rows, x, y) {
+  const count = rows.length;
+  const width = x.length;
   let row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    const a = row * columns;
-    const b = a + columns;
-    const c = b + columns;
-    const d = c + columns;
+  for (; row + 4 <= count; row += 4) {
+    const a = rows[row];
+    const b = rows[row + 1];
+    const c = rows[row + 2];
+    const d = rows[row + 3];
     let ya = 0;
     let yb = 0;
     let yc = 0;
     let yd = 0;
-    for (let i = 0; i < columns; i++) {
+    for (let i = 0; i < width; i++) {
       const xi = x[i];
-      ya += weights[a + i] * xi;
-      yb += weights[b + i] * xi;
-      yc += weights[c + i] * xi;
-      yd += weights[d + i] * xi;
+      ya += a[i] * xi;
+      yb += b[i] * xi;
+      yc += c[i] * xi;
+      yd += d[i] * xi;
     }
     y[row] = ya;
     y[row + 1] = yb;
     y[row + 2] = yc;
     y[row + 3] = yd;
   }
-  for (; row < rows; row++) {
+  for (; row < count; row++) {
     let sum = 0;
-    for (let i = 0; i < columns; i++) sum += weights[row * columns + i] * x[i];
+    for (let i = 0; i < width; i++) sum += rows[row][i] * x[i];
     y[row] = sum;
   }
 }
 
 // y = W x for x that is 1 at the symbol and 0 elsewhere.
-function lookUp(weights, symbol, columns, y) {
-  for (let row = 0, i = symbol; row < y.length; row++, i += columns) y[row] = weights[i];
+function lookUp(rows, symbol, y) {
+  for (let row = 0; row < rows.length; row++) y[row] = rows[row][symbol];
 }
 
 // Batch norm with its rolling statistics is y = gain x + shift, rounded as numpy rounds it.
@@ -72,8 +72,11 @@ function affine(y, gains, shifts) {
 class Connected {
   constructor(tensors, name, activation, formulas) {
     const { shape, values } = tensors.get(`${name}.weight`);
-    [this.outputs, this.inputs] = shape;
-    this.weights = values;
+    const [outputs, inputs] = shape;
+    this.outputs = outputs;
+    this.rows = Array.from({ length: outputs }, (_, row) =>
+      values.subarray(row * inputs, (row + 1) * inputs),
+    );
     this.activation = activation;
     if (tensors.has(`${name}.scale`)) {
       Object.assign(this, affineOfNorm(tensors, name, formulas));
@@ -89,8 +92,8 @@ class Connected {
 
   // Of x, an array or a symbol, into y.
   step(x, y) {
-    if (typeof x === "number") lookUp(this.weights, x, this.inputs, y);
-    else multiply(this.weights, x, y);
+    if (typeof x === "number") lookUp(this.rows, x, y);
+    else multiply(this.rows, x, y);
     affine(y, this.gains, this.shifts);
     activate(this.activation, y);
   }

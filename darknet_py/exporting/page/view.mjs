@@ -7,8 +7,9 @@ import { Symbols } from "./symbols.mjs";
 import { TextView } from "./text_view.mjs";
 import { readTensors } from "./weights.mjs";
 
-const WORK = 9; // milliseconds of a frame for computing
+const WORK = 12; // milliseconds of a frame for computing
 const PAINT = 4; // and for painting
+const SHOWN = 45; // milliseconds from one look of a growing text to the next
 const PATIENCE = 30; // milliseconds that loading goes on without a pause
 const OFTEN = 500; // milliseconds between the figures while it writes
 const NAMED = 5; // greatest surprises, and slowest units
@@ -38,6 +39,7 @@ class Page {
     this.isScheduled = false;
     this.sampling = { temperature: 0.7, topK: 0 };
     this.speed = 0;
+    this.shownAt = 0;
     this.fillIn();
     this.listen();
     this.readControls();
@@ -255,9 +257,12 @@ class Page {
   frame() {
     const until = performance.now() + WORK;
     while (this.workABit() && performance.now() < until);
-    this.text.grow();
-    this.text.paint(performance.now() + PAINT);
-    if (this.phase === "writing") this.measure();
+    if (this.phase === "idle" || performance.now() - this.shownAt > SHOWN) {
+      this.shownAt = performance.now();
+      this.text.grow();
+      this.text.paint(this.shownAt + PAINT);
+      if (this.phase === "writing") this.measure();
+    }
     if (this.phase !== "idle" || this.isBehind || !this.text.isPainted) this.schedule();
   }
 
