@@ -26,7 +26,7 @@ export function logistic(x) {
   return 1 / (1 + Math.exp(-x));
 }
 
-const FUNCTIONS = {
+export const FUNCTIONS = {
   linear: (x) => x,
   logistic,
   loggy: (x) => Math.tanh(x / 2),

@@ -54,6 +54,7 @@ class Page {
 
   fillIn() {
     const { symbols } = this;
+    byId("bars").classList.toggle("tokens", symbols.isTokens);
     byId("prompt").placeholder = symbols.isTokens
       ? `${symbols.names.length ? "Names" : "Numbers"} of tokens, with spaces between them`
       : symbols.defaultPrompt.length
@@ -103,7 +104,10 @@ class Page {
       });
     }
     for (const radio of document.querySelectorAll('#writer input[name="color"]')) {
-      radio.addEventListener("change", () => this.color());
+      radio.addEventListener("change", () => {
+        this.color();
+        this.showSurprises();
+      });
     }
     byId("measure").addEventListener("change", () => {
       this.color();
@@ -240,7 +244,7 @@ class Page {
     const isIdle = phase === "idle";
     byId("go").textContent = isIdle ? "Go on" : "Stop";
     byId("go").disabled = isIdle && this.session.isFull;
-    byId("reading").setAttribute("aria-busy", String(!isIdle));
+    byId("reading").setAttribute("aria-busy", "true"); // until `frame` has shown all of it
     this.bars.enable(isIdle);
     this.schedule();
   }
@@ -264,6 +268,7 @@ class Page {
       if (this.phase === "writing") this.measure();
     }
     if (this.phase !== "idle" || this.isBehind || !this.text.isPainted) this.schedule();
+    else byId("reading").setAttribute("aria-busy", "false");
   }
 
   get isBehind() {
@@ -303,6 +308,10 @@ class Page {
   }
 
   showFigures() {
+    if (this.isOnlyPrompt && !byId("prompt").value) {
+      byId("figures").textContent = "Nothing is written yet.";
+      return;
+    }
     const pieces = this.session.pieces.ends.length;
     const { unit } = this.symbols;
     const facts = [`${number(pieces)} ${unit}${pieces === 1 ? "" : "s"}`];
@@ -398,7 +407,7 @@ class Page {
     const oneLine = (texts) => texts.join("").replace(/\n/g, "⏎");
     const rows = order.slice(0, NAMED).filter((i) => losses[i] > 0);
     byId("surprises-unit").textContent = this.measureName;
-    byId("surprises").hidden = this.mode !== "surprise" || !rows.length;
+    byId("surprises").hidden = this.mode !== "surprise" || this.isOnlyPrompt || !rows.length;
     byId("surprises-rows").replaceChildren(
       ...rows.map((i) => {
         const row = document.createElement("tr");
@@ -417,7 +426,7 @@ async function start() {
   const tensors = await readTensors(description.tensors, numbers.textContent, pauses());
   numbers.remove();
   byId("loading").hidden = true;
-  for (const id of ["controls", "reading", "odds"]) byId(id).hidden = false;
+  for (const id of ["controls", "actions", "reading", "odds"]) byId(id).hidden = false;
   new Page(new Network(description, tensors), new Symbols(description.symbols));
   byId("writer").removeAttribute("aria-busy");
   performance.mark("ready");
