@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-scaling docs format clean
+.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -48,6 +48,10 @@ bench: .venv/tests .venv-torch/done
 
 bench-quick: .venv/tests .venv-torch/done
 	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --quick
+
+# A page of the network `shakespeare`, in a browser.
+bench-page: .venv/tests
+	$(BIN)/python -m benchmarks.bench_page
 
 # What `export` writes for PyTorch, run by PyTorch.
 check-exports: .venv/tests .venv-torch/done

@@ -1,4 +1,4 @@
-"""The page that writes: its JavaScript against the layers, the draws and the texts of the program."""
+"""The page that writes: its JavaScript against the layers, draws and texts of the program."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
@@ -317,6 +316,14 @@ def test_bytes_become_characters_as_python_reads_them() -> None:
             first = end
 
 
+def read(symbols: Symbols, text: str) -> list[int] | None:
+    """The symbols of a text; None where it has what is no symbol."""
+    try:
+        return list(map(int, symbols.read(text.encode(), "--prompt")))
+    except dn.CorpusError:
+        return None
+
+
 @needs_node
 def test_prompts_are_read_as_the_program_reads_them(tmp_path: Path) -> None:
     names = ["the", "New York", "7", "", "the", "\n", "York", "a.b", "é ", "New York City"]
@@ -332,10 +339,8 @@ def test_prompts_are_read_as_the_program_reads_them(tmp_path: Path) -> None:
         prompts += ["10", "0007", "1234567890", "-1", "Yorkshire", "New  York"]
         tasks = [{"do": "read", "described": described, "text": text} for text in prompts]
         for text, found in zip(prompts, run_page(*tasks), strict=True):
-            try:
-                assert found == symbols.read(text.encode(), "--prompt").tolist(), text
-            except dn.CorpusError:
-                assert "numbers from 0 to 9" in found, text
+            assert found == read(symbols, text) or "numbers from 0 to 9" in found, text
+            assert isinstance(found, str) == (read(symbols, text) is None), text
         task = {"do": "pieces", "described": described, "symbols": list(range(10))}
         (found,) = run_page(task)
         assert "".join(found["texts"]) == symbols.text(range(10))
@@ -371,7 +376,9 @@ def data_of(page: str, name: str) -> str:
 
 @pytest.fixture
 def trained(run_inputs: None) -> None:
-    assert invoke("train", "net.cfg", "text.txt", "--batches", "20", "--seed", "1", "-q").status == 0
+    assert (
+        invoke("train", "net.cfg", "text.txt", "--batches", "20", "--seed", "1", "-q").status == 0
+    )
 
 
 @pytest.mark.usefixtures("trained")

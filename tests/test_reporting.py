@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import darknet_py as dn
+from darknet_py.exporting import html_page
 from darknet_py.finding import open_network
 from darknet_py.reporting import page as report
 from darknet_py.symbols import Symbols
@@ -33,7 +35,7 @@ def trained(run_inputs: None) -> None:
 class Page(HTMLParser):
     """The text of a page by the element it stands in; fails where elements are not nested right."""
 
-    VOID = ("meta", "line", "polyline", "circle", "br")
+    VOID = ("meta", "link", "input", "line", "polyline", "circle", "br")
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -66,16 +68,39 @@ def test_a_page_about_a_run_is_complete_in_itself() -> None:
     assert outcome.stdout == b""
     text = Path("backup/net.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert "script" not in page.texts
-    assert not [value for name, value in page.attributes if name in ("src", "href")]
+    assert [value for name, value in page.attributes if name in ("src", "href")] == ["data:,"]
     assert "url(" not in text
+    assert "default-src 'none'" in text
     headings = " ".join(page.texts["h2"])
-    for words in ("Losses", "What it wrote", "How surprised it is", "single units of layer 0"):
+    for words in (
+        "Losses",
+        "Try it",
+        "What it wrote",
+        "How surprised it is",
+        "single units of layer 0",
+    ):
         assert words in headings
     assert sum("after batch" in name for name in page.texts["h3"]) == 3
     assert len([name for name in page.texts["h3"] if name.startswith("unit ")]) == report.UNITS
+    assert {"Write", "Text", "What comes next"} <= set(page.texts["h3"])
+    # The network of the page is that of the run.
+    numbers = re.findall(r'id="numbers">([^<]*)<', text)
+    net = open_network("backup")
+    assert np.frombuffer(base64.b64decode(numbers[0]), "<f4").tolist() == net.parameters.tolist()
+    assert invoke("report", "backup", "--half").status == 0
+    assert len(Path("backup/net.html").read_text(encoding="utf-8")) < len(text)
     held_out = Path("text.txt").read_bytes()[-held_out_length() :][:1200].decode()
     assert held_out in "".join(page.texts["pre"])
+
+
+@pytest.mark.usefixtures("trained")
+def test_a_network_that_no_page_can_hold_has_a_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html_page, "MAX_BYTES", 1000)
+    assert invoke("report", "backup").status == 0
+    text = Path("backup/net.html").read_text(encoding="utf-8")
+    assert "cannot be tried here: backup/net.cfg: a page holds up to" in text.replace("\\", "/")
+    assert "<script" not in text
+    Page(text)
 
 
 def held_out_length() -> int:

@@ -97,7 +97,9 @@ def command(
             raise click.UsageError(f"{option} is only for a page: OUT must end in {PAGE}.")
     source = find_weights(weights)
     found = find_cfg_of(source, cfg)
-    read = [source, found.path, *([] if tokens is None else [tokens])]
+    read: list[str | Path] = [source, found.path]
+    if tokens is not None:
+        read.append(tokens)
     check_targets(*targets_of(path), read=read, force=force)
     if source != Path(weights):
         log.info("weights: %s", source)

@@ -31,6 +31,11 @@ from darknet_py.terminal import say
     help="Layer whose units to show.  [default: the last recurrent layer]",
 )
 @tokens_option
+@click.option(
+    "--half",
+    is_flag=True,
+    help="Keep the matrices of the network in 16 bits: a smaller page, slightly other odds.",
+)
 @force_option
 @verbosity_options
 def command(
@@ -39,14 +44,16 @@ def command(
     out: str | None,
     text: str | None,
     layer: int | None,
+    half: bool,
     force: bool,
     tokens: str | None,
 ) -> None:
     """Write an HTML page about the run in DIR. Where DIR holds several, NAME chooses one.
 
     It shows the losses, what the network wrote over time (train --sample-every), how surprised it
-    is by each symbol of a passage, and what single units of a layer respond to. A file that
-    darknet-py did not write is overwritten only with --force.
+    is by each symbol of a passage, and what single units of a layer respond to. It also contains
+    the network, to write with in the browser, as a page of export does. A file that darknet-py did
+    not write is overwritten only with --force.
 
     \b
     Examples:
@@ -54,7 +61,9 @@ def command(
       darknet-py report backup --text mybook.txt --out report.html
     """
     try:
-        page = report(folder, name, out=out, text=text, layer=layer, tokens=tokens, force=force)
+        page = report(
+            folder, name, out=out, text=text, layer=layer, tokens=tokens, half=half, force=force
+        )
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     say(f"wrote {page}; open it in a browser")

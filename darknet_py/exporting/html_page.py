@@ -91,7 +91,7 @@ def write_page(
     facts = f"{net.layers_in_words()} · {len(net.parameters):,} parameters · {seen}"
     text = page_of(
         name,
-        writer.style + part("page.css"),
+        part("colors.css") + part("page.css") + writer.style,
         f"<main>\n<header><h1>{html.escape(name)}</h1>\n<p>{html.escape(facts)}</p></header>\n"
         f"{writer.body()}</main>",
     )
@@ -147,7 +147,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     numbers = b"".join(_numbers(net, tensor, count) for tensor, count in bits)
     return Writer(
         markup=part("writer.html"),
-        style=part("colors.css") + part("writer.css"),
+        style=part("writer.css"),
         script=script(),
         # No end tag or comment can begin within it.
         description=json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
@@ -185,8 +185,8 @@ def _numbers(net: Network, tensor: Parameter, bits: int) -> bytes:
         return values.tobytes()
     if bool((np.isfinite(values) & (np.abs(values) > LARGEST_HALF)).any()):
         raise DarknetError(
-            f"{net.cfg.path}: {tensor.name} has numbers above {LARGEST_HALF:,.0f}, the largest that "
-            f"--half can hold; leave out --half"
+            f"{net.cfg.path}: {tensor.name} has numbers above {LARGEST_HALF:,.0f}, the largest "
+            f"that --half can hold; leave out --half"
         )
     return values.astype("<f2").tobytes()
 

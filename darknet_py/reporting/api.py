@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import File, checked
+from darknet_py.bounds import File, Flag, checked
 from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError, counted
+from darknet_py.exporting.html_page import Writer, writer_of
 from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
 from darknet_py.network import Network
@@ -32,16 +33,19 @@ def report(
     text: str | os.PathLike[str] | None = None,
     layer: int | None = None,
     tokens: str | os.PathLike[str] | None = None,
+    half: bool = False,
     force: bool = False,
 ) -> Path:
     """Write an HTML page about the run in a folder; returns its path.
 
     name: of the run, where the folder holds several. out: the page; by default BASE.html there.
     text: a file to read a passage from; by default the run's held-out text. layer: whose units are
-    shown; by default the last recurrent one. tokens: a file with the names of tokens. force:
-    overwrite a file that this program did not write.
+    shown; by default the last recurrent one. tokens: a file with the names of tokens. half: the
+    network in the page has its matrices in 16 bits. force: overwrite a file that this program did
+    not write.
     Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
     """
+    half = checked("half", half, Flag())
     run = find_run(checked("folder", folder, File()), name, "darknet-py report")
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
@@ -77,7 +81,11 @@ def report(
     # The network at the end of a run is scored after the last row of the table.
     end = None if best is None else (float(validation["best_batch"]), best)
     curves = read_losses(run.file(".csv"), end)
-    written = page(f"{run.base}: a report", facts, curves, samples, reading)
+    try:
+        writer: Writer | str = writer_of(net, symbols, half=half)
+    except DarknetError as error:
+        writer = str(error)
+    written = page(f"{run.base}: a report", facts, curves, samples, reading, writer)
     write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
     return target
 

@@ -1,7 +1,8 @@
-"""One HTML page about a run: its losses, what it wrote over time, and how it reads a passage.
+"""One HTML page about a run: its losses, what it wrote over time, how it reads a passage, and the
+network itself to write with, which is that of the exported page.
 
-The page is complete in itself: no script, nothing from the network, readable in light and dark and
-without a mouse.
+The page is complete in itself: nothing from the network, readable in light and dark and without a
+mouse. Only the part that writes needs a script.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.files import MARK
+from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols, check_symbols
 from darknet_py.training.curves import Point
@@ -26,14 +27,10 @@ WIDTH, HEIGHT = 600, 300
 MARGIN = 60
 
 STYLE = """
-:root { color-scheme: light dark; --paper: #fdfdfb; --ink: #1c1c1a; --faint: #77776f;
-  --line: #d9d9d2; --one: #b5451b; --two: #1f5fa8; }
-@media (prefers-color-scheme: dark) { :root { --paper: #161615; --ink: #e8e8e2; --faint: #9a9a92;
-  --line: #3a3a37; --one: #f08a5d; --two: #7fb2f0; } }
 body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
   max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; } span { color: var(--ink); }
+h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; } .note span { color: var(--ink); }
 p.note, caption, figcaption { color: var(--faint); font-size: .9rem; text-align: left; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
   border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
@@ -133,8 +130,11 @@ def page(
     curves: tuple[list[Point], list[Point]],
     samples: Sequence[tuple[str, str]],
     reading: Reading,
+    writer: Writer | str,
 ) -> str:
-    """The whole page. facts: rows of its first table. samples: headings and texts."""
+    """The whole page. facts: rows of its first table. samples: headings and texts. writer: the
+    network, or why no page can have it.
+    """
     losses, symbol = reading.losses, reading.symbols.unit
     seen = "token" if reading.symbols.is_tokens else "character"
     pieces = reading.symbols.parts(reading.passage)
@@ -146,6 +146,8 @@ def page(
         _curves(*curves, symbol),
         "<h2>What it wrote</h2>",
         *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
+        "<h2>Try it</h2>",
+        writer.body(heading=3) if isinstance(writer, Writer) else _note(writer),
         "<h2>How surprised it is</h2>",
         '<p class="note">A passage, read from a zero state. The redder a '
         f"{seen}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
@@ -161,13 +163,14 @@ def page(
             for unit, response in zip(reading.units, reading.responses.T, strict=True)
         ),
     ]
-    body = "\n".join(parts)
-    return (
-        f'<!doctype html>\n<!-- {MARK} -->\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{html.escape(title)}</title>\n<style>{STYLE}{_shades()}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+    style = [part("colors.css"), STYLE, _shades()]
+    if isinstance(writer, Writer):
+        style.append(writer.style)
+    return page_of(title, "\n".join(style), "<main>\n{}\n</main>".format("\n".join(parts)))
+
+
+def _note(reason: str) -> str:
+    return f'<p class="note">This network cannot be tried here: {html.escape(reason)}.</p>'
 
 
 def _shades() -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 DRIVERS = ("chromedriver", "chromium.chromedriver")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSERS = ("google-chrome", "google-chrome-stable", "chromium", "chromium-browser", "chrome")
 PATIENCE = 60  # seconds until something that is waited for counts as missing
 PAUSE = 0.02  # seconds between looks at what is waited for
 # What an element is called in the protocol.
@@ -38,7 +38,7 @@ def _found(names: tuple[str, ...]) -> str | None:
 def missing() -> str:
     """Why no browser can be driven here; empty where one can."""
     if _found(BROWSERS) is None:
-        return "no browser is installed (Chromium or Chrome)"
+        return "no browser is installed (Chromium or Google Chrome)"
     if _found(DRIVERS) is None:
         return "no chromedriver is installed"
     return ""
