@@ -581,7 +581,7 @@ def weights(tmp_path: Path) -> Path:
 def test_an_unknown_suffix(out: str, weights: Path, tmp_path: Path) -> None:
     outcome = invoke("export", weights, tmp_path / out)
     assert outcome.status == 2
-    assert "must end in .safetensors, .npz, .onnx or .py" in outcome.lines[-1]
+    assert "must end in .safetensors, .npz, .html, .onnx or .py" in outcome.lines[-1]
     assert files_in(tmp_path) == ["net.cfg", "net.weights"]
 
 

@@ -89,7 +89,7 @@ SECTIONS = [
 ]
 ENDS = [
     *(f"[softmax] groups={groups}" for groups in (1, 2, 6)),
-    *(f"[softmax] temperature={temperature}" for temperature in (".5", "2", "1e-30")),
+    *(f"[softmax] temperature={temperature}" for temperature in (".5", "2", "1e-30", "1e-40")),
     *("[softmax]\n[cost]", "[logistic]", "[logistic]\n[cost] type=smooth", "[cost]", ""),
 ]
 
@@ -202,6 +202,30 @@ def test_draws_are_those_of_rand() -> None:
         assert found == Rand(seed, place).draws(100).tolist()
     (found,) = run_page({"do": "uniform", "seed": 3, "count": 1000})
     np.testing.assert_array_equal(np.array(found, np.float32), Rand(3).uniform(0, 1, 1000))
+
+
+@needs_node
+def test_a_symbol_is_chosen_as_in_the_program() -> None:
+    """Also of equal odds, of odds below the cut-off, and where rounding leaves a rest."""
+    rng = np.random.default_rng(8)
+    rows = rng.dirichlet(np.full(12, 0.3), 2000).astype(np.float32)
+    rows[:200] = np.round(rows[:200], 1) + np.float32(1e-3)
+    rows[200:400] *= np.float32(1e-5)
+    rows[-600:, -1] = 0
+    uniform = rng.random(len(rows), np.float32)
+    uniform[::3] = 1
+    uniform[1::9] = 0
+    for temperature, top_k in [(1, 0), (1, 1), (1, 3), (1, 11), (1, 40), (0, 0), (0, 3)]:
+        how = {"uniform": uniform.tolist(), "temperature": temperature, "topK": top_k}
+        (found,) = run_page({"do": "choose", "rows": rows.tolist(), **how})
+        sampling = Sampling(top_k=top_k, greedy=temperature == 0)
+        expected = sampling.choose(rows.copy(), uniform)
+        odds = sampling.odds(rows.copy())
+        if top_k and temperature:
+            # The sum of the k is rounded in another order, which decides what a draw of 1 reaches.
+            assert (np.take_along_axis(odds, np.array(found)[:, None], axis=-1) > 0).all()
+            expected[uniform == 1] = np.array(found)[uniform == 1]
+        np.testing.assert_array_equal(found, expected)
 
 
 def assert_same_text(

@@ -10,6 +10,7 @@ const { Network } = await import(folder + "network.mjs");
 const { Rand } = await import(folder + "rand.mjs");
 const { PROMPT, Session } = await import(folder + "session.mjs");
 const { Pieces, Symbols, visible } = await import(folder + "symbols.mjs");
+const { draw, odds } = await import(folder + "sampling.mjs");
 const { bytesOfBase64, numberOfHalf, readTensors } = await import(folder + "weights.mjs");
 
 const pause = async () => {};
@@ -74,6 +75,14 @@ const TASKS = {
     const rand = new Rand(seed);
     return Array.from({ length: count }, () => rand.uniform());
   },
+
+  // The symbol that is drawn from each row of probabilities.
+  choose: async ({ rows, uniform, temperature, topK }) =>
+    rows.map((row, i) => {
+      const p = Float32Array.from(row);
+      odds(p, { temperature, topK });
+      return draw(p, uniform[i], { temperature, topK });
+    }),
 
   halves: async () => Array.from({ length: 1 << 16 }, (_, bits) => plain(numberOfHalf(bits))),
 

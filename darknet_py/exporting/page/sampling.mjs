@@ -58,6 +58,7 @@ export function odds(p, sampling) {
 
 // The first symbol at which `uniform`, less the odds so far, is not above 0.
 export function draw(p, uniform, sampling) {
+  if (sampling.temperature === 0) return likeliest(p);
   let left = f(uniform);
   let chosen = p.length - 1;
   for (let i = 0; i < p.length; i++) {
@@ -69,6 +70,5 @@ export function draw(p, uniform, sampling) {
   }
   // Rounding may leave a rest that no symbol takes; then the last one is darknet's choice, unless
   // it is not among the k that may be drawn.
-  const isPlain = sampling.topK === 0 || sampling.temperature === 0;
-  return isPlain || p[chosen] > 0 ? chosen : likeliest(p);
+  return sampling.topK === 0 || p[chosen] > 0 ? chosen : likeliest(p);
 }
