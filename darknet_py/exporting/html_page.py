@@ -119,9 +119,9 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     DarknetError for one that is too large.
     """
     net.check_symbols_match()
-    bits = [(tensor, 16 if half and tensor.decayed else 32) for tensor in net.tensors()]
-    bits.sort(key=lambda pair: -pair[1])  # Stable: within each kind the order stays.
-    size = sum(tensor.size * count // 8 for tensor, count in bits)
+    tensors = [(tensor, 16 if half and tensor.decayed else 32) for tensor in net.tensors()]
+    tensors.sort(key=lambda pair: -pair[1])  # Stable: within each width the order stays.
+    size = sum(tensor.size * bits // 8 for tensor, bits in tensors)
     if size > MAX_BYTES:
         hint = "" if half else "; --half needs half of that"
         raise DarknetError(
@@ -136,7 +136,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
         "initial_draws": net.initial_draws,
         "root_epsilon": net.dialect.root_epsilon,
         "deviation_epsilon": net.dialect.deviation_epsilon,
-        "tensors": [[tensor.name, tensor.shape, count] for tensor, count in bits],
+        "tensors": [[tensor.name, tensor.shape, bits] for tensor, bits in tensors],
         "symbols": {
             "inputs": net.inputs,
             "tokens": symbols.is_tokens,
@@ -144,7 +144,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             "prompt": list(symbols.default_prompt),
         },
     }
-    numbers = b"".join(_numbers(net, tensor, count) for tensor, count in bits)
+    numbers = b"".join(_numbers(net, tensor, bits) for tensor, bits in tensors)
     return Writer(
         markup=part("writer.html"),
         style=part("writer.css"),
