@@ -332,15 +332,26 @@ def test_all_of_it_by_keyboard(browser: Browser) -> None:
             "const s = getComputedStyle(document.activeElement); return s.outlineStyle"
         )
         assert visible == "solid", name
+        if name == "temperature":
+            browser.press("Right")
+            assert browser.text("#temperature-shown") == "0.75"
+        if name == "length":
+            browser.press("Control", "a")
+            for digit in "50000":
+                browser.press(digit)
     browser.press("Shift", "Tab")
     browser.press("Enter")  # Write
-    browser.wait(f"{IS_WRITING} || document.getElementById('text').textContent.length > 50")
+    browser.wait(f"{IS_WRITING} && document.getElementById('text').textContent.length > 50")
     browser.press("Escape")
     browser.wait(IS_IDLE)
+    assert "stopped: " in browser.text("#status")
     written = text_of(browser)
     browser.press("Tab")
     browser.press("Space")  # Go on
-    browser.wait(f"{IS_IDLE} && document.getElementById('text').textContent.length > 900")
+    browser.wait(f"document.getElementById('text').textContent.length > {len(written)}")
+    browser.press("Space")  # Stop
+    browser.wait(IS_IDLE)
+    assert len(text_of(browser)) < 50_000
     assert text_of(browser).startswith(written)
     browser.press("Tab")  # the coloring
     browser.press("Right")

@@ -386,6 +386,10 @@ def test_labels_are_whole_and_speakable() -> None:
     assert shown(b"\xa9", b"\xc3") == [("é", "é")]
     assert shown(b"\x98", b"\xf0\x9f") == [("…98", "byte 98, within a character")]
     assert shown(b"\xc3\x80") == [("C3…", "byte C3, the start of a character"), ("80", "byte 80")]
+    named = {"inputs": 4, "tokens": True, "names": ["New York", "\n", ""], "prompt": []}
+    (labels,) = run_page({"do": "labels", "described": named, "symbols": [0, 1, 2, 3]})
+    assert [label["shown"] for label in labels] == ["New York", "⏎", "#2", "3"]
+    assert [label["spoken"] for label in labels] == ["New York", "line break", "token 2", "3"]
     assert run_page({"do": "visible", "text": "a\tb\n\r\x00"}) == ["a\tb\n␍␀"]
 
 

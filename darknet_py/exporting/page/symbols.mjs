@@ -106,7 +106,8 @@ export class Symbols {
     if (this.isTokens) {
       const name = this.name(symbol);
       if (name.trim()) return { shown: visible(name).replace(/\n/g, "⏎"), spoken: name };
-      return { shown: `#${symbol}`, spoken: name.includes("\n") ? "line break" : `token ${symbol}` };
+      if (name === "\n") return { shown: "⏎", spoken: "line break" };
+      return { shown: `#${symbol}`, spoken: `token ${symbol}` };
     }
     if (SPECIAL[symbol]) return { shown: SPECIAL[symbol][0], spoken: SPECIAL[symbol][1] };
     const byte = `byte ${hex(symbol)}`;

@@ -13,7 +13,7 @@ const SHOWN = 45; // milliseconds from one look of a growing text to the next
 const PATIENCE = 30; // milliseconds that loading goes on without a pause
 const OFTEN = 500; // milliseconds between the figures while it writes
 const NAMED = 5; // greatest surprises, and slowest units
-const CONTEXT = 24; // pieces before a surprise that are shown
+const CONTEXT = 24; // letters before a surprise that are shown
 const FEWEST = 50; // symbols from which on units can be compared
 
 const byId = (id) => document.getElementById(id);
@@ -55,6 +55,7 @@ class Page {
   fillIn() {
     const { symbols } = this;
     byId("bars").classList.toggle("tokens", symbols.isTokens);
+    byId("length-unit").textContent = this.unitOfLength;
     byId("prompt").placeholder = symbols.isTokens
       ? `${symbols.names.length ? "Names" : "Numbers"} of tokens, with spaces between them`
       : symbols.defaultPrompt.length
@@ -266,9 +267,15 @@ class Page {
       this.text.grow();
       this.text.paint(this.shownAt + PAINT);
       if (this.phase === "writing") this.measure();
+      if (this.isBeyondRange) this.color();
     }
     if (this.phase !== "idle" || this.isBehind || !this.text.isPainted) this.schedule();
     else byId("reading").setAttribute("aria-busy", "false");
+  }
+
+  // Whether a unit has so much more text behind it that its mean and reach may be others.
+  get isBeyondRange() {
+    return this.mode === "unit" && this.session.trace.rows.length > 2 * this.ranged + NAMED;
   }
 
   get isBehind() {
@@ -367,6 +374,7 @@ class Page {
     session.watch(Number(byId("layer").value));
     const { trace } = session;
     const { mean, reach } = trace.range(unit);
+    this.ranged = trace.rows.length;
     this.text.color((i) => {
       const row = trace.rows[session.pieces.ends[i] - 1];
       return row ? (row[unit] - mean) / reach : 0;
@@ -412,7 +420,8 @@ class Page {
       ...rows.map((i) => {
         const row = document.createElement("tr");
         const before = oneLine(pieces.texts.slice(Math.max(0, i - CONTEXT), i));
-        const cells = [(losses[i] * this.perNat).toFixed(1), oneLine([pieces.texts[i]]), before];
+        const last = Array.from(before).slice(-CONTEXT).join("");
+        const cells = [(losses[i] * this.perNat).toFixed(1), oneLine([pieces.texts[i]]), last];
         for (const cell of cells) row.insertCell().textContent = cell;
         return row;
       }),
