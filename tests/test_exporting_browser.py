@@ -482,7 +482,10 @@ def test_nothing_freezes_and_a_text_has_an_end(window: Browser, tmp_path: Path) 
     assert "stopped: " in window.text("#status")
     count = window.run("return document.getElementById('text').textContent.length")
     assert 300 < count < 50_000
-    wide = make_network(BYTES, "[rnn] output=8", "[connected] output=40000", LAST, "[softmax]")
+    wide = make_network(
+        "[net] inputs=40000 batch=1 time_steps=1 tokenized=1",
+        *("[connected] output=4", "[connected] output=40000 activation=linear", "[softmax]"),
+    )
     (path,) = dn.export(wide, tmp_path / "wide.html")
     open_page(window, path)
     room = (1 << 25) // 40000
