@@ -253,6 +253,11 @@ each update, and at least two streams a process are needed. `--resume` continues
 processes. Where one dies or fails, all end, and the last checkpoint is whole. A text from stdin is
 refused: mpiexec gives it to one process only.
 
+Open MPI binds each of one or two ranks on a machine to a single core. darknet-py undoes that: the
+ranks of a machine take even shares of the processors that their launcher has. It also sets Open
+MPI's `mpi_yield_when_idle`, so that ranks that wait leave the cores to those that compute and to
+the system's code that carries their messages.
+
 Made by `make bench-scaling`.
 
 Machine: {machine}.
@@ -273,8 +278,8 @@ When a layer's gradient is complete, its sum can begin while the layers below ar
 that add up after the backward pass, and during it, taking turns; two ranks of one thread. The links
 are played: each sum is followed by a pause as long as the model has it for two machines, in which
 the core is free. Within one machine and over fast links the cores have no time to spare and it
-costs some percent; so it is done where ranks are on different machines and the link between them,
-measured at the start, carries less than 0.5 GB/s.
+costs some percent; so it is done where the link between the ranks, measured at the start, carries
+less than 0.5 GB/s.
 """
 PAPER = """
 ## On paper

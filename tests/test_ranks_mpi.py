@@ -16,7 +16,7 @@ import pytest
 
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
-from darknet_py.ranks import Ranks
+from darknet_py.ranks import Ranks, mpi
 from darknet_py.sizes import training_bytes
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
@@ -92,6 +92,36 @@ def test_gradients_may_be_added_up_during_the_backward_pass() -> None:
     for cfg, _, name in runs:
         after, during = (parameters(f"{name}-{way}", Path(cfg).stem) for way in ("after", "during"))
         np.testing.assert_allclose(during, after, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "local_ranks", "bound", "expected"),
+    [
+        (0, 1, {0}, {0, 1, 2, 3}),
+        (1, 2, {1}, {2, 3}),
+        (2, 4, {2}, None),
+        (0, 1, {0, 1, 2, 3}, None),
+        (5, 8, {1}, None),
+    ],
+)
+def test_a_rank_takes_its_share_of_the_launchers_processors(
+    local_rank: int,
+    local_ranks: int,
+    bound: set[int],
+    expected: set[int] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken: list[set[int]] = []
+    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_RANK", str(local_rank))
+    monkeypatch.setenv("OMPI_COMM_WORLD_LOCAL_SIZE", str(local_ranks))
+    monkeypatch.setattr(
+        os, "sched_getaffinity", lambda pid: {0, 1, 2, 3} if pid else bound, raising=False
+    )
+    monkeypatch.setattr(
+        os, "sched_setaffinity", lambda pid, own: taken.append(set(own)), raising=False
+    )
+    mpi._take_processors()
+    assert taken == ([] if expected is None else [expected])
 
 
 @needs_mpi

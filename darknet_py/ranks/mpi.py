@@ -8,6 +8,7 @@ without mpiexec nothing of this is imported.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +21,7 @@ from darknet_py.errors import DarknetError
 from darknet_py.ranks import ALONE, Ranks
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 SLOW_LINK = 5e8  # bytes a second
 
@@ -40,11 +42,8 @@ class MpiRanks(Ranks):
         self._gradients = comm.Dup()
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
-        on_this_machine = comm.Split_type(MPI.COMM_TYPE_SHARED)
-        is_alone = on_this_machine.Get_size() == self.size
-        on_this_machine.Free()
         is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
-        self.overlaps = self.decide(is_threaded and not is_alone) and self._link_is_slow()
+        self.overlaps = self.decide(is_threaded) and self._link_is_slow()
 
     def _link_is_slow(self) -> bool:
         """By the fastest of three sums, the first rank's."""
@@ -100,7 +99,30 @@ def find_ranks() -> Ranks:
     return _found
 
 
+def _take_processors() -> None:
+    """Run on an even share of the processors that the launcher has on this machine.
+
+    Open MPI binds each of one or two ranks to a single one, however many there are, and ranks of
+    two hosts that are one machine to the same.
+    """
+    ranks = int(os.environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") or 0)
+    if not ranks or not hasattr(os, "sched_setaffinity"):
+        return
+    rank = int(os.environ["OMPI_COMM_WORLD_LOCAL_RANK"])
+    try:
+        whole = sorted(os.sched_getaffinity(os.getppid()))
+        share = whole[len(whole) * rank // ranks : len(whole) * (rank + 1) // ranks]
+        if len(share) > len(os.sched_getaffinity(0)):
+            os.sched_setaffinity(0, share)
+    except OSError as error:
+        log.debug("the launcher's processors are not known: %s", error)
+
+
 def _connect(started: int) -> Ranks:
+    _take_processors()
+    # Ranks that wait would keep the processors from those that compute, and from the system's
+    # code that carries their messages.
+    os.environ.setdefault("OMPI_MCA_mpi_yield_when_idle", "1")
     try:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:
