@@ -245,10 +245,13 @@ HEAD = """# Scaling
 up by one all-reduce before each update. It is for several machines; within one, `--processes N`
 does the same without MPI, and unasked where that is quicker (docs/benchmarks.md).
 
-Every process reads the cfg, the text and the weights, so each machine must see them under the same
-names; the first alone writes and talks. Without batch norm the parameters are those of one process
-to rounding: within 1e-6 after 50 updates, for parameters of about 1 (tests/test_ranks_mpi.py). With
-batch norm every process normalizes over its own streams, the rolling statistics are averaged after
+Every process reads the cfg, the text and the weights; the first alone writes and talks. A text that
+only the first one has is sent to the others. Before the first batch the ranks compare what they
+have: another version of darknet-py, cfg, text, seed, option or weights than the first rank's is an
+error that names the rank and what differs.
+
+Without batch norm the parameters are those of one process to rounding: within 1e-6 after 50
+updates, for parameters of about 1 (tests/test_ranks_mpi.py). With batch norm every process normalizes over its own streams, the rolling statistics are averaged after
 each update, and at least two streams a process are needed. `--resume` continues with any number of
 processes. Where one dies or fails, all end, and the last checkpoint is whole. A text from stdin is
 refused: mpiexec gives it to one process only.
@@ -257,6 +260,11 @@ Open MPI binds each of one or two ranks on a machine to a single core. darknet-p
 ranks of a machine take even shares of the processors that their launcher has. It also sets Open
 MPI's `mpi_yield_when_idle`, so that ranks that wait leave the cores to those that compute and to
 the system's code that carries their messages.
+
+Where a rank gives no answer for 30 seconds, one line says which one and on which host. A link that
+was cut and comes back does no harm: the run goes on. Where a machine is lost, mpiexec ends all the
+others, and Open MPI 5 does so with a message about daemons and, it may be, status 0; the last
+checkpoint is whole, and `--resume` continues it with any number of processes.
 
 Made by `make bench-scaling`.
 

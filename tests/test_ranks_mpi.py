@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import platform
+import shlex
 import signal
 import subprocess
 import sys
@@ -122,6 +124,55 @@ def test_a_rank_takes_its_share_of_the_launchers_processors(
     )
     mpi._take_processors()
     assert taken == ([] if expected is None else [expected])
+
+
+def as_rank(*cases: str) -> tuple[str, ...]:
+    """A command with arguments of each rank's own, in the words of a shell."""
+    program = " ".join(map(shlex.quote, COMMAND))
+    lines = [f"{rank}) exec {program} {words};;" for rank, words in enumerate(cases)]
+    return ("sh", "-c", f"case $OMPI_COMM_WORLD_RANK in {' '.join(lines)} esac")
+
+
+@needs_mpi
+@pytest.mark.parametrize(
+    ("first", "second", "difference"),
+    [
+        ("text.txt --seed 1", "other.txt --seed 1", "another text than rank 0"),
+        ("text.txt --seed 1", "text.txt --seed 2", "another seed than rank 0"),
+        ("text.txt --seed 1", "text.txt --seed 1 --batches 3", "another options than rank 0"),
+        (
+            "text.txt --seed 1",
+            "text.txt --seed 1 --set learning_rate=.5",
+            "another cfg than rank 0",
+        ),
+    ],
+)
+def test_ranks_that_would_train_something_else(first: str, second: str, difference: str) -> None:
+    Path("other.txt").write_bytes(Path("text.txt").read_bytes()[:-1])
+    begin = "train net.cfg"
+    command = as_rank(f"{begin} {first} --batches 2", f"{begin} --batches 2 {second}")
+    status, said = run_ranks(2, command=command)
+    assert status == 1
+    assert f"Error: rank 0: rank 1 on {platform.node()} has {difference}" in said
+    assert "Traceback" not in said
+    assert not Path("backup").exists() or not list(Path("backup").glob("*.weights"))
+
+
+@needs_mpi
+def test_a_text_that_the_first_rank_alone_has_is_sent() -> None:
+    Path("far").mkdir()
+    Path("far/text.txt").write_bytes(Path("text.txt").read_bytes())
+    args = "train net.cfg {} --seed 1 --batches 5 --threads 1"
+    there, gone = args.format("far/text.txt"), args.format("nowhere/text.txt")
+    status, said = run_ranks(2, command=as_rank(f"{there} --out sent", f"{gone} --out sent"))
+    assert status == 0, said
+    assert "far/text.txt is sent to 1 of the 2 processes" in said
+    status, said = run_ranks(2, command=as_rank(*[f"{there} --out whole"] * 2))
+    assert status == 0, said
+    assert "is sent" not in said
+    assert Path("sent/net_final.weights").read_bytes() == (
+        Path("whole/net_final.weights").read_bytes()
+    )
 
 
 @needs_mpi

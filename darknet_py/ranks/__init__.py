@@ -12,7 +12,7 @@ writes and talks. There are three kinds:
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from darknet_py.arrays import Array
@@ -61,6 +61,14 @@ class Ranks:
     def decide(self, value: T) -> T:
         """The first rank's value, on all of them: what depends on time or signals."""
         return value
+
+    def same(self, facts: Mapping[str, str]) -> None:
+        """Raise TrainingError, on the first rank, where another one has other facts, by name."""
+
+    def spread(self, array: Array | None) -> Array:
+        """The first rank's array, on all of them."""
+        assert array is not None
+        return array
 
     def gather(self, rows: Array) -> Array:
         """On the first rank all ranks' rows, one after another; elsewhere its own."""

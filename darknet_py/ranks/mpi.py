@@ -8,22 +8,29 @@ without mpiexec nothing of this is imported.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import platform
 import time
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.errors import DarknetError
+from darknet_py.errors import DarknetError, TrainingError
 from darknet_py.ranks import ALONE, Ranks
+from darknet_py.ranks.waiting import Waiting
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 SLOW_LINK = 5e8  # bytes a second
+# Bytes of a message, of which MPI takes 2 GiB at most.
+PIECE = 1 << 28
 
 # What the launchers of Open MPI, and of MPICH and Intel's, tell each process: how many there are.
 _SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -38,11 +45,13 @@ class MpiRanks(Ranks):
         self.comm = comm
         self.rank = comm.Get_rank()
         self.size = comm.Get_size()
+        self.host = platform.node()
         # A communicator of its own, so that what the thread adds up meets nothing else.
         self._gradients = comm.Dup()
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
         is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
+        self._waiting = Waiting(comm.Dup(), comm.allgather(self.host)) if is_threaded else None
         self.overlaps = self.decide(is_threaded) and self._link_is_slow()
 
     def _link_is_slow(self) -> bool:
@@ -65,19 +74,48 @@ class MpiRanks(Ranks):
         """Make `vector` the sum of all ranks' vectors, in place."""
         from mpi4py import MPI
 
-        self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
+        with self._wait():
+            self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
 
     def finish_adding(self) -> None:
         for done in self._sums:
             done.result()
         self._sums.clear()
 
+    def _wait(self) -> AbstractContextManager[object]:
+        return self._waiting or nullcontext()
+
     def total(self, number: float) -> float:
-        return float(self.comm.allreduce(number))
+        with self._wait():
+            return float(self.comm.allreduce(number))
 
     def decide(self, value: T) -> T:
-        decided: T = self.comm.bcast(value, root=0)
+        with self._wait():
+            decided: T = self.comm.bcast(value, root=0)
         return decided
+
+    def same(self, facts: Mapping[str, str]) -> None:
+        everyones = self.comm.gather((facts, self.host), root=0)
+        for rank, (theirs, host) in enumerate(everyones or ()):
+            for name in facts:
+                if theirs.get(name) != facts[name]:
+                    raise TrainingError(
+                        f"rank {rank} on {host} has another {name} than rank 0 on {self.host}: "
+                        f"{_one_line(theirs.get(name))} and not {_one_line(facts[name])}; all "
+                        f"ranks need the same"
+                    )
+        # Nobody goes on before the first one has looked.
+        self.comm.Barrier()
+
+    def spread(self, array: Array | None) -> Array:
+        like = self.decide(None if array is None else (array.shape, array.dtype))
+        assert like is not None
+        if array is None or self.rank:
+            array = np.empty(*like)
+        flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        for first in range(0, len(flat), PIECE):
+            self.comm.Bcast(flat[first : first + PIECE], root=0)
+        return flat.view(like[1]).reshape(like[0])
 
     def gather(self, rows: Array) -> Array:
         pieces = self.comm.gather(rows, root=0)
@@ -97,6 +135,15 @@ def find_ranks() -> Ranks:
         started = max(int(os.environ.get(name) or 1) for name in _SIZES)
         _found = ALONE if started == 1 else _connect(started)
     return _found
+
+
+def _one_line(fact: str | None) -> str:
+    """A fact for a message: a long one, as a cfg is, by its digest."""
+    if fact is None:
+        return "none"
+    if len(fact) <= 64 and "\n" not in fact:
+        return fact
+    return f"one of SHA-256 {hashlib.sha256(fact.encode()).hexdigest()[:12]}"
 
 
 def _take_processors() -> None:

@@ -134,6 +134,7 @@ def resumed_run(
     validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
     run = Run(plan, net, step, streams, validation, folder, ranks)
     _restore(run, checkpoint)
+    run.check_same()
     if (end := run.over()) and run.is_complete():
         batch = "" if str(net.batch_number) in end[0] else f" at batch {net.batch_number}"
         raise TrainingError(

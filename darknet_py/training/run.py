@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from darknet_py.__version__ import __version__
 from darknet_py.arrays import Array
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
@@ -26,6 +28,8 @@ from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header, usable
 
 SAVE_SECONDS = 300.0  # a checkpoint is never older than this
+# What of a plan all ranks must have alike, besides what they train on.
+ALIKE = ("batches", "seconds", "patience", "val_every", "val_from", "save_every", "gradient")
 CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
 
 
@@ -152,6 +156,22 @@ class Run:
         """Go on as one of these ranks, each with its share of the streams. Raises CfgError."""
         self.ranks = self.validation.ranks = ranks
         self.net.step.divide(ranks)
+
+    def check_same(self) -> None:
+        """Raise TrainingError where a rank would train something else than the first one."""
+        plan = self.plan
+        own = {name: getattr(plan, name) for name in ALIKE}
+        self.ranks.same(
+            {
+                "version of darknet-py": __version__,
+                "cfg": plan.cfg,
+                "text": plan.digest,
+                "held-out text": plan.val_digest,
+                "seed": str(plan.seed),
+                "options": json.dumps(own, sort_keys=True),
+                "network": hashlib.sha256(self.net.parameters.data).hexdigest(),
+            }
+        )
 
     def begin(self) -> None:
         """Start the files of a new run. Raises OSError."""

@@ -100,6 +100,7 @@ def new_run(
     limit_of_run = plan.memory_limit or memory() // 2
     validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
     run = Run(plan, net, step, streams, validation, folder, ranks)
+    run.check_same()
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
             f"{weights or source.path} is already at batch {net.batch_number}, and training ends "

@@ -41,6 +41,7 @@ def read_texts(
     """Read both and hold out `val`, a fraction of `data` or a file.
 
     data: a path, `-` for stdin, or the text itself. Raises CorpusError.
+    A file that the first rank alone has is sent to the others.
     """
     tokenized = model.options.tokenized
     unit = unit_of(model)
@@ -48,14 +49,14 @@ def read_texts(
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
         # know whether the text is whole.
         raise CorpusError("-: several processes cannot share stdin; give a text file")
-    text = read_text(data, tokenized)
+    text = _read(data, tokenized, ranks)
     digest, val_digest = _digest(text), ""
     name = GIVEN if isinstance(data, bytes) else data
     check_known(text, model.inputs, name)
     if val == "-":
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
-        held_out = read_text(val, tokenized)
+        held_out = _read(val, tokenized, ranks)
         val_digest = _digest(held_out)
         check_known(held_out, model.inputs, val)
         if len(held_out) < 2:
@@ -76,6 +77,18 @@ def read_texts(
         held_out = held_out[:0]
     place = "-" if data == "-" or isinstance(data, bytes) else os.path.abspath(data)
     return Texts(text, held_out, place, val, digest, val_digest)
+
+
+def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
+    """The text; the first rank's on all of them where others do not have the file. Raises
+    CorpusError.
+    """
+    is_missing = isinstance(source, str) and source != "-" and not os.path.exists(source)
+    missing = ranks.total(is_missing)
+    if not missing or ranks.decide(is_missing):
+        return read_text(source, tokenized)
+    log.info("%s is sent to %d of the %d processes", source, missing, ranks.size)
+    return ranks.spread(read_text(source, tokenized) if ranks.is_first else None)
 
 
 def _digest(text: Array) -> str:
