@@ -251,10 +251,11 @@ have: another version of darknet-py, cfg, text, seed, option or weights than the
 error that names the rank and what differs.
 
 Without batch norm the parameters are those of one process to rounding: within 1e-6 after 50
-updates, for parameters of about 1 (tests/test_ranks_mpi.py). With batch norm every process normalizes over its own streams, the rolling statistics are averaged after
-each update, and at least two streams a process are needed. `--resume` continues with any number of
-processes. Where one dies or fails, all end, and the last checkpoint is whole. A text from stdin is
-refused: mpiexec gives it to one process only.
+updates, for parameters of about 1 (tests/test_ranks_mpi.py). With batch norm every process
+normalizes over its own streams, the rolling statistics are averaged after each update, and at least
+two streams a process are needed. `--resume` continues with any number of processes. Where one dies
+or fails, all end, and the last checkpoint is whole. A text from stdin is refused: mpiexec gives it
+to one process only.
 
 Open MPI binds each of one or two ranks on a machine to a single core. darknet-py undoes that: the
 ranks of a machine take even shares of the processors that their launcher has. It also sets Open
