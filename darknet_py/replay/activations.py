@@ -1,8 +1,9 @@
 """darknet's activation functions, rounded where the C program rounds.
 
-C evaluates an expression in double from where a decimal constant or a function of `math.h` comes
-in, and rounds it when it is returned. Below, x and y are f32, and whatever meets `double(x)` or
-`exp(x)` is in double. Formulas: darknet's `activations.h`.
+Upstream's C evaluates an expression in double from where a decimal constant or a function of
+`math.h` comes in, and rounds it when it is returned. Below, x and y are f32, and whatever meets
+`double(x)` or `exp(x)` is in double. Formulas: darknet's `activations.h`. AlexeyAB's functions are
+in `single`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from collections.abc import Callable
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.dialect import ALEXEYAB, Dialect
+from darknet_py.replay import single
 from darknet_py.replay.arithmetic import double, exp
 
 
-def activate(x: Array, name: str) -> None:
-    """x = f(x), in place."""
-    x[...] = _FUNCTIONS[name](x)
+def activate(x: Array, name: str, dialect: Dialect) -> None:
+    """x = f(x), in place, as the program of this dialect computes it."""
+    function = _FUNCTIONS[name]
+    if dialect is ALEXEYAB:
+        function = single.FUNCTIONS.get(name, function)
+    x[...] = function(x)
 
 
 def gradient(y: Array, name: str) -> Array:

@@ -70,7 +70,7 @@ class Connected:
         if self.batch_normalize:
             self._forward_batchnorm(t, train)
         np.add(output, self.biases.values, out=output)
-        activate(output, self.activation)
+        activate(output, self.activation, self.dialect)
 
     def _forward_batchnorm(self, t: int, train: bool) -> None:
         output = self.output[t]

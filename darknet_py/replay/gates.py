@@ -30,6 +30,7 @@ class GatedLayer(ReplayLayer):
         self.w = {gate: connected("w" + gate) for gate in self.gates}
         self.u = {gate: connected("u" + gate) for gate in self.gates}
         self.outputs = self.w[self.gates[0]].outputs
+        self.dialect = dialect
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -54,7 +55,7 @@ class GatedLayer(ReplayLayer):
         w.forward(t, state, train=False)
         u.forward(t, x, train=False)
         y: Array = w.output[t] + u.output[t]
-        activate(y, activation)
+        activate(y, activation, self.dialect)
         return y
 
 
@@ -93,6 +94,6 @@ class LstmLayer(GatedLayer):
         g = self.gate(t, "g", h, x, "tanh")
         self.cell = f * self.cell + i * g
         squashed = self.cell.copy()
-        activate(squashed, "tanh")
+        activate(squashed, "tanh", self.dialect)
         self.state = o * squashed
         return self.state

@@ -79,7 +79,7 @@ def _make_layer(
             temperature = section.number("temperature", 1, above=0)
             return SoftmaxLayer(groups, temperature, section.flag("noloss"), exact)
         case "logistic":
-            return LogisticLayer()
+            return LogisticLayer(net.dialect)
         case "cost":
             kind = section.choice("type", "sse", TYPES)
             return CostLayer(kind, section.number("scale", 1))
@@ -87,7 +87,7 @@ def _make_layer(
             probability = section.number("probability", 0.5)
             return DropoutLayer(below, probability, net, exact)
         case "activation":
-            return ActivationLayer(_activation(section, "linear"))
+            return ActivationLayer(_activation(section, "linear"), net.dialect)
     raise section.error(
         "the C program cannot run it on a CPU; use `darknet-py train` and `darknet-py "
         "generate`, which can"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.dialect import Dialect
 from darknet_py.network import Network
 from darknet_py.replay.activations import activate, gradient
 from darknet_py.replay.arithmetic import exp, log, sum_rows
@@ -77,9 +78,12 @@ class LogisticLayer(ReplayLayer):
     cost = np.float32(0)
     reads_truth = True
 
+    def __init__(self, dialect: Dialect) -> None:
+        self.dialect = dialect
+
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy()
-        activate(self.output, "logistic")
+        activate(self.output, "logistic", self.dialect)
         self.delta = np.zeros(x.shape, np.float32)
         if truth is not None:
             t, p = _like(truth, x), self.output
@@ -163,13 +167,14 @@ class DropoutLayer(ReplayLayer):
 class ActivationLayer(ReplayLayer):
     """`[activation]`: y = f(x)."""
 
-    def __init__(self, activation: str) -> None:
+    def __init__(self, activation: str, dialect: Dialect) -> None:
         self.activation = activation
+        self.dialect = dialect
 
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy()
         self.delta = np.zeros_like(x)
-        activate(self.output, self.activation)
+        activate(self.output, self.activation, self.dialect)
 
     def backward(self, x: Array, below: Array | None) -> None:
         np.multiply(self.delta, gradient(self.output, self.activation), out=self.delta)
