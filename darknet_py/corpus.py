@@ -158,10 +158,13 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         yield line
 
 
-def read_token_names(path: str | os.PathLike[str]) -> list[str]:
-    """The text of each token, one a line; `<NEWLINE>` means a newline. Raises CorpusError."""
+def read_token_names(path: str | os.PathLike[str], newlines: bool = True) -> list[str]:
+    """The text of each token, one a line; `<NEWLINE>` means a newline. Raises CorpusError.
+
+    newlines: False takes `<NEWLINE>` as it is, as AlexeyAB's program does.
+    """
     lines = [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in read_lines(path)]
-    return ["\n" if line == "<NEWLINE>" else line for line in lines]
+    return ["\n" if newlines and line == "<NEWLINE>" else line for line in lines]
 
 
 def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:

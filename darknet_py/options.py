@@ -17,6 +17,7 @@ class NetOptions:
     """The typed options of `[net]`, with darknet's defaults.
 
     `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
+    image: `height`, `width` and `channels` of the input, where all three are given.
     Keys of our own, which C ignores:
         clip, clip_norm  bounds of the gradient, see `bound_gradient`
         delta_clip       bounds each entry of the delta that comes into a connected layer, as
@@ -29,6 +30,7 @@ class NetOptions:
     """
 
     inputs: int
+    image: tuple[int, int, int] | None
     batch: int
     subdivisions: int
     time_steps: int
@@ -70,9 +72,8 @@ class NetOptions:
     @classmethod
     def of(cls, section: Section) -> NetOptions:
         """Read `[net]`. Raises CfgError."""
-        size = 1
-        for key in _SIZES:
-            size *= section.integer(key, 0)
+        height, width, channels = (section.integer(key, 0) for key in _SIZES)
+        size = height * width * channels
         inputs = section.integer("inputs", size, minimum=1)
         if inputs == 0:
             raise section.error(
@@ -112,6 +113,7 @@ class NetOptions:
             )
         return cls(
             inputs=inputs,
+            image=(height, width, channels) if size else None,
             batch=batch,
             subdivisions=subdivisions,
             time_steps=section.integer("time_steps", 1, minimum=1),

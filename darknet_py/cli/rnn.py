@@ -19,7 +19,7 @@ from darknet_py.cli.commands import Command, Group, WholeNumber
 from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
-from darknet_py.dialect import UPSTREAM
+from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, CostWarning, DarknetWarning, WeightsError
 from darknet_py.finding import ONE_STREAM
 from darknet_py.loading import network_for_training, network_of_cfg
@@ -36,6 +36,7 @@ log = logging.getLogger("darknet_py.rnn")
 
 F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
+DEFAULT_PROMPT = b"\n\n"
 BACKUP = Path("backup")
 SEED = WholeNumber(-(2**31), 2**32 - 1)  # an int or unsigned int of C
 # Of C's options, those that a command uses; it accepts the others, which its help leaves out.
@@ -191,8 +192,13 @@ def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
     return network_of_cfg(single, weights, _seed(srand))
 
 
-def _prompt(net: Network, seed: str) -> bytes:
+def _prompt(net: Network, seed: str | None) -> bytes:
+    """The bytes of `-seed`, from which AlexeyAB's program deletes all blanks but spaces."""
+    if seed is None:
+        return DEFAULT_PROMPT
     prompt = os.fsencode(seed)
+    if net.dialect is ALEXEYAB:
+        prompt = prompt.translate(None, b"\t\n\r")
     _warn_of_unknown(prompt, net, "-seed")
     return prompt
 
@@ -275,7 +281,7 @@ def train(
 def generate(
     cfg: str,
     weights: str | None,
-    seed: str,
+    seed: str | None,
     length: int,
     temp: float,
     srand: int | None,
@@ -286,7 +292,7 @@ def generate(
     net = _one_stream(cfg, weights, srand)
     prompt = _prompt(net, seed)
     symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
-    _print_symbols(symbols, tokens)
+    _print_symbols(symbols, tokens, net)
 
 
 @_command("generatetactic")
@@ -304,11 +310,12 @@ def generatetactic(
     prompt = read_text("-", nul="keep")
     _warn_of_unknown(prompt.tobytes(), net, "stdin")
     symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
-    _print_symbols(symbols, tokens)
+    _print_symbols(symbols, tokens, net)
 
 
-def _print_symbols(symbols: Iterable[int], tokens: str | None) -> None:
-    names = None if tokens is None else read_token_names(tokens)
+def _print_symbols(symbols: Iterable[int], tokens: str | None, net: Network) -> None:
+    is_upstream = net.dialect is UPSTREAM
+    names = None if tokens is None else read_token_names(tokens, newlines=is_upstream)
     # C writes every byte, also those of a character that is cut.
     with TextWriter(raw=not is_terminal(sys.stdout), names=names) as writer:
         for symbol in symbols:
@@ -324,7 +331,7 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 
 
 @_command("validtactic")
-def validtactic(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+def validtactic(cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, srand)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
@@ -332,7 +339,7 @@ def validtactic(cfg: str, weights: str | None, seed: str, srand: int | None, **_
 
 
 @_command("vec")
-def vec(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+def vec(cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object) -> None:
     """Print layer 0's outputs after each line of stdin."""
     net = _one_stream(cfg, weights, srand)
     prompt = _prompt(net, seed)

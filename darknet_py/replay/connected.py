@@ -26,6 +26,17 @@ from darknet_py.replay.base import ReplayLayer, Tensors, UpdateArgs
 EPSILON = np.float32(0.00001)  # under the root in batch norm's backward
 
 
+def deviation(variance: Array, dialect: Dialect) -> Array:
+    """sqrt(variance) + 1e-6 (AlexeyAB's: sqrt(variance + 1e-5)), in double."""
+    root = np.sqrt(double(variance + np.float32(dialect.root_epsilon)))
+    return root + double(np.float32(dialect.deviation_epsilon))
+
+
+def normalized(x: Array, mean: Array, variance: Array, dialect: Dialect) -> Array:
+    """(x - mean) / deviation, in double from the f32 difference, rounded to f32."""
+    return (double(x - mean) / deviation(variance, dialect)).astype(np.float32)
+
+
 class Connected:
     """y = f(x W^T + biases), or with batch norm y = f(x_norm scales + biases), a step at a time.
 
@@ -82,21 +93,16 @@ class Connected:
             variance[...] = sum_squares(output - mean) * np.float32(1 / (batch - 1))
             self._roll(self.rolling_mean, mean)
             self._roll(self.rolling_variance, variance)
-            output[...] = double(output - mean) / self._deviation(variance)
+            output[...] = normalized(output, mean, variance, self.dialect)
             self.x_norm[t] = output
         else:
-            deviation = self._deviation(self.rolling_variance)
-            output[...] = double(output - self.rolling_mean) / deviation
+            mean, variance = self.rolling_mean, self.rolling_variance
+            output[...] = normalized(output, mean, variance, self.dialect)
         np.multiply(output, self.scales.values, out=output)
 
     def _statistics(self, t: int) -> tuple[Array, Array]:
         row = t if self.exact else 0
         return self.mean[row], self.variance[row]
-
-    def _deviation(self, variance: Array) -> Array:
-        """sqrt(variance) + 1e-6 (AlexeyAB's: sqrt(variance + 1e-5)), in double."""
-        root = np.sqrt(double(variance + np.float32(self.dialect.root_epsilon)))
-        return root + double(np.float32(self.dialect.deviation_epsilon))
 
     def _roll(self, rolling: Array, now: Array) -> None:
         np.multiply(rolling, np.float32(1 - self.dialect.rolling), out=rolling)
@@ -149,13 +155,13 @@ class Connected:
         delta, x_norm = self.delta[t], self.x_norm[t]
         _, variance = self._statistics(t)
         batch = len(delta)
-        deviation = self._deviation(variance)
+        divisor = deviation(variance, self.dialect)
         along = double(sum_rows(delta * x_norm)) / (batch - 1)
         if self.dialect.deviation_epsilon:
             root = np.sqrt(double(variance))
-            along *= np.divide(deviation, root, out=np.ones_like(root), where=root > 0)
+            along *= np.divide(divisor, root, out=np.ones_like(root), where=root > 0)
         centered = delta - double(sum_rows(delta)) / batch - x_norm * along
-        delta[...] = centered / np.maximum(deviation, np.sqrt(1e-5))
+        delta[...] = centered / np.maximum(divisor, np.sqrt(1e-5))
 
     # --- update
 

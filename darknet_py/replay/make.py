@@ -18,6 +18,7 @@ from darknet_py.replay.gates import GruLayer, LstmLayer
 from darknet_py.replay.rnn import RnnLayer
 from darknet_py.replay.small import (
     ActivationLayer,
+    BatchnormLayer,
     CostLayer,
     DropoutLayer,
     LogisticLayer,
@@ -88,10 +89,32 @@ def _make_layer(
             return DropoutLayer(below, probability, net, exact)
         case "activation":
             return ActivationLayer(_activation(section, "linear"), net.dialect)
+        case "batchnorm" if net.dialect is ALEXEYAB:
+            _check_width(section, net)
+            return BatchnormLayer(next(tensors), net.dialect)
     raise section.error(
         "the C program cannot run it on a CPU; use `darknet-py train` and `darknet-py "
         "generate`, which can"
     )
+
+
+# Layers that hand on the image that they got, and those whose outputs are none in AlexeyAB's.
+_SAME_IMAGE = ("dropout", "activation", "batchnorm")
+_NO_IMAGE = ("gru",)
+
+
+def _check_width(section: Section, net: Network) -> None:
+    """Raise CfgError where a [batchnorm] of AlexeyAB's program has a width of 0."""
+    sections = net.cfg.layers
+    below = sections[: next(i for i, own in enumerate(sections) if own is section)]
+    source = next((own for own in reversed(below) if own.name not in _SAME_IMAGE), None)
+    has_image = net.options.image is not None if source is None else source.name not in _NO_IMAGE
+    if not has_image:
+        where = "at the start of a text network" if source is None else f"after [{source.name}]"
+        raise section.error(
+            f"AlexeyAB's program gives it a width of 0 {where}; use `darknet-py generate`, which "
+            f"runs it"
+        )
 
 
 def _make_rnn(section: Section, net: Network, tensors: Tensors, exact: bool) -> RnnLayer:

@@ -17,7 +17,7 @@ from darknet_py.replay.gates import GatedLayer
 from darknet_py.replay.make import make_layers
 from darknet_py.replay.rates import current_rate
 from darknet_py.replay.rnn import RnnLayer
-from darknet_py.replay.small import CostLayer, SoftmaxLayer, one_hot
+from darknet_py.replay.small import BatchnormLayer, CostLayer, SoftmaxLayer, one_hot
 
 # What layers remember from one call to the next.
 _REMEMBERED = ("state", "cell", "temperature", "output")
@@ -94,7 +94,7 @@ class Replay:
                     f"has {width} outputs and the last layer {self.net.outputs}: the C program "
                     f"would read past the end of the truth; use `darknet-py train`"
                 )
-            if isinstance(layer, GatedLayer):
+            if isinstance(layer, (GatedLayer, BatchnormLayer)):
                 raise section.error(
                     "the C program cannot train it on a CPU; use --gradient exact, the "
                     "default of `darknet-py train`"

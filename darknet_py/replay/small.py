@@ -1,5 +1,5 @@
-"""The layers without a matrix: softmax, logistic and cost, which compare with the truth; dropout
-and activation.
+"""The layers without a matrix: softmax, logistic and cost, which compare with the truth; dropout,
+activation and batchnorm.
 
 Formulas: darknet's `softmax_layer.c`, `logistic_layer.c`, `cost_layer.c`, `dropout_layer.c`,
 `activation_layer.c` and `blas.c`.
@@ -14,7 +14,8 @@ from darknet_py.dialect import Dialect
 from darknet_py.network import Network
 from darknet_py.replay.activations import activate, gradient
 from darknet_py.replay.arithmetic import exp, log, sum_rows
-from darknet_py.replay.base import ReplayLayer
+from darknet_py.replay.base import ReplayLayer, Tensors
+from darknet_py.replay.connected import normalized
 
 
 def one_hot(symbols: Array, count: int) -> Array:
@@ -180,3 +181,19 @@ class ActivationLayer(ReplayLayer):
         np.multiply(self.delta, gradient(self.output, self.activation), out=self.delta)
         if below is not None:
             below[...] = self.delta
+
+
+class BatchnormLayer(ReplayLayer):
+    """`[batchnorm]` of AlexeyAB's program, forward only: norm(x) scales + biases."""
+
+    def __init__(self, tensors: Tensors, dialect: Dialect) -> None:
+        self.tensors = tensors
+        self.dialect = dialect
+
+    def forward(self, x: Array, truth: Array | None) -> None:
+        values = {name: tensor.values for name, tensor in self.tensors.items()}
+        mean, variance = values["rolling_mean"], values["rolling_variance"]
+        self.output = normalized(x, mean, variance, self.dialect)
+        np.multiply(self.output, values["scale"], out=self.output)
+        np.add(self.output, values["bias"], out=self.output)
+        self.delta = np.zeros_like(x)

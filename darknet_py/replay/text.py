@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
 from darknet_py.rand import Rand
 from darknet_py.replay.arithmetic import c_log, c_pow, double, sum_rows
@@ -175,8 +176,9 @@ def vec(replay: Replay, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterat
     """The lines of `rnn vec`: each line of a text without its blanks, and layer 0's outputs at its
     end. The state runs on from line to line, as in C on a CPU.
     """
+    blanks = b" \t\n\r" if replay.net.dialect is ALEXEYAB else b" \t\n"
     for line in lines:
-        stripped = line.translate(None, b" \t\n")
+        stripped = line.translate(None, blanks)
         for symbol in (*prompt, *stripped, ord(" ")):
             replay.predict(symbol)
         numbers = "".join("," + printed(x, "g") for x in replay.hidden(0).tolist())
