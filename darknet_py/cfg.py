@@ -309,9 +309,12 @@ class Cfg:
             )
         return chosen
 
-    def without(self, *keys: str) -> Cfg:
-        """A new Cfg whose layers do not have these keys."""
-        layers = [section.changed(dict.fromkeys(keys)) for section in self.layers]
+    def without(self, *keys: str, section: str | None = None) -> Cfg:
+        """A new Cfg whose layers, or those of this section, do not have these keys."""
+        layers = [
+            own.changed(dict.fromkeys(keys)) if section in (None, own.name) else own
+            for own in self.layers
+        ]
         return Cfg(self.path, self.lines, [self.net, *layers])
 
     def as_darknet_draws(self) -> Cfg:

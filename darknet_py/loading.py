@@ -9,6 +9,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning
 from darknet_py.kernels import Kernels
+from darknet_py.layers.crnn import uses_keys_of_alexeyab
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps
@@ -21,10 +22,10 @@ def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -
     Upstream darknet since 2017 reads `hidden` and uses `output` for the state too, so that its
     files have the size that goes without. Raises CfgError and WeightsError.
     """
-    if not any("hidden" in section.options for section in cfg.layers):
+    if not any("hidden" in section.options for section in cfg.layers if section.name == "rnn"):
         return cfg
     floats = read_header(weights).floats
-    plain = cfg.without("hidden")
+    plain = cfg.without("hidden", section="rnn")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)
         if not Network(cfg, dialect).fits(floats) and Network(plain, dialect).fits(floats):
@@ -48,10 +49,13 @@ def network_of_weights(
 
 
 def dialect_of_new(cfg: Cfg) -> Dialect:
-    """Upstream's, unless a `hidden` unlike `output` needs AlexeyAB's program. Raises CfgError."""
+    """Upstream's, unless a `hidden` unlike `output`, or the keys of a [crnn], need AlexeyAB's
+    program. Raises CfgError.
+    """
     hidden = [s for s in cfg.layers if s.name == "rnn" and "hidden" in s.options]
     differ = any(s.integer("hidden", 1) != s.integer("output", 1) for s in hidden)
-    return ALEXEYAB if differ else UPSTREAM
+    kernels = any(s.name == "crnn" and uses_keys_of_alexeyab(s) for s in cfg.layers)
+    return ALEXEYAB if differ or kernels else UPSTREAM
 
 
 def network_for_training(

@@ -94,7 +94,15 @@ class Model:
         self._scratch = Workspace()
         made = _make_layers(
             cfg,
-            Setting(0, self.options.inputs, self.options, dialect, self._scratch, self.kernels),
+            Setting(
+                0,
+                self.options.inputs,
+                self.options,
+                dialect,
+                self._scratch,
+                self.kernels,
+                self.options.image,
+            ),
         )
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.
@@ -232,8 +240,13 @@ class Model:
 
     @property
     def initial_draws(self) -> int:
-        """How many random numbers `initialize` takes: one per entry of a matrix."""
-        return sum(parameter.size for parameter in self.tensors() if parameter.decayed)
+        """How many random numbers `initialize` takes: one per entry of a matrix, where they are
+        drawn from the normal distribution two for each two.
+        """
+        drawn = [tensor for tensor in self.tensors() if tensor.decayed]
+        gaussian = sum(tensor.size for tensor in drawn if tensor.gaussian)
+        uniform = sum(tensor.size for tensor in drawn if not tensor.gaussian)
+        return uniform + 2 * -(-gaussian // 2)
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters of a new darknet network, drawn from `rand` in its order."""

@@ -17,6 +17,7 @@ exact. Two things follow:
   the sequence, and one addition of two rows then takes every lane one step further.
 """
 
+import math
 import operator
 import time
 from collections import deque
@@ -54,8 +55,8 @@ class Rand:
     Attributes:
         seed: the seed modulo 2**32, as ``srand`` receives it.
         drawn: draws handed out or skipped so far. ``Rand(r.seed, r.drawn)`` continues exactly
-            where ``r`` stands, so the two numbers are all there is to save. Only for reading:
-            ``skip`` is the way to move.
+            where ``r`` stands, so the two numbers are all there is to save (but for the second
+            number of ``normal``). Only for reading: ``skip`` is the way to move.
     """
 
     def __init__(self, seed: int, drawn: int = 0) -> None:
@@ -71,11 +72,12 @@ class Rand:
         # The state is the one after the prepared draws, which rand() has yet to hand out.
         self._state = _advanced(_seeded(self.seed), _WARM_UP + self.drawn)
         self._prepared: deque[int] = deque()
+        self._left: float | None = None
         self._block = _FIRST_BLOCK
 
-    def __reduce__(self) -> tuple[type["Rand"], tuple[int, int]]:
+    def __reduce__(self) -> tuple[type["Rand"], tuple[int, int], dict[str, float | None]]:
         """A copy goes on from the same place, without what has been prepared."""
-        return type(self), (self.seed, self.drawn)
+        return type(self), (self.seed, self.drawn), {"_left": self._left}
 
     def rand(self) -> int:
         """One draw, an integer in [0, 2**31)."""
@@ -129,6 +131,20 @@ class Rand:
         values += np.float32(low)
         return values
 
+    def normal(self, count: int) -> NDArray[np.float32]:
+        """``count`` results of upstream's ``rand_normal()``: float32 of shape (count,).
+
+        Two draws give two of them, by the method of Box and Muller; a second one that is left over
+        is the first of the next call.
+
+        Raises ValueError if ``count`` is negative.
+        """
+        left = [] if self._left is None else [self._left]
+        pairs = (_checked(count, "count") - len(left) + 1) // 2
+        values = np.concatenate([np.array(left, np.float32), _normal(self.draws(2 * pairs))])
+        self._left = float(values[count]) if len(values) > count else None
+        return values[:count]
+
     def _fill(self, out: NDArray[np.uint32]) -> NDArray[np.uint32]:
         """Fill ``out`` with the draws that follow the state, move the state, return ``out``."""
         for start in range(0, out.size, _PIECE):
@@ -136,6 +152,30 @@ class Rand:
             np.right_shift(_following(self._state, piece.size), 1, out=piece)
             self._state = _advanced(self._state, piece.size)
         return out
+
+
+# Within this share of it the double lies that numpy's functions give for that of C's.
+_DOUBT = 1e-13
+
+
+def _normal(draws: NDArray[np.uint32]) -> NDArray[np.float32]:
+    """The numbers that an even number of draws give, as many.
+
+    sqrt(-2 log(u)) cos(2 pi v), then the same with sin, in double, rounded to f32. numpy's
+    functions may be off in the last bit of a double, so where that could change an f32 the number
+    is computed again, by the functions of the C library.
+    """
+    u, v = (draws / float(2**31 - 1)).reshape(-1, 2).T
+    angle = v * (2 * math.pi)
+    reach = np.sqrt(-2 * np.log(np.maximum(u, 1e-100)))
+    exact = np.stack([reach * np.cos(angle), reach * np.sin(angle)], axis=-1)
+    values = exact.astype(np.float32)
+    low, high = ((exact * (1 + sign * _DOUBT)).astype(np.float32) for sign in (-1, 1))
+    for row, column in np.argwhere(low != high):
+        length = math.sqrt(-2 * math.log(max(float(u[row]), 1e-100)))
+        turn = (math.cos, math.sin)[column](float(angle[row]))
+        values[row, column] = length * turn
+    return values.ravel()
 
 
 def _checked(count: int, name: str) -> int:

@@ -7,7 +7,7 @@
 
 All little-endian, and nothing else: no names, no shapes. So the only check is the size, and it is
 made to the byte. Where major or minor is above 1000 each matrix is stored transposed, `(inputs,
-outputs)`.
+outputs)`; kernels of convolutions are not.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def read_weights(
     first = 0
     for tensor in tensors:
         piece = floats[first : first + tensor.size]
-        if header.transposed and tensor.decayed:
+        if header.transposed and tensor.decayed and len(tensor.shape) == 2:
             np.copyto(tensor.values, piece.reshape(tensor.shape[::-1]).T)
         else:
             np.copyto(tensor.values, piece.reshape(tensor.shape))

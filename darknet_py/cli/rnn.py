@@ -331,7 +331,9 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 
 
 @_command("validtactic")
-def validtactic(cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object) -> None:
+def validtactic(
+    cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object
+) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, srand)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)

@@ -5,6 +5,7 @@ from darknet_py.layers.base import Layer, LossLayer
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.crnn import CrnnLayer
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.logistic import LogisticLayer
@@ -16,6 +17,7 @@ LAYERS: dict[str, type[Layer]] = {
     layer.kind: layer
     for layer in (
         RnnLayer,
+        CrnnLayer,
         GruLayer,
         LstmLayer,
         ConnectedLayer,

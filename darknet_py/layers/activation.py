@@ -14,6 +14,7 @@ class ActivationLayer(Layer):
     """`[activation]`: x (time_steps, streams, inputs) -> f(x) of the same shape."""
 
     kind = "activation"
+    keeps_image = True
 
     def __init__(self, index: int, inputs: int, activation: Activation) -> None:
         super().__init__(index, inputs, inputs)

@@ -42,6 +42,7 @@ class Parameter:
 
     trained: rolling statistics are not; they are updated by forward.
     decayed: SGD's weight decay acts on matrices only.
+    gaussian: in a new network it is drawn from the normal distribution.
     normal: belongs to batch norm, its scales or rolling statistics.
     """
 
@@ -50,6 +51,7 @@ class Parameter:
     trained: bool = True
     decayed: bool = False
     normal: bool = False
+    gaussian: bool = False
     span: slice = field(default_factory=lambda: slice(0, 0))
     values: Array = field(default_factory=lambda: np.empty(0, np.float32))
     updates: Array = field(default_factory=lambda: np.empty(0, np.float32))
@@ -146,6 +148,7 @@ class Setting:
 
     scratch: buffers for the time of one backward, which all layers of a network share.
     kernels: what they compute with.
+    image: height, width and channels of what comes in, where that is the network's own image.
     """
 
     index: int
@@ -154,10 +157,12 @@ class Setting:
     dialect: Dialect
     scratch: Workspace
     kernels: Kernels
+    image: tuple[int, int, int] | None = None
 
     def after(self, layer: Layer) -> Setting:
         """That of the layer which follows."""
-        return replace(self, index=self.index + 1, inputs=layer.outputs)
+        image = self.image if layer.keeps_image else None
+        return replace(self, index=self.index + 1, inputs=layer.outputs, image=image)
 
 
 @dataclass(frozen=True)
@@ -186,6 +191,8 @@ class Layer:
 
     kind: ClassVar[str]
     takes_symbols: ClassVar[bool] = False
+    # Whether what comes out is an image like what comes in.
+    keeps_image: ClassVar[bool] = False
     # Set where a layer must see a whole datum at once, so that it cannot be computed in parts.
     needs_whole_datum = False
     # What the last forward was computed by, where that was compiled (kernels.walk).
@@ -207,6 +214,11 @@ class Layer:
         self.dontsave = section.flag("dontsave")
         self.stopbackward = section.flag("stopbackward")
         section.flag("onlyforward")  # has no meaning for these layers
+
+    @property
+    def walk_kind(self) -> str:
+        """Of the compiled walk that computes it, where there is one."""
+        return self.kind
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> Layer:

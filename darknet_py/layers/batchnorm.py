@@ -26,6 +26,7 @@ class BatchnormLayer(Layer):
     """`[batchnorm]`: x (time_steps, streams, inputs) -> y of the same shape."""
 
     kind = "batchnorm"
+    keeps_image = True
     needs_whole_datum = True
 
     def __init__(self, setting: Setting) -> None:

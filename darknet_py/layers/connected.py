@@ -104,7 +104,7 @@ class Connected:
         reach = np.float32(np.sqrt(2.0 / self.inputs))
         drawn = (reach * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
         if self.setting.options.init == "orthogonal" and self.stepwise:
-            drawn = _orthogonal(drawn)
+            drawn = orthogonal(drawn)
         self.weights.values[...] = drawn
         self.norm.initialize()
 
@@ -218,7 +218,7 @@ def _rows(x: Array) -> Array:
     return x.reshape(-1, *x.shape[2:])
 
 
-def _orthogonal(matrix: Array) -> Array:
+def orthogonal(matrix: Array) -> Array:
     """The orthogonal factor of a square matrix, with the signs that make it unique."""
     q, r = np.linalg.qr(matrix.astype(np.float64))
     return q * np.where(np.diag(r) < 0, -1, 1)

@@ -62,6 +62,7 @@ class DropoutLayer(Layer):
     """
 
     kind = "dropout"
+    keeps_image = True
 
     def __init__(self, index: int, inputs: int, probability: float) -> None:
         super().__init__(index, inputs, inputs)

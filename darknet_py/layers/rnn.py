@@ -38,16 +38,26 @@ class RnnLayer(RecurrentLayer):
     def __init__(
         self,
         setting: Setting,
-        outputs: int,
-        hidden: int,
-        activation: Activation,
-        self_activation: Activation,
-        batch_normalize: bool,
+        input_layer: Connected,
+        self_layer: Connected,
+        output_layer: Connected,
         shortcut: bool,
     ) -> None:
-        super().__init__(setting, outputs, batch_normalize, hidden)
-        self.hidden = hidden
+        self.hidden = self_layer.outputs
+        super().__init__(setting, output_layer.outputs, self_layer.batch_normalize, self.hidden)
+        self.input_layer = input_layer
+        self.self_layer = self_layer
+        self.output_layer = output_layer
         self.shortcut = shortcut
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> RnnLayer:
+        outputs = section.integer("output", 1, minimum=1)
+        name = section.choice("activation", "logistic", ACTIVATIONS)
+        self_name = _SELF_ACTIVATIONS[section.integer("logistic", 0, maximum=2)] or name
+        hidden = section.integer("hidden", outputs, minimum=1)
+        activation, self_activation = ACTIVATIONS[name], ACTIVATIONS[self_name]
+        batch_normalize = section.flag("batch_normalize")
 
         def connected(
             part: str, inputs: int, outputs: int, function: Activation, **how: bool
@@ -56,22 +66,11 @@ class RnnLayer(RecurrentLayer):
             return Connected(name, inputs, outputs, function, batch_normalize, setting, **how)
 
         symbols = setting.index == 0
-        self.input_layer = connected("input", self.inputs, hidden, activation, symbols=symbols)
-        self.self_layer = connected("self", hidden, hidden, self_activation, stepwise=True)
-        self.output_layer = connected("output", hidden, outputs, activation)
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> RnnLayer:
-        outputs = section.integer("output", 1, minimum=1)
-        activation = section.choice("activation", "logistic", ACTIVATIONS)
-        self_activation = _SELF_ACTIVATIONS[section.integer("logistic", 0, maximum=2)]
         return cls(
             setting,
-            outputs,
-            section.integer("hidden", outputs, minimum=1),
-            ACTIVATIONS[activation],
-            ACTIVATIONS[self_activation or activation],
-            section.flag("batch_normalize"),
+            connected("input", setting.inputs, hidden, activation, symbols=symbols),
+            connected("self", hidden, hidden, self_activation, stepwise=True),
+            connected("output", hidden, outputs, activation),
             section.flag("shortcut"),
         )
 

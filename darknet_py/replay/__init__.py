@@ -6,12 +6,15 @@ with its deviations from the exact gradient, so that a training log comes out di
 the final weights bit for bit. It works on the parameters of a `Network`, in place.
 
     arithmetic.py   sums and products in the order of the C loops, each operation rounded to f32
-    activations.py  the fourteen functions, rounded where C rounds
+    activations.py  the fourteen functions, rounded where upstream's C rounds
+    single.py       the same, as AlexeyAB's program computes them
+    expf.py         the C library's e^x in f32
     base.py         what a layer is: forward, backward, update
     connected.py    the connected layer and its batch norm: the brick of the recurrent ones
     rnn.py          darknet's plain recurrent layer
+    crnn.py         the convolutional one, on text, forward only
     gates.py        gru and lstm, forward only: the C program cannot train them on a CPU
-    small.py        softmax, logistic, cost, dropout, activation
+    small.py        softmax, logistic, cost, dropout, activation, batchnorm
     rates.py        the learning-rate policies
     make.py         from the sections of a cfg to layers
     network.py      Replay: training on a datum, predicting a symbol

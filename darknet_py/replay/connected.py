@@ -77,11 +77,19 @@ class Connected:
     def forward(self, t: int, x: Array, train: bool) -> None:
         """x (batch, inputs), or symbols (batch,) -> output[t]."""
         output = self.output[t]
-        output[...] = forward_product(x, self.weights.values)
+        output[...] = self._product(x)
         if self.batch_normalize:
             self._forward_batchnorm(t, train)
         np.add(output, self.biases.values, out=output)
-        activate(output, self.activation, self.dialect)
+        self._activate(output)
+
+    def _product(self, x: Array) -> Array:
+        """x W^T (batch, outputs)."""
+        return forward_product(x, self.weights.values)
+
+    def _activate(self, x: Array) -> None:
+        """x = f(x), in place."""
+        activate(x, self.activation, self.dialect)
 
     def _forward_batchnorm(self, t: int, train: bool) -> None:
         output = self.output[t]

@@ -12,8 +12,9 @@ from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.cost import TYPES
 from darknet_py.network import Network
-from darknet_py.replay.base import ReplayLayer, Tensor, Tensors
+from darknet_py.replay.base import ReplayLayer, Tensor, Tensors, part_of
 from darknet_py.replay.connected import Connected, ConnectedLayer
+from darknet_py.replay.crnn import Convolution, CrnnLayer
 from darknet_py.replay.gates import GruLayer, LstmLayer
 from darknet_py.replay.rnn import RnnLayer
 from darknet_py.replay.small import (
@@ -64,6 +65,8 @@ def _make_layer(
     match section.name:
         case "rnn":
             return _make_rnn(section, net, next(tensors), exact)
+        case "crnn":
+            return _make_crnn(section, net, next(tensors))
         case "connected":
             activation = _activation(section, "logistic")
             connected = Connected(next(tensors), activation, net.dialect, exact)
@@ -122,12 +125,39 @@ def _make_rnn(section: Section, net: Network, tensors: Tensors, exact: bool) -> 
     # AlexeyAB's key for the self layer.
     named = {1: "logistic", 2: "loggy"}
     self_activation = named.get(section.integer("logistic", 0), activation)
-    shortcut = section.flag("shortcut")
-    layer = RnnLayer(tensors, activation, self_activation, shortcut, net.dialect, exact)
+
+    def connected(part: str, function: str) -> Connected:
+        return Connected(part_of(tensors, part), function, net.dialect, exact)
+
+    layer = RnnLayer(
+        connected("input", activation),
+        connected("self", self_activation),
+        connected("output", activation),
+        section.flag("shortcut"),
+        exact,
+    )
     if exact:  # in C the inner layers never see the key
         for part in layer.parts:
             part.learning_rate_scale = np.float32(section.number("learning_rate", 1))
     return layer
+
+
+def _make_crnn(section: Section, net: Network, tensors: Tensors) -> CrnnLayer:
+    activation = _activation(section, "logistic")
+    # Of the self layer, whose inputs are as many as its outputs.
+    hidden, of_a_group = tensors["self.weight"].values.shape[:2]
+
+    def convolution(part: str) -> Convolution:
+        groups = hidden // of_a_group
+        return Convolution(part_of(tensors, part), activation, net.dialect, groups)
+
+    return CrnnLayer(
+        convolution("input"),
+        convolution("self"),
+        convolution("output"),
+        section.flag("shortcut"),
+        exact=False,
+    )
 
 
 def _activation(section: Section, default: str) -> str:

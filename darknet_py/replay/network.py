@@ -13,6 +13,7 @@ from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.network import Network
 from darknet_py.replay.base import UpdateArgs
 from darknet_py.replay.connected import ConnectedLayer
+from darknet_py.replay.crnn import CrnnLayer
 from darknet_py.replay.gates import GatedLayer
 from darknet_py.replay.make import make_layers
 from darknet_py.replay.rates import current_rate
@@ -43,7 +44,10 @@ class Replay:
         self.deviations = deviations
         self.updates = np.zeros(net.parameters.size, np.float32)
         self.layers = make_layers(net, self.updates, exact=not deviations)
-        self.takes_symbols = isinstance(self.layers[0], RnnLayer | ConnectedLayer | GatedLayer)
+        first = self.layers[0]
+        self.takes_symbols = isinstance(
+            first, RnnLayer | ConnectedLayer | GatedLayer
+        ) and not isinstance(first, CrnnLayer)
         self.last_rate = 0.0
         self._trainable = False
 
@@ -93,6 +97,11 @@ class Replay:
                 raise section.error(
                     f"has {width} outputs and the last layer {self.net.outputs}: the C program "
                     f"would read past the end of the truth; use `darknet-py train`"
+                )
+            if isinstance(layer, CrnnLayer):
+                raise section.error(
+                    "is replayed forward only; to train it use --gradient exact, the default of "
+                    "`darknet-py train`"
                 )
             if isinstance(layer, (GatedLayer, BatchnormLayer)):
                 raise section.error(

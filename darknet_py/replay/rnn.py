@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.dialect import Dialect
-from darknet_py.replay.base import ReplayLayer, Tensors, UpdateArgs, part_of
+from darknet_py.replay.base import ReplayLayer, UpdateArgs
 from darknet_py.replay.connected import Connected
 
 
@@ -23,19 +22,15 @@ class RnnLayer(ReplayLayer):
 
     def __init__(
         self,
-        tensors: Tensors,
-        activation: str,
-        self_activation: str,
+        input_layer: Connected,
+        self_layer: Connected,
+        output_layer: Connected,
         shortcut: bool,
-        dialect: Dialect,
         exact: bool,
     ) -> None:
-        def connected(part: str, function: str) -> Connected:
-            return Connected(part_of(tensors, part), function, dialect, exact)
-
-        self.input_layer = connected("input", activation)
-        self.self_layer = connected("self", self_activation)
-        self.output_layer = connected("output", activation)
+        self.input_layer = input_layer
+        self.self_layer = self_layer
+        self.output_layer = output_layer
         self.shortcut = shortcut
         self.exact = exact
         self.reset_state()

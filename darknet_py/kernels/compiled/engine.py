@@ -42,11 +42,13 @@ class Engine:
         own = layer.walk
         if isinstance(own, Walk) and own.fits(shape, training):
             return own
-        if not VECTOR or layer.parameters()[0].values.dtype != np.float32:
+        if not VECTOR or layer.walk_kind not in WALKS:
+            return None
+        if layer.parameters()[0].values.dtype != np.float32:
             return None
         if not training and (shape[0] < STEPS or shape[0] * shape[1] < ROWS):
             return None
-        return WALKS[layer.kind](layer, shape, training, compute)
+        return WALKS[layer.walk_kind](layer, shape, training, compute)
 
     def softmax(self, x: Array, temperature: float, out: Array, log_sums: Array) -> bool:
         """See kernels/plain.softmax; False where it was not done."""

@@ -105,9 +105,9 @@ def make_stepper(
     """That of these layers; None where there is a kind that has no walk."""
     # Dropout does nothing where nothing is trained.
     own = [layer for layer in layers if layer.kind != "dropout"]
-    if not own or any(layer.kind not in WALKS for layer in own) or own[0].index != 0:
+    if not own or any(layer.walk_kind not in WALKS for layer in own) or own[0].index != 0:
         return None
     if not own[0].takes_symbols or own[0].parameters()[0].values.dtype != np.float32:
         return None
-    walks = [WALKS[layer.kind](layer, (1, streams), False, compute) for layer in own]
+    walks = [WALKS[layer.walk_kind](layer, (1, streams), False, compute) for layer in own]
     return CompiledStepper(walks, [state[layer.index] for layer in own], streams, compute)

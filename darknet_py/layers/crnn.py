@@ -1,0 +1,279 @@
+"""The convolutional recurrent layer, on text.
+
+Text is an image of 1 x 1, so a convolution is one matrix: of its taps only the middle one, `W`,
+ever sees a number, and the rest of a 3 x 3 kernel lies over nothing.
+
+    a_t = f(W_i x_t + b_i)            input layer
+    b_t = f(W_s s_{t-1} + b_s)        self layer
+    s_t = a_t + b_t  (+ s_{t-1} with shortcut=1)
+    y_t = f(W_o s_t + b_o)            output layer
+
+These are the lines of `[rnn]`, whose walk through time this layer takes over; what differs is the
+brick: its parameters, their order in a file, and the product, forward and backward, by the middle
+tap. Upstream's kernels are 3 x 3, AlexeyAB's are `size` x `size`. Formulas: darknet's
+`crnn_layer.c` and `convolutional_layer.c`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.arrays import Array, Rows
+from darknet_py.cfg import Section
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.kernels import Kernels
+from darknet_py.layers.base import Parameter, Setting, Workspace
+from darknet_py.layers.connected import Connected, orthogonal
+from darknet_py.layers.norm import Norm
+from darknet_py.layers.product import Product
+from darknet_py.layers.rnn import RnnLayer
+from darknet_py.rand import Rand
+
+OF_UPSTREAM = ("output_filters", "hidden_filters")
+OF_ALEXEYAB = (
+    *("output", "hidden", "size", "pad", "padding", "stride", "dilation", "groups", "xnor"),
+)
+
+
+@dataclass
+class Kernel(Parameter):
+    """The weights of a convolution, (outputs, inputs / groups, size, size).
+
+    tap: the middle one, (outputs, inputs / groups), a view.
+    """
+
+    tap: Parameter = field(default_factory=lambda: Parameter("tap", ()))
+
+    def bind(self, span: slice, values: Array, updates: Array) -> None:
+        super().bind(span, values, updates)
+        middle = self.shape[-1] // 2
+        self.tap.values = self.values[:, :, middle, middle]
+        self.tap.updates = self.updates[:, :, middle, middle]
+
+
+def blocks(shape: tuple[int, ...], groups: int) -> Iterator[tuple[slice, slice]]:
+    """The outputs of each group, and its inputs, for a tap of this shape."""
+    outputs, inputs = shape
+    height = outputs // groups
+    for group in range(groups):
+        yield (
+            slice(group * height, (group + 1) * height),
+            slice(group * inputs, (group + 1) * inputs),
+        )
+
+
+class TapProduct(Product):
+    """x W^T, where W is a tap of a kernel; with groups the blocks of the diagonal of a matrix.
+
+        forward   out = x W^T        x (rows, inputs), W (outputs, inputs), out (rows, outputs)
+        backward  below = d W        d (rows, outputs), the delta of the product
+        updates   W += d^T x
+
+    Group g of the outputs sees group g of the inputs alone. A tap of 3 x 3 does not lie in one
+    piece, so it is copied before a forward.
+    """
+
+    def __init__(
+        self, weights: Parameter, groups: int, buffers: Workspace, kernels: Kernels
+    ) -> None:
+        super().__init__(weights, False, buffers, kernels)
+        self.groups = groups
+
+    def prepare(self, pays: bool) -> None:
+        self.matrix = self.buffers.array("tap", self.weights.shape, self.weights.values.dtype)
+        np.copyto(self.matrix, self.weights.values)
+
+    def forward(self, x: Array, out: Rows) -> None:
+        for above, below in blocks(self.weights.shape, self.groups):
+            self.kernels.product(x[:, below], self.matrix[above].T, out=out[:, above])
+
+    def backward(self, delta: Rows, below: Rows) -> None:
+        for above, inputs in blocks(self.weights.shape, self.groups):
+            self.kernels.product(delta[:, above], self.matrix[above], out=below[:, inputs])
+
+    def add_updates(self, x: Array, delta: Rows) -> None:
+        for above, below in blocks(self.weights.shape, self.groups):
+            self.weights.updates[above] += delta[:, above].T @ x[:, below]
+
+
+class Convolution(Connected):
+    """A convolution of an image of 1 x 1: the brick of `[crnn]`.
+
+    In a weights file its kernel comes last, behind the batch norm. The rolling statistics move as
+    those of a `[batchnorm]` section do.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: int,
+        outputs: int,
+        activation: Activation,
+        batch_normalize: bool,
+        setting: Setting,
+        size: int,
+        groups: int,
+        stepwise: bool = False,
+    ) -> None:
+        super().__init__(
+            name, inputs, outputs, activation, batch_normalize, setting, stepwise=stepwise
+        )
+        self.size = size
+        self.groups = groups
+        self.weights.shape = (outputs, inputs // groups)
+        self.kernel = Kernel(
+            f"{name}.weight",
+            (*self.weights.shape, size, size),
+            decayed=True,
+            gaussian=setting.dialect is UPSTREAM,
+            tap=self.weights,
+        )
+        if not self.is_matrix:
+            self.product = TapProduct(self.weights, groups, self.buffers, setting.kernels)
+        if isinstance(self.norm, Norm):
+            self.norm.rolling.share = setting.dialect.rolling_batchnorm
+
+    @property
+    def is_matrix(self) -> bool:
+        """Whether its kernel is the matrix of a connected layer, and nothing besides."""
+        return self.size == self.groups == 1
+
+    def parameters(self) -> list[Parameter]:
+        return [self.norm.biases, *self.norm.after_weights(), self.kernel]
+
+    def initialize(self, rand: Rand) -> None:
+        """darknet's: weights of +-sqrt(2 / (size size inputs)), in upstream's from the normal
+        distribution, in AlexeyAB's uniform; biases 0, scales 1.
+        """
+        kernel = self.kernel
+        reach = np.float32(np.sqrt(2.0 / (self.size**2 * kernel.shape[1])))
+        draws = rand.normal(kernel.size) if kernel.gaussian else rand.uniform(-1, 1, kernel.size)
+        kernel.values[...] = (reach * draws).reshape(kernel.shape)
+        if self.setting.options.init == "orthogonal" and self.stepwise:
+            for rows in np.split(self.weights.values, self.groups):
+                rows[...] = orthogonal(rows)
+        self.norm.initialize()
+
+    def operations(self) -> int:
+        return self.outputs * (2 * self.inputs // self.groups + 2)
+
+    def training_floats(self, time_steps: int, streams: int) -> int:
+        copies = self.weights.size * (2 if self.product.transposes else 1)
+        return self.norm.training_floats(time_steps, streams) + copies
+
+    def _matrix(self) -> Array:
+        """(outputs, inputs), with zeros where groups do not meet."""
+        if self.groups == 1:
+            return np.ascontiguousarray(self.weights.values)
+        matrix = np.zeros((self.outputs, self.inputs), self.weights.values.dtype)
+        for above, below in blocks(self.weights.shape, self.groups):
+            matrix[above, below] = self.weights.values[above]
+        return matrix
+
+
+class CrnnLayer(RnnLayer):
+    """`[crnn]`: three convolutions around a state of `(streams, hidden)`."""
+
+    kind = "crnn"
+    takes_symbols = False
+
+    @classmethod
+    def make(cls, section: Section, setting: Setting) -> CrnnLayer:
+        _check_image(section, setting)
+        outputs, hidden, size, groups = _sizes(section, setting.dialect)
+        activation = ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)]
+        batch_normalize = section.flag("batch_normalize")
+
+        def convolution(part: str, inputs: int, outputs: int, stepwise: bool) -> Convolution:
+            if inputs % groups or outputs % groups:
+                raise section.error(
+                    f"groups={groups} does not divide the {inputs} inputs and {outputs} outputs of "
+                    f"its {part} layer",
+                    "groups",
+                )
+            return Convolution(
+                f"{setting.index}.{part}",
+                inputs,
+                outputs,
+                activation,
+                batch_normalize,
+                setting,
+                size,
+                groups,
+                stepwise,
+            )
+
+        return cls(
+            setting,
+            convolution("input", setting.inputs, hidden, False),
+            convolution("self", hidden, hidden, True),
+            convolution("output", hidden, outputs, False),
+            section.flag("shortcut"),
+        )
+
+    @property
+    def walk_kind(self) -> str:
+        """Kernels of 1 x 1 are matrices, so that the layer is an `[rnn]`."""
+        is_rnn = all(isinstance(own, Convolution) and own.is_matrix for own in self.bricks())
+        return "rnn" if is_rnn else "crnn"
+
+
+def _check_image(section: Section, setting: Setting) -> None:
+    """Raise CfgError where the layer would stand on an image that is not 1 x 1."""
+    if setting.image not in (None, (1, 1, setting.inputs)):
+        sizes = " x ".join(map(str, setting.image or ()))
+        raise section.error(
+            f"stands on an image of {sizes} (height x width x channels); supported is text, an "
+            f"image of 1 x 1 x {setting.inputs}: give inputs={setting.inputs} instead"
+        )
+
+
+def _sizes(section: Section, dialect: Dialect) -> tuple[int, int, int, int]:
+    """Outputs, hidden, size and groups, by the keys of upstream or of AlexeyAB's program.
+
+    Where a section has keys of both, those of the dialect. Raises CfgError.
+    """
+    outputs, hidden = (section.integer(key, 1, minimum=1) for key in OF_UPSTREAM)
+    others = _sizes_of_alexeyab(section)
+    if uses_keys_of_alexeyab(section, dialect):
+        _check_kernel(section)
+        return others
+    return outputs, hidden, 3, 1
+
+
+def uses_keys_of_alexeyab(section: Section, dialect: Dialect | None = None) -> bool:
+    """Whether AlexeyAB's keys describe a [crnn]; dialect: decides where it has those of both."""
+    theirs = any(key in section.options for key in OF_ALEXEYAB)
+    upstreams = any(key in section.options for key in OF_UPSTREAM)
+    return dialect is ALEXEYAB if theirs == upstreams else theirs
+
+
+def _sizes_of_alexeyab(section: Section) -> tuple[int, int, int, int]:
+    outputs, hidden = (section.integer(key, 1, minimum=1) for key in ("output", "hidden"))
+    size, groups = section.integer("size", 3, minimum=1), section.integer("groups", 1, minimum=1)
+    # On one pixel they change nothing.
+    section.integer("stride", 1, minimum=1)
+    section.integer("dilation", 1, minimum=1)
+    return outputs, hidden, size, groups
+
+
+def _check_kernel(section: Section) -> None:
+    """Raise CfgError for a kernel that leaves no image of 1 x 1, or is of another arithmetic."""
+    size = section.integer("size", 3, minimum=1)
+    padding = section.integer("padding", 0)
+    if section.flag("pad"):
+        padding = size // 2
+    if (size, padding) not in ((1, 0), (3, 1)):
+        raise section.error(
+            f"size={size} with a padding of {padding} does not leave the image of 1 x 1 that text "
+            f"is; supported are size=1, and size=3 with pad=1",
+            "size",
+            "pad",
+            "padding",
+        )
+    if section.flag("xnor"):
+        raise section.error("xnor=1 (weights of one bit) is not supported; give xnor=0", "xnor")
