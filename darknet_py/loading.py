@@ -89,6 +89,24 @@ def network_for_training(
     return net
 
 
+def network_as_in_c(cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int) -> Network:
+    """`network_of_cfg` for the C programs' own commands.
+
+    They take any file. Here one must fit, but for networks with a [crnn], for whose keys the two
+    programs have different names and defaults, so that files and cfgs are easily mixed up: where
+    the numbers are too few, `Network.load_beginning` reads them as C does, with a warning.
+    Raises CfgError and WeightsError.
+    """
+    if weights is not None and any(section.name == "crnn" for section in cfg.layers):
+        origin = dialect_of(weights)
+        net = Network(settle_hidden(cfg, weights, origin), origin)
+        if read_header(weights).floats < net.loaded_count:
+            net.initialize(Rand(seed))
+            net.load_beginning(weights)
+            return net
+    return network_of_cfg(cfg, weights, seed)
+
+
 def network_of_cfg(
     cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int, dialect: str = "auto"
 ) -> Network:

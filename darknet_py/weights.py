@@ -131,6 +131,30 @@ def read_weights(
     return header
 
 
+def read_beginning(path: str | os.PathLike[str], tensors: Sequence[Parameter]) -> Header:
+    """Fill `tensors` as far as the numbers of a file that has too few for them go.
+
+    What is left keeps its values, and a DarknetWarning says so. Raises WeightsError.
+    """
+    header = read_header(path)
+    count = sum(tensor.size for tensor in tensors)
+    if header.rest or header.transposed or header.floats >= count:
+        return read_weights(path, tensors)
+    floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)
+    _check_numbers(path, tensors, floats, header.length)
+    left = floats
+    for tensor in tensors:
+        piece, left = left[: tensor.size], left[tensor.size :]
+        tensor.values.reshape(-1)[: len(piece)] = piece
+    message = (
+        f"{path} holds {header.floats:,} numbers, but the network of this cfg has {count:,} "
+        f"parameters; as in C, they are read in order and the last {count - header.floats:,} "
+        f"parameters keep their first values; check the cfg"
+    )
+    warnings.warn(message, DarknetWarning, stacklevel=2)
+    return header
+
+
 def _check_numbers(
     path: str | os.PathLike[str], tensors: Sequence[Parameter], floats: Array, start: int
 ) -> None:

@@ -22,7 +22,7 @@ from darknet_py.corpus import check_known, read_lines, read_text, read_token_nam
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, CostWarning, DarknetWarning, WeightsError
 from darknet_py.finding import ONE_STREAM
-from darknet_py.loading import network_for_training, network_of_cfg
+from darknet_py.loading import network_as_in_c, network_for_training
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
@@ -184,8 +184,11 @@ def _seed(srand: int | None) -> int:
     return (int(time.time()) if srand is None else srand) % 2**32
 
 
-def _one_stream(cfg: str, weights: str | None, srand: int | None) -> Network:
-    """The network at one stream and step, its random numbers where C's are after building it."""
+def _one_stream(cfg: str, weights: str | None, seed: int) -> Network:
+    """The network at one stream and step, its random numbers where C's are after building it.
+
+    seed: that of `srand`.
+    """
     single = override(find_cfg(cfg).as_darknet_draws(), ONE_STREAM)
     if weights is None:
         log.info("no weights file is given: the parameters of the network are random")
@@ -289,7 +292,7 @@ def generate(
     **_: object,
 ) -> None:
     """Print the prompt and generated text."""
-    net = _one_stream(cfg, weights, srand)
+    net = _one_stream(cfg, weights, _seed(srand))
     prompt = _prompt(net, seed)
     symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
     _print_symbols(symbols, tokens, net)
@@ -306,7 +309,7 @@ def generatetactic(
     **_: object,
 ) -> None:
     """Continue the text on stdin, up to a full stop at a line's end."""
-    net = _one_stream(cfg, weights, srand)
+    net = _one_stream(cfg, weights, _seed(srand))
     prompt = read_text("-", nul="keep")
     _warn_of_unknown(prompt.tobytes(), net, "stdin")
     symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
@@ -331,19 +334,17 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 
 
 @_command("validtactic")
-def validtactic(
-    cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object
-) -> None:
+def validtactic(cfg: str, weights: str | None, seed: str | None, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
-    net = _one_stream(cfg, weights, srand)
+    net = _one_stream(cfg, weights, UNSEEDED)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))
 
 
 @_command("vec")
-def vec(cfg: str, weights: str | None, seed: str | None, srand: int | None, **_: object) -> None:
+def vec(cfg: str, weights: str | None, seed: str | None, **_: object) -> None:
     """Print layer 0's outputs after each line of stdin."""
-    net = _one_stream(cfg, weights, srand)
+    net = _one_stream(cfg, weights, UNSEEDED)
     prompt = _prompt(net, seed)
     for line in replay_text.vec(Replay(net), _lines(net), prompt):
         write_line(line)
