@@ -107,6 +107,7 @@ class NetOptions:
                     "policy",
                 )
         max_batches = section.integer("max_batches", 0)
+        section.flag("try_fix_nan")  # AlexeyAB's, without effect here
         if policy == "poly" and max_batches == 0:
             raise section.error(
                 "policy=poly needs max_batches, which is missing or 0", "policy", "max_batches"
