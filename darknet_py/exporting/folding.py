@@ -65,7 +65,7 @@ def fold_batchnorm(net: Network) -> Network:
         weight, bias = new[f"{brick}.weight"], new[f"{brick}.bias"]
         with np.errstate(all="ignore"):
             gain = scale / deviation(variance, net.dialect)
-            weight[...] = gain[:, None] * weight
+            weight[...] = (gain * weight.T).T
             bias[...] = bias - gain * mean
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise WeightsError(

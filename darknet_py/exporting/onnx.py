@@ -1,8 +1,8 @@
 """A network as an ONNX model of one step: a symbol for each stream in, probabilities out.
 
     inputs    symbols          int64 (streams,)
-              STATE            float32 (streams, n): `0.s` of layer 0 if [rnn] or [gru], `0.h` and
-                               `0.c` if [lstm]; zeros before the first symbol
+              STATE            float32 (streams, n): `0.s` of layer 0 if [rnn], [crnn] or [gru],
+                               `0.h` and `0.c` if [lstm]; zeros before the first symbol
     outputs   probabilities    float32 (streams, outputs)
               STATE.after      the states to give to the next step, in the order of the inputs
 
@@ -29,6 +29,7 @@ from darknet_py.layers.base import Parameter
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected, ConnectedLayer
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.crnn import Convolution
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.logistic import LogisticLayer
@@ -178,11 +179,13 @@ class _Graph:
         raise CfgError(f"{self.net.cfg.path}: layer {layer.index}: [{layer.kind}] has no ONNX form")
 
     def _connected(self, brick: Connected, x: Value) -> Value:
-        weights = self._parameter(brick.weights)
-        if brick.symbols:
+        if isinstance(brick, Convolution):
+            product = self._convolution(brick, x)
+        elif brick.symbols:
+            weights = self._parameter(brick.weights)
             product = self.node("Transpose", self.node("Gather", weights, x, axis=1), perm=[1, 0])
         else:
-            product = self.node("Gemm", x, weights, transB=1)
+            product = self.node("Gemm", x, self._parameter(brick.weights), transB=1)
         norm = brick.norm
         if isinstance(norm, Norm):
             rolling = norm.rolling
@@ -190,6 +193,13 @@ class _Graph:
         else:
             y = self.node("Add", product, self._parameter(norm.biases))
         return self._activate(y, brick.activation.name)
+
+    def _convolution(self, brick: Convolution, x: Value) -> Value:
+        """Of images of 1 x 1."""
+        image = self.node("Reshape", x, self._shape(0, brick.inputs, 1, 1))
+        kernel, pad = self._parameter(brick.kernel), brick.size // 2
+        y = self.node("Conv", image, kernel, group=brick.groups, pads=[pad] * 4)
+        return self.node("Reshape", y, self._shape(0, brick.outputs))
 
     def _normalize(
         self,

@@ -21,6 +21,7 @@ from darknet_py.layers.activation import ActivationLayer
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected, ConnectedLayer
 from darknet_py.layers.cost import CostLayer
+from darknet_py.layers.crnn import Convolution, CrnnLayer
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.logistic import LogisticLayer
@@ -55,6 +56,8 @@ def module_text(net: Network) -> str:
     """The source of the module. Raises CfgError for a layer of a kind that is unknown here."""
     modules = [_module(net, layer) for layer in net.layers]
     kinds = {layer.kind for layer in net.layers}
+    if "crnn" in kinds:
+        kinds.add("rnn")
     functions = _functions(net)
     bricks = [brick for layer in net.layers for brick in _bricks(layer)]
     pieces = [_FUNCTIONS[name] for name in functions if name in _FUNCTIONS]
@@ -62,6 +65,10 @@ def module_text(net: Network) -> str:
         pieces.append(_CONNECTED)
     if any(brick.batch_normalize for brick in bricks):
         pieces.append(_NORMED_CONNECTED.replace("DEVIATION", _deviation(net)))
+    if any(isinstance(brick, Convolution) for brick in bricks):
+        pieces.append(_CONVOLUTION)
+    if any(isinstance(brick, Convolution) and brick.batch_normalize for brick in bricks):
+        pieces.append(_NORMED_CONVOLUTION)
     pieces += [text for kind, text in _LAYERS.items() if kind in kinds]
     if "batchnorm" in kinds:
         pieces.append(_batchnorm(net))
@@ -145,6 +152,8 @@ def _module(net: Network, layer: Layer) -> str:
         brick = layer.connected
         f = _function(brick.activation.name)
         return f"{_class_of(brick)}({layer.inputs}, {layer.outputs}, {f})"
+    if isinstance(layer, CrnnLayer):
+        return _crnn(layer)
     if isinstance(layer, RnnLayer):
         f, self_f = (_function(brick.activation.name) for brick in layer.bricks()[:2])
         sizes = f"inputs={layer.inputs}, hidden={layer.hidden}, outputs={layer.outputs}"
@@ -175,8 +184,20 @@ def _module(net: Network, layer: Layer) -> str:
     raise CfgError(f"{net.cfg.path}: layer {layer.index}: [{layer.kind}] has no PyTorch module")
 
 
+def _crnn(layer: CrnnLayer) -> str:
+    """The expression that makes the module of a [crnn]."""
+    brick = layer.input_layer
+    assert isinstance(brick, Convolution)
+    sizes = f"inputs={layer.inputs}, hidden={layer.hidden}, outputs={layer.outputs}"
+    options = f"f={_function(brick.activation.name)}, size={brick.size}"
+    options += f", groups={brick.groups}" if brick.groups > 1 else ""
+    options += ", shortcut=True" if layer.shortcut else ""
+    return f"Crnn({_class_of(brick)}, {sizes}, {options})"
+
+
 def _class_of(brick: Connected) -> str:
-    return "NormedConnected" if brick.batch_normalize else "Connected"
+    name = "Convolution" if isinstance(brick, Convolution) else "Connected"
+    return f"Normed{name}" if brick.batch_normalize else name
 
 
 def _network(net: Network, modules: list[str]) -> str:
@@ -346,6 +367,25 @@ _NORMED_CONNECTED = '''class NormedConnected(Connected):
         return self.f(self.product(x) * gain + shift)
 '''
 
+_CONVOLUTION = '''class Convolution(Connected):
+    """A convolution of x (..., inputs), each an image of 1 x 1."""
+
+    def __init__(self, inputs: int, outputs: int, f: Function, size: int, groups: int) -> None:
+        super().__init__(inputs, outputs, f)
+        self.weight = nn.Parameter(torch.zeros(outputs, inputs // groups, size, size))
+        self.groups = groups
+
+    def product(self, x: Tensor) -> Tensor:
+        images = x.reshape(-1, x.shape[-1], 1, 1)
+        padding = self.weight.shape[-1] // 2
+        y = functional.conv2d(images, self.weight, padding=padding, groups=self.groups)
+        return y.reshape(*x.shape[:-1], -1)
+'''
+
+_NORMED_CONVOLUTION = '''class NormedConvolution(Convolution, NormedConnected):
+    """A convolution with batch norm."""
+'''
+
 _LAYERS = {
     "rnn": '''class Rnn(nn.Module):
     """darknet's plain recurrent layer, which adds two activations.
@@ -382,6 +422,26 @@ _LAYERS = {
                 s = s + before
             states.append(s)
         return self.output(torch.stack(states)), s
+''',
+    "crnn": '''class Crnn(Rnn):
+    """The same three lines, each with a convolution."""
+
+    def __init__(
+        self,
+        convolution: type[Convolution],
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        f: Function,
+        size: int,
+        groups: int = 1,
+        shortcut: bool = False,
+    ) -> None:
+        nn.Module.__init__(self)
+        self.input = convolution(inputs, hidden, f, size, groups)
+        self.self = convolution(hidden, hidden, f, size, groups)
+        self.output = convolution(hidden, outputs, f, size, groups)
+        self.shortcut = shortcut
 ''',
     "gru": '''class Gru(nn.Module):
     """The gated recurrent unit; its state is also its output.
