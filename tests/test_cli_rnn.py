@@ -13,6 +13,7 @@ import pytest
 
 from darknet_py import load_network
 from darknet_py.cfg import bundled_cfgs, read_cfg
+from darknet_py.dialect import ALEXEYAB
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import training as replay_training
@@ -222,7 +223,9 @@ def generate_args(name: str, run_: dict[str, Any]) -> list[str | Path]:
 
 @pytest.mark.parametrize("name", cases("generate_in_c_order"))
 def test_networks_that_c_accepts_print_the_recorded_bytes(name: str) -> None:
-    """With one warning where a variance is infinite, and one of symbols that are not known."""
+    """With one warning where a variance is infinite, one of symbols that are not known, and one of
+    a file that is too short.
+    """
     path, record = recorded(name)
     files = (path / "test.cfg", path / "model.weights")
     runs = [("generate", generate_args(name, each), each) for each in record["generate_in_c_order"]]
@@ -235,6 +238,7 @@ def test_networks_that_c_accepts_print_the_recorded_bytes(name: str) -> None:
         assert outcome.stdout == (path / each["stdout"]).read_bytes()
         unknown = any(symbol >= inputs for symbol in [*each["seed"].encode(), *stdin])
         expected = ["infinite"] * name.startswith("inf") + ["fed as zeros"] * unknown
+        expected += ["keep their first values"] * (name == "crnn-upstream")
         assert len(outcome.lines) == len(expected)
         for line, word in zip(outcome.lines, expected, strict=True):
             assert line.startswith("warning: ")
@@ -273,7 +277,10 @@ def test_every_bundled_cfg_trains_or_says_why_not(name: str, folder: Path) -> No
     (folder / "text.txt").write_bytes(b"as long as it is long")
     command = ("rnn", "train", "my.cfg", "-file", "text.txt", "-srand", "1")
     outcome = invoke(*command)
-    if "[gru]" in text or "[lstm]" in text:
+    if "[crnn]" in text:
+        assert outcome.status == 1
+        assert re.search(r"my\.cfg:\d+: \[crnn\]: is replayed forward only", outcome.lines[-1])
+    elif "[gru]" in text or "[lstm]" in text:
         assert outcome.status == 1
         assert re.search(r"my\.cfg:\d+: \[\w+\]: the C program cannot .*train`", outcome.lines[-1])
     else:
@@ -549,6 +556,84 @@ def test_unknown_symbols_are_fed_as_zeros_with_one_warning() -> None:
         assert outcome.status == 0, outcome.stderr
         (line,) = outcome.lines
         assert line.startswith(f"warning: {name} is not one of the network's 40;")
+
+
+# --- what AlexeyAB's program has of its own -------------------------------------------------------
+
+AB = ["[net] inputs=128", "[connected] output=128 activation=linear", "[softmax]"]
+
+
+@pytest.fixture
+def ab(folder: Path) -> list[str | Path]:
+    """A cfg, and weights that say that they are AlexeyAB's."""
+    write_cfg(folder / "ab.cfg", *AB)
+    make_network(*AB, dialect=ALEXEYAB, dtype=np.float32, reach=0.2).save_weights("ab.weights")
+    return ["ab.cfg", "ab.weights"]
+
+
+def test_blanks_but_spaces_are_deleted_from_the_prompt_of_alexeyab(
+    ab: list[str | Path], folder: Path
+) -> None:
+    """The default has newlines all the same."""
+    for seed, printed in (
+        ("a\nb\tc \rd", b"abc d"),
+        ("\t\n", b"\0"),
+        ("\n\n", b"\n\n"),
+        (None, b"\n\n"),
+    ):
+        args = [] if seed is None else ["-seed", seed]
+        outcome = invoke("rnn", "generate", *ab, *args, "-len", "0")
+        assert (outcome.status, outcome.stderr) == (0, "")
+        assert outcome.stdout == printed + b"\n"
+    make_network(*AB, dtype=np.float32).save_weights("up.weights")
+    outcome = invoke("rnn", "generate", "ab.cfg", "up.weights", "-seed", "a\nb", "-len", "0")
+    assert outcome.stdout == b"a\nb\n"
+
+
+@pytest.mark.parametrize("command", ["generate", "generatetactic"])
+def test_names_of_newlines_are_printed_as_they_are_by_alexeyab(
+    command: str, ab: list[str | Path], folder: Path
+) -> None:
+    (folder / "names").write_text("<NEWLINE>\n" * 128)
+    args = ("-tokens", "names", "-len", "2", "-seed", "")
+    outcome = invoke("rnn", command, *ab, *args, stdin=b"a")
+    count = 3 if command == "generate" else 2
+    assert outcome.stdout == b"<NEWLINE> " * count + b"\n"
+    make_network(*AB, dtype=np.float32).save_weights("up.weights")
+    outcome = invoke("rnn", command, "ab.cfg", "up.weights", *args, stdin=b"a")
+    assert outcome.stdout == b"\n " * count + b"\n"
+
+
+@pytest.mark.parametrize("layer", ["[batchnorm]", "[crnn] output=128 size=1 hidden=3"])
+def test_every_command_runs_layers_that_only_alexeyab_has(layer: str, folder: Path) -> None:
+    """[batchnorm] does not run in upstream's program, and is refused there."""
+    sections = [*AB[:2], layer, AB[2]]
+    write_cfg(folder / "my.cfg", *sections)
+    make_network(*sections, dialect=ALEXEYAB, dtype=np.float32).save_weights("my.weights")
+    for command in COMMANDS:
+        args = ("my.cfg", "my.weights", "-len", "5", "-seed", "ab", "-srand", "1")
+        outcome = invoke("rnn", command, *args, stdin=b">>ab.\n")
+        assert (outcome.status, outcome.stderr) == (0, "")
+        assert outcome.stdout
+        assert b"BPC" not in outcome.stdout
+    if layer == "[batchnorm]":
+        make_network(*sections, dtype=np.float32).save_weights("my.weights")
+        assert "the C program cannot run it" in invoke("rnn", "generate", *args[:2]).error()
+
+
+@pytest.mark.parametrize("command", ["valid", "validtactic", "vec"])
+def test_scores_draw_first_weights_from_seed_1_whatever_srand_is(command: str) -> None:
+    """C calls `srand` in generate, generatetactic and train only."""
+    path, _ = recorded("lstm")
+    printed = {
+        invoke("rnn", command, path / "test.cfg", *args, stdin=b">>ab.\n").stdout
+        for args in ([], ["-srand", "5"], ["-srand", "1"])
+    }
+    assert len(printed) == 1
+    net = load_network(path / "test.cfg", seed=1)
+    net.save_weights("one.weights")
+    drawn_ = invoke("rnn", command, path / "test.cfg", "one.weights", stdin=b">>ab.\n").stdout
+    assert printed == {drawn_}
 
 
 # --- generatetactic ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from darknet_py import load_network
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import Streams, read_token_names
-from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
 from darknet_py.layers.base import Pass
 from darknet_py.layers.dropout import DropoutLayer
@@ -36,6 +36,12 @@ from tests.support.networks import Array, cfg_text, draw_symbols, make_network, 
 from tests.support.recorded import RECORDED, case, cases, recorded_network
 
 pytestmark = pytest.mark.filterwarnings("error")
+
+
+NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.05 decay=.002"
+LINEAR = "[connected] output=7 activation=linear"
+RNN = "[rnn] output=5 activation=tanh batch_normalize=1"
+END = "[softmax]"
 
 
 def folder_case(folder: str) -> tuple[Path, dict[str, Any]]:
@@ -94,14 +100,14 @@ def test_generate(folder: str) -> None:
 def test_generate_in_c_order(folder: str) -> None:
     path, record = folder_case(folder)
     for run in record["generate_in_c_order"]:
-        net = recorded_network(folder)
+        net = recorded_network(folder, seed=run["srand"])
         rand = Rand(run["srand"], net.initial_draws)
         prompt = run["seed"].encode("latin-1")
         symbols = generate(Replay(net), prompt, run["len"], run["temp"], rand)
         assert bytes(symbols) + b"\n" == (path / run["stdout"]).read_bytes()
 
 
-# AlexeyAB's program was built with optimization, which sums in another order.
+# AlexeyAB's program was built with optimization there, which sums in another order.
 SAME_BYTES = [folder for folder in cases("valid") if not folder.startswith("alexeyab")]
 ALEXEYAB_FOLDERS = [folder for folder in cases("valid") if folder.startswith("alexeyab")]
 
@@ -254,11 +260,73 @@ def test_tanh_of_c_is_nan_above_355() -> None:
     assert math.isnan(x[2])
 
 
-# --- without deviations: an oracle of the exact path ---------------------------------------------
+# --- what AlexeyAB's program has of its own -------------------------------------------------------
 
-NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.05 decay=.002"
-LINEAR = "[connected] output=7 activation=linear"
-END = "[softmax]"
+
+@pytest.mark.parametrize("below", ["[lstm] output=5", "[rnn] output=5", "[connected] output=5"])
+def test_batchnorm_runs_forward_in_the_arithmetic_of_c(below: str) -> None:
+    """(x - mean) / sqrt(variance + 1e-5) in double from f32 numbers, then two steps in f32."""
+    net = make_network(
+        NET, below, "[dropout]", "[batchnorm]", LINEAR, END, dialect=ALEXEYAB, dtype=np.float32
+    )
+    replay = Replay(net)
+    biases, scales, means, variances = (tensor.values for tensor in net.layers[2].parameters())
+    for symbol in (3, 0, 6):
+        replay.predict(symbol)
+        x, y = replay.hidden(1), replay.hidden(2)
+        for j in range(5):
+            root = math.sqrt(float(variances[j] + np.float32(0.00001)))
+            normal = np.float32(float(x[j] - means[j]) / root)
+            expected = normal * scales[j] + biases[j]
+            assert y[j] == expected
+            assert expected.dtype == np.float32
+
+
+def test_batchnorm_predicts_what_the_network_does() -> None:
+    sections = ["[net] inputs=7 height=1 width=1 channels=7", "[batchnorm]", RNN, LINEAR, END]
+    net = make_network(*sections, dialect=ALEXEYAB, dtype=np.float32)
+    replay = Replay(net)
+    for symbol in (3, 0, 6):
+        expected = net.predict(np.array([[symbol]]))[0, 0]
+        np.testing.assert_allclose(replay.predict(symbol), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("below", "where"),
+    [
+        (["[gru] output=5"], r"after \[gru\]"),
+        (["[gru] output=5", "[dropout]", "[activation]"], r"after \[gru\]"),
+        ([], "at the start of a text network"),
+        (["[dropout]"], "at the start of a text network"),
+    ],
+)
+def test_batchnorm_of_width_0_is_refused(below: list[str], where: str) -> None:
+    net = make_network(NET, *below, "[batchnorm]", LINEAR, END, dialect=ALEXEYAB)
+    with pytest.raises(CfgError, match=rf"\[batchnorm\]: AlexeyAB's .* width of 0 {where}; use"):
+        Replay(net)
+
+
+def test_batchnorm_is_not_trained() -> None:
+    net = make_network(NET, RNN, "[batchnorm]", LINEAR, END, dialect=ALEXEYAB, dtype=np.float32)
+    with pytest.raises(CfgError, match=r"\[batchnorm\]: the C program cannot train it on a CPU"):
+        Replay(net).check_trainable()
+
+
+def test_vec_of_alexeyab_deletes_carriage_returns_too() -> None:
+    for dialect, kept in ((ALEXEYAB, b"ab"), (UPSTREAM, b"a\rb\r")):
+        net = make_network(
+            "[net] inputs=128", "[rnn] output=3 activation=tanh", dialect=dialect, dtype=np.float32
+        )
+        (line,) = vec(Replay(net), [b"a\r b\t\r\n"], b"x")
+        assert line.startswith(kept + b",")
+        replay = Replay(net)
+        for symbol in b"x" + kept + b" ":
+            replay.predict(symbol)
+        numbers = "".join(f",{x:g}" for x in replay.hidden(0).tolist())
+        assert line == kept + numbers.encode()
+
+
+# --- without deviations: an oracle of the exact path ---------------------------------------------
 
 
 def both(*sections: str, dialect: Dialect = UPSTREAM, reach: float = 1) -> tuple[Replay, Network]:
@@ -374,9 +442,6 @@ def test_exact_losses(end: str) -> None:
 # --- what is C's own -----------------------------------------------------------------------------
 
 
-RNN = "[rnn] output=5 activation=tanh batch_normalize=1"
-
-
 def replay_of(*sections: str, reach: float = 1) -> Replay:
     return Replay(make_network(*sections, dtype=np.float32, reach=reach))
 
@@ -470,6 +535,7 @@ def test_dropout_clears_the_delta_of_the_loss_below_it() -> None:
     "below",
     [
         "[rnn] output=5",
+        "[crnn] output=5 size=1",
         "[gru] output=5",
         "[lstm] output=5",
         "[connected] output=5",

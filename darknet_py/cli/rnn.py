@@ -195,12 +195,13 @@ def _one_stream(cfg: str, weights: str | None, seed: int) -> Network:
     return network_of_cfg(single, weights, _seed(srand))
 
 
-def _prompt(net: Network, seed: str | None) -> bytes:
-    """The bytes of `-seed`, from which AlexeyAB's program deletes all blanks but spaces."""
-    if seed is None:
-        return DEFAULT_PROMPT
+def _prompt(net: Network, seed: str) -> bytes:
+    """The bytes of `-seed`, from which AlexeyAB's program deletes all blanks but spaces.
+
+    The default, which that program does not touch, stays as it is also where it is given.
+    """
     prompt = os.fsencode(seed)
-    if net.dialect is ALEXEYAB:
+    if net.dialect is ALEXEYAB and prompt != DEFAULT_PROMPT:
         prompt = prompt.translate(None, b"\t\n\r")
     _warn_of_unknown(prompt, net, "-seed")
     return prompt
@@ -284,7 +285,7 @@ def train(
 def generate(
     cfg: str,
     weights: str | None,
-    seed: str | None,
+    seed: str,
     length: int,
     temp: float,
     srand: int | None,
@@ -334,7 +335,7 @@ def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: obje
 
 
 @_command("validtactic")
-def validtactic(cfg: str, weights: str | None, seed: str | None, **_: object) -> None:
+def validtactic(cfg: str, weights: str | None, seed: str, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, UNSEEDED)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
@@ -342,7 +343,7 @@ def validtactic(cfg: str, weights: str | None, seed: str | None, **_: object) ->
 
 
 @_command("vec")
-def vec(cfg: str, weights: str | None, seed: str | None, **_: object) -> None:
+def vec(cfg: str, weights: str | None, seed: str, **_: object) -> None:
     """Print layer 0's outputs after each line of stdin."""
     net = _one_stream(cfg, weights, UNSEEDED)
     prompt = _prompt(net, seed)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from darknet_py.cfg import read_cfg
-from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import DarknetWarning
+from darknet_py.loading import network_as_in_c
 from darknet_py.network import Network
 
 RECORDED = Path(__file__).parent.parent / "recorded"
@@ -24,12 +24,13 @@ def case(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def recorded_network(folder: str, weights: str = "model.weights") -> Network:
-    """A recorded network, ready to generate, in the dialect that it was recorded in."""
+def recorded_network(folder: str, weights: str = "model.weights", seed: int = 1) -> Network:
+    """A recorded network, ready to generate, in the dialect that it was recorded in.
+
+    seed: of what a file lacks, in `crnn-upstream`.
+    """
     cfg = read_cfg(RECORDED / folder / "test.cfg")
-    net = Network(cfg, ALEXEYAB if folder.startswith("alexeyab") else UPSTREAM)
     with warnings.catch_warnings():
-        # Of infinite rolling variances.
+        # Of infinite rolling variances, and of a file that is too short.
         warnings.simplefilter("ignore", DarknetWarning)
-        net.load_weights(RECORDED / folder / weights)
-    return net
+        return network_as_in_c(cfg, RECORDED / folder / weights, seed)
