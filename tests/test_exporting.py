@@ -87,14 +87,21 @@ def random_sections(random: Random) -> list[str]:
     sections = [f"[net] inputs={size} batch=2 time_steps=2"]
     for _ in range(random.randint(1, 4)):
         kind = random.choice(
-            ["rnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"]
+            ["rnn", "crnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"]
         )
         output, norm = random.randint(1, 5), random.randint(0, 1)
         activation = f"activation={random.choice(list(ACTIVATIONS))}"
+        sizes = [
+            f"output={output} hidden={random.randint(1, 4)} size=1",
+            f"output={output} hidden={random.randint(1, 4)} size=3 pad=1",
+            f"output_filters={output} hidden_filters={random.randint(1, 4)}",
+        ]
         options = {
             "rnn": f"output={output} hidden={random.randint(1, 4)} {activation} "
             f"batch_normalize={norm} shortcut={random.randint(0, 1)} "
             f"logistic={random.randint(0, 2)}",
+            "crnn": f"{random.choice(sizes)} {activation} batch_normalize={norm} "
+            f"shortcut={random.randint(0, 1)}",
             "gru": f"output={output} batch_normalize={norm} tanh={random.randint(0, 1)}",
             "lstm": f"output={output} batch_normalize={norm}",
             "connected": f"output={output} {activation} batch_normalize={norm}",
@@ -836,6 +843,8 @@ def torch_networks() -> dict[str, Network]:
                 "rnn": f"[rnn] output=4 hidden=3 activation=tanh {bn}",
                 "rnn_shortcut": f"[rnn] output=4 activation=logistic shortcut=1 {bn}",
                 "rnn_self": f"[rnn] output=4 activation=leaky logistic=2 {bn}",
+                "crnn": f"[crnn] output=4 hidden=3 size=1 activation=tanh {bn}",
+                "crnn_wide": f"[crnn] output_filters=4 hidden_filters=3 shortcut=1 {bn}",
                 "gru": f"[gru] output=4 {bn}",
                 "gru_tanh": f"[gru] output=4 tanh=1 {bn}",
                 "lstm": f"[lstm] output=4 {bn}",
@@ -844,6 +853,9 @@ def torch_networks() -> dict[str, Network]:
                 twice = [middle, "[dropout] probability=.3", middle]
                 name = f"{dialect.name}_{kind}_{norm}"
                 found[name] = network(head, *twice, *tail, dialect=dialect)
+            groups = f"[crnn] output=4 hidden=6 size=3 pad=1 groups=2 activation=leaky {bn}"
+            name = f"{dialect.name}_crnn_groups_{norm}"
+            found[name] = network(head, "[gru] output=4", groups, *tail, dialect=dialect)
         found[f"{dialect.name}_batchnorm"] = network(
             head, "[batchnorm]", "[gru] output=6", "[batchnorm]", "[softmax]", dialect=dialect
         )

@@ -47,6 +47,8 @@ END = "[softmax]"
 RECURRENT = {
     "rnn": RNN,
     "shortcut": f"{RNN} shortcut=1",
+    "crnn": "[crnn] output=5 hidden=4 size=1 activation=tanh",
+    "crnn 3x3": "[crnn] output_filters=5 hidden_filters=4 activation=tanh shortcut=1",
     "gru": "[gru] output=5",
     "gru tanh": "[gru] output=5 tanh=1",
     "lstm": "[lstm] output=5",
@@ -269,7 +271,10 @@ def sigma(x: Array) -> Array:
 def stepwise(net: Network, name: str, x: Array) -> Array:
     """y = x W^T, then the bias or batch norm of these rows, of the brick `name` of layer 1."""
     t = {tensor.name.removeprefix(f"1.{name}."): tensor.values for tensor in net.tensors()}
-    product = x @ t["weight"].T
+    weight = t["weight"]
+    if weight.ndim == 4:  # a kernel, whose middle tap alone sees the one pixel
+        weight = weight[:, :, weight.shape[2] // 2, weight.shape[3] // 2]
+    product = x @ weight.T
     if "scale" in t:
         mean = product.mean(axis=0)
         variance = np.square(product - mean).sum(axis=0) / (len(x) - 1)
@@ -294,7 +299,7 @@ def test_recurrent_layers_by_the_formula(section: str, bn: int, dialect: Dialect
 
     s = [array.copy() for array in state]
     for t in range(4):
-        if layer.kind == "rnn":
+        if layer.kind in ("rnn", "crnn"):
             kept = s[0] if "shortcut" in section else 0
             s = [np.tanh(part("input", x[t])) + np.tanh(part("self", s[0])) + kept]
             expected = np.tanh(part("output", s[0]))

@@ -52,6 +52,7 @@ NETWORKS = {
         f"[connected] output={SYMBOLS} activation=linear learning_rate=2",
         "[logistic]",
     ),
+    "crnn": (NET, "[crnn] output=6 hidden=4 size=3 pad=1 batch_normalize=1", *END),
     "replayed": (NET, "[rnn] output=6", "[dropout]", "[connected] output=7", END[1]),
     "frozen": (NET, "[rnn] output=6 activation=tanh stopbackward=1", "[gru] output=6", *END),
     "cost": (NET, "[gru] output=6", END[0], "[activation] activation=tanh", "[cost] type=smooth"),

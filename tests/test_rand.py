@@ -1,6 +1,9 @@
 """The generator against the C library, and against its recurrence written out plainly."""
 
+import copy
 import ctypes
+import math
+import pickle
 import platform
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from darknet_py import rand as rand_module
 from darknet_py.rand import Rand
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -174,6 +178,66 @@ def test_uniform_rounds_every_operation(seed: int, low: float, high: float, coun
     assert values.shape == (count,)
     np.testing.assert_array_equal(values, np.array(expected, np.float32))
     assert generator.drawn == count
+
+
+def normals(seed: int, count: int) -> tuple[list[float], int]:
+    """darknet's `rand_normal()`, a number at a time, and how many draws it took."""
+    rand, found = Rand(seed), list[float]()
+    while len(found) < count:
+        u, v = (rand.rand() / (2**31 - 1) for _ in range(2))
+        reach = math.sqrt(-2 * math.log(max(u, 1e-100)))
+        found += [reach * math.cos(v * 2 * math.pi), reach * math.sin(v * 2 * math.pi)]
+    return found[:count], rand.drawn
+
+
+@settings(deadline=None)
+@given(seed=SEEDS, counts=st.lists(st.integers(0, 60), max_size=8))
+def test_normal_keeps_the_second_of_a_pair(seed: int, counts: list[int]) -> None:
+    rand = Rand(seed)
+    found = [float(x) for count in counts for x in rand.normal(count)]
+    expected, drawn = normals(seed, sum(counts))
+    assert found == [float(np.float32(x)) for x in expected]
+    assert rand.drawn == drawn
+
+
+def test_normal_to_the_last_bit() -> None:
+    """Where numpy's own functions round otherwise than those of C, they are asked."""
+    found = Rand(7).normal(300_001)
+    expected = np.array(normals(7, 300_001)[0]).astype(np.float32)
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.float32
+    assert abs(found.mean()) < 0.01
+    assert abs(found.std() - 1) < 0.01
+
+
+def test_normal_asks_the_c_library_where_numpy_may_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a doubt so large that it is asked each time; and with numpy off in a last bit."""
+    expected = Rand(3).normal(500)
+    cos = np.cos
+    monkeypatch.setattr(np, "cos", lambda x: np.nextafter(cos(x), 2))
+    np.testing.assert_array_equal(Rand(3).normal(500), expected)
+    monkeypatch.setattr(rand_module, "_DOUBT", 1.0)
+    monkeypatch.setattr(np, "cos", lambda x: 0 * x + 0.5)
+    np.testing.assert_array_equal(Rand(3).normal(500), expected)
+
+
+def test_a_copy_keeps_the_second_of_a_pair_too() -> None:
+    rand = Rand(5)
+    rand.normal(3)
+    for other in (copy.copy(rand), copy.deepcopy(rand), pickle.loads(pickle.dumps(rand))):
+        own = copy.copy(rand)
+        np.testing.assert_array_equal(other.normal(4), own.normal(4))
+        assert other.rand() == own.rand()
+
+
+def test_what_is_left_waits_while_others_are_drawn() -> None:
+    """As in C: for the next normal number."""
+    one, other = Rand(5), Rand(5)
+    expected = other.normal(2)
+    assert one.normal(1)[0] == expected[0]
+    assert one.uniform(0, 1, 1)[0] == other.uniform(0, 1, 1)[0]
+    assert one.normal(1)[0] == expected[1]
+    assert one.rand() == other.rand()
 
 
 def test_negative_counts_are_refused() -> None:

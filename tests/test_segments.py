@@ -25,6 +25,7 @@ END = ["[connected] output=7 activation=linear", "[softmax]"]
 KINDS = {
     "rnn": RNN,
     "shortcut": "[rnn] output=5 activation=leaky shortcut=1",
+    "crnn": "[crnn] output=5 hidden=4 size=3 pad=1 activation=tanh",
     "gru": "[gru] output=5",
     "gru tanh": "[gru] output=5 tanh=1",
     "lstm": "[lstm] output=5",

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -251,8 +252,9 @@ def test_unknown_symbols_are_named_with_their_offset(prompt: Any, offset: int) -
 # --- scoring -------------------------------------------------------------------------------------
 
 
-# The first's state runs away from any change of the last digits; the other's text is one symbol.
-NOT_SCORED = {"dropout-08", "inf-variance-213"}
+# The state of the first two runs away from any change of the last digits, or beyond all numbers.
+# Of the third the text is one symbol; to the last, in C, a character has a probability of 0.
+NOT_SCORED = {"dropout-08", "ab-order-24", "inf-variance-213", "ab-order-37"}
 
 
 @pytest.mark.parametrize("folder", sorted(set(cases("valid")) - NOT_SCORED))
@@ -261,8 +263,9 @@ def test_recorded_scores(folder: str) -> None:
     run = case(RECORDED / folder / "case.json")["valid"]
     score = evaluate(net, (RECORDED / folder / run["stdin"]).read_bytes(), run["seed"].encode())
     last = (RECORDED / folder / run["stdout"]).read_text().splitlines()[-1].replace(":", "").split()
-    alexeyab = folder.startswith("alexeyab")
-    tolerance = 1e-3 if alexeyab and "bn" in folder else 1e-4
+    alexeyab = net.dialect is ALEXEYAB
+    has_norm = any("scale" in tensor.name for tensor in net.tensors())
+    tolerance = 1e-3 if alexeyab and has_norm else 1e-4
     assert score.characters == int(last[0])
     assert score.perplexity == pytest.approx(float(last[-4]), rel=tolerance)
     assert score.word_perplexity == pytest.approx(float(last[-1]), rel=tolerance)
@@ -358,7 +361,9 @@ def test_a_trace_is_the_recorded_line_for_every_character(folder: str, tolerance
         assert bits == pytest.approx(expected_bits, rel=tolerance, abs=tolerance)
 
 
-@pytest.mark.parametrize("kind", ["[rnn] output=8", "[gru] output=8", "[lstm] output=8"])
+@pytest.mark.parametrize(
+    "kind", ["[rnn] output=8", "[crnn] output_filters=8", "[gru] output=8", "[lstm] output=8"]
+)
 @pytest.mark.parametrize("bn", [0, 1])
 def test_samples_are_the_texts_of_the_seeds_that_follow(kind: str, bn: int) -> None:
     net = make_network(

@@ -21,7 +21,12 @@ from tests.support.networks import make_network, randomized
 
 TEXT = np.random.default_rng(5).integers(0, 9, 700)
 PROMPT = np.array([4, 2])
-KINDS = ["[rnn] output=5 activation=tanh", "[gru] output=5", "[lstm] output=5 batch_normalize=1"]
+KINDS = [
+    "[rnn] output=5 activation=tanh",
+    "[crnn] output=5 hidden=5 size=1 activation=tanh",
+    "[gru] output=5",
+    "[lstm] output=5 batch_normalize=1",
+]
 
 
 def network(section: str = KINDS[0]) -> Network:

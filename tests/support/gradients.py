@@ -19,7 +19,12 @@ STEP = 1e-5
 TOLERANCE = 2e-7  # of the largest entry
 
 # The bricks that are multiplied with the state.
-RECURRENT = {"rnn": ("self_layer",), "gru": ("wzr", "wh"), "lstm": ("w",)}
+RECURRENT = {
+    "rnn": ("self_layer",),
+    "crnn": ("self_layer",),
+    "gru": ("wzr", "wh"),
+    "lstm": ("w",),
+}
 
 
 def smallest_deviation(net: Network, state: Any) -> float:

@@ -51,7 +51,7 @@ def randomize(net: Network, seed: int, reach: float = 1) -> None:
     for tensor in net.tensors():
         kind = tensor.name.rsplit(".", 1)[-1]
         if kind == "weight":
-            spread = reach / np.sqrt(min(tensor.shape[-1], 4))
+            spread = reach / np.sqrt(min(tensor.shape[1], 4))
             tensor.values[...] = spread * rng.standard_normal(tensor.shape)
         elif kind == "scale":
             tensor.values[...] = reach * rng.uniform(0.5, 1.5, tensor.shape)
