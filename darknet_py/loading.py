@@ -13,7 +13,7 @@ from darknet_py.layers.crnn import uses_keys_of_alexeyab
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps
-from darknet_py.weights import dialect_of, read_header
+from darknet_py.weights import dialect_of, read_beginning, read_header
 
 
 def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
@@ -94,7 +94,7 @@ def network_as_in_c(cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int)
 
     They take any file. Here one must fit, but for networks with a [crnn], for whose keys the two
     programs have different names and defaults, so that files and cfgs are easily mixed up: where
-    the numbers are too few, `Network.load_beginning` reads them as C does, with a warning.
+    the numbers are too few, they are taken as far as they go, with a warning.
     Raises CfgError and WeightsError.
     """
     if weights is not None and any(section.name == "crnn" for section in cfg.layers):
@@ -102,7 +102,9 @@ def network_as_in_c(cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int)
         net = Network(settle_hidden(cfg, weights, origin), origin)
         if read_header(weights).floats < net.loaded_count:
             net.initialize(Rand(seed))
-            net.load_beginning(weights)
+            loaded = [parameter for layer in net.layers for parameter in layer.loaded()]
+            net.seen = read_beginning(weights, loaded).seen
+            net.settle_statistics(net.layers)
             return net
     return network_of_cfg(cfg, weights, seed)
 

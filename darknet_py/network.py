@@ -127,14 +127,6 @@ class Network(Model):
         has_statistics = [any(not p.trained for p in layer.loaded()) for layer in self.layers]
         self.settle_statistics(itertools.compress(self.layers, has_statistics))
 
-    def load_beginning(self, path: str | os.PathLike[str]) -> None:
-        """As `load_weights`, of a file of the network's own dialect that may have too few numbers.
-
-        It is read as the C programs read it: see `weights.read_beginning`. Raises WeightsError.
-        """
-        self.seen = weights_file.read_beginning(path, self._to_load()).seen
-        self.settle_statistics(self.layers)
-
     def _load_converted(self, path: str | os.PathLike[str], origin: Dialect) -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DarknetWarning)
