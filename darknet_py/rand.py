@@ -139,10 +139,15 @@ class Rand:
 
         Raises ValueError if ``count`` is negative.
         """
-        left = [] if self._left is None else [self._left]
-        pairs = (_checked(count, "count") - len(left) + 1) // 2
-        values = np.concatenate([np.array(left, np.float32), _normal(self.draws(2 * pairs))])
-        self._left = float(values[count]) if len(values) > count else None
+        values = np.empty(_checked(count, "count") + 1, np.float32)
+        done = 0
+        if self._left is not None:
+            values[0], done = self._left, 1
+        while done < count:
+            pairs = min(_PIECE, count - done + 1) // 2
+            values[done : done + 2 * pairs] = _normal(self.draws(2 * pairs))
+            done += 2 * pairs
+        self._left = float(values[count]) if done > count else None
         return values[:count]
 
     def _fill(self, out: NDArray[np.uint32]) -> NDArray[np.uint32]:

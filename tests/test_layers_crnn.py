@@ -117,7 +117,7 @@ def as_rnn(net: Network, *sections: str) -> Network:
         values = {tensor.name: tensor.values for tensor in theirs.parameters()}
         if isinstance(theirs, CrnnLayer):
             for brick in convolutions(theirs):
-                values[brick.kernel.name] = brick._matrix()
+                values[brick.kernel.name] = brick.matrix()
         for tensor in own.parameters():
             tensor.values[...] = values[tensor.name]
     return other
@@ -236,7 +236,7 @@ def test_first_weights_of_alexeyab(keys: str, size: int, groups: int) -> None:
 def test_an_orthogonal_start(form: str) -> None:
     net = drawn(ALEXEYAB, f"{NET} init=orthogonal", form, LINEAR, END)
     (_, self_layer, _) = convolutions(crnn_of(net))
-    matrix = self_layer._matrix()
+    matrix = self_layer.matrix()
     np.testing.assert_allclose(matrix @ matrix.T, np.eye(4), atol=1e-6)
 
 

@@ -193,7 +193,7 @@ class Connected:
 
     def stepper(self, streams: int) -> Stepper:
         """A function from x of one time step, or symbols, to y: see Layer.stepper."""
-        weights = self._matrix()
+        weights = self.matrix()
         multiply = self.product.stepper(weights, streams)
         gains, shifts = self.norm.affine()
         activate = self.activation.apply
@@ -209,7 +209,8 @@ class Connected:
 
         return step
 
-    def _matrix(self) -> Array:
+    def matrix(self) -> Array:
+        """(outputs, inputs), what it multiplies with."""
         return self.weights.values
 
 

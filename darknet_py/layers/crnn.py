@@ -165,7 +165,7 @@ class Convolution(Connected):
         copies = self.weights.size * (2 if self.product.transposes else 1)
         return self.norm.training_floats(time_steps, streams) + copies
 
-    def _matrix(self) -> Array:
+    def matrix(self) -> Array:
         """(outputs, inputs), with zeros where groups do not meet."""
         if self.groups == 1:
             return np.ascontiguousarray(self.weights.values)

@@ -113,7 +113,7 @@ class Stack(Connected):
         self._collect(with_matrix=False)
         return super().stepper(streams)
 
-    def _matrix(self) -> Array:
+    def matrix(self) -> Array:
         return np.concatenate([part.weights.values for part in self.parts])
 
 
