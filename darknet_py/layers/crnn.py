@@ -35,7 +35,15 @@ from darknet_py.rand import Rand
 
 OF_UPSTREAM = ("output_filters", "hidden_filters")
 OF_ALEXEYAB = (
-    *("output", "hidden", "size", "pad", "padding", "stride", "dilation", "groups", "xnor"),
+    "output",
+    "hidden",
+    "size",
+    "pad",
+    "padding",
+    "stride",
+    "dilation",
+    "groups",
+    "xnor",
 )
 
 
@@ -96,8 +104,10 @@ class TapProduct(Product):
             self.kernels.product(delta[:, above], self.matrix[above], out=below[:, inputs])
 
     def add_updates(self, x: Array, delta: Rows) -> None:
+        product = self.buffers.array("product", self.weights.shape, delta.dtype)
         for above, below in blocks(self.weights.shape, self.groups):
-            self.weights.updates[above] += delta[:, above].T @ x[:, below]
+            self.kernels.product(delta[:, above].T, x[:, below], out=product[above])
+        self.weights.updates += product
 
 
 class Convolution(Connected):
