@@ -38,6 +38,8 @@ F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
 DEFAULT_PROMPT = b"\n\n"
 BACKUP = Path("backup")
+# What C's `rand` starts from where nothing calls `srand`, as in valid, validtactic and vec.
+UNSEEDED = 1
 SEED = WholeNumber(-(2**31), 2**32 - 1)  # an int or unsigned int of C
 # Of C's options, those that a command uses; it accepts the others, which its help leaves out.
 USED = {
@@ -192,7 +194,7 @@ def _one_stream(cfg: str, weights: str | None, seed: int) -> Network:
     single = override(find_cfg(cfg).as_darknet_draws(), ONE_STREAM)
     if weights is None:
         log.info("no weights file is given: the parameters of the network are random")
-    return network_of_cfg(single, weights, _seed(srand))
+    return network_as_in_c(single, weights, seed)
 
 
 def _prompt(net: Network, seed: str) -> bytes:
@@ -327,9 +329,9 @@ def _print_symbols(symbols: Iterable[int], tokens: str | None, net: Network) -> 
 
 
 @_command("valid")
-def valid(cfg: str, weights: str | None, seed: str, srand: int | None, **_: object) -> None:
+def valid(cfg: str, weights: str | None, seed: str, **_: object) -> None:
     """Score the text on stdin, a line per byte."""
-    net = _one_stream(cfg, weights, srand)
+    net = _one_stream(cfg, weights, UNSEEDED)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))
 
