@@ -482,7 +482,9 @@ def test_an_image_that_is_not_one_pixel_is_refused(form: str, dialect: Dialect) 
 def test_the_line_of_a_command(tmp_path: Path) -> None:
     write_cfg(tmp_path / "my.cfg", "[net] height=28 width=28 channels=1", FORMS["1x1"], END)
     for command in (["info"], ["rnn", "generate"]):
-        line = invoke(*command, tmp_path / "my.cfg").error()
+        outcome = invoke(*command, tmp_path / "my.cfg")
+        assert (outcome.status, outcome.stdout) == (1, b"")
+        line = outcome.lines[-1]
         assert "my.cfg:6: [crnn]: stands on an image of 28 x 28 x 1" in line
         assert "supported is text" in line
 
