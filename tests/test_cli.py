@@ -1029,7 +1029,7 @@ def test_names_of_files_may_be_any_bytes(tmp_path: Path) -> None:
 
 NETWORKS = [  # in the order in which someone new meets them
     *("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large"),
-    *("gru", "gru.alexeyab", "lstm.train", "rnn", "rnn.train"),
+    *("crnn.train", "gru", "gru.alexeyab", "lstm.train", "rnn", "rnn.train"),
 ]
 
 
