@@ -77,6 +77,12 @@ SECTIONS = [
         f"[gru] output={size} batch_normalize={norm} tanh={tanh}"
         for size, norm, tanh in [(4, 0, 0), (5, 0, 1), (3, 1, 0), (7, 1, 1)]
     ),
+    *(
+        f"[crnn] {sizes} activation=leaky batch_normalize={norm} shortcut={norm}"
+        for sizes in ("output=5 hidden=4 size=1", "output_filters=5 hidden_filters=3")
+        for norm in (0, 1)
+    ),
+    "[crnn] output=6 hidden=4 size=3 pad=1 groups=2 activation=tanh",
     *(f"[lstm] output={size} batch_normalize={norm}" for size, norm in [(4, 0), (5, 1)]),
     *(f"[connected] output=5 activation={name}" for name in ACTIVATIONS),
     "[connected] output=5 activation=tanh batch_normalize=1",

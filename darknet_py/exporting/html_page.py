@@ -30,6 +30,7 @@ from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
 from darknet_py.layers.base import Parameter
 from darknet_py.layers.connected import ConnectedLayer
+from darknet_py.layers.crnn import Convolution, CrnnLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
@@ -43,7 +44,7 @@ MODULES = (
 )
 # The kinds of layers that network.mjs computes.
 KINDS = (
-    *("rnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm", "softmax"),
+    *("rnn", "crnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm", "softmax"),
     *("logistic", "cost"),
 )
 # Browsers hold texts of up to half a billion letters, and base64 takes four for three bytes.
@@ -119,7 +120,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     DarknetError for one that is too large.
     """
     net.check_symbols_match()
-    tensors = [(tensor, 16 if half and tensor.decayed else 32) for tensor in net.tensors()]
+    tensors = [(tensor, 16 if half and tensor.decayed else 32) for tensor in _tensors(net)]
     tensors.sort(key=lambda pair: -pair[1])  # Stable: within each width the order stays.
     size = sum(tensor.size * bits // 8 for tensor, bits in tensors)
     if size > MAX_BYTES:
@@ -153,6 +154,23 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
         description=json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
         numbers=base64.b64encode(numbers).decode(),
     )
+
+
+def _tensors(net: Network) -> list[Parameter]:
+    """Its parameters; in place of the kernels of a [crnn] the matrices that they are on text."""
+    kernels = {
+        brick.kernel.name: brick
+        for layer in net.layers
+        if isinstance(layer, CrnnLayer)
+        for brick in layer.bricks()
+        if isinstance(brick, Convolution)
+    }
+    tensors = net.tensors()
+    for place, tensor in enumerate(tensors):
+        if tensor.name in kernels:
+            matrix = kernels[tensor.name].matrix()
+            tensors[place] = Parameter(tensor.name, matrix.shape, decayed=True, values=matrix)
+    return tensors
 
 
 def _described(net: Network, layer: Layer) -> dict[str, Any]:

@@ -270,6 +270,9 @@ const KINDS = {
   cost: passes,
 };
 
+// A convolution of a text, an image of 1 x 1, is a matrix; the page has it as one.
+KINDS.crnn = KINDS.rnn;
+
 // A network from its description, which is JSON in the page, and its tensors.
 export class Network {
   constructor(description, tensors) {
