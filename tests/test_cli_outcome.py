@@ -12,7 +12,7 @@ import pytest
 from darknet_py import load_network
 from darknet_py.cli.outcome import explain_outcome
 from tests.support.commands import invoke
-from tests.support.inputs import NET, RNN, SOFTMAX, write_cfg
+from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
 from tests.support.networks import randomized
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -118,3 +118,19 @@ def test_losses_that_are_not_in_nats_are_not_compared() -> None:
               "[connected] output=256 activation=linear", SOFTMAX, "[cost]")  # fmt: skip
     args = ("--batches", "120", "--set", "learning_rate=0.0001", "--gradient", "darknet-cpu")
     assert "training loss" not in said_after(*args)
+
+
+def test_a_loss_beyond_all_numbers_of_likely_bytes_is_told() -> None:
+    write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
+    net = randomized(load_network("net.cfg"))
+    net.parameters[:] *= 1e5
+    net.save_weights("net.weights")
+    outcome = invoke(
+        *("train", "net.cfg", "text.txt", "--weights", "net.weights", "--clear", "--batches", "1"),
+        *("--set", "learning_rate=1e-9", "--val", ".3", "--threads", "1"),
+    )
+    assert outcome.status == 0, outcome.stderr
+    best = next(line for line in outcome.stderr.splitlines() if line.startswith("best: "))
+    assert float(best.split(" nats")[0].split()[-1]) > 710
+    assert best.endswith("of the held-out text")
+    assert "worse than guessing" in outcome.stderr

@@ -32,6 +32,7 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
+ABOUT = 0.01  # nats above guessing that are still as good as it
 
 
 @click.command(
@@ -150,11 +151,15 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
     )
     if result.best_val is not None:
         part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"
-        likely = f"{math.exp(result.best_val):,.1f}"
-        say(
-            f"best: {result.best}, {result.best_val:.4f} nats per {unit} on {part} of the held-out "
-            f"text, as if each {unit} were one of {likely} equally likely ones"
+        line = (
+            f"best: {result.best}, {result.best_val:.4f} nats per {unit} on {part} of the "
+            f"held-out text"
         )
+        # Of worse ones, of which there may be more than a number holds, the explanation tells.
+        if result.best_val <= math.log(result.net.inputs) + ABOUT:
+            likely = f"{math.exp(result.best_val):,.1f}"
+            line += f", as if each {unit} were one of {likely} equally likely ones"
+        say(line)
         if explanation is not None:
             say(explanation)
     if result.interrupted:
