@@ -263,9 +263,9 @@ MPI's `mpi_yield_when_idle`, so that ranks that wait leave the cores to those th
 the system's code that carries their messages.
 
 Where a rank gives no answer for 30 seconds, one line says which one and on which host. A link that
-was cut and comes back does no harm: the run goes on. Where a machine is lost, mpiexec ends all the
-others, and Open MPI 5 does so with a message about daemons and, it may be, status 0; the last
-checkpoint is whole, and `--resume` continues it with any number of processes.
+was cut and comes back does no harm: the run goes on. Where a machine is lost, mpiexec ends with a
+message about daemons and, it may be, status 0; ranks that it leaves behind end by themselves. The
+last checkpoint is whole, and `--resume` continues it with any number of processes.
 
 Made by `make bench-scaling`.
 

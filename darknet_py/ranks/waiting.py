@@ -8,6 +8,7 @@ still computing.
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -23,20 +24,21 @@ LOOK, GRACE = 1.0, 2.0
 class Waiting:
     """A context manager around each exchange with the other ranks, of any thread.
 
-    comm: a communicator of its own. hosts: of all ranks. patience: seconds until the first line.
+    comm: a communicator of its own. hosts: of all ranks.
     """
 
-    def __init__(self, comm: Any, hosts: Sequence[str], patience: float = PATIENCE) -> None:
+    def __init__(self, comm: Any, hosts: Sequence[str]) -> None:
         self.comm = comm
         self.hosts = hosts
-        self.patience = patience
+        self.patience = PATIENCE
         self._lock = threading.Lock()
         self._since: list[float] = []
         self._exchanges = 0
         self._told = -1
         self._heard: dict[int, int] = {}
-        self._next = patience
+        self._next = self.patience
         self._named: str | None = None
+        self._parent = os.getppid()
         threading.Thread(target=self._watch, name="waiting", daemon=True).start()
 
     def __enter__(self) -> None:
@@ -51,6 +53,8 @@ class Waiting:
     def _watch(self) -> None:
         while True:
             time.sleep(min(LOOK, self.patience / 4))
+            if os.getppid() != self._parent:
+                self._end()
             number, waited = self._state()
             if self.comm.Get_rank():
                 self._tell(number, waited)
@@ -62,6 +66,15 @@ class Waiting:
         with self._lock:
             since = self._since[0] if self._since else None
             return self._exchanges, 0.0 if since is None else time.monotonic() - since
+
+    def _end(self) -> None:
+        """End a rank whose launcher is gone, and which would wait for ever."""
+        if not self.comm.Get_rank():
+            log.error(
+                "Error: mpiexec has ended, as where a machine is lost; the last checkpoint is "
+                "whole, and --resume continues it"
+            )
+        os._exit(1)
 
     def _tell(self, number: int, waited: float) -> None:
         """Tell the first rank, once for each exchange."""
