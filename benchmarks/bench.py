@@ -423,7 +423,7 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "the same with tanh and without batch norm, against `torch.nn.RNN`; `gru` and `lstm` are"
     yield "trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
     yield ""
-    for name, length in (("tiny", 5000), ("tiny-gru", 5000), ("rnn", 1000)):
+    for name, length in (("tiny", 5000), ("tiny-gru", 5000), ("rnn", 700)):
         for kernels in ("numpy", "compiled"):
             yield f"* {bench_generation(name, length, kernels)}"
     if not quick:
