@@ -180,3 +180,19 @@ def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
     assert shown == f"to see what it writes now: {command}"
     assert last == "to continue: darknet-py train --resume --out run"
     assert invoke(*command.split()[1:], "--length", "5").status == 0
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("train", "tiny", "text.txt", "--val-every", "9" * 30),
+        ("train", "tiny", "text.txt", "--batches", "9" * 4000),
+        ("train", "tiny", "text.txt", "--seed", "9" * 30),
+        ("generate", "net.weights", "--length", "9" * 30),
+        ("valid", "net.weights", "text.txt", "--streams", "9" * 30),
+    ],
+)
+def test_a_number_beyond_all_use_is_refused(args: tuple[str, ...]) -> None:
+    outcome = invoke(*args)
+    assert outcome.status == 2
+    assert outcome.lines[-1] == (f"Error: Invalid value for '{args[-2]}': {'9' * 30} is too large")

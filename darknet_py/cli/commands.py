@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from darknet_py.bounds import Whole
 from darknet_py.terminal import NARROWEST
 
 CLICK_LEAST = 52  # columns that click's help takes at least
@@ -183,6 +184,8 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             number = int(value)
         except ValueError:
             self.fail(f"{value!r} is not a whole number", param, ctx)
+        if number > Whole.most:
+            self.fail(f"{str(value)[:30]} is too large", param, ctx)
         if self.most is not None and not self.least <= number <= self.most:
             self.fail(f"{number} is not from {self.least} to {self.most}", param, ctx)
         if number < self.least:

@@ -119,7 +119,8 @@ def new_run(
         log.info("training until you stop it with Ctrl-C (--batches or --time ends it by itself)")
         if net.options.cooldown:
             log.info(
-                "cooldown is off: give --time or --batches so that the end of the run is known"
+                "with --time or --batches the learning rate would fall towards the end, which "
+                "makes a better network (cooldown in the cfg)"
             )
     if ranks.is_first:
         folder.move_earlier_run()
