@@ -42,3 +42,11 @@ def shared_run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock that runs read stands still but for what their batches and validations take."""
     return Clock(monkeypatch)
+
+
+@pytest.fixture
+def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that progress bars read, which a test moves on."""
+    time = [0.0]
+    monkeypatch.setattr("darknet_py.bars.time.perf_counter", lambda: time[0])
+    return time

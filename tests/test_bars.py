@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 
 import pytest
 
 from darknet_py.bars import Bar, clock, fitted, progress_bar
-
-
-class Terminal(io.StringIO):
-    """A stderr that is a terminal, and keeps what is drawn."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return 2
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.getvalue().replace("\n", "\r").split("\r")]
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test moves on."""
-    time = [0.0]
-    monkeypatch.setattr("darknet_py.bars.time.perf_counter", lambda: time[0])
-    return time
+from tests.support.terminals import Terminal
 
 
 def draw_on(monkeypatch: pytest.MonkeyPatch, width: int = 80) -> Terminal:

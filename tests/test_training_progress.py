@@ -10,6 +10,7 @@ import pytest
 
 from darknet_py.training import Row, progress
 from darknet_py.training.progress import Progress
+from tests.support.terminals import Terminal
 
 
 def row(batch: int, **values: Any) -> Row:
@@ -27,28 +28,6 @@ def row(batch: int, **values: Any) -> Row:
         "limit": 1000,
     }
     return Row(**made | values)
-
-
-class Terminal(io.StringIO):
-    """A stderr that is a terminal of so many columns, and keeps what is drawn."""
-
-    def isatty(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return 2
-
-    @property
-    def lines(self) -> list[str]:
-        return [line.rstrip() for line in self.getvalue().replace("\n", "\r").split("\r")]
-
-
-@pytest.fixture
-def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The time, which a test moves on."""
-    time = [0.0]
-    monkeypatch.setattr("darknet_py.bars.time.perf_counter", lambda: time[0])
-    return time
 
 
 def draw(monkeypatch: pytest.MonkeyPatch, columns: int, *rows: Row) -> str:
