@@ -24,10 +24,13 @@ class Bar:
     """
 
     def __init__(self, stays: bool) -> None:
-        self.is_drawn = False
         self._stays = stays
         self._line: Any = None
         self._drawn = -1e9
+
+    @property
+    def is_drawn(self) -> bool:
+        return self._line is not None
 
     def draw(
         self, share: float | None, forms: Sequence[Sequence[str]], at_once: bool = False
@@ -43,7 +46,6 @@ class Bar:
             from tqdm import tqdm
 
             self._line = tqdm(bar_format="{desc}", file=sys.stderr, leave=self._stays)
-            self.is_drawn = True
         self._line.set_description_str(fitted(share, forms, columns(sys.stderr)))
 
     def draw_part(self, done: int, total: int, begun: float, *names: str) -> None:

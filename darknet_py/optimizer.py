@@ -122,9 +122,9 @@ def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[sli
     like = 0.0, 0.0
     for layer in layers:
         for parameter in layer.parameters():
-            span, own = parameter.span, (layer.learning_rate, optimizer.decay_of(parameter))
             if not parameter.trained:
                 continue
+            span, own = parameter.span, (layer.learning_rate, optimizer.decay_of(parameter))
             if span.start != end or own != like:
                 if first < end:
                     yield slice(first, end), *like

@@ -2,8 +2,6 @@
 
     with TwoHosts() as hosts:
         hosts.mpi(["darknet-py", ...])   a command that starts one rank on each, over TCP
-        hosts.cut(), hosts.mend()        the link between them
-        hosts.kill()                     everything on the second host, at once
 
 As root, with the programs ip (iproute2), unshare and mount (util-linux), and Open MPI 5. Each host
 has a network, a name and shared memory of its own; files are shared, as over a network file system.
@@ -100,24 +98,10 @@ class TwoHosts:
             *command,
         ]
 
-    def cut(self) -> None:
-        _ip("-n", self.names[1], "link", "set", CABLE, "down")
-
-    def mend(self) -> None:
-        _ip("-n", self.names[1], "link", "set", CABLE, "up")
-
-    def kill(self) -> None:
-        """The second host loses its power."""
-        self.cut()
-        self._end(self.names[1])
-
-    def processes(self, name: str) -> list[int]:
-        """Those that run on the host of this name."""
-        found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
-        return [int(number) for number in found.stdout.split()]
-
     def _end(self, name: str) -> None:
-        for number in self.processes(name):
+        """End all that runs on the host of this name."""
+        found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
+        for number in map(int, found.stdout.split()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(number, signal.SIGKILL)
 

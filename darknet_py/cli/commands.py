@@ -176,7 +176,7 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
     name = "n"
 
-    def __init__(self, least: int = 0, most: int | None = None) -> None:
+    def __init__(self, least: int = 0, most: int = Whole.most) -> None:
         self.least, self.most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -186,8 +186,8 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(f"{value!r} is not a whole number", param, ctx)
         if number > Whole.most:
             self.fail(f"{str(value)[:30]} is too large", param, ctx)
-        if self.most is not None and not self.least <= number <= self.most:
-            self.fail(f"{number} is not from {self.least} to {self.most}", param, ctx)
-        if number < self.least:
-            self.fail(f"{number} is not at least {self.least}", param, ctx)
+        if not self.least <= number <= self.most:
+            no_most = self.most == Whole.most
+            words = f"at least {self.least}" if no_most else f"from {self.least} to {self.most}"
+            self.fail(f"{number} is not {words}", param, ctx)
         return number

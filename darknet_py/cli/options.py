@@ -34,12 +34,17 @@ def escaped(value: str) -> bytes:
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or bytes([int(m[1][1:], 16)]), text)
 
 
+def _number(value: str | float) -> float:
+    """NaN for what is no number."""
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
 def above_zero(value: str | float) -> float:
     """A finite number above 0."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
+    number = _number(value)
     if not 0 < number < math.inf:
         raise click.BadParameter(f"{value!r} is not a number above 0")
     return number
@@ -68,11 +73,8 @@ def sampling_of(
 
 def part_of_one(value: str | float) -> float:
     """A number between 0 and 1, both left out."""
-    try:
-        number = above_zero(value)
-    except click.BadParameter:
-        number = 1.0
-    if number >= 1:
+    number = _number(value)
+    if not 0 < number < 1:
         raise click.BadParameter(
             f"{value!r} is not a fraction between 0 and 1, like .1 for a tenth"
         )
@@ -81,11 +83,8 @@ def part_of_one(value: str | float) -> float:
 
 def up_to_one(value: str | float) -> float:
     """A number above 0 and up to 1."""
-    try:
-        number = above_zero(value)
-    except click.BadParameter:
-        number = 2.0
-    if number > 1:
+    number = _number(value)
+    if not 0 < number <= 1:
         raise click.BadParameter(f"{value!r} is not a number above 0 and up to 1")
     return number
 
@@ -110,13 +109,15 @@ class WeightsCommand(Command):
                 raise click.UsageError(f"{error.message}; {hint}", ctx) from error
             raise
 
-    def check_order(self, weights: str, text: str) -> None:
-        """Raise UsageError where the weights stand in the place of the text."""
-        from darknet_py.finding import holds_weights
 
-        if text != "-" and holds_weights(text) and not holds_weights(weights):
-            words = shlex.join(["darknet-py", self.name or "", text, weights])
-            raise click.UsageError(f"The weights come first, then the text: {words}")
+def check_text_is_last(weights: str, text: str) -> None:
+    """Raise UsageError where the weights stand in the place of the text."""
+    from darknet_py.finding import holds_weights
+
+    if text != "-" and holds_weights(text) and not holds_weights(weights):
+        command = click.get_current_context().info_name or ""
+        words = shlex.join(["darknet-py", command, text, weights])
+        raise click.UsageError(f"The weights come first, then the text: {words}")
 
 
 def _names_cfg(word: str) -> bool:

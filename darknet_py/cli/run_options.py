@@ -65,8 +65,7 @@ def _attributes(option: Option) -> dict[str, Any]:
         if isinstance(bounds, kind):
             return {**about, "type": parse, "metavar": metavar}
     if isinstance(bounds, Whole):
-        most = None if bounds.most == Whole.most else bounds.most
-        return {**about, "type": WholeNumber(bounds.least, most)}
+        return {**about, "type": WholeNumber(bounds.least, bounds.most)}
     raise TypeError(f"{option.flag}: the command line has no values of this kind")
 
 

@@ -22,7 +22,7 @@ from darknet_py.cli.options import (
     show_cfg_warnings,
     verbosity_options,
 )
-from darknet_py.cli.outcome import explain_outcome
+from darknet_py.cli.outcome import CLOSE, explain_outcome
 from darknet_py.cli.run_options import run_options
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
@@ -32,7 +32,6 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
-ABOUT = 0.01  # nats above guessing that are still as good as it
 
 
 @click.command(
@@ -156,7 +155,7 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
             f"held-out text"
         )
         # Of worse ones, of which there may be more than a number holds, the explanation tells.
-        if result.best_val <= math.log(result.net.inputs) + ABOUT:
+        if result.best_val <= math.log(result.net.inputs) + CLOSE:
             likely = f"{math.exp(result.best_val):,.1f}"
             line += f", as if each {unit} were one of {likely} equally likely ones"
         say(line)

@@ -16,6 +16,7 @@ from darknet_py.cli.options import (
     CONTEXT,
     WeightsCommand,
     cfg_option,
+    check_text_is_last,
     dialect_option,
     part_of_one,
     prompt_option,
@@ -107,9 +108,7 @@ def command(
     """
     if as_trace and streams > 1:
         raise click.UsageError("Give --trace or --streams, not both.")
-    own = click.get_current_context().command
-    assert isinstance(own, WeightsCommand)
-    own.check_order(weights, text)
+    check_text_is_last(weights, text)
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)

@@ -51,7 +51,9 @@ class MpiRanks(Ranks):
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
         is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
-        self._waiting = Waiting(comm.Dup(), comm.allgather(self.host)) if is_threaded else None
+        self._waiting: AbstractContextManager[object] = nullcontext()
+        if is_threaded:
+            self._waiting = Waiting(comm.Dup(), comm.allgather(self.host))
         self.overlaps = self.decide(is_threaded) and self._link_is_slow()
 
     def _link_is_slow(self) -> bool:
@@ -74,7 +76,7 @@ class MpiRanks(Ranks):
         """Make `vector` the sum of all ranks' vectors, in place."""
         from mpi4py import MPI
 
-        with self._wait():
+        with self._waiting:
             self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
 
     def finish_adding(self) -> None:
@@ -82,15 +84,12 @@ class MpiRanks(Ranks):
             done.result()
         self._sums.clear()
 
-    def _wait(self) -> AbstractContextManager[object]:
-        return self._waiting or nullcontext()
-
     def total(self, number: float) -> float:
-        with self._wait():
+        with self._waiting:
             return float(self.comm.allreduce(number))
 
     def decide(self, value: T) -> T:
-        with self._wait():
+        with self._waiting:
             decided: T = self.comm.bcast(value, root=0)
         return decided
 

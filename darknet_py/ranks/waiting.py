@@ -30,13 +30,12 @@ class Waiting:
     def __init__(self, comm: Any, hosts: Sequence[str]) -> None:
         self.comm = comm
         self.hosts = hosts
-        self.patience = PATIENCE
         self._lock = threading.Lock()
         self._since: list[float] = []
         self._exchanges = 0
         self._told = -1
         self._heard: dict[int, int] = {}
-        self._next = self.patience
+        self._next = PATIENCE
         self._named: str | None = None
         self._parent = os.getppid()
         threading.Thread(target=self._watch, name="waiting", daemon=True).start()
@@ -52,7 +51,7 @@ class Waiting:
 
     def _watch(self) -> None:
         while True:
-            time.sleep(min(LOOK, self.patience / 4))
+            time.sleep(LOOK)
             if os.getppid() != self._parent:
                 self._end()
             number, waited = self._state()
@@ -78,7 +77,7 @@ class Waiting:
 
     def _tell(self, number: int, waited: float) -> None:
         """Tell the first rank, once for each exchange."""
-        if waited > self.patience and number != self._told:
+        if waited > PATIENCE and number != self._told:
             self.comm.isend(number, dest=0)
             self._told = number
 
@@ -88,11 +87,11 @@ class Waiting:
         status = MPI.Status()
         while self.comm.iprobe(status=status):
             self._heard[status.Get_source()] = self.comm.recv(source=status.Get_source())
-        if waited < self.patience:
+        if waited < PATIENCE:
             if self._named is not None:
                 log.warning("%s answers again: the run goes on", self._named)
-            self._named, self._next = None, self.patience
-        elif waited > self._next + min(GRACE, self.patience):
+            self._named, self._next = None, PATIENCE
+        elif waited > self._next + GRACE:
             self._named = self._silent(number)
             self._next *= 10
             log.warning(

@@ -50,6 +50,7 @@ class ReplayLayer:
     output, delta: (time_steps, streams, outputs), of the last forward.
     cost: the f32 sum of the losses of the last forward, in the layers that have one.
     reads_truth: whether the forward compares with the truth.
+    takes_symbols: whether x of a forward may be symbols in place of their one-hot vectors.
     stop_backward: `stopbackward=1`, which ends the walk backwards above this layer.
     """
 
@@ -57,6 +58,7 @@ class ReplayLayer:
     delta: Array
     cost: np.float32 | None = None
     reads_truth = False
+    takes_symbols = False
     stop_backward = False
 
     def reset_state(self) -> None:

@@ -187,6 +187,8 @@ class Connected:
 class ConnectedLayer(ReplayLayer):
     """`[connected]`: all rows of a datum as one step, so that batch norm is over all of them."""
 
+    takes_symbols = True
+
     def __init__(self, connected: Connected) -> None:
         self.connected = connected
 

@@ -41,3 +41,5 @@ class Convolution(Connected):
 
 class CrnnLayer(RnnLayer):
     """`[crnn]`: three convolutions around a state (streams, hidden)."""
+
+    takes_symbols = False

@@ -21,6 +21,7 @@ class GatedLayer(ReplayLayer):
     gates: the letters that name them, in `wz` and `uz` and so on.
     """
 
+    takes_symbols = True
     gates: str
 
     def __init__(self, tensors: Tensors, dialect: Dialect) -> None:

@@ -44,10 +44,7 @@ class Replay:
         self.deviations = deviations
         self.updates = np.zeros(net.parameters.size, np.float32)
         self.layers = make_layers(net, self.updates, exact=not deviations)
-        first = self.layers[0]
-        self.takes_symbols = isinstance(
-            first, RnnLayer | ConnectedLayer | GatedLayer
-        ) and not isinstance(first, CrnnLayer)
+        self.takes_symbols = self.layers[0].takes_symbols
         self.last_rate = 0.0
         self._trainable = False
 

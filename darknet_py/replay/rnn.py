@@ -20,6 +20,8 @@ class RnnLayer(ReplayLayer):
     allocates one of them and walks over all.
     """
 
+    takes_symbols = True
+
     def __init__(
         self,
         input_layer: Connected,

@@ -136,10 +136,10 @@ class Run:
         self.recent: deque[float] = deque(maxlen=101)
         self.scored: tuple[int, float | None] = -1, None
         self.elapsed_before = 0.0
-        self.started = self.saved = time.perf_counter()
+        self.start_clock()
 
     def start_clock(self) -> None:
-        """Count the seconds of this sitting from now on."""
+        """Count the seconds of training, since the run began or was resumed, from now on."""
         self.started = self.saved = time.perf_counter()
 
     @property
@@ -159,6 +159,8 @@ class Run:
 
     def check_same(self) -> None:
         """Raise TrainingError where a rank would train something else than the first one."""
+        if self.ranks.size == 1:
+            return
         plan = self.plan
         own = {name: getattr(plan, name) for name in ALIKE}
         self.ranks.same(

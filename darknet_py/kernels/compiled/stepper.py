@@ -60,17 +60,17 @@ class CompiledStepper:
 
         uniform: (streams, count), f32, the draws. The last symbols written are not yet read.
         """
-        uniform = np.ascontiguousarray(uniform, np.float32)
-        # Matrices are packed anew for each symbol of the first call.
+        # The first call packs all matrices for each of its symbols, so it writes only one.
         count = uniform.shape[1] if self.is_packed else 1
-        chosen = self._write(symbols, uniform[:, :count].copy(), temperature, greedy)
+        chosen = self._write(symbols, uniform[:, :count], temperature, greedy)
         if count == uniform.shape[1]:
             return chosen
-        rest = self._write(chosen[-1], uniform[:, count:].copy(), temperature, greedy)
+        rest = self._write(chosen[-1], uniform[:, count:], temperature, greedy)
         return np.concatenate([chosen, rest])
 
     def _write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array:
         self._read(symbols)
+        uniform = np.ascontiguousarray(uniform, np.float32)
         chosen = np.empty(uniform.shape[::-1], np.int64)
         record = self.record
         record["count"], record["greedy"] = len(chosen), greedy
