@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +16,13 @@ import pytest
 from numpy.typing import NDArray
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.kernels import choose_kernels
 from darknet_py.kernels.compiled import functions, product, records, team
 from darknet_py.kernels.compiled.jit import aligned, link
 from darknet_py.kernels.compiled.team import TEAM
 from darknet_py.kernels.compiled.vectors import PASS
+from darknet_py.writing.generation import generate
+from tests.support.networks import draw_symbols, make_network
 
 Array = NDArray[Any]
 # Sizes around those of tiles and panels, and some within and far beyond.
@@ -223,3 +228,43 @@ def test_a_program_with_a_team_ends(end: str) -> None:
     assert ended.stdout == "done\n"
     assert ended.returncode == (3 if "3" in end else ended.returncode)
     assert (ended.returncode == 0) == (end == "pass")
+
+
+def trained_and_written() -> str:
+    """A digest of networks of several kinds, trained and running freely, compiled."""
+    digest = hashlib.sha256()
+    for layer in ("rnn", "rnn batch_normalize=1 activation=leaky", "gru", "lstm"):
+        kind, _, options = layer.partition(" ")
+        net = make_network(
+            "[net] inputs=256 batch=12 time_steps=9 learning_rate=.1 adam=1",
+            f"[{kind}] output=24 {options}",
+            "[connected] output=256 activation=linear",
+            "[softmax]",
+            dtype=np.float32,
+            kernels=choose_kernels("compiled"),
+        )
+        inputs, targets = draw_symbols(net)
+        for _ in range(3):
+            loss = net.train_batch(inputs, targets)
+            digest.update(np.float64(loss).tobytes())
+        digest.update(net.parameters.tobytes())
+        digest.update(bytes(generate(net, seed=1, length=200)))
+    return digest.hexdigest()
+
+
+def test_what_was_just_compiled_has_the_bits_of_what_is_read_from_disk(tmp_path: Path) -> None:
+    program = (
+        "from tests.test_kernels_engine import trained_and_written\n"
+        "from darknet_py.kernels.compiled.jit import _EXPORTS\n"
+        "print(trained_and_written(), *{own.compiled.cache_hits for own in _EXPORTS.values()})"
+    )
+    before = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", program], env=before, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(2)
+    )
+    assert first[1] == "0"
+    assert second[1] == "1"
+    assert first[0] == second[0]

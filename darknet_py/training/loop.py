@@ -135,9 +135,7 @@ def sample(run: Run, row: Row) -> None:
     symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
     text = own.text(own.whole(symbols))
     text = text.rstrip(" ") if own.is_tokens else text
-    # As in the CSV file: further digits depend on how many threads compute a validation.
-    val = None if row.val is None else round(row.val, 6)
-    run.samples.write(json.dumps({"batch": row.batch, "val": val, "text": text}))
+    run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
     log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
 
 

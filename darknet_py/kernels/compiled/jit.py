@@ -33,25 +33,24 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 # A product and a sum may be rounded as one; no sum is reordered.
 _HOW = {"fastmath": {"contract"}, "error_model": "numpy"}
+# Written out where it is called: if several object files held a copy, that of the file loaded first
+# would serve them all, and where all were just compiled yet another one. Sums may differ by copy.
+_PART = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
 
 def compiled(function: Any) -> Any:
     """A function that becomes a part of those that call it."""
-    return numba.njit(function, nogil=True, **_HOW)
+    return numba.njit(function, fastmath={"contract"}, **_PART)
 
 
 def compiled_sums(function: Any) -> Any:
     """As `compiled`; sums within a row may be reordered, which vectors need."""
-    return numba.njit(
-        function, nogil=True, fastmath={"contract", "reassoc", "nsz"}, error_model="numpy"
-    )
+    return numba.njit(function, fastmath={"contract", "reassoc", "nsz"}, **_PART)
 
 
 def compiled_ordered(function: Any) -> Any:
     """As `compiled_sums`, where NaN need not be looked for either."""
-    return numba.njit(
-        function, nogil=True, fastmath={"nnan", "reassoc", "nsz"}, error_model="numpy"
-    )
+    return numba.njit(function, fastmath={"nnan", "reassoc", "nsz"}, **_PART)
 
 
 class Exported:
