@@ -220,7 +220,7 @@ def bench_busy(kind: str, size: tuple[int, int, int, int], adam: bool) -> str:
                         threads.batch_done(time.perf_counter() - before)
                         spent.append((threads, time.perf_counter() - before))
             chosen, one = (
-                statistics.mean(took for own, took in spent if (own.choices == [1]) == is_one)
+                statistics.mean(took for own, took in spent if (own.trials.choices == [1]) == is_one)
                 for is_one in (False, True)
             )
             ratios.append(chosen / one)

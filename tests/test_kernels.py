@@ -20,6 +20,7 @@ from darknet_py.network import Network
 from darknet_py.training import threads, train
 from darknet_py.training.profiling import PASSES, PRODUCTS, UPDATE, VALIDATION, Profile
 from darknet_py.training.threads import Threads
+from darknet_py.trials import Trials
 from tests.support.networks import draw_symbols, make_network
 
 Array = NDArray[Any]
@@ -218,9 +219,7 @@ class Timed:
     def __init__(self, net: Network, seconds: dict[int, float]) -> None:
         self.seconds = seconds
         self.threads = Threads(net)
-        self.threads.choices = sorted(seconds, reverse=True)
-        self.threads.count = self.threads.choices[-1]
-        self.threads._trials = self.threads.choices[::-1]
+        self.threads.trials = Trials(sorted(seconds, reverse=True))
 
     def run(self, batches: int) -> list[int]:
         used = []
@@ -250,7 +249,7 @@ def test_a_trial_that_is_hopeless_is_over_with_its_first_batch() -> None:
 
 def test_a_narrow_network_has_one_thread_and_a_fixed_number_stays() -> None:
     net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
-    assert Threads(net).choices == [1]
+    assert Threads(net).trials.choices == [1]
     fixed = Threads(net, 2)
     with fixed:
         for _ in range(50):

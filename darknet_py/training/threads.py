@@ -4,7 +4,6 @@ and tried as a run goes.
 
 from __future__ import annotations
 
-import statistics
 import sys
 
 import numpy as np
@@ -13,6 +12,7 @@ from darknet_py.arrays import Array
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.sizes import training_bytes
+from darknet_py.trials import Trials
 
 # Below this width a second thread never saved time, between the two it does on an idle machine.
 NARROW, WIDE = 128, 256
@@ -123,71 +123,37 @@ def scoring_threads(net: Network) -> int | None:
     return 1 if _width(net) < 2 * WIDE else None
 
 
-# A batch that takes so many times as long as it did is slow.
-SLOWER = 1.25
-
-
 class Threads:
     """A context in which BLAS, or the compiled engine, uses the number of threads with which
     batches are fastest.
 
     Where another process keeps a processor busy, a product on all of them waits for it and takes
-    several times as long as on one. So one thread and all of them are tried for a few batches in
-    turn: at first, then every AGAIN seconds, and when batches have become slower. A hopeless trial
-    ends with its first batch.
+    several times as long as on one. So one thread and all of them are tried in turn.
     """
 
-    TRIED = 3  # batches of a trial, the first of which does not count
-    AGAIN = 30.0  # seconds between trials; more where they would take over 1/20 of the time
-
     def __init__(self, net: Network, fixed: int | None = None) -> None:
-        self.choices = [fixed] if fixed else thread_choices(net)
         # On a busy machine a first batch on all processors could take a hundred times as long.
-        self.count = self.choices[-1]
-        self._trials = self.choices[::-1] if len(self.choices) > 1 else []
-        self._times: dict[int, float] = {}
-        self._batches: list[float] = []
-        self._wait = self._lost = 0.0
+        self.trials = Trials([fixed] if fixed else thread_choices(net))
         self._team = net.kernels if shares_work(net) else None
+
+    @property
+    def count(self) -> int:
+        """Threads in use."""
+        return self.trials.choice
 
     def batch_done(self, seconds: float) -> None:
         """Take note of a batch's time, and change the number of threads where that is due."""
-        if len(self.choices) < 2:
-            return
-        self._wait -= seconds
-        if not self._trials:
-            # Slower than it was, as where another program has come: by a trial's time in all.
-            usual = self._times[self.count]
-            self._lost = max(0.0, self._lost + seconds - SLOWER * usual)
-            if self._wait > 0 and self._lost < self.TRIED * len(self.choices) * usual:
-                return
-            self._lost = 0.0
-            # The count in use first, so that the other is compared with what it takes now.
-            self._times = {}
-            self._trials = sorted(self.choices, key=lambda count: count != self.count)
-            self._set(self._trials[0])
-            return
-        self._batches.append(seconds)
-        known = [self._times[count] for count in self.choices if count in self._times]
-        hopeless = bool(known) and seconds > 2 * min(known)
-        if len(self._batches) < self.TRIED and not hopeless:
-            return
-        self._times[self._trials.pop(0)] = statistics.mean(self._batches[1:] or self._batches)
-        if self._trials:
-            self._set(self._trials[0])
-            return
-        spent = sum(self._times.values()) * self.TRIED
-        self._wait = max(self.AGAIN, 20 * spent)
-        self._set(min(self.choices, key=lambda count: self._times[count]))
+        before = self.count
+        self.trials.batch_done(seconds)
+        if self.count != before:
+            self._set()
 
-    def _set(self, count: int) -> None:
-        self._batches = []
-        self.count = count
+    def _set(self) -> None:
         if self._team:
-            self._team.threads = count
+            self._team.threads = self.count
             return
         for library in self._libraries:
-            library.set_num_threads(count)
+            library.set_num_threads(self.count)
 
     def __enter__(self) -> Threads:
         from threadpoolctl import ThreadpoolController
@@ -197,7 +163,7 @@ class Threads:
         # The engine's products are not BLAS's.
         limit = 1 if self._team else self.count
         self._limit = controller.limit(limits=limit, user_api="blas")
-        self._set(self.count)
+        self._set()
         return self
 
     def __exit__(self, *_: object) -> None:
