@@ -21,10 +21,10 @@ class SharedTraining:
         self.net = net
         self.ranks = ranks
 
-    def train_batch(self, inputs: Codes, targets: Codes) -> float:
+    def train_batch(self, inputs: Codes, targets: Codes) -> None:
         """`Network.train_batch` by all of them."""
         self.ranks.decide((inputs, targets))
-        return self.net.train_batch(inputs, targets)
+        self.net.train_batch(inputs, targets)
 
 
 @contextmanager

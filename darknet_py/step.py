@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+import numpy as np
 
 from darknet_py.arrays import Codes, Flat
 from darknet_py.errors import CfgError
@@ -38,7 +42,7 @@ class TrainingStep(Protocol):
     def train_datum(self, inputs: Codes, targets: Codes) -> float:
         """Train on one datum, integers (time_steps, streams), all streams of it.
 
-        Returns the loss in nats per symbol.
+        Returns the loss in nats per symbol, where ranks share it that of the own streams.
         """
         ...
 
@@ -48,6 +52,8 @@ class Step:
 
     state: the hidden state of the own streams after the last datum. progress: the share of the run
     that is done, which `cooldown` goes by. segment_steps: time steps that are computed at once.
+    loss: of the last batch over all ranks, in nats per symbol. tell: gives numbers, as many on
+    every rank; those of the first rank come to all with an update, as `told`.
     """
 
     def __init__(self, model: Model) -> None:
@@ -55,12 +61,17 @@ class Step:
         self.optimizer = make_optimizer(model.parameters, model.options, model.kernels)
         self.segment_steps = model.options.time_steps
         self.last_rate = 0.0
+        self.loss = math.nan
         self.progress = 0.0
+        self.tell: Callable[[], Sequence[float]] = tuple
+        self.told: Sequence[float] = ()
         self.ranks: Ranks = ALONE
         self.own_streams = slice(0, model.options.streams)
         self.state = model.initial_state(model.options.streams)
         # Entries of the updates from here on are being added up among the ranks.
         self._added = len(model.updates)
+        # Of the batch's data so far, summed over the own streams.
+        self._nats = 0.0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy is the step of a copy of the network, which has all that there is to keep."""
@@ -112,22 +123,22 @@ class Step:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
         inputs, targets: integers (time_steps, streams), the targets being the next symbols.
-        Returns the loss in nats per symbol, over all ranks. With `state=carry` the hidden state
+        Returns the loss in nats per symbol of the own streams. With `state=carry` the hidden state
         goes on from the last datum, without its gradient; otherwise every datum starts from zeros.
         """
         model, options, own = self.model, self.model.options, self.own_streams
         if options.state == "zero":
             self.reset_state()
-        size = inputs.size
-        number = model.seen // size % options.subdivisions
+        number = model.seen // inputs.size % options.subdivisions
         is_last = number == options.subdivisions - 1
-        loss, self.state = self.accumulate(
+        nats, self.state = self.accumulate(
             inputs[:, own], targets[:, own], self.state, number > 0, is_last
         )
-        model.seen += size
+        self._nats = nats + (self._nats if number else 0.0)
+        model.seen += inputs.size
         if is_last:
             self.update()
-        return self.ranks.total(loss) / size
+        return nats / inputs[:, own].size
 
     def accumulate(
         self,
@@ -165,24 +176,33 @@ class Step:
         )
 
     def _add_layer(self, layer: Layer) -> None:
-        """Let the ranks begin with the updates of a layer, which are complete."""
-        if own := layer.parameters():
-            self._add_from(own[0].span.start)
+        """Let the ranks begin with the updates of a layer, which are complete, and of those above;
+        the lowest go with the rest.
+        """
+        own = layer.parameters()
+        if own and 0 < own[0].span.start < self._added:
+            self.ranks.start_adding(self.model.updates[own[0].span.start : self._added])
+            self._added = own[0].span.start
 
-    def _add_from(self, first: int) -> None:
-        """Let the ranks add up the updates from entry `first` on, as far as they have not begun."""
-        if first < self._added:
-            self.ranks.start_adding(self.model.updates[first : self._added])
-            self._added = first
+    def _exchange(self) -> None:
+        """Add up what the ranks have: updates, rolling statistics for their mean, the loss."""
+        model, ranks = self.model, self.ranks
+        rolling = [tensor.values for tensor in model.rolling_statistics()]
+        numbers = np.array([self._nats, *self.tell()], model.dtype)
+        if not ranks.is_first:
+            numbers[1:] = 0
+        ranks.finish_adding(model.updates[: self._added], *rolling, numbers)
+        self._added = len(model.updates)
+        for values in rolling:
+            values /= ranks.size
+        self._nats, *self.told = numbers.tolist()
 
     def update(self) -> None:
         """The optimizer's step on every trained layer, with the updates of all ranks."""
-        model, options, ranks = self.model, self.model.options, self.ranks
-        self._add_from(0)
-        ranks.finish_adding()
-        self._added = len(model.updates)
-        if ranks.size > 1:
-            ranks.average([tensor.values for tensor in model.rolling_statistics()])
+        model, options = self.model, self.model.options
+        if self.ranks.size > 1:
+            self._exchange()
+        self.loss = self._nats / options.symbols
         bound_gradient(model.updates, options)
         rate = learning_rate(options, model.batch_number, model.rand)
         self.last_rate = rate * cooldown_factor(options, self.progress)

@@ -69,9 +69,12 @@ BOTH_WAYS = """
 import json, sys
 import darknet_py as dn
 from darknet_py.ranks.mpi import find_ranks
+from darknet_py.trials import Trials
 for cfg, memory, name in json.loads(sys.argv[1]):
     for way in ("after", "during"):
-        find_ranks().overlaps = way == "during"
+        ranks = find_ranks()
+        ranks.overlaps = way == "during"
+        ranks.trials = Trials([ranks.overlaps])
         dn.train(
             cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
             kernels="numpy", memory_limit=memory,
@@ -175,18 +178,35 @@ def test_a_text_that_the_first_rank_alone_has_is_sent() -> None:
     )
 
 
+# What each rank did in its updates, in turn, while both were slower (rank 0) or faster during the
+# backward pass.
+TRIALS = """
+import json, sys
+import numpy as np
+from darknet_py.ranks.mpi import find_ranks
+ranks = find_ranks()
+used = []
+for seconds in json.loads(sys.argv[1]):
+    used.append(int(ranks.overlaps))
+    if ranks.overlaps:
+        ranks.start_adding(np.ones(5, np.float32))
+    ranks.finish_adding(np.ones(3, np.float32), np.zeros(0, np.float32))
+    ranks.batch_done(seconds[used[-1]] if ranks.is_first else 1 - used[-1])
+print(ranks.rank, *used, file=sys.stderr)
+"""
+
+
 @needs_mpi
-def test_ranks_agree_on_whether_their_link_is_slow() -> None:
-    code = (
-        "import sys; from darknet_py.ranks.mpi import find_ranks;"
-        "ranks = find_ranks(); assert not ranks.overlaps, 'on one machine';"
-        "sys.stderr.write(f'{ranks.rank} {ranks._link_is_slow()}\\n')"
-    )
-    status, said = run_ranks(2, command=(sys.executable, "-c", code))
+@pytest.mark.parametrize("during", [0.5, 2.0])
+def test_all_ranks_do_what_is_quicker_on_the_first(during: float) -> None:
+    seconds = json.dumps([(1.0, during)] * 14)
+    status, said = run_ranks(2, command=(sys.executable, "-c", TRIALS, seconds))
     assert status == 0, said
-    answers = dict(line.split() for line in said.splitlines())
-    assert answers["0"] == answers["1"]
-    assert answers["0"] in ("True", "False")
+    first, second = sorted(line.split() for line in said.splitlines())
+    assert first[1:] == second[1:]
+    assert first[1:5] == ["0"] * 4
+    assert "1" in first[5:]
+    assert first[-1] == str(int(during < 1))
 
 
 @needs_mpi

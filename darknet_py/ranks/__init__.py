@@ -1,8 +1,9 @@
 """Processes that train one network together, each on some of its streams.
 
 Every rank runs the same loop. Each has the whole network and draws the offsets and jumps of all
-streams, so that it knows its own; before each update their gradients are added up. The first one
-writes and talks. There are three kinds:
+streams, so that it knows its own; before each update their gradients are added up, in one exchange
+with all else that they have to tell each other. The first one writes and talks. There are three
+kinds:
 
     Ranks                     one process alone: it says what the others do
     mpi.MpiRanks              those that mpiexec has started, on any number of machines
@@ -12,8 +13,10 @@ writes and talks. There are three kinds:
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
+
+import numpy as np
 
 from darknet_py.arrays import Array
 
@@ -26,7 +29,7 @@ class Ranks:
     rank = 0
     size = 1
     # Whether the gradients of the upper layers are added up while the backward pass still goes on
-    # below. That hides a slow link; elsewhere the cores have no time to spare (docs/scaling.md).
+    # below, by `start_adding`. That hides a slow link; elsewhere the cores have no time to spare.
     overlaps = False
 
     @property
@@ -43,16 +46,13 @@ class Ranks:
         `finish_adding` returns; until then it belongs to the ranks.
         """
 
-    def finish_adding(self) -> None:
-        """Wait for the sums that were started. Raises what adding them up has raised."""
+    def finish_adding(self, *vectors: Array) -> None:
+        """Make each vector the sum of all ranks', in place, all in one exchange, and wait for the
+        sums that were started. vectors: of one dtype. Raises what adding up has raised.
+        """
 
-    def average(self, vectors: Sequence[Array]) -> None:
-        """Make each vector the mean of all ranks' vectors, in place."""
-        for vector in vectors:
-            self.start_adding(vector)
-        self.finish_adding()
-        for vector in vectors:
-            vector /= self.size
+    def batch_done(self, seconds: float) -> None:
+        """Take note of a batch's time, by which `overlaps` is chosen."""
 
     def total(self, number: float) -> float:
         """The sum of all ranks' numbers."""
@@ -77,6 +77,14 @@ class Ranks:
     def abort(self, status: int) -> None:
         """End this process and all the others."""
         sys.exit(status)
+
+
+def take_apart(whole: Array, vectors: Iterable[Array]) -> None:
+    """Copy the entries of `whole` into the vectors, one after another."""
+    first = 0
+    for vector in vectors:
+        np.copyto(vector, whole[first : first + len(vector)])
+        first += len(vector)
 
 
 ALONE = Ranks()

@@ -1,7 +1,7 @@
 """The ranks that mpiexec has started: `mpiexec -n N darknet-py train ...`.
 
-Over a slow link the gradients are added up layer by layer from the top, while those below are still
-computed. Batch norm is the exception to "as one process": each rank normalizes over its own
+Where that is quicker, the gradients are added up layer by layer from the top, while those below are
+still computed; the first rank tries both ways as the run goes. Batch norm is the exception to "as one process": each rank normalizes over its own
 streams, and the rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library;
 without mpiexec nothing of this is imported.
 """
@@ -12,7 +12,6 @@ import hashlib
 import logging
 import os
 import platform
-import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -22,13 +21,13 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.errors import DarknetError, TrainingError
-from darknet_py.ranks import ALONE, Ranks
+from darknet_py.ranks import ALONE, Ranks, take_apart
 from darknet_py.ranks.waiting import Waiting
+from darknet_py.trials import Trials
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-SLOW_LINK = 5e8  # bytes a second
 # Bytes of a message, of which MPI takes 2 GiB at most.
 PIECE = 1 << 28
 
@@ -50,27 +49,16 @@ class MpiRanks(Ranks):
         self._gradients = comm.Dup()
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
+        self._message = np.zeros(0, np.float32)
         is_threaded = MPI.Query_thread() == MPI.THREAD_MULTIPLE
         self._waiting: AbstractContextManager[object] = nullcontext()
         if is_threaded:
             self._waiting = Waiting(comm.Dup(), comm.allgather(self.host))
-        self.overlaps = self.decide(is_threaded) and self._link_is_slow()
-
-    def _link_is_slow(self) -> bool:
-        """By the fastest of three sums, the first rank's."""
-        vector = np.zeros(1 << 18, np.float32)
-        times = []
-        for _ in range(3):
-            begun = time.perf_counter()
-            self.add(vector)
-            times.append(time.perf_counter() - begun)
-        return self.decide(vector.nbytes / min(times) < SLOW_LINK)
+        # The first rank's counts, and comes with each message.
+        self.trials = Trials([True, False] if self.decide(is_threaded) else [False])
 
     def start_adding(self, vector: Array) -> None:
-        if self.overlaps:
-            self._sums.append(self._adder.submit(self.add, vector))
-        else:
-            self.add(vector)
+        self._sums.append(self._adder.submit(self.add, vector))
 
     def add(self, vector: Array) -> None:
         """Make `vector` the sum of all ranks' vectors, in place."""
@@ -79,10 +67,23 @@ class MpiRanks(Ranks):
         with self._waiting:
             self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
 
-    def finish_adding(self) -> None:
+    def finish_adding(self, *vectors: Array) -> None:
+        dtype = vectors[0].dtype
+        choice = np.array([self.is_first and self.trials.choice], dtype)
+        count = sum(map(len, vectors)) + 1
+        if len(self._message) != count or self._message.dtype != dtype:
+            self._message = np.empty(count, dtype)
+        np.concatenate([*vectors, choice], out=self._message)
+        # After those that were started, which have the communicator until they are done.
         for done in self._sums:
             done.result()
         self._sums.clear()
+        self.add(self._message)
+        take_apart(self._message, [*vectors, choice])
+        self.overlaps = bool(choice[0])
+
+    def batch_done(self, seconds: float) -> None:
+        self.trials.batch_done(seconds)
 
     def total(self, number: float) -> float:
         with self._waiting:
@@ -94,7 +95,8 @@ class MpiRanks(Ranks):
         return decided
 
     def same(self, facts: Mapping[str, str]) -> None:
-        everyones = self.comm.gather((facts, self.host), root=0)
+        with self._waiting:
+            everyones = self.comm.gather((facts, self.host), root=0)
         for rank, (theirs, host) in enumerate(everyones or ()):
             for name in facts:
                 if theirs.get(name) != facts[name]:
@@ -104,7 +106,7 @@ class MpiRanks(Ranks):
                         f"ranks need the same"
                     )
         # Nobody goes on before the first one has looked.
-        self.comm.Barrier()
+        self.total(0)
 
     def spread(self, array: Array | None) -> Array:
         like = self.decide(None if array is None else (array.shape, array.dtype))
@@ -113,11 +115,13 @@ class MpiRanks(Ranks):
             array = np.empty(*like)
         flat = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
         for first in range(0, len(flat), PIECE):
-            self.comm.Bcast(flat[first : first + PIECE], root=0)
+            with self._waiting:
+                self.comm.Bcast(flat[first : first + PIECE], root=0)
         return flat.view(like[1]).reshape(like[0])
 
     def gather(self, rows: Array) -> Array:
-        pieces = self.comm.gather(rows, root=0)
+        with self._waiting:
+            pieces = self.comm.gather(rows, root=0)
         return rows if pieces is None else np.concatenate(pieces)
 
     def abort(self, status: int) -> None:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from typing import Any, TypeVar
@@ -27,11 +27,12 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.errors import TrainingError
-from darknet_py.ranks import Ranks
+from darknet_py.ranks import Ranks, take_apart
 
 T = TypeVar("T")
 
 ALIGNMENT = 64  # bytes, so that no two rows share a cache line
+BESIDE = 64  # bytes of the numbers that go with a gradient
 SECONDS_TO_END = 5.0
 # A process that sleeps takes up to a millisecond to wake; so look for this long before sleeping.
 SECONDS_AWAKE = 0.002
@@ -110,18 +111,18 @@ class ProcessRanks(Ranks):
         """Go on when all ranks are here."""
         self.total(0)
 
-    def start_adding(self, vector: Array) -> None:
-        rows = self._bytes.view(vector.dtype)
-        for first in range(0, len(vector), rows.shape[1]):
-            part = vector[first : first + rows.shape[1]]
-            np.copyto(rows[self.rank, : len(part)], part)
+    def finish_adding(self, *vectors: Array) -> None:
+        rows = self._bytes.view(vectors[0].dtype)
+        for parts in _portions(vectors, rows.shape[1]):
+            count = sum(map(len, parts))
+            np.concatenate(parts, out=rows[self.rank, :count])
             self._meet()
-            own = self.own(len(part))
+            own = self.own(count)
             np.add(rows[0, own], rows[1, own], out=rows[self.size, own])
             for row in rows[2 : self.size]:
                 np.add(rows[self.size, own], row[own], out=rows[self.size, own])
             self._meet()
-            np.copyto(part, rows[self.size, : len(part)])
+            take_apart(rows[self.size, :count], parts)
 
     def total(self, number: float) -> float:
         if not self.is_first:
@@ -151,10 +152,28 @@ class ProcessRanks(Ranks):
             self.links[0].send(Failure(message))
 
 
+def _portions(vectors: Sequence[Array], most: int) -> Iterator[list[Array]]:
+    """All entries in their order, as views of so many at most in all."""
+    parts: list[Array] = []
+    room = most
+    for vector in vectors:
+        first = 0
+        while first < len(vector):
+            part = vector[first : first + room]
+            parts.append(part)
+            first += len(part)
+            room -= len(part)
+            if not room:
+                yield parts
+                parts, room = [], most
+    if parts:
+        yield parts
+
+
 class StartedProcesses(ProcessRanks):
     """The first rank, which starts the others; a context that ends them.
 
-    row_bytes: what is added up at once. threads: of BLAS in each of them. code: what they execute,
+    row_bytes: what is added up at once, beside a few numbers. threads: of BLAS in each of them. code: what they execute,
     in which `join` gives them their ranks. Raises TrainingError where they cannot be started; what
     they import takes a moment, and the first `total` waits for that.
     """
@@ -162,7 +181,7 @@ class StartedProcesses(ProcessRanks):
     def __init__(self, size: int, row_bytes: int, threads: int, code: str) -> None:
         self._processes: list[subprocess.Popen[bytes]] = []
         links: list[Link] = []
-        row = max(1, -(-row_bytes // ALIGNMENT)) * ALIGNMENT
+        row = -(-(row_bytes + BESIDE) // ALIGNMENT) * ALIGNMENT
         try:
             file = _memory_file((size + 1) * row)
             try:

@@ -19,7 +19,7 @@ from darknet_py.ranks.processes import StartedProcesses, join
 from darknet_py.symbols import Symbols, unit_of
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
-from darknet_py.training.run import Result, Row, Run, is_loss_in_nats
+from darknet_py.training.run import STOPPED, Result, Row, Run, is_loss_in_nats
 from darknet_py.training.threads import Threads
 from darknet_py.writing.generation import generate
 from darknet_py.writing.scoring import PiecesScore, Progress
@@ -36,15 +36,13 @@ UNLIKE = 1.3  # times the training loss, in the first pass over a text
 Callback = Callable[[Row], object]
 
 
-def train_loop(
-    run: Run, threads: Threads, callback: Callback, stop: Callable[[], bool]
-) -> tuple[bool, str]:
-    """Train until the run is over, or until `stop`, asked before each batch, is true.
+def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[bool, str]:
+    """Train until the run is over, or until its `stop`, asked before each batch, is true.
 
     Returns whether it was stopped, and why the run ended. Raises TrainingError and OSError.
     """
     net, validation, plan = run.net, run.validation, run.plan
-    is_stopped = stop()
+    is_stopped = run.is_stopped()
     while not (is_stopped or run.over()):
         # One update: `subdivisions` data, forward and backward, then the optimizer's step.
         begun = time.perf_counter()
@@ -75,8 +73,9 @@ def train_loop(
             run.save(f"_{batch}.weights")
 
         threads.batch_done(seconds)
+        run.ranks.batch_done(seconds)
         callback(row)
-        is_stopped = stop()
+        is_stopped = run.is_stopped()
     end = run.over()
     return end is None, end[0] if end else "interrupted"
 
@@ -93,7 +92,7 @@ def update(run: Run) -> float:
         losses.append(run.step.train_datum(*datum))
         for stream in run.streams.jump():
             net.step.reset_state(stream)
-    loss = sum(losses) / len(losses)
+    loss = sum(losses) / len(losses) if run.ranks.size == 1 else net.step.loss
     if not math.isfinite(loss):
         raise run.divergence(f"the loss is {loss}")
     return loss
@@ -142,13 +141,12 @@ def sample(run: Run, row: Row) -> None:
 # --- the end of a run
 
 
-def finish(
-    run: Run, is_stopped: bool, ended: str, stop: Callable[[], bool], progress: Progress | None
-) -> Result:
+def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) -> Result:
     """Save a run that was stopped; else score the last network, save it, and score the best one.
 
     That last score, for which everything waits but nothing depends on it, takes at most
-    SCORING_SECONDS or SCORING_SHARE of the run; `stop` ends it too. progress: see `evaluate`.
+    SCORING_SECONDS or SCORING_SHARE of the run; the run's `stop` ends it too. progress: see
+    `evaluate`.
     """
     validation, seconds = run.validation, run.elapsed - run.elapsed_before
     score, val = None, validation.loss
@@ -164,7 +162,9 @@ def finish(
         limit = begun + max(SCORING_SECONDS, SCORING_SHARE * seconds)
         with run.profile.kind(VALIDATION):
             score = validation.score_best(
-                run.net, lambda: stop() or time.perf_counter() > limit, progress
+                run.net,
+                lambda: bool(run.now(STOPPED)) or time.perf_counter() > limit,
+                progress,
             )
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)
@@ -212,9 +212,6 @@ def train_run(
     Raises TrainingError and OSError.
     """
 
-    def asked() -> bool:
-        return run.ranks.decide(stop is not None and stop())
-
     with ExitStack() as stack:
         if run.ranks.size == 1 and run.plan.processes > 1:
             _start_processes(run, stack)
@@ -225,10 +222,11 @@ def train_run(
         if profile:
             stack.enter_context(run.profile.running(run.net.kernels))
         run.net.kernels.prepare()
+        run.stop = stop
         run.start_clock()
         with run.table, run.samples:
-            is_stopped, ended = train_loop(run, threads, callback or (lambda row: None), asked)
-            result = finish(run, is_stopped, ended, asked, scoring)
+            is_stopped, ended = train_loop(run, threads, callback or (lambda row: None))
+            result = finish(run, is_stopped, ended, scoring)
     if run.plan.plot and run.ranks.is_first:
         paths = run.folder.file(".csv"), run.folder.file(".png")
         end = None if result.val is None else (float(result.batches), result.val)

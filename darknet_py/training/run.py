@@ -7,6 +7,7 @@ import json
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ from darknet_py.training.settings import Plan
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header, usable
 
+# What the first rank alone knows, by its signals and its clock: whether the user wants the run to
+# end, the seconds of training since it began, and those since the last checkpoint.
+STOPPED, ELAPSED, UNSAVED = range(3)
 SAVE_SECONDS = 300.0  # a checkpoint is never older than this
 # What of a plan all ranks must have alike, besides what they train on.
 ALIKE = ("batches", "seconds", "patience", "val_every", "val_from", "save_every", "gradient")
@@ -136,11 +140,15 @@ class Run:
         self.recent: deque[float] = deque(maxlen=101)
         self.scored: tuple[int, float | None] = -1, None
         self.elapsed_before = 0.0
-        self.start_clock()
+        self.started = self.saved = time.perf_counter()
+        # Asked before each batch.
+        self.stop: Callable[[], bool] | None = None
 
     def start_clock(self) -> None:
         """Count the seconds of training, since the run began or was resumed, from now on."""
         self.started = self.saved = time.perf_counter()
+        self.net.step.tell = self.tell
+        self.net.step.told = self.ranks.decide(self.tell())
 
     @property
     def elapsed(self) -> float:
@@ -151,6 +159,24 @@ class Run:
     def batches_done(self) -> int:
         """Since the run began, with the `seen` that it began with."""
         return (self.net.seen - self.first_seen) // self.net.options.symbols
+
+    def now(self, fact: int) -> float:
+        """A fact by this rank's own clock and signals."""
+        if fact == STOPPED:
+            return self.stop is not None and self.stop()
+        return self.elapsed if fact == ELAPSED else time.perf_counter() - self.saved
+
+    def tell(self) -> list[float]:
+        """What this rank would tell the others, if it were the first, with the next update."""
+        return [self.now(fact) for fact in (STOPPED, ELAPSED, UNSAVED)]
+
+    def told(self, fact: int) -> float:
+        """Of one process what holds now, of several what the first told with the last update."""
+        return self.now(fact) if self.ranks.size == 1 else self.net.step.told[fact]
+
+    def is_stopped(self) -> bool:
+        """Whether the user wants it to end."""
+        return bool(self.told(STOPPED))
 
     def divide(self, ranks: Ranks) -> None:
         """Go on as one of these ranks, each with its share of the streams. Raises CfgError."""
@@ -185,13 +211,10 @@ class Run:
 
     def over(self) -> tuple[str, str] | None:
         """Why the run is at its end, and what would let it go on; or None."""
-        return self.ranks.decide(self._over())
-
-    def _over(self) -> tuple[str, str] | None:
         plan, stale = self.plan, self.validation.stale
         if self.limit and self.net.batch_number >= self.limit:
             return f"reached batch {self.limit}", "a larger --batches"
-        if plan.seconds is not None and self.elapsed >= plan.seconds:
+        if plan.seconds is not None and self.told(ELAPSED) >= plan.seconds:
             return f"stopped after {plan.seconds:g} s", "a longer --time"
         if plan.patience is not None and stale >= plan.patience:
             return f"stopped: no new best in {stale} validations", "a larger --patience"
@@ -208,8 +231,8 @@ class Run:
         """
         shares = [self.net.batch_number / self.limit] if self.limit else []
         if self.plan.seconds is not None:
-            shares.append(self.elapsed / self.plan.seconds)
-        return self.ranks.decide(max(shares, default=0.0))
+            shares.append(self.told(ELAPSED) / self.plan.seconds)
+        return max(shares, default=0.0)
 
     def row(self, loss: float, seconds: float) -> Row:
         """The row of the batch just done, without a validation."""
@@ -238,8 +261,7 @@ class Run:
 
     def save_is_due(self, batch: int) -> bool:
         """Whether a checkpoint is to be written after this batch."""
-        late = self.ranks.decide(time.perf_counter() - self.saved > SAVE_SECONDS)
-        return batch % self.plan.save_every == 0 or late
+        return batch % self.plan.save_every == 0 or self.told(UNSAVED) > SAVE_SECONDS
 
     def save_checkpoint(self, suffix: str) -> Path:
         """Write the parameters to BASE`suffix`, and BASE.state. Raises TrainingError, OSError."""
