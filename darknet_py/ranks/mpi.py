@@ -1,9 +1,9 @@
 """The ranks that mpiexec has started: `mpiexec -n N darknet-py train ...`.
 
 Where that is quicker, the gradients are added up layer by layer from the top, while those below are
-still computed; the first rank tries both ways as the run goes. Batch norm is the exception to "as one process": each rank normalizes over its own
-streams, and the rolling statistics are averaged. The extra `mpi` brings mpi4py and an MPI library;
-without mpiexec nothing of this is imported.
+still computed; the first rank tries both ways as the run goes. Batch norm is the exception to "as
+one process": each rank normalizes over its own streams, and the rolling statistics are averaged.
+The extra `mpi` brings mpi4py and an MPI library; without mpiexec nothing of this is imported.
 """
 
 from __future__ import annotations

@@ -173,9 +173,9 @@ def _portions(vectors: Sequence[Array], most: int) -> Iterator[list[Array]]:
 class StartedProcesses(ProcessRanks):
     """The first rank, which starts the others; a context that ends them.
 
-    row_bytes: what is added up at once, beside a few numbers. threads: of BLAS in each of them. code: what they execute,
-    in which `join` gives them their ranks. Raises TrainingError where they cannot be started; what
-    they import takes a moment, and the first `total` waits for that.
+    row_bytes: what is added up at once, beside a few numbers. threads: of BLAS in each of them.
+    code: what they execute, in which `join` gives them their ranks. Raises TrainingError where they
+    cannot be started; what they import takes a moment, and the first `total` waits for that.
     """
 
     def __init__(self, size: int, row_bytes: int, threads: int, code: str) -> None:

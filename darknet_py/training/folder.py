@@ -28,6 +28,8 @@ from darknet_py.training.journal import Journal
 log = logging.getLogger(__name__)
 
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
+# Seconds that another run, which is just ending, has to let go of the folder.
+ENDING = 3.0
 LOCK = ".darknet-py.lock"
 _SUFFIXES = (
     ".cfg",
@@ -91,7 +93,7 @@ class RunFolder:
                 check_file_place(self.file(suffix))
             with tempfile.TemporaryFile(dir=self.path):
                 pass
-            lock = FileLock(self.path / LOCK, timeout=0)
+            lock = FileLock(self.path / LOCK, timeout=ENDING)
             lock.acquire()
         except Timeout as error:
             raise TrainingError(
