@@ -129,6 +129,35 @@ def test_a_rank_takes_its_share_of_the_launchers_processors(
     assert taken == ([] if expected is None else [expected])
 
 
+@pytest.mark.parametrize(
+    ("environment", "count"),
+    [
+        ({}, 1),
+        ({"OMPI_COMM_WORLD_SIZE": "3"}, 3),
+        ({"PMI_SIZE": "2", "PMI_RANK": "1"}, 2),
+        ({"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "4"}, 4),
+        # Four runs that have nothing to do with each other.
+        ({"SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "2"}, 1),
+    ],
+)
+def test_launchers_tell_how_many_processes_there_are(
+    environment: dict[str, str], count: int
+) -> None:
+    assert mpi._started(environment) == count
+
+
+@needs_mpi
+def test_processes_that_do_not_find_each_other_do_not_train_each_for_itself() -> None:
+    Path("backup").mkdir()
+    args = ("train", "net.cfg", "text.txt", "--batches", "2")
+    process = start(*args, environment={"PMIX_RANK": "0", "SLURM_STEP_NUM_TASKS": "2"})
+    said = process.communicate()[1].decode()
+    assert process.returncode == 1
+    assert "Error: " in said
+    assert "Traceback" not in said
+    assert not list(Path("backup").iterdir())
+
+
 def as_rank(*cases: str) -> tuple[str, ...]:
     """A command with arguments of each rank's own, in the words of a shell."""
     program = " ".join(map(shlex.quote, COMMAND))

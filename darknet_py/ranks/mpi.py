@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 # Bytes of a message, of which MPI takes 2 GiB at most.
 PIECE = 1 << 28
 
-# What the launchers of Open MPI, and of MPICH and Intel's, tell each process: how many there are.
-_SIZES = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
 
 
 class MpiRanks(Ranks):
@@ -135,9 +133,19 @@ def find_ranks() -> Ranks:
     """The ranks that mpiexec has started, or this process alone. Raises DarknetError."""
     global _found
     if _found is None:
-        started = max(int(os.environ.get(name) or 1) for name in _SIZES)
+        started = _started(os.environ)
         _found = ALONE if started == 1 else _connect(started)
     return _found
+
+
+def _started(environment: Mapping[str, str]) -> int:
+    """How many processes were started, as the launchers of Open MPI, and of MPICH and Intel's, tell
+    each of them; or Slurm, where it makes them find each other.
+    """
+    names = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]
+    if "PMIX_RANK" in environment:
+        names.append("SLURM_STEP_NUM_TASKS")
+    return max(int(environment.get(name) or 1) for name in names)
 
 
 def _one_line(fact: str | None) -> str:
@@ -179,4 +187,9 @@ def _connect(started: int) -> Ranks:
         raise DarknetError(
             f"mpiexec has started {started} processes: {error}; install mpi4py: pip install mpi4py"
         ) from error
+    if (seen := MPI.COMM_WORLD.Get_size()) != started:
+        raise DarknetError(
+            f"{started} processes were started, and MPI sees {seen} of them: mpi4py was built for "
+            f"another MPI library than that of mpiexec or srun"
+        )
     return MpiRanks(MPI.COMM_WORLD)
