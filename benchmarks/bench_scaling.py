@@ -143,12 +143,13 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
         for _ in range(2 * ROUNDS):
             for link, (latency, bandwidth) in {WITHIN: (0.0, math.inf), **LINKS}.items():
                 ranks.latency, ranks.bandwidth = latency, bandwidth
-                for ranks.overlaps in (False, True):
+                for during in (False, True):
+                    ranks.overlaps = during
                     ranks.total(0)
                     begun = time.perf_counter()
                     net.train_batch(symbols[:-1], symbols[1:])
                     took = time.perf_counter() - begun
-                    times.setdefault((link, ranks.overlaps), []).append(took)
+                    times.setdefault((link, during), []).append(took)
     median = {key: statistics.median(found) for key, found in times.items()}
     return {link: (median[link, False], median[link, True]) for link, _ in times}
 
