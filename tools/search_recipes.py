@@ -1,13 +1,15 @@
-"""The search behind the bundled recipes: `python -m tools.search_recipes TEXT --seconds 240`.
+"""The search behind the bundled recipes: `python -m tools.search_recipes tiny TEXT --bytes 7e6`.
 
-Every candidate is a cfg made of layers and [net] keys. First the time of an update is measured for
-each, with nothing else running; then each is trained for as many batches as the seconds are worth,
-so that its loss does not depend on what else the machine does. Only the first nine tenths of TEXT
-are used: trained on is their first nine tenths, and the choice goes by the loss on the rest, from a
-zero state, of the best network, as `darknet-py valid --val .1` computes it. The last tenth of TEXT
-is left for the loss that is published.
+Every candidate is a bundled recipe with some keys set as `--set` sets them, or with other layers.
+First the time of an update is measured for each, with nothing else running; then each is trained
+for as many batches as it has time for while the recipe itself reads so many bytes, so that its loss
+does not depend on what else the machine does. Only the first nine tenths of TEXT are used: trained
+on are their first nine tenths, and the choice goes by the loss on the rest, of the best network, as
+`darknet-py valid --val .1` computes it. The last tenth of TEXT is left for the loss that is
+published.
 
-Results are added to a file of JSON lines, and shown as a table with --table.
+Results are lines of JSON in a file. A search that was stopped goes on with what is missing there;
+--table shows it.
 """
 
 from __future__ import annotations
@@ -17,119 +19,150 @@ import json
 import statistics
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from darknet_py.cfg import parse_cfg
+from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.corpus import read_text, split
 from darknet_py.kernels import choose_kernels
+from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.training import train
 from darknet_py.training.threads import Threads
-from darknet_py.writing.evaluation import evaluate
+from darknet_py.writing.scoring import cut, score_pieces
 
-COMMON = {
-    "inputs": "256",
-    "adam": "1",
-    "decay": "0",
-    "state": "carry",
-    "clip_norm": "1",
-}
+STREAMS = 16  # pieces of the held-out text that are read side by side
 OUTPUT = "[connected]\noutput=256\nactivation=linear\n\n[softmax]\n"
-
-
-def layers(kind: str, count: int, width: int, dropout: float = 0) -> str:
-    """Sections of `count` recurrent layers, and dropout after each."""
-    options = {
-        "rnn": "activation=leaky\nbatch_normalize=1\n",
-        "rnn-tanh": "activation=tanh\n",
-        "rnn-short": "activation=tanh\nbatch_normalize=1\nshortcut=1\n",
-        "gru": "tanh=1\n",
-        "gru-bn": "tanh=1\nbatch_normalize=1\n",
-        "lstm": "",
-    }[kind]
-    section = f"[{kind.partition('-')[0]}]\noutput={width}\n{options}\n"
-    if dropout:
-        section += f"[dropout]\nprobability={dropout}\n\n"
-    return section * count
-
-
-def cfg_of(layer: tuple[object, ...], keys: dict[str, str]) -> str:
-    net = "".join(f"{key}={value}\n" for key, value in {**COMMON, **keys}.items())
-    return f"[net]\n{net}\n{layers(*layer)}{OUTPUT}"  # type: ignore[arg-type]
-
-
-def keys(
-    rate: float, streams: int = 32, steps: int = 64, cooldown: float = 0.7, **more: object
-) -> dict[str, str]:
-    settings: dict[str, object] = {
-        "batch": streams,
-        "time_steps": steps,
-        "learning_rate": rate,
-        "cooldown": cooldown,
-        "burn_in": 100,
-        "power": 1,
-        **more,
-    }
-    return {key: str(value) for key, value in settings.items()}
-
-
-CANDIDATES: dict[str, str] = {
-    "gru 2x256, rate .004": cfg_of(("gru", 2, 256), keys(0.004)),
-    "gru 2x256, rate .008": cfg_of(("gru", 2, 256), keys(0.008)),
-    "gru 2x256, rate .002": cfg_of(("gru", 2, 256), keys(0.002)),
-    "gru 2x256, rate .004, orthogonal": cfg_of(("gru", 2, 256), keys(0.004, init="orthogonal")),
-    "gru 2x256, 64 streams, rate .006, orthogonal": cfg_of(
-        ("gru", 2, 256), keys(0.006, streams=64, init="orthogonal")
-    ),
-    "gru 2x256, rate .006, orthogonal": cfg_of(("gru", 2, 256), keys(0.006, init="orthogonal")),
-    "gru 2x256, rate .004, orthogonal, cooldown 1": cfg_of(
-        ("gru", 2, 256), keys(0.004, init="orthogonal", cooldown=1)
-    ),
-    "gru 2x256, 16 streams, 128 steps, orthogonal": cfg_of(
-        ("gru", 2, 256), keys(0.004, streams=16, steps=128, init="orthogonal")
-    ),
-    "gru with batch norm 2x256, rate .004, orthogonal": cfg_of(
-        ("gru-bn", 2, 256), keys(0.004, init="orthogonal")
-    ),
-    "rnn 3x256, rate .004, orthogonal": cfg_of(("rnn", 3, 256), keys(0.004, init="orthogonal")),
-    "gru 2x256, rate .004, no carry": cfg_of(("gru", 2, 256), keys(0.004, state="zero")),
-    "gru 2x256, rate .004, no cooldown": cfg_of(("gru", 2, 256), keys(0.004, cooldown=0)),
-    "gru 2x256, 64 streams, rate .006": cfg_of(("gru", 2, 256), keys(0.006, streams=64)),
-    "gru 2x256, 16 streams, rate .003": cfg_of(("gru", 2, 256), keys(0.003, streams=16)),
-    "gru 2x256, 32 steps, rate .004": cfg_of(("gru", 2, 256), keys(0.004, steps=32)),
-    "gru 1x384, rate .004": cfg_of(("gru", 1, 384), keys(0.004)),
-    "gru 1x512, rate .004": cfg_of(("gru", 1, 512), keys(0.004)),
-    "gru 2x320, rate .004": cfg_of(("gru", 2, 320), keys(0.004)),
-    "gru 3x192, rate .004": cfg_of(("gru", 3, 192), keys(0.004)),
-    "gru with batch norm 2x256, rate .004": cfg_of(("gru-bn", 2, 256), keys(0.004)),
-    "lstm 2x256, rate .004, forget 1": cfg_of(
-        ("lstm", 2, 256), keys(0.004, forget_bias=1, init="orthogonal")
-    ),
-    "rnn 2x256, rate .004": cfg_of(("rnn", 2, 256), keys(0.004)),
-    "rnn 3x256, rate .004": cfg_of(("rnn", 3, 256), keys(0.004)),
-    "rnn 2x384, rate .003": cfg_of(("rnn", 2, 384), keys(0.003)),
-    "rnn shortcut 2x256, rate .004": cfg_of(("rnn-short", 2, 256), keys(0.004)),
-    "rnn tanh 2x256, rate .002, orthogonal": cfg_of(
-        ("rnn-tanh", 2, 256), keys(0.002, init="orthogonal")
-    ),
-    "gru 2x256, rate .004, dropout .1": cfg_of(("gru", 2, 256, 0.1), keys(0.004)),
-    "gru 2x256, rate .004, delta_clip 1": cfg_of(("gru", 2, 256), keys(0.004, delta_clip=1)),
+# Recurrent layers other than a recipe's own, by name.
+KINDS = {
+    "rnn": "[rnn]\nactivation=tanh\n",
+    "rnn-bn": "[rnn]\nactivation=leaky\nbatch_normalize=1\n",
+    "rnn-short": "[rnn]\nactivation=tanh\nbatch_normalize=1\nshortcut=1\n",
+    "gru": "[gru]\ntanh=1\n",
+    "gru-bn": "[gru]\ntanh=1\nbatch_normalize=1\n",
+    "lstm": "[lstm]\n",
 }
+# By recipe: candidates as words, `KEY=VALUE` as --set takes them, and KIND:LAYERSxWIDTH[:DROPOUT].
+CANDIDATES = {
+    "tiny": (
+        "",
+        "learning_rate=.003",
+        "learning_rate=.006",
+        "learning_rate=.008",
+        "init=orthogonal",
+        "init=orthogonal learning_rate=.006",
+        "clip_norm=.5",
+        "clip_norm=1",
+        "cooldown=.9",
+        "cooldown=1",
+        "burn_in=300",
+        "B2=.99",
+        "B2=.99 init=orthogonal",
+        "B2=.99 init=orthogonal learning_rate=.006",
+        "batch=16",
+        "batch=16 learning_rate=.003",
+        "batch=16 init=orthogonal learning_rate=.003",
+        "batch=64 learning_rate=.006",
+        "batch=64 init=orthogonal learning_rate=.008",
+        "time_steps=32",
+        "time_steps=80",
+        "batch=16 time_steps=100 init=orthogonal",
+        "rnn:2x160",
+        "rnn:2x192",
+        "rnn:2x192 init=orthogonal",
+        "rnn:2x256 init=orthogonal learning_rate=.003",
+        "rnn:3x128 init=orthogonal",
+        "rnn:1x256 init=orthogonal",
+        "rnn-bn:2x128 init=orthogonal",
+        "rnn-bn:2x192 init=orthogonal batch=64",
+        "rnn-short:2x128 init=orthogonal",
+        "gru:2x96 init=orthogonal clip_norm=1",
+        "gru:2x128 init=orthogonal clip_norm=1",
+        "gru:1x128 init=orthogonal clip_norm=1",
+        "gru:1x192 init=orthogonal clip_norm=1",
+        "gru:1x192 init=orthogonal clip_norm=1 learning_rate=.006",
+        "gru:2x160 init=orthogonal clip_norm=1",
+        "gru:2x128 init=orthogonal clip_norm=1 learning_rate=.008",
+        "gru:2x128 init=orthogonal clip_norm=1 batch=16",
+        "lstm:1x192 init=orthogonal clip_norm=1 forget_bias=1",
+        "lstm:2x128 init=orthogonal clip_norm=1 forget_bias=1",
+        "rnn:2x128:.05 init=orthogonal",
+    ),
+    "shakespeare": (
+        "",
+        "gru:2x320:.2",
+        "gru:2x320:.3",
+        "gru:2x384:.3",
+        "gru:2x256:.1",
+        "gru:2x256:.3",
+        "gru:3x256:.2",
+        "gru:1x512:.3",
+        "lstm:2x256:.2 forget_bias=1",
+        "lstm:2x320:.3 forget_bias=1",
+        "batch=16",
+        "batch=16 learning_rate=.003",
+        "batch=64 learning_rate=.006",
+        "time_steps=128 batch=16",
+        "time_steps=128",
+        "learning_rate=.003",
+        "learning_rate=.006",
+        "learning_rate=.008",
+        "B2=.99",
+        "B2=.99 learning_rate=.006",
+        "cooldown=.9",
+        "cooldown=1",
+        "clip_norm=.25",
+        "clip_norm=.5",
+        "burn_in=300",
+        "init=darknet",
+        "gru-bn:2x256:.2 batch=64",
+        "rnn-bn:3x256:.1",
+        "rnn-short:3x256:.1",
+        "rnn:3x256:.1 learning_rate=.002",
+        "decay=.00001",
+        "delta_clip=1",
+    ),
+}
+
+
+def candidate(recipe: str, words: str) -> str:
+    """The cfg of a candidate."""
+    net = read_cfg(bundled_cfgs()[recipe]).net.options
+    own = {key: option.value for key, option in net.items()}
+    layers = ""
+    for word in words.split():
+        key, _, value = word.partition("=")
+        if value:
+            own[key] = value
+            continue
+        kind, size, *dropout = word.split(":")
+        count, width = map(int, size.split("x"))
+        layers = f"{KINDS[kind]}output={width}\n\n"
+        layers += f"[dropout]\nprobability={dropout[0]}\n\n" if dropout else ""
+        layers *= count
+    if not layers:
+        text = read_cfg(bundled_cfgs()[recipe]).text()
+        layers = text[text.index("[", text.index("[net]") + 1) :]
+    else:
+        layers += OUTPUT
+    return "\n".join(["[net]", *(f"{key}={value}" for key, value in own.items()), "", layers])
 
 
 def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
-    """The median time of an update."""
+    """The median time of an update with as many threads as are quickest."""
     net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
     net.initialize(Rand(1))
     steps, streams = net.options.time_steps, net.streams
     rows = np.resize(text, (streams, steps + 1)).T
     times: list[float] = []
     with Threads(net) as threads:
-        ended = time.perf_counter() + 4
-        while time.perf_counter() < ended or len(times) < 20:
+        ended = time.perf_counter() + 2
+        while time.perf_counter() < ended or len(times) < 15:
             begun = time.perf_counter()
             net.train_batch(rows[:-1], rows[1:])
             times.append(time.perf_counter() - begun)
@@ -137,80 +170,104 @@ def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
     return statistics.median(times[len(times) // 2 :])
 
 
-def trained(
-    cfg: str, text: Path, batches: int, seed: int, threads: int | None
-) -> tuple[float, float]:
-    """The loss of the best network on the held-out part of `text`, and seconds."""
+def trained(cfg: str, text: bytes, batches: int, seed: int, threads: int) -> float:
+    """The loss of the best network on the held-out tenth of `text`."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "candidate.cfg"
         source.write_text(cfg)
-        result = train(
-            source, text, out=Path(folder) / "run", batches=batches, seed=seed, threads=threads
-        )
+        run = Path(folder) / "run"
+        result = train(source, text, out=run, batches=batches, seed=seed, threads=threads)
         assert result.best is not None
-        single = parse_cfg(cfg).override("batch", 1, "search").override("time_steps", 1, "search")
-        net = Network(single)
+        net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
         net.load_weights(result.best)
-        _, held_out = split(read_text(text), 0.1)
-        return evaluate(net, held_out).nats, result.seconds
+        held_out = split(read_text(text), 0.1)[1]
+        pieces = cut(len(held_out) - 1, STREAMS)
+        return score_pieces(net, held_out, pieces, np.frombuffer(b"\n\n", np.uint8)).nats
 
 
-def table(results: Path) -> str:
-    """The results as a table, the best first."""
-    rows = [json.loads(line) for line in results.read_text().splitlines()]
-    lines = [
-        "| candidate | loss | parameters | batches | bytes a second |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['name']} | {row['loss']:.4f} | {row['parameters']:,} | {row['batches']:,} | "
-        f"{row['rate']:,.0f} |"
-        for row in sorted(rows, key=lambda row: row["loss"])
-    ]
+def read_results(path: Path) -> list[dict[str, Any]]:
+    """The rows of a file of results, which need not be there."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The candidates of which there are results, the best mean first."""
+    by_words: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        if "loss" in row:
+            by_words.setdefault(row["words"], []).append(row)
+    lines = ["| candidate | loss | seeds | parameters | bytes read |", "|---|---|---|---|---|"]
+    for words, own in sorted(by_words.items(), key=lambda item: mean_loss(item[1])):
+        losses = ", ".join(f"{row['loss']:.4f}" for row in sorted(own, key=lambda row: row["seed"]))
+        lines.append(
+            f"| {words or 'as it is'} | {mean_loss(own):.4f} | {losses} | "
+            f"{own[0]['parameters']:,} | {own[0]['bytes']:,} |"
+        )
     return "\n".join(lines)
+
+
+def mean_loss(rows: list[dict[str, Any]]) -> float:
+    return statistics.mean(row["loss"] for row in rows)
+
+
+def search(options: argparse.Namespace) -> None:
+    """Train what is missing in the results."""
+    known = read_results(options.results)
+    whole = read_text(options.text)
+    text = split(whole, 0.1)[0].tobytes()
+    cfgs = {words: candidate(options.recipe, words) for words in CANDIDATES[options.recipe]}
+    if options.only:
+        cfgs = {words: cfg for words, cfg in cfgs.items() if words in options.only}
+    seconds = {row["words"]: row["milliseconds"] / 1e3 for row in known if "milliseconds" in row}
+
+    def keep(row: dict[str, Any]) -> None:
+        with open(options.results, "a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    for words in ("", *cfgs):
+        if words not in seconds:
+            seconds[words] = seconds_per_batch(candidate(options.recipe, words), whole)
+            keep({"words": words, "milliseconds": 1e3 * seconds[words]})
+    symbols = parse_cfg(candidate(options.recipe, "")).net
+    budget = options.bytes / symbols.integer("batch", 1) / symbols.integer("time_steps", 1)
+    done = {(row["words"], row["seed"]) for row in known if "loss" in row}
+    jobs = {}
+    threads = max(1, processors() // options.at_once)
+    with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
+        for seed in options.seeds:
+            for words, cfg in cfgs.items():
+                batches = int(budget * seconds[""] / seconds[words])
+                if (words, seed) not in done:
+                    job = pool.submit(trained, cfg, text, batches, seed, threads)
+                    jobs[job] = words, cfg, batches, seed
+        for job in as_completed(jobs):
+            words, cfg, batches, seed = jobs[job]
+            net = Network(parse_cfg(cfg))
+            row = {
+                "words": words,
+                "seed": seed,
+                "loss": job.result(),
+                "bytes": batches * net.options.symbols,
+                "parameters": len(net.parameters),
+            }
+            keep(row)
+            print(f"{row['loss']:.4f} {words or 'as it is'}, seed {seed}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recipe", choices=CANDIDATES)
     parser.add_argument("text", type=Path)
-    parser.add_argument("--seconds", type=float, default=240)
-    parser.add_argument("--only", nargs="+", default=[""], help="names, or parts of names")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, help="of the runs; the measurements choose")
+    parser.add_argument("--bytes", type=float, required=True, help="that the recipe itself reads")
+    parser.add_argument("--only", nargs="+", help="candidates, in their words")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--at-once", type=int, default=processors(), help="runs side by side")
     parser.add_argument("--results", type=Path, default=Path("recipes.jsonl"))
     parser.add_argument("--table", action="store_true", help="print the table and do nothing else")
     options = parser.parse_args()
-    if options.table:
-        print(table(options.results))
-        return
-    whole = read_text(options.text)
-    chosen = {
-        name: cfg
-        for name, cfg in CANDIDATES.items()
-        if any(only in name if only else True for only in options.only)
-    }
-    times = {name: seconds_per_batch(cfg, whole) for name, cfg in chosen.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        text = Path(folder) / "text.txt"
-        text.write_bytes(split(whole, 0.1)[0].tobytes())
-        for name, cfg in chosen.items():
-            # Validations and checkpoints take about 1/20.
-            batches = int(0.95 * options.seconds / times[name])
-            loss, seconds = trained(cfg, text, batches, options.seed, options.threads)
-            net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
-            row = {
-                "name": name,
-                "loss": loss,
-                "seed": options.seed,
-                "seconds": options.seconds,
-                "batches": batches,
-                "rate": net.options.symbols / times[name],
-                "parameters": len(net.parameters),
-                "took": seconds,
-            }
-            with open(options.results, "a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(f"{loss:.4f} {name}: {batches} batches, {row['rate']:,.0f} a second", flush=True)
+    if not options.table:
+        search(options)
+    print(table(read_results(options.results)))
 
 
 if __name__ == "__main__":
