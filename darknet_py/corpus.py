@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from io import BufferedReader
@@ -39,7 +40,8 @@ def read_text(
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
     in what it reads from stdin (`keep`), which can then be anything.
-    Returns a flat array. Subfolders and hidden files are not read; the logger names how many.
+    Returns a flat array. Of a folder, subfolders, hidden and empty files are not read; the logger
+    names how many.
     Raises CorpusError, naming file and offset, for a NUL byte that is refused, for what is no
     token, and for a source that is missing, empty, unreadable or no text, like a compressed file.
     """
@@ -56,7 +58,7 @@ def read_pieces(
     """Name and content of a file, of every file of a folder in sorted order, of stdin (`-`), or of
     bytes.
 
-    Subfolders and hidden files are not read; the logger names how many.
+    Subfolders, hidden and empty files are not read; the logger names how many.
     Raises CorpusError, naming the source, where it is missing, empty or unreadable; with `is_text`
     also where it is no text, such as a compressed file.
     """
@@ -74,12 +76,14 @@ def read_pieces(
             yield _checked(os.fspath(source), _read_file(path), is_text)
             return
         entries = sorted(path.iterdir())
-        files = [p for p in entries if p.is_file() and not p.name.startswith(".")]
+        shown = [p for p in entries if not p.name.startswith(".")]
+        files = [p for p in shown if p.is_file() and p.stat().st_size]
         skipped = _skipped(entries)
+        has_folders = any(p.is_dir() for p in shown)
         if skipped and files:
             message = f"{source}: {counted(len(files), 'file')} read, {skipped} skipped"
-            if any(p.is_dir() and not p.name.startswith(".") for p in entries):
-                log.warning("warning: %s", message)
+            if has_folders:
+                log.warning("warning: %s%s", message, _to_join(path, files[0].suffix))
             else:
                 log.info(message)
         for file in files:
@@ -88,7 +92,8 @@ def read_pieces(
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not files:
         only = f" ({skipped} skipped)" if skipped else ""
-        raise CorpusError(f"{source} holds no text files{only}; give a folder that holds some")
+        advice = _to_join(path, ".txt") if has_folders else "; give a folder that holds some"
+        raise CorpusError(f"{source} holds no text files{only}{advice}")
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
@@ -100,12 +105,20 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     return name, data
 
 
+def _to_join(folder: Path, suffix: str) -> str:
+    """How a folder's files are read with those of its subfolders."""
+    found = shlex.join(["find", os.fspath(folder), "-type", "f", "-name", f"*{suffix}"])
+    return f"; to read those too, join them: {found} -exec cat {{}} + > all.txt"
+
+
 def _skipped(entries: list[Path]) -> str:
     """How many of a folder's entries are not read, by kind."""
     hidden = [p for p in entries if p.name.startswith(".")]
+    empty = [p for p in entries if p not in hidden and p.is_file() and not p.stat().st_size]
     folders = [p for p in entries if p not in hidden and p.is_dir()]
     others = [p for p in entries if p not in hidden and not p.is_dir() and not p.is_file()]
     kinds = (
+        (empty, "empty file"),
         (folders, "subfolder"),
         ([p for p in hidden if not p.is_dir()], "hidden file"),
         ([p for p in hidden if p.is_dir()], "hidden folder"),

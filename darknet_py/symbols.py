@@ -13,6 +13,7 @@ have one name and none an empty one.
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -192,9 +193,34 @@ def unit_of(net: Model) -> str:
 
 
 def utf8_characters(text: Array) -> int:
-    """How many characters of UTF-8 these bytes are: all bytes but those that continue one."""
-    parts = (text[first : first + PART] for first in range(0, len(text), PART))
-    return sum(int(np.count_nonzero((part & 0xC0) != 0x80)) for part in parts)
+    """How many characters these bytes are: as UTF-8, or as one byte each where more than one
+    in 50 would be none of UTF-8.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    count = wrong = 0
+    for first in range(0, len(text), PART):
+        part = decoder.decode(text[first : first + PART].tobytes())
+        count += len(part)
+        wrong += part.count("\ufffd")
+    return count if wrong * 50 <= count else len(text)
+
+
+def first_not_utf8(text: Array) -> int | None:
+    """The offset of the first byte that is of no character of UTF-8; None where there is none.
+
+    A character that is cut at either end does no harm.
+    """
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    begin = 0
+    while begin < min(3, len(text)) and text[begin] & 0xC0 == 0x80:
+        begin += 1
+    for first in range(begin, len(text), PART):
+        held_back = len(decoder.getstate()[0])
+        try:
+            decoder.decode(text[first : first + PART].tobytes())
+        except UnicodeDecodeError as error:
+            return first - held_back + error.start
+    return None
 
 
 def cut_character(data: bytes) -> int:

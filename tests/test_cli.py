@@ -551,7 +551,7 @@ def test_valid_prints_the_numbers_of_evaluate(tmp_path: Path, net: Network, text
         "nats per byte": f"{score.nats:.4f}",
         "bits per byte": f"{score.bpc:.4f}",
         "perplexity": f"{score.perplexity:.4f}",
-        "word perplexity": f"{score.word_perplexity:.4f}",
+        "word perplexity": f"{score.word_perplexity:,.0f}",
     }
 
 

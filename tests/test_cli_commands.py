@@ -95,6 +95,8 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
     first = "The network comes first, then the text: darknet-py train"
     assert usage_error("train", "text.txt", "tiny").endswith(f"{first} tiny text.txt")
     assert usage_error("train", "text.txt").endswith(f"{first} tiny text.txt")
+    told = "Join the files (cat net.cfg text.txt > all.txt), or give the folder that holds them."
+    assert usage_error("train", "tiny", "net.cfg", "text.txt").endswith(f"Give one text. {told}")
     told = "or --resume to continue a run: darknet-py train tiny mybook.txt"
     assert usage_error("train", "tiny").endswith(f"Give a text after the network, {told}")
     assert usage_error("train").endswith(f"Give a network and a text, {told}")

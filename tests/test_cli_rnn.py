@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import struct
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from darknet_py.replay import training as replay_training
 from tests.support.commands import BATCH_LINE, Outcome, invoke, run
 from tests.support.inputs import write_cfg
 from tests.support.networks import make_network
+from tests.support.processes import posix, start, wait_for_batch
 from tests.support.recorded import RECORDED, case, cases, recorded_network
 from tests.support.runs import files_in
 
@@ -54,7 +56,8 @@ def log_of(outcome: Outcome) -> list[tuple[str, ...]]:
     assert outcome.status == 0, outcome.stderr
     assert outcome.stdout == b""
     assert NOTE in outcome.lines[0]
-    found = [BATCH_LINE.fullmatch(line) for line in outcome.lines[1:]]
+    assert outcome.lines[1].startswith("files: backup/")
+    found = [BATCH_LINE.fullmatch(line) for line in outcome.lines[2:]]
     return [match.groups() for match in found if match is not None or pytest.fail(outcome.stderr)]
 
 
@@ -872,6 +875,30 @@ def refusal(*args: str | Path, stdin: bytes = b"") -> str:
     return line
 
 
+@posix
+def test_an_interrupted_run_tells_how_to_go_on(folder: Path) -> None:
+    """And before that, where and when it saves."""
+    (folder / "text.txt").write_bytes(b"a text of a few words\n" * 20)
+    write_cfg(
+        Path("my.cfg"),
+        "[net] inputs=256 batch=2 time_steps=3 max_batches=1000000",
+        "[rnn] output=4",
+        "[connected] output=256 activation=linear",
+        "[softmax]",
+    )
+    process = start("rnn", "train", "my.cfg", "-file", "text.txt", "-srand", "1")
+    assert process.stderr
+    said = process.stderr.readline() + process.stderr.readline()
+    assert b"files: backup/my.backup every 100 batches, backup/my_N.weights every 10,000, " in said
+    wait_for_batch(process, 110)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    words = b"darknet-py rnn train my.cfg backup/my.backup -file text.txt"
+    assert b"stopped; to continue from what was saved last: " + words in said
+    assert Path("backup/my.backup").exists()
+
+
 def test_missing_files_are_named(folder: Path) -> None:
     path, _ = recorded("lstm")
     cfg, weights = path / "test.cfg", path / "model.weights"
@@ -881,7 +908,7 @@ def test_missing_files_are_named(folder: Path) -> None:
     train_cfg = RECORDED / "act-linear" / "train.cfg"
     assert "none.txt" in refusal("train", train_cfg, "-file", "none.txt")
     assert "none.weights" in refusal("train", train_cfg, "none.weights", "-file", cfg)
-    assert "data/shakespeare.txt" in refusal("train", train_cfg)
+    assert "give a text to train on: -file mybook.txt" in refusal("train", train_cfg)
     assert "none.tokens" in refusal("generate", cfg, weights, "-tokens", "none.tokens")
 
 

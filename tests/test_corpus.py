@@ -237,8 +237,24 @@ def test_what_is_skipped_in_a_folder_is_counted(
         read_text(tmp_path)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", f"{tmp_path}: 2 files read, 1 hidden file skipped"),
-        ("WARNING", f"warning: {tmp_path}: 2 files read, 2 subfolders and 1 hidden file skipped"),
+        (
+            "WARNING",
+            f"warning: {tmp_path}: 2 files read, 2 subfolders and 1 hidden file skipped; to read "
+            f"those too, join them: find {tmp_path} -type f -name '*' -exec cat {{}} + > all.txt",
+        ),
     ]
+
+
+def test_empty_files_of_a_folder_are_skipped(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "__init__.py", b"")
+    write(tmp_path / "a.py", b"text")
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        assert bytes(read_text(tmp_path)) == b"text"
+    assert caplog.messages == [f"{tmp_path}: 1 file read, 1 empty file skipped"]
+    write(tmp_path / "a.py", b"")
+    assert "holds no text files (2 empty files skipped)" in refused(tmp_path)
 
 
 def test_a_folder_of_folders_names_them(tmp_path: Path) -> None:
@@ -251,10 +267,9 @@ def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
     assert "holds no text files" in refused(tmp_path)
 
 
-@pytest.mark.parametrize("data", [b"a\0b", b""])
-def test_the_bad_file_of_a_folder_is_named(tmp_path: Path, data: bytes) -> None:
+def test_the_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
     write(tmp_path / "a", b"good")
-    bad = write(tmp_path / "b", data)
+    bad = write(tmp_path / "b", b"a\0b")
     with pytest.raises(CorpusError, match=f"^{re.escape(str(bad))} is "):
         read_text(tmp_path)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import darknet_py as dn
-from darknet_py.symbols import Symbols, cut_character
+from darknet_py.symbols import Symbols, cut_character, first_not_utf8, utf8_characters
 from tests.support.commands import invoke
 
 GREEK = "αβγδε ζηθ\n" * 400
@@ -103,3 +104,59 @@ def test_bytes_and_characters_are_told_apart(run: Path) -> None:
     rows_of_ascii = invoke("valid", str(run / "run"), str(plain)).stdout.decode()
     assert "nats per byte" in rows_of_ascii
     assert "character" not in rows_of_ascii
+
+
+@given(st.text(max_size=30), st.binary(max_size=4), st.text(max_size=30), st.integers(1, 9))
+def test_bytes_of_no_character_are_found(before: str, wrong: bytes, after: str, part: int) -> None:
+    """By what Python's decoder says of the text without what is cut at its ends."""
+    text = before.encode("utf-8", "replace") + wrong + after.encode("utf-8", "replace")
+    begin = next((at for at, byte in enumerate(text[:3]) if byte & 0xC0 != 0x80), min(3, len(text)))
+    whole = text[begin : len(text) - cut_character(text[begin:])]
+    try:
+        whole.decode()
+        expected = None
+    except UnicodeDecodeError as error:
+        expected = begin + error.start
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("darknet_py.symbols.PART", part)
+        assert first_not_utf8(np.frombuffer(text, np.uint8)) == expected
+
+
+@given(st.text(max_size=30), st.integers(1, 9))
+def test_characters_are_counted(text: str, part: int) -> None:
+    data = text.replace("\ufffd", "").encode("utf-8", "ignore")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("darknet_py.symbols.PART", part)
+        assert utf8_characters(np.frombuffer(data, np.uint8)) == len(data.decode())
+        assert utf8_characters(np.frombuffer(data + b"\xff" * 9, np.uint8)) == len(data) + 9
+
+
+@pytest.mark.parametrize("encoding", ["windows-1251", "iso-8859-7", "shift-jis", "latin-1"])
+def test_a_text_that_is_not_utf8_is_told(encoding: str, tmp_path: Path) -> None:
+    letters = {"windows-1251": "привет ", "iso-8859-7": "γεια ", "shift-jis": "こんにちは "}
+    text = letters.get(encoding, "schön grün ") * 200
+    (tmp_path / "old.txt").write_bytes(text.encode(encoding))
+    (tmp_path / "new.txt").write_text(text, encoding="utf-8")
+    args = ("--batches", "1", "--seed", "1", "--out", str(tmp_path / "run"))
+    said = invoke("train", "tiny", str(tmp_path / "old.txt"), *args).stderr
+    assert said.count("old.txt is not UTF-8 (byte ") == 1
+    assert "iconv -f" in said
+    assert "characters" not in said
+    said = invoke("train", "tiny", str(tmp_path / "new.txt"), *args).stderr
+    assert "not UTF-8" not in said
+    assert "characters) to train on" in said
+    # Cut into blocks, it is UTF-8 still.
+    spread = invoke("train", "tiny", str(tmp_path / "new.txt"), "--val-from", "spread", *args)
+    assert "not UTF-8" not in spread.stderr
+
+
+def test_a_turn_ends_with_a_character(run: Path) -> None:
+    for length in range(20, 26):
+        args = ("generate", str(run / "run"), "--interactive", "--length", str(length), "-q")
+        args += ("--seed", "3", "--temperature", "0")
+        turn = invoke(*args, stdin="αβγ\n".encode()).stdout
+        assert turn.decode("utf-8").endswith("\n")
+        raw = invoke(*args, "--raw", stdin="αβγ\n".encode()).stdout
+        assert len(raw) == length + 1
+        assert len(turn) == len(raw) + cut_character(raw[:-1])
+        assert turn.startswith(raw[:-1])

@@ -290,6 +290,8 @@ def test_an_unknown_setting_is_an_error_that_knows_better() -> None:
     no_key = "[net] has no such key; "
     assert error == f"Error: --set leraning_rate='1': {no_key}did you mean learning_rate?"
     assert f"{no_key}its keys: B1, B2, adam, batch," in invoke(*args, "xyz=1").error()
+    for key, meant in {"lr": "learning_rate", "hidden-size": "output, of a layer (--set"}.items():
+        assert f"{no_key}did you mean {meant}" in invoke(*args, f"{key}=1").error()
 
 
 def test_subdivisions_count_as_one_batch_whose_loss_is_their_mean() -> None:
@@ -1094,7 +1096,7 @@ def test_without_matplotlib_a_plot_is_refused_before_training(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     error = invoke("train", "net.cfg", "text.txt", "--batches", "2", "--plot").error()
-    assert "--plot needs matplotlib (" in error
+    assert "a plot needs matplotlib (" in error
     assert error.endswith(": pip install matplotlib")
     assert "net_final.weights" not in files_in(Path("backup"))
 

@@ -4,6 +4,8 @@ what was probably meant.
 
 from __future__ import annotations
 
+import os
+import shlex
 import shutil
 from collections.abc import Iterable
 from typing import Any
@@ -135,6 +137,16 @@ class Command(click.Command):
                 message = f"No such option {begun!r}. Did you mean {options[0]!r}?"
             else:
                 raise
+            raise click.UsageError(message, ctx) from error
+        except click.UsageError as error:
+            files = [word for word in typed if os.path.isfile(word)]
+            is_extra = error.message.startswith("Got unexpected extra argument")
+            if self.name != "train" or not is_extra or len(files) < 2:
+                raise
+            message = (
+                f"Give one text. Join the files (cat {shlex.join(files)} > all.txt), or give the "
+                f"folder that holds them."
+            )
             raise click.UsageError(message, ctx) from error
 
 

@@ -61,6 +61,11 @@ class TextWriter:
             self._held_back = b""
             self._print("\n")
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last character is not complete, and not printed yet."""
+        return bool(self._held_back)
+
     def write(self, symbols: bytes | list[int]) -> None:
         """Print symbols now, all but a character that is not complete."""
         if self.names is not None:

@@ -18,6 +18,7 @@ from darknet_py.terminal import say, visible
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 
+CHARACTER = 4  # bytes of one in UTF-8 at most
 ODDS = 10  # symbols that :odds lists
 HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
 \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
@@ -99,8 +100,15 @@ class Dialogue:
 
     def _write(self) -> None:
         with self.writer, contextlib.suppress(KeyboardInterrupt):
-            for symbol in self.session.write(self.length, self.sampling):
-                self.writer.write([symbol])
+            self._write_symbols(self.length)
+            # A turn does not end within a character.
+            for _ in range(CHARACTER - 1):
+                if self.writer.is_cut:
+                    self._write_symbols(1)
+
+    def _write_symbols(self, count: int) -> None:
+        for symbol in self.session.write(count, self.sampling):
+            self.writer.write([symbol])
 
     def _command(self, line: str) -> None:
         name, _, argument = line.strip().partition(" ")

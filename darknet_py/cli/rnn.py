@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import shlex
 import sys
 import time
 import warnings
@@ -20,7 +21,8 @@ from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
-from darknet_py.errors import CfgError, CostWarning, DarknetWarning, WeightsError
+from darknet_py.errors import CfgError, CorpusError, CostWarning, DarknetWarning, WeightsError
+from darknet_py.files import base_name
 from darknet_py.finding import ONE_STREAM
 from darknet_py.loading import network_as_in_c, network_for_training
 from darknet_py.network import Network
@@ -28,6 +30,7 @@ from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
+from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
 from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
@@ -250,6 +253,11 @@ def train(
 ) -> None:
     """Train as C does, digit for digit; files go to ./backup."""
     show_cfg_warnings()
+    if data == DEFAULT_FILE and not os.path.exists(data):
+        raise CorpusError(
+            f"give a text to train on: -file mybook.txt (by default, as in C, it is {data}, which "
+            f"is not there)"
+        )
     seed = _seed(srand)
     if gradient == "exact":
         from darknet_py.cli.train import run_training
@@ -278,9 +286,24 @@ def train(
         "replaying the C program's arithmetic, mistakes included; `darknet-py train` trains "
         "correctly and faster"
     )
-    for line in replay_train(replay, text, BACKUP):
-        if not is_quiet():
-            say(line)
+    base = BACKUP / base_name(cfg)
+    log.info(
+        f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every {KEEP_EVERY:,}, "
+        f"{base}_final.weights at batch {net.options.max_batches:,}, the end"
+    )
+    batch = 0
+    try:
+        for line in replay_train(replay, text, BACKUP):
+            batch += 1
+            if not is_quiet():
+                say(line)
+    except KeyboardInterrupt:
+        if batch >= SAVE_EVERY:
+            words = ["darknet-py", "rnn", "train", cfg, f"{base}.backup", "-file", data]
+            say(f"stopped; to continue from what was saved last: {shlex.join(words)}")
+        else:
+            say(f"stopped before anything was saved, which is every {SAVE_EVERY} batches")
+        raise
 
 
 @_command("generate")

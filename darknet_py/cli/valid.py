@@ -154,5 +154,10 @@ def command(
     if as_json:
         print_json(facts)
         return
-    for name, value in [*rows, *((name, f"{rate:.4f}") for name, rate in rates)]:
+    for name, value in [*rows, *((name, _in_digits(rate)) for name, rate in rates)]:
         click.echo(f"{name:20}{value}")
+
+
+def _in_digits(rate: float) -> str:
+    """With four decimals, or none where they would say nothing."""
+    return f"{rate:.4f}" if rate < 1e4 else f"{rate:,.0f}"

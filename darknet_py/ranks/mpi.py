@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 PIECE = 1 << 28
 
 
-
 class MpiRanks(Ranks):
     """The processes that mpiexec has started."""
 

@@ -17,7 +17,7 @@ def check() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise DarknetError(f"--plot needs matplotlib ({error}): pip install matplotlib") from error
+        raise DarknetError(f"a plot needs matplotlib ({error}): pip install matplotlib") from error
 
 
 def read_losses(table: Path, end: Point | None = None) -> tuple[list[Point], list[Point]]:

@@ -147,8 +147,9 @@ class Run:
     def start_clock(self) -> None:
         """Count the seconds of training, since the run began or was resumed, from now on."""
         self.started = self.saved = time.perf_counter()
-        self.net.step.tell = self.tell
-        self.net.step.told = self.ranks.decide(self.tell())
+        if self.ranks.size > 1:
+            self.net.step.tell = self.tell
+            self.net.step.told = self.ranks.decide(self.tell())
 
     @property
     def elapsed(self) -> float:
