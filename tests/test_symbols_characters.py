@@ -152,8 +152,10 @@ def test_a_text_that_is_not_utf8_is_told(encoding: str, tmp_path: Path) -> None:
 
 def test_a_turn_ends_with_a_character(run: Path) -> None:
     for length in range(20, 26):
-        args = ("generate", str(run / "run"), "--interactive", "--length", str(length), "-q")
-        args += ("--seed", "3", "--temperature", "0")
+        args = [
+            *("generate", str(run / "run"), "--interactive", "--length", str(length), "-q"),
+            *("--seed", "3", "--temperature", "0"),
+        ]
         turn = invoke(*args, stdin="αβγ\n".encode()).stdout
         assert turn.decode("utf-8").endswith("\n")
         raw = invoke(*args, "--raw", stdin="αβγ\n".encode()).stdout
