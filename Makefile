@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling docs format clean
+.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
@@ -65,6 +65,13 @@ check-sdist: .venv/tests
 	cd build/sdist && tar -xzf darknet_py-*.tar.gz && rm darknet_py-*.tar.gz && mv darknet_py-* unpacked
 	$(MAKE) -C build/sdist/unpacked test \
 	  TESTS="tests/test_architecture.py tests/test_api.py tests/test_cfg.py tests/test_docs.py tests/test_weights.py"
+
+# PyTorch's networks beside the recipes, each with the best of four rates: about two hours.
+peers: .venv-torch/done
+	.venv-torch/bin/python benchmarks/train_torch.py gru,lstm,rnn $(TEXT) --widths 256 512 \
+	  --rates .001 .002 .004 .008 --results peers.jsonl
+	.venv-torch/bin/python benchmarks/train_torch.py transformer $(TEXT) \
+	  --rates .0005 .001 .002 .004 --results peers.jsonl
 
 .venv-torch/done:
 	$(PYTHON) -m venv .venv-torch
