@@ -29,6 +29,8 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BLANK = dict.fromkeys(map(ord, " \t\r\n"))
 _ALIASES = {"network": "net", "conn": "connected", "soft": "softmax"}
+# Keys of our own that change what a new network starts from.
+INITIAL = ("init", "init_symbols", "forget_bias")
 INT_MAX = 2**31 - 1
 _FLOAT_MAX = 3.4028234663852886e38
 
@@ -354,7 +356,7 @@ class Cfg:
 
     def as_darknet_draws(self) -> Cfg:
         """A new Cfg without the keys of our own that change a new network's first parameters."""
-        net = self.net.changed({"init": None, "forget_bias": None})
+        net = self.net.changed(dict.fromkeys(INITIAL))
         return Cfg(self.path, self.lines, [net, *self.layers])
 
     def of_saved_weights(self) -> Cfg:

@@ -23,6 +23,8 @@ class NetOptions:
         delta_clip       bounds each entry of the delta that comes into a connected layer, as
                          darknet's GPU code does with 1; 0 is off
         init             `orthogonal` makes the matrices that see the state orthogonal
+        init_symbols     1 lets the matrices that see symbols start as wide as is right for inputs of
+                         which one is 1
         forget_bias      what the bias of an [lstm]'s forget gate starts from
         cooldown         the last fraction of a run of known length over which the rate falls to 0
         state            `carry`: the hidden state goes on from batch to batch
@@ -54,6 +56,7 @@ class NetOptions:
     clip_norm: float
     delta_clip: float
     init: str
+    init_symbols: bool
     forget_bias: float
     cooldown: float
     state: str
@@ -138,6 +141,7 @@ class NetOptions:
             clip_norm=section.number("clip_norm", 0, minimum=0),
             delta_clip=section.number("delta_clip", 0, minimum=0),
             init=section.choice("init", "darknet", ("darknet", "orthogonal")),
+            init_symbols=section.flag("init_symbols"),
             forget_bias=section.number("forget_bias", 0),
             cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
             state=section.choice("state", "zero", ("zero", "carry")),

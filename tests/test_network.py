@@ -134,6 +134,24 @@ def test_orthogonal_matrices_see_the_state_and_take_as_many_draws() -> None:
     assert changed == 1 + 4 + 3
 
 
+def test_matrices_that_see_symbols_start_wide_and_take_as_many_draws() -> None:
+    usual, wide = drawn(""), drawn("init_symbols=1")
+    assert usual.rand.drawn == wide.rand.drawn
+    for own, other in zip(usual.tensors(), wide.tensors(), strict=True):
+        factor = np.sqrt(7) if own.name == "0.input.weight" else 1
+        np.testing.assert_allclose(other.values, factor * own.values, rtol=1e-6)
+    gated = [
+        make_network(f"{OF_ALL} init_symbols={flag}", "[lstm] output=5", "[softmax]")
+        for flag in (0, 1)
+    ]
+    for net in gated:
+        net.initialize(Rand(5))
+    for own, other in zip(*(net.tensors() for net in gated), strict=True):
+        sees_symbols = own.name in {f"0.u{gate}.weight" for gate in "fiog"}
+        factor = np.sqrt(7) if sees_symbols else 1
+        np.testing.assert_allclose(other.values, factor * own.values, rtol=1e-6)
+
+
 def test_the_forget_gate_starts_from_its_bias() -> None:
     net = drawn("forget_bias=1.5")
     biases = {p.name: p.values for p in net.tensors() if p.name.endswith(".bias")}

@@ -99,9 +99,11 @@ class Connected:
     def initialize(self, rand: Rand) -> None:
         """darknet's: weights uniform in +-sqrt(2/inputs), row by row; biases 0, scales 1.
 
-        With `init=orthogonal` the matrix that sees the state is then made orthogonal.
+        With `init_symbols=1` the matrix that sees symbols is so in +-sqrt(2), since of its inputs
+        one is not 0. With `init=orthogonal` the matrix that sees the state is then made orthogonal.
         """
-        reach = np.float32(np.sqrt(2.0 / self.inputs))
+        busy = 1 if self.symbols and self.setting.options.init_symbols else self.inputs
+        reach = np.float32(np.sqrt(2.0 / busy))
         drawn = (reach * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
         if self.setting.options.init == "orthogonal" and self.stepwise:
             drawn = orthogonal(drawn)

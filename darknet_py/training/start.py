@@ -7,7 +7,7 @@ import os
 import warnings
 from contextlib import ExitStack
 
-from darknet_py.cfg import Cfg, find_cfg
+from darknet_py.cfg import INITIAL, Cfg, find_cfg
 from darknet_py.corpus import Streams
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, counted
 from darknet_py.files import base_name
@@ -158,7 +158,7 @@ def _process_choice(asked: Settings, net: Network, memory_limit: int, ranks: Ran
 
 def _say_ignored(cfg: Cfg) -> None:
     """Name the keys of our own that the replay of the C program does not know."""
-    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "init", "forget_bias")
+    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", *INITIAL)
     own = [key for key in keys if key in cfg.net.options]
     if own:
         log.warning(
