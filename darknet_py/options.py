@@ -23,7 +23,7 @@ class NetOptions:
         delta_clip       bounds each entry of the delta that comes into a connected layer, as
                          darknet's GPU code does with 1; 0 is off
         init             `orthogonal` makes the matrices that see the state orthogonal
-        init_symbols     1 lets the matrices that see symbols start as wide as is right for inputs of
+        init_symbols     1 lets matrices that see symbols start as wide as is right for inputs of
                          which one is 1
         forget_bias      what the bias of an [lstm]'s forget gate starts from
         cooldown         the last fraction of a run of known length over which the rate falls to 0
