@@ -33,7 +33,7 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.training import train
-from darknet_py.training.threads import Threads
+from darknet_py.training.threads import Threads, thread_choices
 from darknet_py.writing.scoring import cut, score_pieces
 
 STREAMS = 16  # pieces of the held-out text that are read side by side
@@ -137,20 +137,23 @@ def candidate(recipe: str, words: str) -> str:
 
 
 def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
-    """The median time of an update with as many threads as are quickest."""
+    """The median time of an update, with as many threads as are quickest."""
     net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
     net.initialize(Rand(1))
+    net.kernels.prepare()
     steps, streams = net.options.time_steps, net.streams
     rows = np.resize(text, (streams, steps + 1)).T
-    times: list[float] = []
-    with Threads(net) as threads:
-        ended = time.perf_counter() + 2
-        while time.perf_counter() < ended or len(times) < 15:
-            begun = time.perf_counter()
-            net.train_batch(rows[:-1], rows[1:])
-            times.append(time.perf_counter() - begun)
-            threads.batch_done(times[-1])
-    return statistics.median(times[len(times) // 2 :])
+    medians = []
+    for count in thread_choices(net):
+        times: list[float] = []
+        with Threads(net, count):
+            ended = time.perf_counter() + 1
+            while time.perf_counter() < ended or len(times) < 9:
+                begun = time.perf_counter()
+                net.train_batch(rows[:-1], rows[1:])
+                times.append(time.perf_counter() - begun)
+        medians.append(statistics.median(times))
+    return min(medians)
 
 
 def trained(cfg: str, text: bytes, batches: int, seed: int, threads: int) -> float:
