@@ -65,40 +65,6 @@ class Option:
         return f"{self.target}{printable(self.key)}={_show(self.value)}"
 
 
-# What other programs call a key.
-_LAYER_SIZE = "output, of a layer (--set rnn.output=256)"
-_MEANT = {
-    "lr": "learning_rate",
-    "rate": "learning_rate",
-    "batch_size": "batch",
-    "batchsize": "batch",
-    "seq_len": "time_steps",
-    "seq_length": "time_steps",
-    "sequence_length": "time_steps",
-    "bptt": "time_steps",
-    "hidden": _LAYER_SIZE,
-    "hidden_size": _LAYER_SIZE,
-    "hidden_dim": _LAYER_SIZE,
-    "rnn_size": _LAYER_SIZE,
-    "units": _LAYER_SIZE,
-    "width": _LAYER_SIZE,
-    "dropout": "probability, of a [dropout] (--set dropout.probability=.2)",
-    "epochs": "max_batches (or the options --time and --batches)",
-    "weight_decay": "decay",
-    "l2": "decay",
-    "beta1": "B1",
-    "beta2": "B2",
-    "epsilon": "eps",
-    "warmup": "burn_in",
-    "warmup_steps": "burn_in",
-    "grad_clip": "clip_norm",
-    "clip_grad": "clip_norm",
-    "max_norm": "clip_norm",
-    "gradient_clipping": "clip_norm",
-    "optimizer": "adam (adam=1, or adam=0 for SGD)",
-}
-
-
 @dataclass
 class Section:
     """One section: its canonical name, the place of its head (and its row, from 0), its options.
@@ -144,15 +110,10 @@ class Section:
         """The options that nothing asked for."""
         return [option for key, option in self.options.items() if key not in self._asked]
 
-    def likely(self, key: str) -> str:
-        """What is meant by a key that is not known, for the end of a message: what other programs
-        call so, or a key that was asked for and is nearly this one.
-        """
-        near = difflib.get_close_matches(key, self._asked, n=1)
-        meant = _MEANT.get(key.lower().replace("-", "_")) or (near[0] if near else None)
-        return (
-            f"; did you mean {meant}?" if meant else f"; its keys: {', '.join(sorted(self._asked))}"
-        )
+    @property
+    def known(self) -> list[str]:
+        """The keys that were asked for."""
+        return sorted(self._asked)
 
     def integer(self, key: str, default: int, minimum: int = 0, maximum: int = INT_MAX) -> int:
         """A whole number between `minimum` and `maximum`. Raises CfgError."""

@@ -24,6 +24,7 @@ from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State, 
 from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.likely import NEAR, NEAR_IN_FILES, likely_key
 from darknet_py.machine import memory
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
@@ -56,12 +57,17 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
         setting = setting.after(layer)
     for section in cfg.sections:
         for option in section.unused():
+            others = [(own.name, own.known) for own in cfg.sections]
+            near = NEAR if option.is_override else NEAR_IN_FILES
+            likely = likely_key(option.key, section.name, section.known, others, near)
             if option.is_override:
                 raise CfgError(
-                    f"{option.place} {option}: [{printable(section.name)}] has no such key"
-                    f"{section.likely(option.key)}"
+                    f"{option.place} {option}: [{printable(section.name)}] has no such key; "
+                    + (likely or f"its keys: {', '.join(section.known)}")
                 )
             message = f"{option.place}: Unused field: {option} in [{section.name}]"
+            if likely:
+                message += f"; {likely}"
             warnings.warn(message, CfgWarning, stacklevel=2)
     return made
 

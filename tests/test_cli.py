@@ -35,7 +35,7 @@ from darknet_py.corpus import split
 from darknet_py.network import Network
 from darknet_py.terminal import visible
 from darknet_py.weights import read_header
-from darknet_py.writing.evaluation import hidden_vectors
+from darknet_py.writing.evaluation import hidden_vectors, rounded_perplexity
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke, run
@@ -550,8 +550,8 @@ def test_valid_prints_the_numbers_of_evaluate(tmp_path: Path, net: Network, text
         "bytes": f"{len(TEXT) - 1:,}",
         "nats per byte": f"{score.nats:.4f}",
         "bits per byte": f"{score.bpc:.4f}",
-        "perplexity": f"{score.perplexity:.4f}",
-        "word perplexity": f"{score.word_perplexity:,.0f}",
+        "perplexity": rounded_perplexity(score.perplexity),
+        "word perplexity": rounded_perplexity(score.word_perplexity or 0),
     }
 
 

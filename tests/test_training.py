@@ -290,7 +290,7 @@ def test_an_unknown_setting_is_an_error_that_knows_better() -> None:
     no_key = "[net] has no such key; "
     assert error == f"Error: --set leraning_rate='1': {no_key}did you mean learning_rate?"
     assert f"{no_key}its keys: B1, B2, adam, batch," in invoke(*args, "xyz=1").error()
-    for key, meant in {"lr": "learning_rate", "hidden-size": "output, of a layer (--set"}.items():
+    for key, meant in {"lr": "learning_rate", "hidden-size": "rnn.output"}.items():
         assert f"{no_key}did you mean {meant}" in invoke(*args, f"{key}=1").error()
 
 

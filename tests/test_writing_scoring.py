@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from darknet_py.network import Network
 from darknet_py.writing import scoring
-from darknet_py.writing.evaluation import evaluate
+from darknet_py.writing.evaluation import Evaluation, evaluate, rounded_perplexity
 from darknet_py.writing.scoring import cut, score_pieces
 from tests.support.commands import invoke
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, words, write_cfg
@@ -141,3 +141,28 @@ def test_the_command_scores_in_streams(tmp_path: Path, monkeypatch: pytest.Monke
     assert ratio == pytest.approx(scores[1]["nats"] / scores[0]["nats"], rel=1e-9)
     both = invoke("valid", tmp_path, tmp_path / "text.txt", "--trace", "--streams", "2")
     assert both.status == 2
+
+
+def test_a_score_is_printed_in_words_by_the_name_of_what_was_predicted() -> None:
+    score = Evaluation(1234, 1.5, 2.164, 4.482, 2738.33)
+    assert str(score) == (
+        "1,234 bytes: 1.5000 nats per byte, 2.1640 bits per byte, perplexity 4.4820, "
+        "word perplexity 2,738.3"
+    )
+    score = Evaluation(1, 1.5, 2.164, 4.482, None)
+    assert str(score) == "1 token: 1.5000 nats per token, 2.1640 bits per token, perplexity 4.4820"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1.0, "1.0000"),
+        (99.99, "99.9900"),
+        (123.456, "123.5"),
+        (65432.1, "65,432"),
+        (1.2345e15, "1.2e+15"),
+        (math.inf, "inf"),
+    ],
+)
+def test_a_perplexity_has_the_digits_that_help(value: float, shown: str) -> None:
+    assert rounded_perplexity(value) == shown

@@ -13,32 +13,42 @@ from typing import Any
 import click
 
 from darknet_py.bounds import Whole
+from darknet_py.likely import OTHER_NAMES, canonical
 from darknet_py.terminal import NARROWEST
 
 CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
 
-LEARNING_RATE = "--set learning_rate=.002"
-BATCH = "--set batch=64"
 LENGTH = "--time 10m or --batches 5000"
-WIDTH = "--set rnn.output=256"
+# Values for an example of --set.
+VALUES = {
+    "learning_rate": ".002",
+    "batch": "64",
+    "decay": ".0001",
+    "time_steps": "64",
+    "clip_norm": ".25",
+    "momentum": ".9",
+    "rnn.output": "256",
+    "dropout.probability": ".2",
+    "rnn.activation": "tanh",
+    "rnn.batch_normalize": "1",
+}
+OF_LAYERS = {
+    "output": "rnn.output",
+    "probability": "dropout.probability",
+    "activation": "rnn.activation",
+    "batch_normalize": "rnn.batch_normalize",
+}
 # What other programs call an option, and the C program too.
 HINTS = {
     "train": {
-        "--lr": LEARNING_RATE,
-        "--learning-rate": LEARNING_RATE,
-        "--learning_rate": LEARNING_RATE,
-        "--batch": BATCH,
-        "--batch-size": BATCH,
-        "--batch_size": BATCH,
         "--epochs": LENGTH,
         "--epoch": LENGTH,
+        "--num-epochs": LENGTH,
         "--iterations": LENGTH,
+        "--max-iters": LENGTH,
         "--steps": LENGTH,
-        "--hidden": WIDTH,
-        "--hidden-size": WIDTH,
-        "--hidden_size": WIDTH,
-        "--width": WIDTH,
+        "--optimizer": "--set adam=1 for Adam, --set adam=0 for SGD with momentum",
         "--output": "--out FOLDER",
         "-o": "--out FOLDER",
         "-file": "darknet-py train CFG TEXT",
@@ -94,6 +104,21 @@ SIMILAR = {
 }
 
 
+def setting_for(option: str) -> str | None:
+    """The --set that does what another program's option of this name does, or None."""
+    from dataclasses import fields
+
+    from darknet_py.options import NetOptions
+
+    name = canonical(option)
+    keys = {own.name.lower(): own.name for own in fields(NetOptions)}
+    key = {"width": "output", "hidden": "output"}.get(name) or OTHER_NAMES.get(name, keys.get(name))
+    if not option.startswith("-") or key is None or key == "image":
+        return None
+    dotted = OF_LAYERS.get(key, key)
+    return f"--set {dotted}={VALUES.get(dotted, 'VALUE')}"
+
+
 def help_width() -> int | None:
     """The width of help on a terminal that is narrower than click can imagine, else None."""
     columns = shutil.get_terminal_size().columns
@@ -129,6 +154,13 @@ class Command(click.Command):
             # Of `-temp`, click reports `-t`.
             words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
             meant = [word for word in reversed(words) if word in hints]
+            if self.name == "train" and group != "rnn" and not meant:
+                found = {
+                    word.partition("=")[0]: setting_for(word.partition("=")[0])
+                    for word in reversed(words)
+                }
+                hints = {word: hint for word, hint in found.items() if hint is not None}
+                meant = list(hints)
             begun = error.option_name
             options = [name for own in self.params for name in own.opts if name.startswith(begun)]
             if meant:

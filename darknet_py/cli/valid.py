@@ -29,7 +29,7 @@ from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
 from darknet_py.symbols import Symbols, utf8_characters
 from darknet_py.training.threads import scoring_threads
-from darknet_py.writing.evaluation import evaluate, trace
+from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP
 
 log = logging.getLogger("darknet_py.valid")
@@ -148,16 +148,12 @@ def command(
         facts |= {"bytes": score.characters, "characters": characters, **longer}
         rows.append(("characters", f"{characters:,}"))
         rates += [(name.replace("_", " "), value) for name, value in longer.items()]
-    rates.append(("perplexity", score.perplexity))
-    if score.word_perplexity is not None:
-        rates.append(("word perplexity", score.word_perplexity))
     if as_json:
         print_json(facts)
         return
-    for name, value in [*rows, *((name, _in_digits(rate)) for name, rate in rates)]:
+    rows += [(name, f"{rate:.4f}") for name, rate in rates]
+    rows.append(("perplexity", rounded_perplexity(score.perplexity)))
+    if score.word_perplexity is not None:
+        rows.append(("word perplexity", rounded_perplexity(score.word_perplexity)))
+    for name, value in rows:
         click.echo(f"{name:20}{value}")
-
-
-def _in_digits(rate: float) -> str:
-    """With four decimals, or none where they would say nothing."""
-    return f"{rate:.4f}" if rate < 1e4 else f"{rate:,.0f}"

@@ -79,7 +79,8 @@ def train(
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
     best network at the end too, and then ends that. scoring: called as that score proceeds, with
     the symbols scored and the number of all. progress: show how the run proceeds on stderr.
-    Messages go to the logger `darknet_py`.
+    Messages go to the logger `darknet_py`. They name the command's options: `--val-every` is the
+    argument val_every.
     Raises ValueError for an argument that it cannot have, CfgError, CorpusError and WeightsError
     before the first batch, TrainingError and OSError also later.
     """

@@ -39,6 +39,7 @@ class Evaluation:
     perplexity: 2 ** bpc, as if each symbol were one of so many equally likely ones.
     word_perplexity: 2 ** (bits of the whole text / words), None for a network of tokens, whose
     words cannot be told.
+    `print` shows it in words: in bytes or tokens.
     """
 
     characters: int
@@ -46,6 +47,27 @@ class Evaluation:
     bpc: float
     perplexity: float
     word_perplexity: float | None
+
+    def __str__(self) -> str:
+        """In one line, by the name of what was predicted."""
+        unit = "token" if self.word_perplexity is None else "byte"
+        facts = [
+            f"{self.nats:.4f} nats per {unit}",
+            f"{self.bpc:.4f} bits per {unit}",
+            f"perplexity {rounded_perplexity(self.perplexity)}",
+        ]
+        if self.word_perplexity is not None:
+            facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity)}")
+        return f"{counted(self.characters, unit)}: {', '.join(facts)}"
+
+
+def rounded_perplexity(value: float) -> str:
+    """A perplexity with the digits that help: five or so, or its size where it is huge."""
+    if value < 100:
+        return f"{value:.4f}"
+    if value < 1e4:
+        return f"{value:,.1f}"
+    return f"{value:,.0f}" if value < 1e9 else f"{value:.2g}"
 
 
 def evaluate(
