@@ -7,6 +7,7 @@ import logging
 import os
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
@@ -28,6 +29,7 @@ Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
+ENOUGH = 1000  # files that show what the texts of a folder are called
 LONGEST_LINE = 1 << 24  # bytes
 
 
@@ -76,14 +78,13 @@ def read_pieces(
             yield _checked(os.fspath(source), _read_file(path), is_text)
             return
         entries = sorted(path.iterdir())
-        shown = [p for p in entries if not p.name.startswith(".")]
-        files = [p for p in shown if p.is_file() and p.stat().st_size]
+        files = text_files(path)
         skipped = _skipped(entries)
-        has_folders = any(p.is_dir() for p in shown)
+        has_folders = any(p.is_dir() and not p.name.startswith(".") for p in entries)
         if skipped and files:
             message = f"{source}: {counted(len(files), 'file')} read, {skipped} skipped"
             if has_folders:
-                log.warning("warning: %s%s", message, _to_join(path, files[0].suffix))
+                log.warning("warning: %s%s", message, _to_join(path))
             else:
                 log.info(message)
         for file in files:
@@ -92,23 +93,46 @@ def read_pieces(
         raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
     if not files:
         only = f" ({skipped} skipped)" if skipped else ""
-        advice = _to_join(path, ".txt") if has_folders else "; give a folder that holds some"
+        advice = _to_join(path) if has_folders else "; give a folder that holds some"
         raise CorpusError(f"{source} holds no text files{only}{advice}")
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The files of a folder that are read, in order. Raises OSError."""
+    shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+    return [path for path in shown if path.is_file() and path.stat().st_size]
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     """Raises CorpusError where there is no data or, with `is_text`, where it is no text."""
     if not data:
         raise CorpusError(f"{name} is empty; give a text")
-    if is_text and (reason := why_no_text(data)):
+    if is_text and (reason := why_no_text(data, name)):
         raise CorpusError(f"{name} {reason}")
     return name, data
 
 
-def _to_join(folder: Path, suffix: str) -> str:
-    """How a folder's files are read with those of its subfolders."""
+def _to_join(folder: Path) -> str:
+    """How a folder's files are read with those of its subfolders: those of the commonest suffix."""
+    suffixes: Counter[str] = Counter()
+    for _, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        suffixes.update(Path(name).suffix for name in files if not name.startswith("."))
+        if suffixes.total() >= ENOUGH:
+            break
+    suffix = next((suffix for suffix, _ in suffixes.most_common() if suffix), None)
+    if suffix is None:
+        return "; to read those too, join their files into one"
     found = shlex.join(["find", os.fspath(folder), "-type", "f", "-name", f"*{suffix}"])
-    return f"; to read those too, join them: {found} -exec cat {{}} + > all.txt"
+    joined = name_for_joined(suffix)
+    return f"; to read those too, join their files: {found} -exec cat {{}} + > {joined}"
+
+
+def name_for_joined(suffix: str) -> str:
+    """A file for all texts of this suffix, which is none of them: `cat *.txt > all.txt` may go on
+    for ever.
+    """
+    return "all.text" if suffix == ".txt" else "all.txt"
 
 
 def _skipped(entries: list[Path]) -> str:
@@ -162,7 +186,8 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
-    if reason := why_no_text(file.peek(PIECE) if isinstance(file, BufferedReader) else b""):
+    start = file.peek(PIECE) if isinstance(file, BufferedReader) else b""
+    if reason := why_no_text(start, name):
         raise CorpusError(f"{name} {reason}")
     while line := file.readline(LONGEST_LINE + 1):
         number += 1

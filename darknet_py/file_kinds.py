@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import os
+import shlex
 
 import numpy as np
 
@@ -43,14 +45,21 @@ _MARKS = (
 )
 
 
-def why_no_text(data: bytes) -> str | None:
+def conversion(encoding: str, name: str) -> str:
+    """The command that converts a text of this name from this encoding."""
+    old = name if os.path.isfile(name) else "old.txt"
+    new = "new.txt" if os.path.basename(name) != "new.txt" else "utf8.txt"
+    return f"iconv -f {encoding} -t UTF-8 {shlex.quote(old)} > {new}"
+
+
+def why_no_text(data: bytes, name: str = "") -> str | None:
     """What `data`, the start of a file at least, is if it is no text of bytes, and what to do.
 
     Reads on from the file's name: "is a gzip file: decompress it first (gunzip)". None for what can
     be a text, which is all that is not recognized.
     """
     if encoding := _wide_encoding(data[:LOOKED_AT]):
-        return f"is {encoding[:6]} text: convert it to UTF-8 first (iconv -f {encoding} -t UTF-8)"
+        return f"is {encoding[:6]} text; convert it to UTF-8 first: {conversion(encoding, name)}"
     if len(data) < SMALLEST:
         return None
     for start, name, advice in _STARTS:

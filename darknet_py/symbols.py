@@ -14,18 +14,23 @@ have one name and none an empty one.
 from __future__ import annotations
 
 import codecs
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.bounds import Made, checked, integers
-from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
+from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names, text_files
 from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.file_kinds import conversion
 from darknet_py.model import Model
 from darknet_py.network import Network
+
+log = logging.getLogger(__name__)
 
 DEFAULT_PROMPT = b"\n\n"
 LONGEST_NUMBER = 9  # digits
@@ -221,6 +226,35 @@ def first_not_utf8(text: Array) -> int | None:
         except UnicodeDecodeError as error:
             return first - held_back + error.start
     return None
+
+
+def warn_of_encoding(text: Array, name: str, used: str) -> None:
+    """Say once where bytes that are to be `used` as text are not UTF-8.
+
+    name: of the text, its file or the folder of its files. used: what is done with it, in words.
+    """
+    offset = first_not_utf8(text)
+    if offset is None:
+        return
+    wrong = int(text[offset])
+    name = "stdin" if name == "-" else name
+    if os.path.isdir(name):
+        name, offset = _part_of(name, offset)
+    log.warning(
+        "warning: %s is not UTF-8 (byte %d at offset %d): it is %s byte by byte, as it is. A text "
+        "in an older encoding, for example WINDOWS-1251, should be converted first: %s",
+        *(name, wrong, offset, used, conversion("WINDOWS-1251", name)),
+    )
+
+
+def _part_of(folder: str, offset: int) -> tuple[str, int]:
+    """The file of a folder in which an offset of its whole text lies, and the offset there."""
+    for path in text_files(Path(folder)):
+        size = path.stat().st_size
+        if offset < size:
+            return os.fspath(path), offset
+        offset -= size
+    return folder, offset
 
 
 def cut_character(data: bytes) -> int:

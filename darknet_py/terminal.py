@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import textwrap
 import unicodedata
@@ -14,7 +15,8 @@ import click
 
 NARROWEST = 40  # columns that every output fits
 USUAL = 80  # columns of what is no terminal
-COMMAND = "darknet-py "
+# Where a command to type begins, with which a message ends.
+COMMAND = re.compile(r"darknet-py |(?<=: )(?:cat|find|iconv) ")
 NO_BREAK = "\u00a0"  # a space at which no line ends
 
 
@@ -68,8 +70,10 @@ def wrapped(message: str, before: str = "") -> str:
     width = columns(sys.stderr)
     if len(before) + len(message) < width:
         return message
-    text, command, rest = (before + message).partition(COMMAND)
-    whole = f"{text}{(command + rest).replace(' ', NO_BREAK)}"
+    message = before + message
+    found = COMMAND.search(message)
+    first = len(message) if found is None else found.start()
+    whole = message[:first] + message[first:].replace(" ", NO_BREAK)
     lines = textwrap.wrap(
         whole,
         width - 1,

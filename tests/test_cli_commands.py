@@ -95,8 +95,6 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
     first = "The network comes first, then the text: darknet-py train"
     assert usage_error("train", "text.txt", "tiny").endswith(f"{first} tiny text.txt")
     assert usage_error("train", "text.txt").endswith(f"{first} tiny text.txt")
-    told = "Join the files (cat net.cfg text.txt > all.txt), or give the folder that holds them."
-    assert usage_error("train", "tiny", "net.cfg", "text.txt").endswith(f"Give one text. {told}")
     told = "or --resume to continue a run: darknet-py train tiny mybook.txt"
     assert usage_error("train", "tiny").endswith(f"Give a text after the network, {told}")
     assert usage_error("train").endswith(f"Give a network and a text, {told}")
@@ -198,3 +196,52 @@ def test_a_number_beyond_all_use_is_refused(args: tuple[str, ...]) -> None:
     outcome = invoke(*args)
     assert outcome.status == 2
     assert outcome.lines[-1] == (f"Error: Invalid value for '{args[-2]}': {'9' * 30} is too large")
+
+
+def test_several_texts_are_answered_with_the_command_that_joins_them() -> None:
+    for name in ("a.py", "b.py", "c.py", "d d.py", "a.txt", "b.txt", "c.txt", "d.txt"):
+        Path(name).write_text("some text\n")
+    Path("sub").mkdir()
+    Path("sub/e.py").write_text("some text\n")
+    folder = "give one text, or the folder that holds them, or join the files: cat"
+    told = usage_error("train", "tiny", "a.py", "b.py")
+    assert told == f"Error: Got unexpected extra argument (b.py); {folder} a.py b.py > all.txt"
+    sources = ["a.py", "b.py", "c.py", "d d.py"]
+    told = usage_error("train", "tiny", *sources)
+    assert told.endswith(f"(b.py c.py d d.py); {folder} *.py > all.txt")
+    # The new file is none of those that are joined.
+    texts = ["a.txt", "b.txt", "c.txt", "d.txt"]
+    assert usage_error("train", "tiny", *texts).endswith(f"{folder} *.txt > all.text")
+    assert usage_error("train", "tiny", *sources, "sub/e.py").endswith(
+        f"{folder} a.py b.py c.py ... > all.txt"
+    )
+    assert usage_error("valid", "run", "a.txt", "b.txt").endswith("cat a.txt b.txt > all.text")
+    joined = "give one text, or join the files: cat a.txt b.txt > all.text"
+    assert usage_error("vec", "run", "a.txt", "b.txt").endswith(joined)
+    assert usage_error("rnn", "train", "c.cfg", "-file", "a.txt", "w", "b.txt").endswith(joined)
+    told = "Error: Got unexpected extra arguments (b c)"
+    assert usage_error("train", "tiny", "a", "b", "c") == told
+    told = "Error: Got unexpected extra arguments (1 2 3 ...)"
+    assert usage_error("train", "tiny", *map(str, range(20))) == told
+
+
+def test_words_that_are_too_many_are_answered_with_where_they_belong() -> None:
+    told = usage_error("generate", "run", "--prompt", "Once", "upon", "a", "time")
+    quotes = "put a text with spaces into quotes:"
+    assert told.endswith(f'{quotes} --prompt "Once upon a time"')
+    told = usage_error("rnn", "generate", "c.cfg", "w", "Once", "upon")
+    assert told.endswith('to start from a text, give it with -seed "..."')
+    for name in ("valid", "validtactic", "vec", "generatetactic"):
+        told = usage_error("rnn", name, "net.cfg", "old.weights", "text.txt")
+        command = f"darknet-py rnn {name} net.cfg old.weights < text.txt"
+        assert told.endswith(f"the text comes from stdin: {command}")
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_a_missing_argument_is_answered_with_an_example(path: tuple[str, ...]) -> None:
+    outcome = invoke(*path)
+    if outcome.status == 2 and "Missing argument" in outcome.stderr:
+        example = " ".join(("darknet-py", *path))
+        assert f"'; for example: {example} " in outcome.lines[-1]
+    else:
+        assert path in ((), ("train",), ("rnn",), ("cfg",), ("completion",), ("report",))

@@ -15,7 +15,7 @@ import darknet_py as dn
 from darknet_py.errors import DarknetError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
-from darknet_py.writing.evaluation import hidden_vectors, trace
+from darknet_py.writing.evaluation import hidden_vectors, rounded_perplexity, trace
 from darknet_py.writing.generation import Session, feed
 from darknet_py.writing.sampling import Sampling
 from tests.support.commands import invoke
@@ -169,7 +169,7 @@ def test_valid_scores_numbers_and_names(net: Network) -> None:
             f"tokens              {len(TEXT) - 1}",
             f"nats per token      {score.nats:.4f}",
             f"bits per token      {score.bpc:.4f}",
-            f"perplexity          {score.perplexity:.4f}",
+            f"perplexity          {rounded_perplexity(score.perplexity)}",
         ]
         found = json.loads(invoke("valid", "net.weights", *args, "--json", "-q").stdout)
         assert found["word_perplexity"] is None

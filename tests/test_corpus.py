@@ -7,7 +7,9 @@ import gzip
 import io
 import logging
 import lzma
+import os
 import re
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -129,8 +131,8 @@ def test_a_text_in_utf_16_or_32_is_called_that(
 ) -> None:
     path = write(tmp_path / "text", (mark + text).encode(encoding))
     message = refused(path, tokenized)
-    assert message.startswith(f"{path} is {encoding[:6]} text: ")
-    assert f"iconv -f {encoding} " in message
+    assert message.startswith(f"{path} is {encoding[:6]} text; ")
+    assert message.endswith(f": iconv -f {encoding} -t UTF-8 {path} > new.txt")
     with pytest.raises(CorpusError, match=encoding):
         read_text(path, nul="end")
 
@@ -240,7 +242,7 @@ def test_what_is_skipped_in_a_folder_is_counted(
         (
             "WARNING",
             f"warning: {tmp_path}: 2 files read, 2 subfolders and 1 hidden file skipped; to read "
-            f"those too, join them: find {tmp_path} -type f -name '*' -exec cat {{}} + > all.txt",
+            "those too, join their files into one",
         ),
     ]
 
@@ -476,3 +478,33 @@ def test_names_of_tokens_are_a_line_each(tmp_path: Path) -> None:
 
 def test_bytes_of_names_that_are_no_utf_8_do_not_stop_reading(tmp_path: Path) -> None:
     assert read_token_names(write(tmp_path / "names", b"a\xff\nb")) == ["a\ufffd", "b"]
+
+
+def test_the_files_of_subfolders_are_joined_by_a_command_that_takes_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By their commonest suffix, and into a file that is none of them."""
+    monkeypatch.chdir(tmp_path)
+    for suffix, joined in ((".py", "all.txt"), (".txt", "all.text")):
+        top = Path(f"some{suffix}")
+        (top / "sub").mkdir(parents=True)
+        (top / ".git").mkdir()
+        for name in ("LICENSE", "sub/a.md", ".git/x.c", ".git/y.c", ".git/z.c"):
+            write(top / name, b"no")
+        for name in ("a", "sub/b", "sub/c c"):
+            write(top / f"{name}{suffix}", name.encode())
+        caplog.clear()
+        read_text(str(top))
+        command = f"find {top} -type f -name '*{suffix}' -exec cat {{}} + > {joined}"
+        assert caplog.messages[0].endswith(message_of(command))
+        (top / "LICENSE").unlink()
+        (top / f"a{suffix}").unlink()
+        skipped = "(1 subfolder and 1 hidden folder skipped)"
+        assert refused(top).endswith(f"{skipped}{message_of(command)}")
+        if os.name == "posix":
+            subprocess.run(command, shell=True, check=True)
+            assert sorted(Path(joined).read_bytes()) == sorted(b"sub/bsub/c c")
+
+
+def message_of(command: str) -> str:
+    return f"; to read those too, join their files: {command}"

@@ -162,3 +162,28 @@ def test_a_turn_ends_with_a_character(run: Path) -> None:
         assert len(raw) == length + 1
         assert len(turn) == len(raw) + cut_character(raw[:-1])
         assert turn.startswith(raw[:-1])
+
+
+def test_what_is_not_utf8_is_named_with_the_command_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder the file; in every command that scores or learns a text."""
+    monkeypatch.chdir(tmp_path)
+    old = "привет ".encode("windows-1251") * 200
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_bytes(b"text " * 200)
+    Path("texts/b b.txt").write_bytes(old)
+    args = ("--batches", "1", "--seed", "1")
+    command = "iconv -f WINDOWS-1251 -t UTF-8 'texts/b b.txt' > new.txt"
+    told = "'texts/b b.txt' is not UTF-8 (byte 239 at offset 0): it is".replace("'", "")
+    for data in ("texts", "texts/b b.txt"):
+        said = invoke("train", "tiny", data, *args).stderr
+        assert f"{told} learned and written byte by byte" in said
+        assert f"converted first: {command}\n" in said
+    said = invoke("train", "tiny", "texts/a.txt", "--val", "texts/b b.txt", *args).stderr
+    assert f"{told} scored byte by byte" in said
+    said = invoke("valid", "backup", "texts/b b.txt").stderr
+    assert f"{told} scored byte by byte" in said
+    said = invoke("valid", "backup", stdin=old).stderr
+    assert "warning: stdin is not UTF-8" in said
+    assert said.count(" old.txt > new.txt") == 1

@@ -53,6 +53,20 @@ def test_a_command_stays_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.getvalue() == f"to continue:\n  {command}\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "iconv -f WINDOWS-1251 -t UTF-8 old.txt > new.txt",
+        "cat some/*.py other/*.py more/*.py > all.txt",
+        "find a/folder -type f -name '*.py' -exec cat {} + > all.txt",
+    ],
+)
+def test_a_command_of_the_shell_does_too(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = terminal(monkeypatch, 40)
+    say(f"find and cat the files of this folder: {command}")
+    assert shown.getvalue() == f"find and cat the files of this folder:\n  {command}\n"
+
+
 def test_texts_of_several_lines_and_logs_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = terminal(monkeypatch, 40)
     sample = f"--- a sample:\n{TOLD}"

@@ -140,46 +140,109 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose unknown options are answered with those that do the same here."""
+    """A command whose usage errors say what was probably meant."""
 
     context_class = Context
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         typed = list(args)
+        # What is too much is refused below, with what to do about it.
+        ctx.allow_extra_args = True
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            group = ctx.parent.command.name if ctx.parent is not None else None
-            hints = HINTS.get(f"rnn {self.name}" if group == "rnn" else f"{self.name}", {})
-            # Of `-temp`, click reports `-t`.
-            words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
-            meant = [word for word in reversed(words) if word in hints]
-            if self.name == "train" and group != "rnn" and not meant:
-                found = {
-                    word.partition("=")[0]: setting_for(word.partition("=")[0])
-                    for word in reversed(words)
-                }
-                hints = {word: hint for word, hint in found.items() if hint is not None}
-                meant = list(hints)
-            begun = error.option_name
-            options = [name for own in self.params for name in own.opts if name.startswith(begun)]
-            if meant:
-                message = f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
-            elif len(options) == 1 and begun.startswith("--"):
-                message = f"No such option {begun!r}. Did you mean {options[0]!r}?"
-            else:
+            if (message := self._about_option(ctx, error, typed)) is None:
                 raise
             raise click.UsageError(message, ctx) from error
-        except click.UsageError as error:
-            files = [word for word in typed if os.path.isfile(word)]
-            is_extra = error.message.startswith("Got unexpected extra argument")
-            if self.name != "train" or not is_extra or len(files) < 2:
-                raise
-            message = (
-                f"Give one text. Join the files (cat {shlex.join(files)} > all.txt), or give the "
-                f"folder that holds them."
-            )
-            raise click.UsageError(message, ctx) from error
+        except click.MissingParameter as error:
+            message = error.format_message().rstrip(".")
+            example = _example(self)
+            raise click.UsageError(f"{message}; for example: {example}", ctx) from error
+        if rest and not ctx.resilient_parsing:
+            ending = "" if len(rest) == 1 else "s"
+            shown = rest if len(rest) <= 2 * FEW else [*rest[:FEW], "..."]
+            message = f"Got unexpected extra argument{ending} ({' '.join(shown)})"
+            advice = self._about_rest(ctx, typed, rest)
+            raise click.UsageError(f"{message}; {advice}" if advice else message, ctx)
+        return rest
+
+    def _path(self, ctx: click.Context) -> str:
+        """The command's name, for one of `rnn` with that before it."""
+        group = ctx.parent.command.name if ctx.parent is not None else None
+        return f"rnn {self.name}" if group == "rnn" else f"{self.name}"
+
+    def _about_option(
+        self, ctx: click.Context, error: click.NoSuchOption, typed: list[str]
+    ) -> str | None:
+        """The option that was probably meant by one that does not exist."""
+        path = self._path(ctx)
+        hints = HINTS.get(path, {})
+        # Of `-temp`, click reports `-t`.
+        words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
+        meant = [word for word in reversed(words) if word in hints]
+        if path == "train" and not meant:
+            options = [word.partition("=")[0] for word in reversed(words)]
+            found = {word: setting_for(word) for word in options}
+            hints = {word: hint for word, hint in found.items() if hint is not None}
+            meant = list(hints)
+        if meant:
+            return f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
+        begun = error.option_name
+        own = [name for option in self.params for name in option.opts if name.startswith(begun)]
+        if len(own) == 1 and begun.startswith("--"):
+            return f"No such option {begun!r}. Did you mean {own[0]!r}?"
+        return None
+
+    def _about_rest(self, ctx: click.Context, typed: list[str], rest: list[str]) -> str | None:
+        """What to do about arguments that are too many."""
+        path = self._path(ctx)
+        if path in PROMPTS:
+            option = PROMPTS[path]
+            if option not in typed:
+                return f'to start from a text, give it with {option} "..."'
+            first = typed[min(typed.index(option) + 1, len(typed) - 1)]
+            return f'put a text with spaces into quotes: {option} "{" ".join([first, *rest])}"'
+        files = [word for word in rest if os.path.isfile(word)]
+        if path in FROM_STDIN and files:
+            given = [value for value in map(ctx.params.get, ("cfg", "weights")) if value]
+            words = shlex.join(["darknet-py", "rnn", f"{self.name}", *given])
+            return f"the text comes from stdin: {words} < {shlex.quote(files[0])}"
+        text = ctx.params.get(TEXTS.get(path, ""))
+        if files and isinstance(text, str) and os.path.isfile(text):
+            folder = "" if path in ("vec", "rnn train") else ", or the folder that holds them"
+            return f"give one text{folder}, or join the files: {joining([text, *files])}"
+        return None
+
+
+# The option for a text to start from, of commands that take one; those that read one from stdin.
+PROMPTS = {"generate": "--prompt", "rnn generate": "-seed"}
+FROM_STDIN = ("rnn valid", "rnn validtactic", "rnn vec", "rnn generatetactic")
+# The parameter of commands that is a text.
+TEXTS = {"train": "data", "valid": "text", "vec": "lines", "rnn train": "data"}
+FEW = 3  # files that a message names
+
+
+def joining(files: list[str]) -> str:
+    """The command that joins text files, which a pattern of the shell may have named."""
+    from darknet_py.corpus import name_for_joined
+
+    folders = {os.path.dirname(file) for file in files}
+    suffixes = {os.path.splitext(file)[1] for file in files}
+    suffix = suffixes.pop() if len(suffixes) == 1 else ""
+    if len(files) <= FEW:
+        names = shlex.join(files)
+    elif suffix and len(folders) == 1:
+        pattern = f"*{shlex.quote(suffix)}"
+        names = f"{shlex.quote(folder)}/{pattern}" if (folder := folders.pop()) else pattern
+    else:
+        names = f"{shlex.join(files[:FEW])} ..."
+    return f"cat {names} > {name_for_joined(suffix or '.txt')}"
+
+
+def _example(command: click.Command) -> str:
+    """The first example in a command's help."""
+    lines = map(str.strip, (command.help or "").splitlines())
+    return next(line for line in lines if line.startswith("darknet-py "))
 
 
 class Group(click.Group):

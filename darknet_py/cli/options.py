@@ -101,13 +101,7 @@ class WeightsCommand(Command):
         if len(args) > 1 and _names_cfg(args[0]) and not args[1].startswith("-"):
             words = shlex.join(["darknet-py", self.name or "", args[1], "--cfg", args[0]])
             raise click.UsageError(f"The weights come first, and the cfg with --cfg: {words}", ctx)
-        try:
-            return super().parse_args(ctx, args)
-        except click.UsageError as error:
-            if self.name == "generate" and "extra argument" in error.message:
-                hint = 'to start from a text, give it with --prompt "..."'
-                raise click.UsageError(f"{error.message}; {hint}", ctx) from error
-            raise
+        return super().parse_args(ctx, args)
 
 
 def check_text_is_last(weights: str, text: str) -> None:

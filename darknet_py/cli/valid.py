@@ -27,7 +27,7 @@ from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, counted
 from darknet_py.finding import open_network
-from darknet_py.symbols import Symbols, utf8_characters
+from darknet_py.symbols import Symbols, utf8_characters, warn_of_encoding
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP
@@ -112,6 +112,8 @@ def command(
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)
+    if not known.is_tokens:
+        warn_of_encoding(symbols, text, "scored")
     if val is not None:
         symbols = split(symbols, val, val_from)[1]
     if len(symbols) < 2:

@@ -14,7 +14,7 @@ from darknet_py.corpus import GIVEN, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
-from darknet_py.symbols import first_not_utf8, unit_of
+from darknet_py.symbols import unit_of, warn_of_encoding
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +54,15 @@ def read_texts(
     name = GIVEN if isinstance(data, bytes) else data
     check_known(text, model.inputs, name)
     if unit == "byte":
-        _warn_of_encoding(text, name)
+        warn_of_encoding(text, name, "learned and written")
     if val == "-":
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
         held_out = _read(val, tokenized, ranks)
         val_digest = _digest(held_out)
         check_known(held_out, model.inputs, val)
+        if unit == "byte":
+            warn_of_encoding(held_out, val, "scored")
         if len(held_out) < 2:
             raise CorpusError(f"{val} has only one {unit}; held-out text needs at least 2")
         val = os.path.abspath(val)
@@ -79,18 +81,6 @@ def read_texts(
         held_out = held_out[:0]
     place = "-" if data == "-" or isinstance(data, bytes) else os.path.abspath(data)
     return Texts(text, held_out, place, val, digest, val_digest)
-
-
-def _warn_of_encoding(text: Array, name: str) -> None:
-    """Say once where a text is not UTF-8."""
-    offset = first_not_utf8(text)
-    if offset is not None:
-        log.warning(
-            "warning: %s is not UTF-8 (byte %d at offset %d): it is learned and written byte by "
-            "byte, as it is. A text in an older encoding should be converted first, like: iconv -f "
-            "WINDOWS-1251 -t UTF-8 old.txt > new.txt",
-            *(name, text[offset], offset),
-        )
 
 
 def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
