@@ -522,11 +522,14 @@ def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -
     # What is typed before the prompt is there is the terminal's, not the line editor's.
     read_until(b"> ")
     os.write(ours, b"\x04")
+    rest = b""
     with contextlib.suppress(OSError):
-        while os.read(ours, 1000):
-            pass
+        while more := os.read(ours, 1000):
+            rest += more
     assert process.wait() == 0
     assert b"Traceback" not in seen
+    # What the shell prints next begins a line.
+    assert rest.endswith(b"\n")
     os.close(ours)
 
 

@@ -187,3 +187,23 @@ def test_what_is_not_utf8_is_named_with_the_command_for_it(
     said = invoke("valid", "backup", stdin=old).stderr
     assert "warning: stdin is not UTF-8" in said
     assert said.count(" old.txt > new.txt") == 1
+
+
+def test_a_run_ends_with_its_loss_per_character_where_characters_are_longer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The figure that `valid` prints."""
+    monkeypatch.chdir(tmp_path)
+    Path("greek.txt").write_text(GREEK, encoding="utf-8")
+    Path("latin.txt").write_text("alpha beta – gamma delta epsilon, zeta and eta\n" * 200, encoding="utf-8")
+    args = ("--batches", "3", "--seed", "1", "--set", "rnn.output=8")
+    said = invoke("train", "tiny", "greek.txt", *args).stderr
+    score = json.loads(invoke("valid", "backup", "greek.txt", "--val", ".1", "--json").stdout)
+    both = f"{score['nats']:.4f} nats per byte ({score['nats_per_character']:.4f} per character)"
+    assert f"{both} on all of the held-out text" in said
+    # A dash here and there makes no other language.
+    assert "per character" not in invoke("train", "tiny", "latin.txt", *args).stderr
+    result = dn.train("tiny", "greek.txt", out="run", batches=1, overrides={"rnn.output": 8})
+    assert result.bytes_per_character == score["bytes"] / score["characters"]
+    result = dn.train("tiny", "greek.txt", out="run", batches=1, val=0)
+    assert result.bytes_per_character == 1

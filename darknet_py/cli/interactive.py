@@ -92,6 +92,8 @@ class Dialogue:
             line = sys.stdin.readline()
             return line.rstrip("\r\n") if line else None
         except EOFError:
+            # Ctrl-D leaves the cursor behind the prompt.
+            say("")
             return None
         except KeyboardInterrupt:
             # Ctrl-C throws a half-typed line away, as shells do.

@@ -32,6 +32,7 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
+LONGER = 1.05  # bytes per character from which on their losses are told apart
 
 
 @click.command(
@@ -150,10 +151,10 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
     )
     if result.best_val is not None:
         part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"
-        line = (
-            f"best: {result.best}, {result.best_val:.4f} nats per {unit} on {part} of the "
-            f"held-out text"
-        )
+        each = f"{result.best_val:.4f} nats per {unit}"
+        if result.bytes_per_character >= LONGER:
+            each += f" ({result.best_val * result.bytes_per_character:.4f} per character)"
+        line = f"best: {result.best}, {each} on {part} of the held-out text"
         # Of worse ones, of which there may be more than a number holds, the explanation tells.
         if result.best_val <= math.log(result.net.inputs) + CLOSE:
             likely = f"{math.exp(result.best_val):,.1f}"

@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.processes import StartedProcesses, join
-from darknet_py.symbols import Symbols, unit_of
+from darknet_py.symbols import Symbols, unit_of, utf8_characters
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import STOPPED, Result, Row, Run, is_loss_in_nats
@@ -181,7 +181,16 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
         scored=0.0 if score is None else score.symbols / (len(validation.text) - 1),
         ended=ended,
         interrupted=is_stopped,
+        bytes_per_character=_bytes_per_character(run),
     )
+
+
+def _bytes_per_character(run: Run) -> float:
+    """Of the held-out text, as far as it is predicted."""
+    predicted = run.validation.text[1:]
+    if not run.net.writes_bytes or not len(predicted):
+        return 1.0
+    return len(predicted) / max(1, utf8_characters(predicted))
 
 
 def _score_last(run: Run) -> float | None:

@@ -92,6 +92,8 @@ class Result:
     which are bytes or tokens, were trained on since `train` was called, in `seconds`. val,
     best_val: nats per symbol of the last and of the best network on the held-out text, None without
     one; best: the best one's file. scored: the share of the held-out text that best_val is over.
+    bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
+    so many times a loss per byte is one per character.
     ended: why, in a few words. interrupted: by `stop`.
     """
 
@@ -107,6 +109,7 @@ class Result:
     scored: float
     ended: str
     interrupted: bool
+    bytes_per_character: float = 1.0
 
 
 class Run:
