@@ -195,7 +195,9 @@ def test_a_run_ends_with_its_loss_per_character_where_characters_are_longer(
     """The figure that `valid` prints."""
     monkeypatch.chdir(tmp_path)
     Path("greek.txt").write_text(GREEK, encoding="utf-8")
-    Path("latin.txt").write_text("alpha beta – gamma delta epsilon, zeta and eta\n" * 200, encoding="utf-8")
+    Path("latin.txt").write_text(
+        "alpha beta – gamma delta epsilon, zeta and eta\n" * 200, encoding="utf-8"
+    )
     args = ("--batches", "3", "--seed", "1", "--set", "rnn.output=8")
     said = invoke("train", "tiny", "greek.txt", *args).stderr
     score = json.loads(invoke("valid", "backup", "greek.txt", "--val", ".1", "--json").stdout)

@@ -13,6 +13,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ import pytest
 
 import darknet_py as dn
 from darknet_py.cfg import read_cfg
-from darknet_py.cli.train import Interruption
 from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.kernels import Kernels
@@ -30,7 +30,8 @@ from darknet_py.rand import Rand
 from darknet_py.sizes import training_bytes
 from darknet_py.step import Step
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.training.run import CSV_COLUMNS
+from darknet_py.training.interruption import Interruption
+from darknet_py.training.run import CSV_COLUMNS, Row
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header
 from darknet_py.writing.scoring import PiecesScore
@@ -1142,3 +1143,39 @@ def test_a_young_network_with_batch_norm_runs_freely(activation: str) -> None:
     write_cfg(Path("net.cfg"), net, layer, CONNECTED, SOFTMAX)
     train("--batches", "60", "--val-every", "60", "--seed", "1")
     assert float(rows()[-1]["val"]) < float(rows()[0]["loss"])
+
+
+def test_ctrl_c_in_python_saves_the_run_before_it_is_raised(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def press(row: Row) -> None:
+        if row.batch == 3:
+            signal.raise_signal(signal.SIGINT)
+
+    args: dict[str, Any] = {"out": "run", "batches": 6, "seed": 1}
+    with pytest.raises(KeyboardInterrupt) as error:
+        dn.train("net.cfg", "text.txt", progress=True, callback=press, **args)
+    saved = f"interrupted; saved {Path('run/net.backup')}"
+    assert str(error.value) == f"{saved}: train(resume=True, out='run') continues"
+    assert "stopping after this batch" in capfd.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert dn.train(resume=True, out="run").batches == 6
+    dn.train("net.cfg", "text.txt", **{**args, "out": "whole"})
+    assert Path("run/net_final.weights").read_bytes() == (
+        Path("whole/net_final.weights").read_bytes()
+    )
+
+
+def test_a_handler_of_ones_own_and_a_thread_are_left_alone() -> None:
+    presses: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: presses.append(number))
+    try:
+        with Interruption(only_keys=True) as interruption:
+            signal.raise_signal(signal.SIGINT)
+            assert presses == [signal.SIGINT]
+            assert not interruption.is_asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with ThreadPoolExecutor() as pool:
+        args: dict[str, Any] = {"out": "run", "batches": 2, "progress": True}
+        assert pool.submit(dn.train, "net.cfg", "text.txt", **args).result().batches == 2

@@ -6,8 +6,6 @@ import logging
 import math
 import os
 import shlex
-import signal
-from types import FrameType
 from typing import Any
 
 import click
@@ -28,6 +26,7 @@ from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
+from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
@@ -171,37 +170,3 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
         say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *folder, *several])}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
-
-
-class Interruption:
-    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now.
-
-    Before there is a batch to finish the first acts too.
-    """
-
-    def __init__(self) -> None:
-        self._asked = self._is_training = False
-        self._before: dict[int, Any] = {}
-
-    def asked(self) -> bool:
-        """Whether to stop; the run asks before its first batch too."""
-        self._is_training = True
-        return self._asked
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked or not self._is_training:
-            raise KeyboardInterrupt
-        self._asked = True
-        say("stopping after this batch, then saving; press Ctrl-C again to quit now without saving")
-
-    def __enter__(self) -> Interruption:
-        # A terminal that goes away is no reason to lose anything; nohup has it ignored.
-        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
-        for number in {signal.SIGINT, signal.SIGTERM, hangup}:
-            if signal.getsignal(number) is not signal.SIG_IGN or number != hangup:
-                self._before[number] = signal.signal(number, self._handle)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

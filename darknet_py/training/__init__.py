@@ -3,7 +3,7 @@
 api.py         `train`: checks its arguments, starts or resumes a run, trains
 settings.py    the options of a run, each with its bounds and its help
 start.py       a new run; resume.py: going on with one; texts.py: the texts of both
-loop.py        the loop, and what surrounds it
+loop.py        the loop, and what surrounds it; interruption.py: Ctrl-C
 run.py         a run as it stands, and saving it
 validation.py  the held-out text, and the best network so far
 checkpoint.py  BASE.state; folder.py: the folder of a run; journal.py: files that grow by lines

@@ -12,6 +12,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.training import curves as plotting
+from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
 from darknet_py.training.progress import Progress
@@ -78,7 +79,8 @@ def train(
     callback: called after every batch. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
     best network at the end too, and then ends that. scoring: called as that score proceeds, with
-    the symbols scored and the number of all. progress: show how the run proceeds on stderr.
+    the symbols scored and the number of all. progress: show how the run proceeds on stderr; Ctrl-C
+    then finishes the batch and saves the run before KeyboardInterrupt is raised.
     Messages go to the logger `darknet_py`. They name the command's options: `--val-every` is the
     argument val_every.
     Raises ValueError for an argument that it cannot have, CfgError, CorpusError and WeightsError
@@ -102,16 +104,25 @@ def train(
                 log.info(line)
         if not progress:
             return train_run(run, profile, callback, stop, scoring)
-        with Progress() as shown:
+        with Interruption(only_keys=True) as interruption, Progress() as shown:
 
             def both(row: Row) -> None:
                 shown(row)
                 if callback is not None:
                     callback(row)
 
-            result = train_run(run, profile, both, stop, scoring or shown.scoring)
+            def either() -> bool:
+                asked = interruption.asked()
+                return (stop is not None and stop()) or asked
+
+            result = train_run(run, profile, both, either, scoring or shown.scoring)
             shown.ended(result.val)
-            return result
+        if interruption.is_asked:
+            raise KeyboardInterrupt(
+                f"{result.ended}; saved {result.weights}: train(resume=True, out={str(out)!r}) "
+                f"continues"
+            )
+        return result
 
 
 def _check_together(settings: Settings) -> None:

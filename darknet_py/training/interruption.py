@@ -1,0 +1,57 @@
+"""Ctrl-C during a run: the batch is finished and everything saved."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from darknet_py.terminal import say
+
+
+class Interruption:
+    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now.
+
+    Before there is a batch to finish the first acts too.
+    only_keys: leave all but Ctrl-C to the program around it, and that too where the program has a
+    handler of its own or calls from a thread, which can have none.
+    """
+
+    def __init__(self, only_keys: bool = False) -> None:
+        self._only_keys = only_keys
+        self._asked = self._is_training = False
+        self._before: dict[int, Any] = {}
+
+    def asked(self) -> bool:
+        """Whether to stop; the run asks before its first batch too."""
+        self._is_training = True
+        return self._asked
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there was one."""
+        return self._asked
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked or not self._is_training:
+            raise KeyboardInterrupt
+        self._asked = True
+        say("stopping after this batch, then saving; press Ctrl-C again to quit now without saving")
+
+    def __enter__(self) -> Interruption:
+        # A terminal that goes away is no reason to lose anything; nohup has it ignored.
+        hangup = getattr(signal, "SIGHUP", signal.SIGTERM)
+        numbers = {signal.SIGINT, signal.SIGTERM, hangup}
+        if self._only_keys:
+            is_main = threading.current_thread() is threading.main_thread()
+            is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            numbers = {signal.SIGINT} if is_main and is_usual else set()
+        for number in numbers:
+            if signal.getsignal(number) is not signal.SIG_IGN or number != hangup:
+                self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
