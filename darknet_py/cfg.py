@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darknet_py.errors import CfgError
-from darknet_py.files import starts_as_weights
+from darknet_py.files import likely_file, starts_as_weights
 
 log = logging.getLogger(__name__)
 
@@ -436,6 +436,8 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
         log.info("%s: no such file; using the bundled %s", typed, known)
         typed = known
     if typed not in bundled:
+        if (file := likely_file(name)) and file.endswith(".cfg"):
+            raise CfgError(f"{name}: no such file; did you mean {file}?")
         near = difflib.get_close_matches(known, bundled, n=1)
         hint = f"did you mean {near[0]}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
         raise CfgError(f"{name}: no such file, and no bundled cfg of that name; {hint}")

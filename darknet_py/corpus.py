@@ -19,6 +19,7 @@ from darknet_py.arrays import Array
 from darknet_py.bounds import unknown_symbol
 from darknet_py.errors import CorpusError, counted
 from darknet_py.file_kinds import why_no_text
+from darknet_py.files import why_unreadable
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
 from darknet_py.terminal import is_terminal
@@ -90,7 +91,8 @@ def read_pieces(
         for file in files:
             yield _checked(os.fspath(file), _read_file(file), is_text)
     except OSError as error:
-        raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
+        why = why_unreadable(source, error)
+        raise CorpusError(f"{source}: cannot read the text: {why}") from error
     if not files:
         only = f" ({skipped} skipped)" if skipped else ""
         advice = _to_join(path) if has_folders else "; give a folder that holds some"
@@ -181,7 +183,8 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
         with open(source, "rb") as file:
             yield from _lines(file, os.fspath(source))
     except OSError as error:
-        raise CorpusError(f"{source}: cannot read the lines: {error.strerror}") from error
+        why = why_unreadable(source, error)
+        raise CorpusError(f"{source}: cannot read the lines: {why}") from error
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:

@@ -8,6 +8,7 @@ overwritten.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import errno
 import hashlib
 import os
@@ -24,6 +25,8 @@ TEMPORARY_SUFFIX = ".darknet-py.part"
 # In a file that a command writes; `with_mark` turns the zeros into a digest of the file.
 MARK = "Written by darknet-py, 0000000000000000"
 _MARK = re.compile(rb"Written by darknet-py, ([0-9a-f]{16})")
+_MOST_NAMES = 10_000  # of a folder that are compared
+_NEAR = 0.75  # how like a name another must be, from 0 to 1, to be taken for it
 _MOST_MARKS = 8  # that are looked at in a file
 _MARKED_LINE = re.compile(r"# Written by darknet-py\b.*\n?")
 
@@ -33,6 +36,29 @@ Name = str | os.PathLike[str]
 def base_name(path: str) -> str:
     """darknet's name for a run: the cfg's file name up to its first dot."""
     return Path(path).name.split(".")[0] or "network"
+
+
+def likely_file(path: Name) -> str | None:
+    """The file or folder whose name is nearly that of one that does not exist, or None."""
+    folder = Path(path).parent
+    try:
+        names = [entry.name for entry in islice(os.scandir(folder), _MOST_NAMES)]
+    except OSError:
+        return None
+    found = [name for name in sorted(names) if not name.startswith(".")]
+    near = difflib.get_close_matches(Path(path).name, found, n=1, cutoff=_NEAR)
+    return str(folder / near[0]) if near else None
+
+
+def why_unreadable(path: Name, error: OSError, advice: str = "") -> str:
+    """What the system says of a file; and where it does not exist, the one that was probably meant,
+    or else the advice.
+    """
+    why = f"{error.strerror}"
+    if os.path.exists(path):
+        return why
+    near = likely_file(path) if isinstance(error, FileNotFoundError) else None
+    return f"{why}; did you mean {near}?" if near else f"{why}{advice}"
 
 
 def starts_as_weights(start: bytes) -> bool:

@@ -23,7 +23,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
-from darknet_py.files import starts_as_weights, write_whole
+from darknet_py.files import starts_as_weights, why_unreadable, write_whole
 from darknet_py.layers.base import Parameter
 
 _VERSION = struct.Struct("<iii")
@@ -65,10 +65,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        advice = "" if os.path.exists(path) else "; give a weights file, or the folder of a run"
-        raise WeightsError(
-            f"{path}: cannot read the weights file: {error.strerror}{advice}"
-        ) from error
+        why = why_unreadable(path, error, "; give a weights file, or the folder of a run")
+        raise WeightsError(f"{path}: cannot read the weights file: {why}") from error
     if len(start) < 16:
         raise WeightsError(
             f"{path} has {size} bytes; a weights file has at least 16: give another file"

@@ -245,3 +245,26 @@ def test_a_missing_argument_is_answered_with_an_example(path: tuple[str, ...]) -
         assert f"'; for example: {example} " in outcome.lines[-1]
     else:
         assert path in ((), ("train",), ("rnn",), ("cfg",), ("completion",), ("report",))
+
+
+def test_a_file_that_does_not_exist_is_answered_with_the_one_of_nearly_its_name() -> None:
+    Path("sub").mkdir()
+    for name in ("mybook.txt", "sub/mybook.txt", "my.cfg", "run_best.weights", "net.safetensors"):
+        Path(name).write_text("some text\n")
+    missing = "No such file or directory"
+    for args, near in (
+        (("train", "tiny", "mybok.txt"), "mybook.txt"),
+        (("train", "tiny", "sub/my_book.txt"), str(Path("sub/mybook.txt"))),
+        (("train", "tiny", "mybook.txt", "--val", "mybook.tx"), "mybook.txt"),
+        (("generate", "run_bets.weights"), "run_best.weights"),
+        (("generate", "subb"), "sub"),
+        (("import", "nett.safetensors", "out.weights"), "net.safetensors"),
+    ):
+        assert invoke(*args).error().endswith(f"{missing}; did you mean {near}?")
+    assert invoke("train", "mi.cfg", "mybook.txt").error() == (
+        "Error: mi.cfg: no such file; did you mean my.cfg?"
+    )
+    # A hidden file, and what is like nothing there.
+    Path(".notes").write_text("some text\n")
+    for name in ("notes", "quite/another", "xyz"):
+        assert invoke("train", "tiny", name).error().endswith(missing)

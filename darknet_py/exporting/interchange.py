@@ -33,7 +33,14 @@ from darknet_py.arrays import Array
 from darknet_py.cfg import MAX_CFG_BYTES, Cfg, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
+from darknet_py.files import (
+    MARK,
+    check_file_place,
+    under_mark,
+    why_unreadable,
+    with_mark,
+    write_whole,
+)
 from darknet_py.finding import ONE_STREAM, cfg_beside
 from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
@@ -151,7 +158,8 @@ def read_network(
         with open(path, "rb"):
             pass
     except OSError as error:
-        raise WeightsError(f"{path}: cannot read the file: {error.strerror}") from error
+        why = why_unreadable(path, error)
+        raise WeightsError(f"{path}: cannot read the file: {why}") from error
     is_safetensors = os.fspath(path).endswith(".safetensors")
     with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
         cfg = cfg or _cfg_of(path, stored.facts)
