@@ -66,7 +66,7 @@ def test_hints_name_options_and_commands_that_exist() -> None:
         for typed, meant in hints.items():
             assert typed not in known
             assert any(word in known or word == "darknet-py" for word in meant.split())
-    assert set(SIMILAR.values()) <= {*COMMANDS, "--help"}
+    assert set(SIMILAR.values()) <= {*COMMANDS, "--help", "--version"}
 
 
 def test_options_of_other_programs_are_answered_with_ours() -> None:
@@ -132,6 +132,10 @@ def test_values_that_are_none_are_told_in_plain_words() -> None:
         (("train", "net.cfg", "short.txt"), "has only 5 bytes to train on; time_steps="),
         (("train", "net.cfg", "text.txt", "--out", "text.txt"), "text.txt is a file; --out needs"),
         (("train", "--resume", "--out", "nothing"), "nothing: no such folder; give the one"),
+        (("valid", "tiny", "text.txt"), "tiny is a bundled cfg, without weights; give the folder"),
+        (("export", "tiny", "page.html"), "tiny is a bundled cfg, without weights; give the"),
+        (("export", "net.cfg", "page.html"), "net.cfg is not a weights file"),
+        (("train", "rnn", "text.txt"), "--set batch=16 --set time_steps=64; or train the bundled"),
     ],
 )
 def test_errors_name_what_to_do(args: tuple[str, ...], told: str) -> None:

@@ -100,6 +100,7 @@ SIMILAR = {
     "plot": "report",
     "convert": "export",
     "help": "--help",
+    "version": "--version",
     "darknet": "rnn",
 }
 

@@ -98,7 +98,7 @@ class WeightsCommand(Command):
     """A command that takes weights first, and its cfg as an option, unlike darknet's own."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if len(args) > 1 and _names_cfg(args[0]) and not args[1].startswith("-"):
+        if len(args) > 1 and _names_cfg(args[0]) and _names_weights(args[1]):
             words = shlex.join(["darknet-py", self.name or "", args[1], "--cfg", args[0]])
             raise click.UsageError(f"The weights come first, and the cfg with --cfg: {words}", ctx)
         return super().parse_args(ctx, args)
@@ -112,6 +112,13 @@ def check_text_is_last(weights: str, text: str) -> None:
         command = click.get_current_context().info_name or ""
         words = shlex.join(["darknet-py", command, text, weights])
         raise click.UsageError(f"The weights come first, then the text: {words}")
+
+
+def _names_weights(word: str) -> bool:
+    """Whether a word can mean weights, whether or not they exist."""
+    from darknet_py.finding import holds_weights
+
+    return word.endswith((".weights", ".backup")) or holds_weights(word)
 
 
 def _names_cfg(word: str) -> bool:

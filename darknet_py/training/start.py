@@ -7,9 +7,9 @@ import os
 import warnings
 from contextlib import ExitStack
 
-from darknet_py.cfg import INITIAL, Cfg, find_cfg
+from darknet_py.cfg import INITIAL, Cfg, bundled_cfgs, find_cfg
 from darknet_py.corpus import Streams
-from darknet_py.errors import CfgWarning, CostWarning, TrainingError, counted
+from darknet_py.errors import CfgError, CfgWarning, CostWarning, TrainingError, counted
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
 from darknet_py.kernels import Kernels, choose_kernels
@@ -59,7 +59,14 @@ def new_run(
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
     kernels = choose_kernels(asked.kernels or DEFAULTS["kernels"])
     net = _make_network(asked, parsed, weights, Rand(seed), limit, kernels)
-    step = make_step(net, gradient)
+    try:
+        step = make_step(net, gradient)
+    except CfgError as error:
+        # Of darknet's cfgs, some are to generate with and have another one to train.
+        other = f"{base_name(source.path)}.train"
+        if other not in bundled_cfgs():
+            raise
+        raise CfgError(f"{error}; or train the bundled {other}") from error
     divide_streams(net, ranks, gradient)
     processes = asked.processes or _process_choice(asked, net, limit, ranks)
     check_processes(processes, gradient, net, ranks)
