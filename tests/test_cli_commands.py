@@ -42,6 +42,8 @@ def test_help_fits_narrow_terminals(
         # Commands, and tables of formats, are as they are typed.
         as_written = line.startswith(("    darknet-py", "    eval", "  .", "    ."))
         assert as_written or len(line) < columns or len(line.split()) <= 2, line
+        # Those of a width of 80 fit that.
+        assert len(line) < 80
     assert "INTEGER" not in text
     assert "<=x" not in text
 

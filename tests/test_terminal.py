@@ -57,6 +57,7 @@ def test_a_command_stays_in_one_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     "command",
     [
         "iconv -f WINDOWS-1251 -t UTF-8 old.txt > new.txt",
+        "pip install safetensors and other things as well",
         "cat some/*.py other/*.py more/*.py > all.txt",
         "find a/folder -type f -name '*.py' -exec cat {} + > all.txt",
     ],

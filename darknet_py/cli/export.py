@@ -66,9 +66,9 @@ def command(
     \b
     .safetensors  tensors by name, like 0.input.weight, with the cfg as metadata
     .npz          the same for numpy
-    .html         one page that writes text in any browser, without a network connection
+    .html         one page that writes text in any browser, also offline
     .onnx         one step: symbols and states in, probabilities and states out
-    .py           a readable PyTorch module, with its parameters in a .safetensors file
+    .py           a readable PyTorch module, parameters in a .safetensors file
     .weights      darknet's format, with a cfg; only with --fold-batchnorm
 
     .safetensors and .py need the library safetensors, .onnx needs onnx (pip install safetensors

@@ -107,7 +107,7 @@ EXAMPLES = {
     "valid": "rnn rnn.weights < mybook.txt",
     "validtactic": "rnn rnn.weights < proofs.txt",
     "vec": "rnn rnn.weights < words.txt",
-    "generate": 'rnn rnn.weights -len 500 -temp .5 -srand 1 -seed "Once"',
+    "generate": 'rnn rnn.weights -len 500 -temp .5 -seed "Once"',
     "generatetactic": "rnn rnn.weights -len 500 < prompt.txt",
 }
 
