@@ -8,8 +8,8 @@ on are their first nine tenths, and the choice goes by the loss on the rest, of 
 `darknet-py valid --val .1` computes it. The last tenth of TEXT is left for the loss that is
 published.
 
-Results are lines of JSON in a file. A search that was stopped goes on with what is missing there;
---table shows it.
+Results are lines of JSON in benchmarks/recipes/RECIPE.jsonl. A search that was stopped goes on with
+what is missing there; --table shows it.
 """
 
 from __future__ import annotations
@@ -51,32 +51,69 @@ KINDS = {
 CANDIDATES = {
     "tiny": (
         "",
-        "init_symbols=1",
-        "init_symbols=1 learning_rate=.006",
-        "init_symbols=1 clip_norm=.5",
-        "gru:1x192 init_symbols=1 init=orthogonal learning_rate=.006 clip_norm=1",
-        "init_symbols=1 init=orthogonal",
-        "gru:2x128 init_symbols=1 init=orthogonal learning_rate=.006 clip_norm=1",
-        "init_symbols=1 learning_rate=.003",
-        "rnn:2x192 init_symbols=1",
-        "init_symbols=1 B2=.99",
-        "init_symbols=1 cooldown=1",
-        "init_symbols=1 init=orthogonal learning_rate=.003",
-        "init_symbols=1 batch=16 learning_rate=.003",
+        "init_symbols=0",
+        "learning_rate=.006",
+        "clip_norm=.5",
+        "init=orthogonal",
+        "gru:1x192 init=orthogonal learning_rate=.006 clip_norm=1",
+        "gru:2x128 init=orthogonal learning_rate=.006 clip_norm=1",
+        "learning_rate=.003",
+        "learning_rate=.003 init_symbols=0",
+        "learning_rate=.008 init_symbols=0",
+        "learning_rate=.006 init_symbols=0",
+        "clip_norm=.5 init_symbols=0",
+        "clip_norm=1 init_symbols=0",
+        "learning_rate=.002 init_symbols=0",
+        "learning_rate=.003 clip_norm=.5 init_symbols=0",
+        "gru:1x192 init=orthogonal clip_norm=1 init_symbols=0",
+        "init=orthogonal learning_rate=.003 clip_norm=.5 init_symbols=0",
+        "gru:2x128 init=orthogonal clip_norm=1 init_symbols=0",
+        "lstm:1x192 init=orthogonal clip_norm=1 forget_bias=1 init_symbols=0",
+        "rnn:2x192 learning_rate=.003 clip_norm=.5 init_symbols=0",
+        "rnn:2x256 init=orthogonal learning_rate=.002 clip_norm=.5 init_symbols=0",
+        "B2=.99",
+        "cooldown=1",
+        "cooldown=.4",
+        "batch=16 learning_rate=.003",
+        "batch=64 learning_rate=.006",
+        "time_steps=32",
+        "time_steps=80",
+        "rnn:2x192",
+        "rnn:3x128",
+        "rnn-bn:2x128",
+        "rnn-short:2x128",
+        "rnn:2x128:.05",
+        "gru:1x256 init=orthogonal clip_norm=1",
+        "gru:2x96 init=orthogonal learning_rate=.008 clip_norm=1",
+        "gru:2x160 init=orthogonal learning_rate=.006 clip_norm=1",
+        "lstm:1x192 init=orthogonal learning_rate=.006 clip_norm=1 forget_bias=1",
+        "lstm:2x128 init=orthogonal learning_rate=.006 clip_norm=1 forget_bias=1",
     ),
     "shakespeare": (
-        "init_symbols=1",
-        "init_symbols=1 learning_rate=.006",
-        "gru:2x320:.25 init_symbols=1",
-        "gru:2x384:.3 init_symbols=1 learning_rate=.003",
-        "gru:2x256:.3 init_symbols=1 learning_rate=.006",
-        "batch=16 init_symbols=1",
-        "init_symbols=1 learning_rate=.006 cooldown=1",
         "",
-        "time_steps=128 batch=16 init_symbols=1",
-        "init_symbols=1 learning_rate=.006 B2=.99",
-        "gru:3x256:.25 init_symbols=1",
-        "lstm:2x256:.2 init_symbols=1 forget_bias=1",
+        "init_symbols=0",
+        "learning_rate=.006",
+        "gru:2x320:.25",
+        "gru:2x384:.3 learning_rate=.003",
+        "gru:2x256:.3 learning_rate=.006",
+        "batch=16",
+        "batch=16 learning_rate=.003",
+        "learning_rate=.006 cooldown=1",
+        "time_steps=128 batch=16",
+        "learning_rate=.006 B2=.99",
+        "learning_rate=.003",
+        "learning_rate=.008",
+        "clip_norm=.5",
+        "batch=64 learning_rate=.006",
+        "gru:2x320:.3 learning_rate=.006",
+        "gru:3x256:.25",
+        "gru:1x512:.3",
+        "gru-bn:2x256:.2 batch=64",
+        "lstm:2x256:.2 forget_bias=1",
+        "lstm:2x320:.3 forget_bias=1",
+        "rnn-bn:3x256:.1",
+        "rnn-short:3x256:.1",
+        "delta_clip=1",
     ),
 }
 
@@ -212,13 +249,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", choices=CANDIDATES)
     parser.add_argument("text", type=Path)
-    parser.add_argument("--bytes", type=float, required=True, help="that the recipe itself reads")
+    parser.add_argument("--bytes", type=float, default=7e6, help="that the recipe itself reads")
     parser.add_argument("--only", nargs="+", help="candidates, in their words")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--at-once", type=int, default=processors(), help="runs side by side")
-    parser.add_argument("--results", type=Path, default=Path("recipes.jsonl"))
+    parser.add_argument("--results", type=Path, help="another file")
     parser.add_argument("--table", action="store_true", help="print the table and do nothing else")
     options = parser.parse_args()
+    options.results = options.results or Path("benchmarks/recipes") / f"{options.recipe}.jsonl"
     if not options.table:
         search(options)
     print(table(read_results(options.results)))
