@@ -912,6 +912,21 @@ def test_missing_files_are_named(folder: Path) -> None:
     assert "none.tokens" in refusal("generate", cfg, weights, "-tokens", "none.tokens")
 
 
+def test_a_cfg_that_does_not_train_promises_no_files(folder: Path) -> None:
+    (folder / "text.txt").write_bytes(b"a text of a few words\n" * 20)
+    write_cfg(
+        Path("my.cfg"),
+        "[net] inputs=256 batch=2 time_steps=3",
+        "[rnn] output=4",
+        "[connected] output=256 activation=linear",
+        "[softmax]",
+    )
+    outcome = invoke("rnn", "train", "my.cfg", "-file", "text.txt")
+    assert outcome.status == 1
+    assert "my.cfg has no max_batches in [net]" in outcome.stderr
+    assert "files: " not in outcome.stderr
+
+
 def test_empty_texts_are_refused(folder: Path) -> None:
     train_cfg = RECORDED / "act-linear" / "train.cfg"
     (folder / "empty.txt").write_bytes(b"")

@@ -287,10 +287,11 @@ def train(
         "correctly and faster"
     )
     base = BACKUP / base_name(cfg)
-    log.info(
-        f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every {KEEP_EVERY:,}, "
-        f"{base}_final.weights at batch {net.options.max_batches:,}, the end"
-    )
+    if net.options.max_batches:
+        log.info(
+            f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every {KEEP_EVERY:,}, "
+            f"{base}_final.weights at batch {net.options.max_batches:,}, the end"
+        )
     batch = 0
     try:
         for line in replay_train(replay, text, BACKUP):
