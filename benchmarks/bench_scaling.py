@@ -30,6 +30,7 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.ranks.mpi import MpiRanks, find_ranks
+from darknet_py.training.threads import Threads
 from tools.mpi import MPI_SETTINGS, MPIEXEC
 from tools.two_hosts import TwoHosts, obstacle
 
@@ -81,7 +82,7 @@ def update_times(
     net.step.divide(ranks)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
-    with threadpool_limits(threads, user_api="blas"):
+    with Threads(net, threads):
         for _ in range(2 + ROUNDS):
             ranks.overlaps = during
             ranks.total(0)

@@ -289,8 +289,8 @@ def train(
     base = BACKUP / base_name(cfg)
     if net.options.max_batches:
         log.info(
-            f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every {KEEP_EVERY:,}, "
-            f"{base}_final.weights at batch {net.options.max_batches:,}, the end"
+            f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every "
+            f"{KEEP_EVERY:,}, {base}_final.weights at batch {net.options.max_batches:,}, the end"
         )
     batch = 0
     try:
