@@ -233,6 +233,15 @@ def _print_lines(lines: Iterable[str]) -> None:
         click.echo(line)
 
 
+def _check_file(data: str) -> None:
+    """Raise CorpusError where no text is given and C's own is not there."""
+    if data == DEFAULT_FILE and not os.path.exists(data):
+        raise CorpusError(
+            f"give a text to train on: -file mybook.txt (by default, as in C, it is {data}, which "
+            f"is not there)"
+        )
+
+
 @_command("train")
 @click.option(
     "--gradient",
@@ -253,15 +262,11 @@ def train(
 ) -> None:
     """Train as C does, digit for digit; files go to ./backup."""
     show_cfg_warnings()
-    if data == DEFAULT_FILE and not os.path.exists(data):
-        raise CorpusError(
-            f"give a text to train on: -file mybook.txt (by default, as in C, it is {data}, which "
-            f"is not there)"
-        )
     seed = _seed(srand)
     if gradient == "exact":
         from darknet_py.cli.train import run_training
 
+        _check_file(data)
         run_training(
             cfg,
             data,
@@ -278,6 +283,7 @@ def train(
         net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
+    _check_file(data)
     text = read_text(data, tokenized or net.options.tokenized, nul="end")
     check_known(text, net.inputs, data)
     replay = Replay(net)
