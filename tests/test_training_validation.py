@@ -280,8 +280,11 @@ def test_spread_blocks_are_what_valid_and_resume_take_again() -> None:
     assert abs(found[1] - found[0]) > 0.1
     assert invoke("train", "--resume", "--batches", "33").status == 0
     other = invoke("train", "--resume", "--batches", "36", "--val-from", "end")
-    assert "--val-from end" in other.error()
-    assert "--accept-changes" in other.error()
+    assert other.status == 1
+    # Before it, that the text is not UTF-8.
+    assert other.lines[-1].startswith("Error: ")
+    assert "--val-from end" in other.lines[-1]
+    assert "--accept-changes" in other.lines[-1]
 
 
 # --- memory ---------------------------------------------------------------------------------------
