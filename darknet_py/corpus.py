@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -78,8 +78,8 @@ def read_pieces(
         if not path.is_dir():
             yield _checked(os.fspath(source), _read_file(path), is_text)
             return
-        entries = sorted(path.iterdir())
-        files = text_files(path)
+        entries = list(path.iterdir())
+        files = text_files(entries)
         skipped = _skipped(entries)
         has_folders = any(p.is_dir() and not p.name.startswith(".") for p in entries)
         if skipped and files:
@@ -99,9 +99,9 @@ def read_pieces(
         raise CorpusError(f"{source} holds no text files{only}{advice}")
 
 
-def text_files(folder: Path) -> list[Path]:
-    """The files of a folder that are read, in order. Raises OSError."""
-    shown = (path for path in sorted(folder.iterdir()) if not path.name.startswith("."))
+def text_files(entries: Iterable[Path]) -> list[Path]:
+    """Of a folder's entries, the files that are read, in order. Raises OSError."""
+    shown = (path for path in sorted(entries) if not path.name.startswith("."))
     return [path for path in shown if path.is_file() and path.stat().st_size]
 
 

@@ -249,7 +249,7 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
 
 def _part_of(folder: str, offset: int) -> tuple[str, int]:
     """The file of a folder in which an offset of its whole text lies, and the offset there."""
-    for path in text_files(Path(folder)):
+    for path in text_files(Path(folder).iterdir()):
         size = path.stat().st_size
         if offset < size:
             return os.fspath(path), offset

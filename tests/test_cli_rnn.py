@@ -875,17 +875,17 @@ def refusal(*args: str | Path, stdin: bytes = b"") -> str:
     return line
 
 
+def write_inputs(net: str) -> None:
+    """`my.cfg` of a small network with these keys of [net], and `text.txt`."""
+    Path("text.txt").write_bytes(b"a text of a few words\n" * 20)
+    layers = ("[rnn] output=4", "[connected] output=256 activation=linear", "[softmax]")
+    write_cfg(Path("my.cfg"), f"[net] inputs=256 batch=2 time_steps=3 {net}", *layers)
+
+
 @posix
 def test_an_interrupted_run_tells_how_to_go_on(folder: Path) -> None:
     """And before that, where and when it saves."""
-    (folder / "text.txt").write_bytes(b"a text of a few words\n" * 20)
-    write_cfg(
-        Path("my.cfg"),
-        "[net] inputs=256 batch=2 time_steps=3 max_batches=1000000",
-        "[rnn] output=4",
-        "[connected] output=256 activation=linear",
-        "[softmax]",
-    )
+    write_inputs("max_batches=1000000")
     process = start("rnn", "train", "my.cfg", "-file", "text.txt", "-srand", "1")
     assert process.stderr
     said = process.stderr.readline() + process.stderr.readline()
@@ -913,14 +913,7 @@ def test_missing_files_are_named(folder: Path) -> None:
 
 
 def test_a_cfg_that_does_not_train_promises_no_files(folder: Path) -> None:
-    (folder / "text.txt").write_bytes(b"a text of a few words\n" * 20)
-    write_cfg(
-        Path("my.cfg"),
-        "[net] inputs=256 batch=2 time_steps=3",
-        "[rnn] output=4",
-        "[connected] output=256 activation=linear",
-        "[softmax]",
-    )
+    write_inputs("")
     outcome = invoke("rnn", "train", "my.cfg", "-file", "text.txt")
     assert outcome.status == 1
     assert "my.cfg has no max_batches in [net]" in outcome.stderr

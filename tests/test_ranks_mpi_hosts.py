@@ -73,6 +73,14 @@ def wait_for(process: subprocess.Popen[bytes], words: str) -> None:
     raise AssertionError(said)
 
 
+def begin_slowly(hosts: TwoHosts) -> subprocess.Popen[bytes]:
+    """The run of SLOWLY, 20 of its batches done; one process has made the same run, in `one`."""
+    assert invoke(*ARGS, "--batches", "60", "--out", "one").status == 0
+    process = begin(hosts, *SLOWLY)
+    wait_for_batch(process, 20)
+    return process
+
+
 def test_two_hosts_compute_what_one_process_computes(hosts: TwoHosts) -> None:
     assert invoke(*ARGS, "--batches", "30", "--out", "one").status == 0
     process = begin(hosts, *COMMAND, *ARGS, "--batches", "30", "--out", "two")
@@ -82,9 +90,7 @@ def test_two_hosts_compute_what_one_process_computes(hosts: TwoHosts) -> None:
 
 
 def test_a_link_that_is_cut_and_mended_does_no_harm(hosts: TwoHosts) -> None:
-    assert invoke(*ARGS, "--batches", "60", "--out", "one").status == 0
-    process = begin(hosts, *SLOWLY)
-    wait_for_batch(process, 20)
+    process = begin_slowly(hosts)
     hosts.cut()
     wait_for(process, f"waiting for rank 1 on {hosts.names[1]}, for [0-9]+ s so far")
     hosts.mend()
@@ -95,9 +101,7 @@ def test_a_link_that_is_cut_and_mended_does_no_harm(hosts: TwoHosts) -> None:
 
 
 def test_a_run_that_has_lost_a_host_goes_on_without_it(hosts: TwoHosts) -> None:
-    assert invoke(*ARGS, "--batches", "60", "--out", "one").status == 0
-    process = begin(hosts, *SLOWLY)
-    wait_for_batch(process, 20)
+    process = begin_slowly(hosts)
     hosts.kill(1)
     said = process.communicate()[1].decode()
     assert "Traceback" not in said

@@ -119,8 +119,8 @@ CANDIDATES = {
 
 def candidate(recipe: str, words: str) -> str:
     """The cfg of a candidate."""
-    net = read_cfg(bundled_cfgs()[recipe]).net.options
-    own = {key: option.value for key, option in net.items()}
+    cfg = read_cfg(bundled_cfgs()[recipe])
+    own = {key: option.value for key, option in cfg.net.options.items()}
     layers = ""
     for word in words.split():
         key, _, value = word.partition("=")
@@ -131,12 +131,10 @@ def candidate(recipe: str, words: str) -> str:
         count, width = map(int, size.split("x"))
         layers = f"{KINDS[kind]}output={width}\n\n"
         layers += f"[dropout]\nprobability={dropout[0]}\n\n" if dropout else ""
-        layers *= count
+        layers = layers * count + OUTPUT
     if not layers:
-        text = read_cfg(bundled_cfgs()[recipe]).text()
+        text = cfg.text()
         layers = text[text.index("[", text.index("[net]") + 1) :]
-    else:
-        layers += OUTPUT
     return "\n".join(["[net]", *(f"{key}={value}" for key, value in own.items()), "", layers])
 
 
