@@ -396,6 +396,8 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
 def read_cfg(path: str | os.PathLike[str]) -> Cfg:
     """Read and parse the cfg file at `path`. Raises CfgError, also where it cannot be read."""
     try:
+        if os.path.isdir(path):
+            raise CfgError(f"{path} is a folder; give a cfg file, or the name of a bundled one")
         with open(path, "rb") as file:
             data = file.read(MAX_CFG_BYTES + 1)
     except OSError as error:

@@ -31,6 +31,7 @@ PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
 ENOUGH = 1000  # files that show what the texts of a folder are called
+START = 1024  # bytes of a file by which it is taken for a text
 LONGEST_LINE = 1 << 24  # bytes
 
 
@@ -117,10 +118,13 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
 def _to_join(folder: Path) -> str:
     """How a folder's files are read with those of its subfolders: those of the commonest suffix."""
     suffixes: Counter[str] = Counter()
-    for _, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        suffixes.update(Path(name).suffix for name in files if not name.startswith("."))
-        if suffixes.total() >= ENOUGH:
+    looked_at = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+        suffixes.update(path.suffix for path in paths[:ENOUGH] if _starts_as_text(path))
+        looked_at += len(paths)
+        if looked_at >= ENOUGH:
             break
     suffix = next((suffix for suffix, _ in suffixes.most_common() if suffix), None)
     if suffix is None:
@@ -128,6 +132,16 @@ def _to_join(folder: Path) -> str:
     found = shlex.join(["find", os.fspath(folder), "-type", "f", "-name", f"*{suffix}"])
     joined = name_for_joined(suffix)
     return f"; to read those too, join their files: {found} -exec cat {{}} + > {joined}"
+
+
+def _starts_as_text(path: Path) -> bool:
+    """Whether a file has a start, without a NUL byte."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(START) if path.is_file() else b""
+    except OSError:
+        return False
+    return bool(start) and b"\0" not in start
 
 
 def name_for_joined(suffix: str) -> str:

@@ -667,7 +667,7 @@ def test_only_a_file_hides_a_bundled_cfg(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.chdir(tmp_path)
     Path("tiny").mkdir()
     assert find_cfg("tiny").path == str(bundled_cfgs()["tiny"])
-    with pytest.raises(CfgError, match="cannot read"):
+    with pytest.raises(CfgError, match="tiny is a folder; give a cfg file"):
         find_cfg("./tiny")
     Path("tiny").rmdir()
     Path("tiny").write_text(PLAIN)

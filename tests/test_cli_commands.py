@@ -274,3 +274,38 @@ def test_a_file_that_does_not_exist_is_answered_with_the_one_of_nearly_its_name(
     Path(".notes").write_text("some text\n")
     for name in ("notes", "quite/another", "xyz"):
         assert invoke("train", "tiny", name).error().endswith(missing)
+
+
+def test_weights_in_the_place_of_the_cfg_are_answered_with_how_to_start_from_them() -> None:
+    assert invoke("train", "net.cfg", "text.txt", "--batches", "1", "--out", "run").status == 0
+    how = "holds weights; to start from them, give a cfg first: darknet-py train"
+    cfg = Path("run/net.cfg")
+    for name in ("run", str(Path("run/net_final.weights"))):
+        told = usage_error("train", name, "text.txt")
+        command = f"{cfg} text.txt --weights {name}"
+        assert told == f"Error: {name} {how} {command}"
+        assert invoke("train", *command.split(), "--batches", "9", "--out", "b").status == 0
+    cfg.unlink()
+    assert usage_error("train", "run").endswith("train CFG mybook.txt --weights run")
+    Path("empty").mkdir()
+    told = "empty is a folder; give a cfg file, or the name of a bundled one"
+    assert invoke("train", "empty", "text.txt").error() == f"Error: {told}"
+
+
+@pytest.mark.parametrize(
+    ("args", "told"),
+    [
+        (("valid", "w", "--text", "a"), "Use darknet-py valid WEIGHTS TEXT."),
+        (("train", "--data", "a"), "Use darknet-py train CFG TEXT."),
+        (("generate", "w", "--max-tokens", "9"), "Use --length."),
+        (("train", "tiny", "a", "--gpu"), "'--gpu': this program trains on the CPU."),
+        (("train", "tiny", "a", "--num-layers", "3"), "writes a cfg to edit."),
+        (("train", "tiny", "a", "--patiense", "3"), "Did you mean '--patience'?"),
+        (("train", "tiny", "a", "--cpu-only"), "No such option '--cpu-only'."),
+        (("info", "a", "-x"), "No such option '-x'."),
+    ],
+)
+def test_an_option_that_does_not_exist_is_answered_by_what_is_meant_or_by_nothing(
+    args: tuple[str, ...], told: str
+) -> None:
+    assert usage_error(*args).endswith(told)

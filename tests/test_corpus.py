@@ -491,6 +491,9 @@ def test_the_files_of_subfolders_are_joined_by_a_command_that_takes_no_others(
         (top / ".git").mkdir()
         for name in ("LICENSE", "sub/a.md", ".git/x.c", ".git/y.c", ".git/z.c"):
             write(top / name, b"no")
+        for number in range(4):
+            write(top / "sub" / f"{number}.weights", b"\0\1")
+            write(top / "sub" / f"{number}.empty", b"")
         for name in ("a", "sub/b", "sub/c c"):
             write(top / f"{name}{suffix}", name.encode())
         caplog.clear()

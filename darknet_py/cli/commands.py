@@ -13,12 +13,13 @@ from typing import Any
 import click
 
 from darknet_py.bounds import Whole
-from darknet_py.likely import OTHER_NAMES, canonical
+from darknet_py.likely import INSTEAD, OTHER_NAMES, canonical
 from darknet_py.terminal import NARROWEST
 
 CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
 
+IN_ORDER = "darknet-py train CFG TEXT"
 LENGTH = "--time 10m or --batches 5000"
 # Values for an example of --set.
 VALUES = {
@@ -51,7 +52,14 @@ HINTS = {
         "--optimizer": "--set adam=1 for Adam, --set adam=0 for SGD with momentum",
         "--output": "--out FOLDER",
         "-o": "--out FOLDER",
-        "-file": "darknet-py train CFG TEXT",
+        "-file": IN_ORDER,
+        "--file": IN_ORDER,
+        "--data": IN_ORDER,
+        "--text": IN_ORDER,
+        "--input": IN_ORDER,
+        "--cfg": IN_ORDER,
+        "--config": IN_ORDER,
+        "--model": IN_ORDER,
         "-clear": "--clear",
         "-seed": "--seed",
         "-srand": "--seed",
@@ -72,8 +80,22 @@ HINTS = {
         "--start": "--prompt",
         "-p": "--prompt",
         "-tokens": "--tokens",
+        "--max-length": "--length",
+        "--max-tokens": "--length",
+        "--max-new-tokens": "--length",
+        "--n": "--samples",
+        "--num": "--samples",
+        "--num-samples": "--samples",
+        "--weights": "darknet-py generate WEIGHTS",
+        "--model": "darknet-py generate WEIGHTS",
     },
-    "valid": {"-seed": "--prompt", "-tokens": "--tokens"},
+    "valid": {
+        "-seed": "--prompt",
+        "-tokens": "--tokens",
+        "--text": "darknet-py valid WEIGHTS TEXT",
+        "--data": "darknet-py valid WEIGHTS TEXT",
+        "--file": "darknet-py valid WEIGHTS TEXT",
+    },
     "rnn generate": {
         "-length": "-len",
         "--length": "-len",
@@ -152,9 +174,7 @@ class Command(click.Command):
         try:
             rest = super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            if (message := self._about_option(ctx, error, typed)) is None:
-                raise
-            raise click.UsageError(message, ctx) from error
+            raise click.UsageError(self._about_option(ctx, error, typed), ctx) from error
         except click.MissingParameter as error:
             message = error.format_message().rstrip(".")
             example = _example(self)
@@ -172,10 +192,8 @@ class Command(click.Command):
         group = ctx.parent.command.name if ctx.parent is not None else None
         return f"rnn {self.name}" if group == "rnn" else f"{self.name}"
 
-    def _about_option(
-        self, ctx: click.Context, error: click.NoSuchOption, typed: list[str]
-    ) -> str | None:
-        """The option that was probably meant by one that does not exist."""
+    def _about_option(self, ctx: click.Context, error: click.NoSuchOption, typed: list[str]) -> str:
+        """That an option does not exist, and the one that was probably meant."""
         path = self._path(ctx)
         hints = HINTS.get(path, {})
         # Of `-temp`, click reports `-t`.
@@ -183,16 +201,23 @@ class Command(click.Command):
         meant = [word for word in reversed(words) if word in hints]
         if path == "train" and not meant:
             options = [word.partition("=")[0] for word in reversed(words)]
+            instead = [word for word in options if canonical(word) in INSTEAD]
+            if instead and instead[0].startswith("--"):
+                return f"No such option {instead[0]!r}: {INSTEAD[canonical(instead[0])]}."
             found = {word: setting_for(word) for word in options}
             hints = {word: hint for word, hint in found.items() if hint is not None}
             meant = list(hints)
         if meant:
             return f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
-        begun = error.option_name
-        own = [name for option in self.params for name in option.opts if name.startswith(begun)]
-        if len(own) == 1 and begun.startswith("--"):
-            return f"No such option {begun!r}. Did you mean {own[0]!r}?"
-        return None
+        typed_name = error.option_name
+        own = [name for param in self.params for name in param.opts if name.startswith("--")]
+        near = [name for name in own if name.startswith(typed_name)]
+        if len(near) != 1 and typed_name.startswith("--"):
+            import difflib
+
+            near = difflib.get_close_matches(typed_name, own, n=1, cutoff=NEAR_OPTION)
+        ending = f" Did you mean {near[0]!r}?" if len(near) == 1 else ""
+        return f"No such option {typed_name!r}.{ending}"
 
     def _about_rest(self, ctx: click.Context, typed: list[str], rest: list[str]) -> str | None:
         """What to do about arguments that are too many."""
@@ -220,6 +245,7 @@ PROMPTS = {"generate": "--prompt", "rnn generate": "-seed"}
 FROM_STDIN = ("rnn valid", "rnn validtactic", "rnn vec", "rnn generatetactic")
 # The parameter of commands that is a text.
 TEXTS = {"train": "data", "valid": "text", "vec": "lines", "rnn train": "data"}
+NEAR_OPTION = 0.75  # how like an option another must be, from 0 to 1, to be taken for it
 FEW = 3  # files that a message names
 
 

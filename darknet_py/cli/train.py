@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -22,6 +23,8 @@ from darknet_py.cli.options import (
 )
 from darknet_py.cli.outcome import CLOSE, explain_outcome
 from darknet_py.cli.run_options import run_options
+from darknet_py.errors import WeightsError
+from darknet_py.finding import cfg_beside, find_weights, holds_weights
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import one_line, say
@@ -73,6 +76,10 @@ def command(
 
 def _check_arguments(cfg: str | None, data: str | None) -> None:
     """Raise UsageError where one is missing, or each stands in the place of the other."""
+    if cfg is not None and holds_weights(cfg):
+        # A folder without weights is refused as a cfg.
+        with contextlib.suppress(WeightsError):
+            raise click.UsageError(f"{cfg} holds weights; {_from_weights(cfg, data)}")
     if cfg is not None and _is_text(cfg) and (data is None or data in bundled_cfgs()):
         words = shlex.join(["darknet-py", "train", data or "tiny", cfg])
         raise click.UsageError(f"The network comes first, then the text: {words}")
@@ -86,6 +93,14 @@ def _check_arguments(cfg: str | None, data: str | None) -> None:
             "Give a network and a text, or --resume to continue a run: "
             "darknet-py train tiny mybook.txt"
         )
+
+
+def _from_weights(name: str, data: str | None) -> str:
+    """How a run starts from weights that stand in the place of the cfg. Raises WeightsError."""
+    cfg = cfg_beside(find_weights(name))
+    used = str(cfg) if cfg.is_file() else "CFG"
+    words = ["darknet-py", "train", used, data or "mybook.txt", "--weights", name]
+    return f"to start from them, give a cfg first: {shlex.join(words)}"
 
 
 def _is_text(name: str) -> bool:
