@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 # this run, and one of a file, where other programs have keys of their own.
 NEAR, NEAR_IN_FILES = 0.6, 0.8
 EXAMPLE = "darknet-py cfg tiny my.cfg writes a cfg to edit"
-END = "a run ends by --time, --batches or max_batches"
+END = "a run ends by --time 10m, --batches 5000 or max_batches=5000"
 
 # What other programs call a key, in small letters with `_`.
 OTHER_NAMES: dict[str, str] = {

@@ -492,6 +492,8 @@ def test_writing_in_turns(net: Network) -> None:
     assert ":length: 'x' is not a whole number" in outcome.stderr
     started = invoke(*args, "--prompt", "the", stdin=b"")
     assert started.stdout == b"the" + turns[0] + b"\n"
+    asked = invoke(*args, "--length", "0", stdin=b"exit\n")
+    assert "read as a text; the command is :quit" in asked.stderr
 
 
 @posix

@@ -73,7 +73,8 @@ def test_hints_name_options_and_commands_that_exist() -> None:
 
 def test_options_of_other_programs_are_answered_with_ours() -> None:
     assert "Use --set learning_rate=.002." in usage_error("train", "tiny", "text.txt", "--lr", ".1")
-    assert "Use --time 10m or" in usage_error("train", "tiny", "text.txt", "--epochs", "3")
+    told = "'--epochs': a run ends by --time 10m, --batches 5000 or max_batches=5000."
+    assert told in usage_error("train", "tiny", "text.txt", "--epochs", "3")
     assert "'-temp'. Use --temperature." in usage_error("generate", "backup", "-temp", ".5")
     assert "Use --seed." in usage_error("generate", "backup", "-srand", "5")
     assert "--prompt for the text" in usage_error("generate", "backup", "-seed", "Once")

@@ -899,6 +899,24 @@ def test_an_interrupted_run_tells_how_to_go_on(folder: Path) -> None:
     assert Path("backup/my.backup").exists()
 
 
+@posix
+@pytest.mark.parametrize("tokenized", [False, True])
+def test_what_a_continued_run_saved_is_told_by_its_files(folder: Path, tokenized: bool) -> None:
+    """C counts datums from the start of training, and saves after each hundred of those."""
+    write_inputs("max_batches=1000000")
+    net = load_network("my.cfg")
+    net.seen = 150 * net.options.symbols
+    net.save_weights("150.weights")
+    own = ["-tokenized"] if tokenized else []
+    Path("text.txt").write_text("1 2 3 4 5 6 7 8 9 " * 20)
+    process = start("rnn", "train", "my.cfg", "150.weights", "-file", "text.txt", *own)
+    wait_for_batch(process, 210)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1].decode()
+    words = " ".join(["my.cfg", "backup/my.backup", "-file", "text.txt", *own])
+    assert said.splitlines()[-2].endswith(f"saved last: darknet-py rnn train {words}")
+
+
 def test_missing_files_are_named(folder: Path) -> None:
     path, _ = recorded("lstm")
     cfg, weights = path / "test.cfg", path / "model.weights"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import darknet_py as dn
+from darknet_py.cli.console import TextWriter
 from darknet_py.symbols import Symbols, cut_character, first_not_utf8, utf8_characters
 from tests.support.commands import invoke
 
@@ -162,6 +164,27 @@ def test_a_turn_ends_with_a_character(run: Path) -> None:
         assert len(raw) == length + 1
         assert len(turn) == len(raw) + cut_character(raw[:-1])
         assert turn.startswith(raw[:-1])
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 4])
+def test_a_turn_that_is_stopped_ends_with_a_character(
+    run: Path, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever Ctrl-C comes."""
+    whole = TextWriter.write
+    written: list[int] = []
+
+    def write(self: TextWriter, symbols: list[int]) -> None:
+        whole(self, symbols)
+        written.extend(symbols)
+        if len(written) == most:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(TextWriter, "write", write)
+    args = ("--interactive", "--length", "20", "-q", "--seed", "3", "--temperature", "0")
+    turn = invoke("generate", str(run / "run"), *args, stdin="αβγ\n".encode()).stdout
+    assert turn.decode("utf-8").endswith("\n")
+    assert most <= len(turn) - 1 < most + 4
 
 
 def test_what_is_not_utf8_is_named_with_the_command_for_it(

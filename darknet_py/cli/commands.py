@@ -43,9 +43,6 @@ OF_LAYERS = {
 # What other programs call an option, and the C program too.
 HINTS = {
     "train": {
-        "--epochs": LENGTH,
-        "--epoch": LENGTH,
-        "--num-epochs": LENGTH,
         "--iterations": LENGTH,
         "--max-iters": LENGTH,
         "--steps": LENGTH,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FrameType
 
 import click
 import numpy as np
@@ -20,6 +22,7 @@ from darknet_py.writing.sampling import Sampling
 
 CHARACTER = 4  # bytes of one in UTF-8 at most
 ODDS = 10  # symbols that :odds lists
+WITHOUT_COLON = {"quit": "quit", "exit": "quit", "help": "help"}  # what is often typed
 HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
 \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
 :temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
@@ -33,6 +36,24 @@ HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spac
 HELP_NAMES = (
     "this network works on tokens: a text is their names or numbers, with spaces between them"
 )
+
+
+@contextlib.contextmanager
+def _stop_by_key() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed, which interrupts nothing the first time."""
+    pressed: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(number)
+
+    before = signal.signal(signal.SIGINT, handle)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class Dialogue:
@@ -77,6 +98,8 @@ class Dialogue:
             if line.startswith(":"):
                 self._command(line[1:])
                 continue
+            if line.strip() in WITHOUT_COLON:
+                say(f"read as a text; the command is :{WITHOUT_COLON[line.strip()]}")
             try:
                 self.session.feed(self.symbols.read(escaped(line), "text").tolist())
             except CorpusError as error:
@@ -101,16 +124,15 @@ class Dialogue:
             return self._read()
 
     def _write(self) -> None:
-        with self.writer, contextlib.suppress(KeyboardInterrupt):
-            self._write_symbols(self.length)
-            # A turn does not end within a character.
+        with self.writer, _stop_by_key() as is_stopped:
+            for symbol in self.session.write(self.length, self.sampling):
+                self.writer.write([symbol])
+                if is_stopped():
+                    break
+            # A turn does not end within a character, also where Ctrl-C ends it.
             for _ in range(CHARACTER - 1):
                 if self.writer.is_cut:
-                    self._write_symbols(1)
-
-    def _write_symbols(self, count: int) -> None:
-        for symbol in self.session.write(count, self.sampling):
-            self.writer.write([symbol])
+                    self.writer.write(list(self.session.write(1, self.sampling)))
 
     def _command(self, line: str) -> None:
         name, _, argument = line.strip().partition(" ")

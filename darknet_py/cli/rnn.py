@@ -296,21 +296,26 @@ def train(
     if net.options.max_batches:
         log.info(
             f"files: {base}.backup every {SAVE_EVERY} batches, {base}_N.weights every "
-            f"{KEEP_EVERY:,}, {base}_final.weights at batch {net.options.max_batches:,}, the end"
+            f"{KEEP_EVERY:,}, {base}_final.weights at batch {net.options.max_batches:,}, the end; "
+            f"Ctrl-C saves nothing"
         )
-    batch = 0
+    saved: list[str] = []
     try:
-        for line in replay_train(replay, text, BACKUP):
-            batch += 1
+        for line in replay_train(replay, text, BACKUP, saved.append):
             if not is_quiet():
                 say(line)
     except KeyboardInterrupt:
-        if batch >= SAVE_EVERY:
-            words = ["darknet-py", "rnn", "train", cfg, f"{base}.backup", "-file", data]
-            say(f"stopped; to continue from what was saved last: {shlex.join(words)}")
-        else:
-            say(f"stopped before anything was saved, which is every {SAVE_EVERY} batches")
+        say(_stopped(cfg, saved[-1:], data, tokenized))
         raise
+
+
+def _stopped(cfg: str, saved: list[str], data: str, tokenized: bool) -> str:
+    """What is left of a run that is stopped. saved: the last file that it wrote, if any."""
+    if not saved:
+        return f"stopped before anything was saved, which is every {SAVE_EVERY} batches"
+    own = ["-tokenized"] if tokenized else []
+    words = shlex.join(["darknet-py", "rnn", "train", cfg, *saved, "-file", data, *own])
+    return f"stopped; to continue from what was saved last: {words}"
 
 
 @_command("generate")

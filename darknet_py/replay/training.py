@@ -6,7 +6,7 @@ Formulas and formats: `train_char_rnn` in darknet's `examples/rnn.c`.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +22,12 @@ KEEP_EVERY = 10_000
 SAVE_EVERY = 100
 
 
-def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
+def train(
+    replay: Replay, text: Array, backup: Path, saved: Callable[[str], object] = str
+) -> Iterator[str]:
     """Train on `text` until max_batches; yields the line that C prints for each datum.
+
+    saved: called with the name of each file that has been written.
 
     Writes BASE.backup, BASE_N.weights and BASE_final.weights into the folder `backup`, BASE being
     the cfg's name up to its first dot. `i` counts datums, not updates.
@@ -34,13 +38,18 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
     if not options.max_batches:
         raise TrainingError(
             f"{net.cfg.path} has no max_batches in [net], without which the C program does not "
-            f"train"
+            f"train; add it, like max_batches=1000, or use `darknet-py train`"
         )
     if net.batch_number >= options.max_batches:
         raise TrainingError(
             f"{net.cfg.path}: the weights are already at batch {net.batch_number}, and training "
             f"ends at max_batches={options.max_batches}; give a larger one, or -clear"
         )
+
+    def save(name: str) -> None:
+        net.save_weights(name)
+        saved(name)
+
     base = backup / base_name(net.cfg.path)
     backup.mkdir(parents=True, exist_ok=True)
     streams = Streams(text, net.streams, net.rand)
@@ -59,7 +68,7 @@ def train(replay: Replay, text: Array, backup: Path) -> Iterator[str]:
         yield "{}: {}, {} avg, {} rate, {} seconds, {} epochs".format(datum, *numbers)
         streams.jump()
         if datum % KEEP_EVERY == 0:
-            net.save_weights(f"{base}_{datum}.weights")
+            save(f"{base}_{datum}.weights")
         if datum % SAVE_EVERY == 0:
-            net.save_weights(f"{base}.backup")
-    net.save_weights(f"{base}_final.weights")
+            save(f"{base}.backup")
+    save(f"{base}_final.weights")
