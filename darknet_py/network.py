@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
 import os
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,15 @@ def _settings_of(part: object) -> dict[str, Any]:
     """The attributes that are plain values, by name."""
     plain = (bool, int, float, str, slice, np.generic, NetOptions)
     return {name: value for name, value in vars(part).items() if isinstance(value, plain)}
+
+
+def _swap(one: Flat, other: Flat) -> None:
+    """Exchange the contents of two vectors, without room for a third."""
+    for first in range(0, len(one), 1 << 16):
+        part = slice(first, first + (1 << 16))
+        kept = one[part].copy()
+        one[part] = other[part]
+        other[part] = kept
 
 
 class Network(Model):
@@ -203,6 +214,29 @@ class Network(Model):
             return self.parameters.copy(), header.seen
         finally:
             np.copyto(self.parameters, own)
+
+    # --- other parameters for a while
+
+    @contextlib.contextmanager
+    def holding(self, other: Flat) -> Iterator[None]:
+        """Within it the parameters are what `other` has, and that has the network's own."""
+        _swap(self.parameters, other)
+        try:
+            yield
+        finally:
+            _swap(self.parameters, other)
+
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        """Within it the parameters are their average over the last updates, where `average` in
+        [net] asks for one and there were any.
+        """
+        average = self.step.average
+        return contextlib.nullcontext() if average is None else self.holding(average)
+
+    def take_average(self) -> None:
+        """Make that average, if there is one, the parameters."""
+        if self.step.average is not None:
+            np.copyto(self.parameters, self.step.average)
 
     # --- copies
 

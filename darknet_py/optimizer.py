@@ -19,6 +19,8 @@ from darknet_py.layers.base import Layer, Parameter
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
+PIECE = 1 << 15  # numbers of a vector that fit in a processor's cache with another's
+
 
 class Sgd:
     """velocity = momentum velocity + updates - decay symbols W; W += rate/symbols velocity.
@@ -132,6 +134,23 @@ def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[sli
             end = span.stop
     if first < end:
         yield slice(first, end), *like
+
+
+def mix(average: Array, values: Array, count: int, share: float) -> None:
+    """Take what the parameters are after update `count` into their average, both flat vectors.
+
+    share: `average` in [net], a key of our own. The newest counts for one part in `share * count`,
+    so that the average is over about the last `share` of all updates, and is the newest alone while
+    that is less than one. Source: polynomial-decay averaging (Shamir and Zhang 2013,
+    section 4), whose weight (eta + 1) / (count + eta) this is but for the last eta.
+    """
+    if share * count <= 1:
+        np.copyto(average, values)
+        return
+    weight = values.dtype.type(1 / (share * count))
+    for first in range(0, len(values), PIECE):
+        part = slice(first, first + PIECE)
+        average[part] += weight * (values[part] - average[part])
 
 
 def bound_gradient(updates: Array, options: NetOptions) -> None:

@@ -16,9 +16,10 @@ def training_bytes(model: Model, time_steps: int | None = None, processes: int =
     """
     options = model.options
     steps = options.time_steps if time_steps is None else time_steps
-    # Parameters, updates, the optimizer's one or two, and the best network so far; and what the
-    # processes add up in.
-    vectors = (5 if options.adam else 4) * processes + (processes if processes > 1 else 0)
+    # Parameters, updates, the optimizer's one or two, their average, and the best network so far;
+    # and what the processes add up in.
+    own = (5 if options.adam else 4) + (1 if options.average else 0)
+    vectors = own * processes + (processes if processes > 1 else 0)
     kept = sum(layer.training_floats(steps, options.streams) for layer in model.layers)
     # Two buffers of deltas and the layers' scratch are shared by all layers.
     widest = max(max(layer.inputs, layer.outputs) for layer in model.layers)

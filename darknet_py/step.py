@@ -21,6 +21,7 @@ from darknet_py.optimizer import (
     cooldown_factor,
     learning_rate,
     make_optimizer,
+    mix,
     step_all,
 )
 from darknet_py.ranks import ALONE, Ranks
@@ -59,6 +60,7 @@ class Step:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.optimizer = make_optimizer(model.parameters, model.options, model.kernels)
+        self._average = np.zeros_like(model.parameters) if model.options.average else None
         self.segment_steps = model.options.time_steps
         self.last_rate = 0.0
         self.loss = math.nan
@@ -80,7 +82,13 @@ class Step:
     @property
     def memory(self) -> dict[str, Flat]:
         """The flat vectors that an update leaves for the next, by name."""
-        return self.optimizer.memory
+        own = {} if self._average is None else {"average": self._average}
+        return self.optimizer.memory | own
+
+    @property
+    def average(self) -> Flat | None:
+        """The parameters' over the last updates, where [net] asks for it and there were any."""
+        return self._average if self.optimizer.count else None
 
     @property
     def streams(self) -> int:
@@ -208,3 +216,5 @@ class Step:
         self.last_rate = rate * cooldown_factor(options, self.progress)
         trained = model.layers[model.first_trained :]
         step_all(self.optimizer, model.parameters, model.updates, trained, self.last_rate)
+        if self._average is not None:
+            mix(self._average, model.parameters, self.optimizer.count, options.average)

@@ -299,6 +299,40 @@ def test_all_policies_are_recorded() -> None:
     assert len(POLICY_FOLDERS) == 6
 
 
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 1.0])
+def test_the_average_of_the_parameters(share: float) -> None:
+    """That of all updates where the share is 1; the newest alone while it is less than one."""
+    example = Example(f"{NET} batch=8 average={share}")
+    net, seen = example.net, []
+    for count in range(1, 9):
+        example.update()
+        seen.append(net.parameters.copy())
+        if share == 0:
+            assert net.step.average is None
+            continue
+        expected = seen[0].astype(np.float64)
+        for number, parameters in enumerate(seen[1:], 2):
+            weight = 1 / max(1, share * number)
+            expected = (1 - weight) * expected + weight * parameters
+        with net.averaged():
+            np.testing.assert_allclose(net.parameters, expected, rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(net.parameters, seen[-1])
+        if share == 1:
+            np.testing.assert_allclose(expected, np.mean(seen, axis=0), rtol=1e-5, atol=1e-7)
+        if share * count < 1:
+            np.testing.assert_array_equal(net.step.average, seen[-1])
+
+
+def test_there_is_no_average_before_the_first_update() -> None:
+    net = make_network(f"{NET} average=.2", *LAYERS)
+    before = net.parameters.copy()
+    assert net.step.average is None
+    with net.averaged():
+        np.testing.assert_array_equal(net.parameters, before)
+    net.take_average()
+    np.testing.assert_array_equal(net.parameters, before)
+
+
 def test_the_rate_falls_to_0_over_the_last_part_of_a_run() -> None:
     net = NetOptions.of(parse_cfg("[net]\ninputs=3\ncooldown=.25\n[softmax]\n").net)
     factors = [cooldown_factor(net, progress) for progress in (0, 0.5, 0.75, 0.875, 1, 2)]

@@ -290,7 +290,7 @@ def test_an_unknown_setting_is_an_error_that_knows_better() -> None:
     error = invoke(*args, "leraning_rate=1").error()
     no_key = "[net] has no such key; "
     assert error == f"Error: --set leraning_rate='1': {no_key}did you mean learning_rate?"
-    assert f"{no_key}its keys: B1, B2, adam, batch," in invoke(*args, "xyz=1").error()
+    assert f"{no_key}its keys: B1, B2, adam, average, batch," in invoke(*args, "xyz=1").error()
     for key, meant in {"lr": "learning_rate", "hidden-size": "rnn.output"}.items():
         assert f"{no_key}did you mean {meant}" in invoke(*args, f"{key}=1").error()
 
@@ -353,6 +353,33 @@ def test_the_best_weights_are_written_when_a_validation_has_a_new_lowest_loss() 
     assert result.best_val is not None
     assert result.val is not None
     assert result.best_val <= result.val
+
+
+def test_a_run_validates_samples_and_saves_the_average() -> None:
+    """Of the parameters that runs without it end with; training itself is that of those."""
+    options: dict[str, Any] = {"seed": 3, "val": "text.txt", "val_every": 1, "sample_every": 1}
+    ends = [
+        dn.train("net.cfg", "text.txt", out=f"plain{count}", batches=count, **options)
+        for count in range(1, 7)
+    ]
+    averaged = dn.train(
+        "net.cfg", "text.txt", out="run", batches=6, overrides={"average": 0.5}, **options
+    )
+    expected = ends[0].net.parameters
+    for count, end in enumerate(ends[1:], 2):
+        weight = 1 / max(1, 0.5 * count)
+        expected = (1 - weight) * expected + weight * end.net.parameters
+    for net in (averaged.net, dn.load_network("net.cfg", averaged.weights)):
+        np.testing.assert_allclose(net.parameters, expected, rtol=1e-5, atol=1e-7)
+    text = Path("text.txt").read_bytes()
+    assert averaged.val == pytest.approx(dn.evaluate(averaged.net, text).nats, abs=1e-3)
+    rows = [Path(f"{out}/net.csv").read_text().splitlines() for out in ("plain6", "run")]
+    losses = [[row.split(",")[2] for row in lines] for lines in rows]
+    assert losses[0] == losses[1]
+    assert rows[0] != rows[1]
+    with np.load("run/net.state") as state:
+        np.testing.assert_array_equal(state["parameters"], ends[-1].net.parameters)
+        np.testing.assert_array_equal(state["memory.average"], averaged.net.parameters)
 
 
 def test_a_worse_end_does_not_become_the_best() -> None:

@@ -48,6 +48,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         CONNECTED,
         SOFTMAX,
     ),
+    "averaged": (f"{NET} average=.3", RNN, CONNECTED, SOFTMAX),
     "dropout, random rates": (
         "[net] inputs=256 batch=4 time_steps=8 learning_rate=.1 policy=random power=1 state=carry",
         "[gru] output=8",
@@ -90,6 +91,19 @@ def test_the_replay_of_the_c_program_goes_on_exactly() -> None:
     dn.train("net.cfg", "text.txt", out="stopped", batches=7, **common)
     dn.train(out="stopped", resume=True, batches=12)
     same_files(Path("whole"), Path("stopped"))
+
+
+def test_a_run_may_begin_to_average_and_end_to() -> None:
+    """From the parameters that it has, as one that always did where the newest counts alone."""
+    dn.train("net.cfg", "text.txt", out="begun", batches=4, seed=3)
+    begun = dn.train(resume=True, out="begun", batches=5, overrides={"average": 0.2})
+    always = dn.train(
+        "net.cfg", "text.txt", out="always", batches=5, seed=3, overrides={"average": 0.2}
+    )
+    np.testing.assert_array_equal(begun.net.parameters, always.net.parameters)
+    ended = dn.train(resume=True, out="always", batches=9, overrides={"average": 0})
+    never = dn.train("net.cfg", "text.txt", out="never", batches=9, seed=3)
+    np.testing.assert_array_equal(ended.net.parameters, never.net.parameters)
 
 
 def test_segments_and_tokens_are_remembered() -> None:

@@ -100,7 +100,7 @@ def update(run: Run) -> float:
 
 def validate(run: Run) -> float:
     """The loss on the held-out text in nats per symbol, which may be infinite or NaN."""
-    with run.profile.kind(VALIDATION):
+    with run.profile.kind(VALIDATION), run.net.averaged():
         loss = run.validation.estimate(run.net, statistics.median(run.recent))
     run.recent.clear()
     run.scored = run.net.batch_number, loss
@@ -131,7 +131,8 @@ def sample(run: Run, row: Row) -> None:
         return
     own = Symbols.of(run.net)
     seed, length = run.plan.seed, SAMPLE_LENGTH
-    symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
+    with run.net.averaged():
+        symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
     text = own.text(own.whole(symbols))
     text = text.rstrip(" ") if own.is_tokens else text
     run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
@@ -166,6 +167,7 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
                 lambda: bool(run.now(STOPPED)) or time.perf_counter() > limit,
                 progress,
             )
+    run.net.take_average()
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)
     return Result(
@@ -198,7 +200,7 @@ def _score_last(run: Run) -> float | None:
     batch, loss = run.scored
     if batch == run.net.batch_number or not len(run.validation.text):
         return loss
-    with run.profile.kind(VALIDATION):
+    with run.profile.kind(VALIDATION), run.net.averaged():
         loss = run.validation.compare(run.net)
     _note_unlike(run, loss)
     if run.validation.best_batch == run.net.batch_number:

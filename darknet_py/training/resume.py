@@ -38,7 +38,7 @@ from darknet_py.training.start import (
     say_unused,
 )
 from darknet_py.training.texts import Texts, read_texts
-from darknet_py.training.validation import Validation, swap
+from darknet_py.training.validation import Validation
 
 log = logging.getLogger(__name__)
 
@@ -207,6 +207,8 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
             f"{where} has {len(arrays.get('parameters', ())):,} parameters and the cfg "
             f"{len(net.parameters):,}; a run can only continue with the same layers"
         )
+    # A run may begin to average when it is resumed.
+    arrays.setdefault("memory.average", arrays["parameters"])
     try:
         for name, own in run.arrays().items():
             if name.startswith("state."):
@@ -275,10 +277,9 @@ def _write_best(run: Run, path: Path) -> None:
     validation, net = run.validation, run.net
     best, seen = validation.best_parameters, net.seen
     assert best is not None
-    swap(net.parameters, best)
-    net.seen = validation.best_batch * net.options.symbols + seen % net.options.symbols
-    try:
-        net.save_weights(path)
-    finally:
-        swap(net.parameters, best)
-        net.seen = seen
+    with net.holding(best):
+        net.seen = validation.best_batch * net.options.symbols + seen % net.options.symbols
+        try:
+            net.save_weights(path)
+        finally:
+            net.seen = seen

@@ -311,11 +311,15 @@ class Run:
         self.saved = time.perf_counter()
 
     def save(self, suffix: str) -> Path:
-        """Write the parameters to BASE`suffix`. Raises TrainingError where they are not finite."""
+        """Write the parameters, or their average, to BASE`suffix`.
+
+        Raises TrainingError where they are not finite, OSError.
+        """
         self.check_finite()
         path = self.folder.file(suffix)
         if self.ranks.is_first:
-            self.net.save_weights(path)
+            with self.net.averaged():
+                self.net.save_weights(path)
         return path
 
     def check_finite(self) -> None:

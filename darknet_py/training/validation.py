@@ -157,11 +157,8 @@ class Validation:
 
         `net` is computed with, and has its own parameters again afterwards.
         """
-        swap(net.parameters, found)
-        try:
+        with net.holding(found):
             loss = self._score(net, self._cut(self.symbols)).nats
-        finally:
-            swap(net.parameters, found)
         if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
             self.best_loss, self.best_batch, self.best_parameters = loss, batch, found
 
@@ -178,11 +175,8 @@ class Validation:
             return None
         if self.takes_all:
             return PiecesScore(self.best_loss, self.symbols)
-        swap(net.parameters, best)
-        try:
+        with net.holding(best):
             score = self._score(net, self._cut(None), stop, progress)
-        finally:
-            swap(net.parameters, best)
         # A smaller part than the measure's says less.
         return score if score.symbols > self.symbols else PiecesScore(self.best_loss, self.symbols)
 
@@ -219,12 +213,3 @@ def validation_rows(net: Network, memory: int) -> int:
     needed = training_bytes(net, net.step.segment_steps)
     free = (memory - needed - program_memory()) // row_bytes(net)
     return min(ROWS, training + max(0, free))
-
-
-def swap(one: Array, other: Array) -> None:
-    """Exchange the contents of two vectors, without room for a third."""
-    for first in range(0, len(one), 1 << 16):
-        part = slice(first, first + (1 << 16))
-        kept = one[part].copy()
-        one[part] = other[part]
-        other[part] = kept
