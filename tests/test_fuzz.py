@@ -360,7 +360,8 @@ OPTIONS = st.lists(
     st.sampled_from(
         [
             *("adam=1", "state=carry", "clip=.1", "clip_norm=.2", "delta_clip=.1", "momentum=.5"),
-            *("subdivisions=2", "policy=random", "cooldown=.5", "average=.3", "decay=.1", "init=orthogonal"),
+            *("subdivisions=2", "policy=random", "cooldown=.5", "decay=.1", "init=orthogonal"),
+            "average=.3",
         ]
     ),
     unique=True,
