@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 ONE_STREAM = {"batch": 1, "time_steps": 1}
 
 _SUFFIX = re.compile(r"(_final|_best|_[0-9]+)?\.weights$|\.backup$")
+MUCH_NEWER = 2  # times the symbols trained on
 # Of the files of a run, the ones to take, the first of them that is there.
 WEIGHTS_SUFFIXES = ("_best.weights", "_final.weights", ".backup")
 
@@ -54,6 +56,20 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
         f"{path} holds no weights (*_best.weights, *_final.weights, *.backup or one *.weights); "
         f"give a weights file, or the folder of a run"
     )
+
+
+def _say_newer(best: Path) -> None:
+    """Tell where a stopped run trained far beyond the network that was its best when last scored,
+    which may have been soon after its start.
+    """
+    backup = best.with_name(best.name.replace("_best.weights", ".backup"))
+    with contextlib.suppress(WeightsError):
+        times = read_header(backup).seen / max(1, read_header(best).seen)
+        if times >= MUCH_NEWER:
+            log.info(
+                "%s is of later in the run, after %d times as much text: give its name to use it",
+                *(backup, times),
+            )
 
 
 def cfg_beside(weights: str | os.PathLike[str]) -> Path:
@@ -99,6 +115,7 @@ def open_network(
     path = find_weights(weights)
     if path != Path(weights):
         log.info("weights: %s", path)
+        _say_newer(path)
     found = find_cfg_of(path, cfg, option)
     if cfg is None:
         say_cfg(found, path, option)

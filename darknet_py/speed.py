@@ -10,6 +10,7 @@ import numpy as np
 from darknet_py.model import Model
 
 SECONDS = 0.03  # that a measurement takes
+SLOW = 5.0  # seconds of an update that one should know of beforehand
 LEAST, MOST = 3, 1000  # products in it
 
 

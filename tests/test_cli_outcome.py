@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import numpy as np
 import pytest
 
 from darknet_py import load_network
-from darknet_py.cli.outcome import explain_outcome
+from darknet_py.cli.outcome import explain_outcome, explain_rise
 from tests.support.commands import invoke
-from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
+from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, SYMBOLS, write_cfg
 from tests.support.networks import randomized
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -134,3 +135,48 @@ def test_a_loss_beyond_all_numbers_of_likely_bytes_is_told() -> None:
     assert float(best.split(" nats")[0].split()[-1]) > 710
     assert best.endswith("of the held-out text")
     assert "worse than guessing" in outcome.stderr
+
+
+# --- learning by heart
+
+
+@pytest.mark.parametrize(
+    ("best_val", "risen", "avg", "is_said"),
+    [
+        (1.7, 0.3, 0.5, True),
+        (1.7, 0.3, 1.8, False),
+        (1.7, 0.01, 0.5, False),
+        (1.7, 0.0, 0.5, False),
+        (1.7, math.nan, 0.5, False),
+        (1.7, 0.3, math.nan, False),
+        (1.7, math.inf, 0.5, True),
+    ],
+)
+def test_learning_by_heart_is_told_where_the_held_out_loss_alone_rises(
+    best_val: float, risen: float, avg: float, is_said: bool
+) -> None:
+    said = explain_rise(best_val, risen, avg, 600, 2000, "a smaller network")
+    assert (said is not None) == is_said
+    if said is not None:
+        assert said.startswith("the best network is that of batch 600 of 2,000: since then")
+        assert said.endswith("perhaps a smaller network")
+
+
+@pytest.mark.parametrize(
+    ("dropout", "remedy"),
+    [
+        ([], "a smaller network (--set gru.output=24)"),
+        (["[dropout] probability=.1"], "--set dropout.probability=0.5 (now 0.1)"),
+        (["[dropout] probability=.5"], "a smaller network (--set gru.output=24)"),
+    ],
+)
+def test_a_run_that_learns_by_heart_says_so(dropout: list[str], remedy: str) -> None:
+    rng = np.random.default_rng(1)
+    Path("noise.txt").write_bytes(rng.integers(97, 123, 900, np.uint8).tobytes())
+    write_cfg(Path("my.cfg"), NET, "[gru] output=48", *dropout, CONNECTED, SOFTMAX)
+    args = ("--batches", "1500", "--seed", "1", "--val", ".3", "--val-every", "20")
+    said = invoke("train", "my.cfg", "noise.txt", *args).stderr
+    found = re.search(r"the best network is that of batch (\d+) of 1,500: since then", said)
+    assert found, said
+    assert load_network("backup").seen == SYMBOLS * int(found[1])
+    assert f"more text helps most, and perhaps {remedy}" in " ".join(said.split())

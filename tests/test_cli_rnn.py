@@ -14,6 +14,7 @@ import pytest
 
 from darknet_py import load_network
 from darknet_py.cfg import bundled_cfgs, read_cfg
+from darknet_py.cli import rnn as cli_rnn
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -915,6 +916,37 @@ def test_what_a_continued_run_saved_is_told_by_its_files(folder: Path, tokenized
     said = process.communicate()[1].decode()
     words = " ".join(["my.cfg", "backup/my.backup", "-file", "text.txt", *own])
     assert said.splitlines()[-2].endswith(f"saved last: darknet-py rnn train {words}")
+
+
+@posix
+def test_a_continued_run_that_saved_nothing_names_what_it_began_with(folder: Path) -> None:
+    write_inputs("max_batches=1000000")
+    load_network("my.cfg").save_weights("old.weights")
+    process = start("rnn", "train", "my.cfg", "old.weights", "-file", "text.txt")
+    wait_for_batch(process, 5)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1].decode().splitlines()
+    assert said[-2].startswith("stopped before anything new was saved; to start from old.weights")
+    assert said[-2].endswith(": darknet-py rnn train my.cfg old.weights -file text.txt")
+
+
+def test_a_text_in_the_place_of_the_weights_is_answered_with_how_it_is_given(folder: Path) -> None:
+    write_inputs("max_batches=9")
+    told = "text.txt is not a weights file; if it is the text: darknet-py rnn "
+    assert refusal("train", "my.cfg", "text.txt").endswith(f"{told}train my.cfg -file text.txt")
+    for command in ("valid", "vec", "generate"):
+        assert refusal(command, "my.cfg", "text.txt").endswith(
+            f"{told}{command} my.cfg WEIGHTS < text.txt"
+        )
+
+
+def test_a_batch_that_takes_long_is_announced(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_inputs("max_batches=1")
+    monkeypatch.setattr(cli_rnn, "training_speed", lambda net: 6 / 42)
+    said = invoke("rnn", "train", "my.cfg", "-file", "text.txt").stderr
+    assert "a line for each batch, on this machine every 42 s at best" in said
 
 
 def test_missing_files_are_named(folder: Path) -> None:

@@ -824,6 +824,53 @@ def test_an_interrupted_run_is_saved_and_the_command_that_it_names_goes_on(
     assert [row["batch"] for row in rows("my run")] == [str(i + 1) for i in range(limit)]
 
 
+def quit_at(batch: int, *args: str) -> Outcome:
+    """`train ARGS` with Ctrl-C pressed twice before a batch, counted from 1."""
+    asked, count = Interruption.asked, 0
+
+    def twice(self: Interruption) -> bool:
+        nonlocal count
+        count += 1
+        if count == batch:
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+        return asked(self)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Interruption, "asked", twice)
+        outcome = invoke("train", *args)
+    assert outcome.status == 130
+    return outcome
+
+
+def test_a_run_that_is_quit_says_what_is_left() -> None:
+    """By a second Ctrl-C, before its first checkpoint and after it."""
+    args = ("net.cfg", "text.txt", "--batches", "20", "--save-every", "5", "--out", "run")
+    words = "nothing was saved that a run can continue from"
+    assert quit_at(3, *args).lines[-2:] == [words, "interrupted"]
+    resumed = invoke("train", "--resume", "--out", "run").error()
+    assert resumed.endswith(
+        "it is in its first batches still, or ended during them; start it again"
+    )
+    words = "the last checkpoint in run is whole; to continue from it: darknet-py train --resume"
+    assert quit_at(8, *args).lines[-2:] == [f"{words} --out run", "interrupted"]
+    assert invoke("train", "--resume", "--out", "run").status == 0
+
+
+def test_the_time_of_a_run_is_that_of_training(clock: Clock) -> None:
+    """Without the score at its end, however long that takes."""
+    own = Validation.compare
+
+    def slowly(self: Validation, net: Network) -> float:
+        clock.now += 100
+        return own(self, net)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Validation, "compare", slowly)
+        result = dn.train("net.cfg", "text.txt", batches=5, val_every=100, seed=1)
+    assert read_checkpoint("backup/net.state").progress["elapsed"] == result.seconds < 100
+
+
 @posix
 def test_the_command_that_goes_on_has_the_options_of_the_run() -> None:
     """A run that goes on with other settings, another text or without its end is another run."""

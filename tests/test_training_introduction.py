@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from darknet_py import load_network
+from darknet_py.training import introduction
 from tests.support.commands import invoke
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -30,6 +32,24 @@ def test_the_text_the_network_and_the_end() -> None:
     assert lines["end"] == "at batch 2 or after 90 seconds of training, whichever comes first"
     assert lines["files"] == f"{Path('backup/net')}*"
     assert "weights" not in lines
+
+
+def test_an_update_that_takes_long_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "per update" not in told("text.txt", "--batches", "2")["speed"]
+    symbols = load_network("net.cfg").options.symbols
+    monkeypatch.setattr(introduction, "training_speed", lambda net: symbols / 42)
+    assert told("text.txt", "--batches", "2")["speed"].endswith("one core, 42 seconds per update")
+
+
+def test_single_bytes_without_context_are_warned_of() -> None:
+    words = "each update reads single bytes, without what stands before them: to train, add "
+    args = ("text.txt", "--batches", "12", "--seed", "1")
+    for added, is_said in (((), True), (("--set", "time_steps=2"), False)):
+        said = invoke("train", "gru", *args, "--set", "gru.output=8", *added).stderr
+        assert (words in " ".join(said.split())) == is_said
+        assert "unlike the rest" not in said
+    said = invoke("train", "gru", *args, "--set", "gru.output=8", "--state", "carry").stderr
+    assert words not in " ".join(said.split())
 
 
 def test_one_end_is_told_alone() -> None:

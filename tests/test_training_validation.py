@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,25 @@ def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete(
         dn.train(resume=True)
 
 
+def test_ctrl_c_during_that_score_says_what_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation, "MOST", 60)
+    monkeypatch.setattr(validation, "LEAST", 60)
+    Path("text.txt").write_bytes(words(6000).encode())
+
+    def press(self: Progress, done: int, total: int) -> None:
+        if done > total // 4:
+            signal.raise_signal(signal.SIGINT)
+            monkeypatch.setattr(Progress, "scoring", lambda *args: None)
+
+    monkeypatch.setattr(Progress, "scoring", press)
+    args = ("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1", "--val", ".5")
+    outcome = invoke(*args)
+    assert outcome.status == 0
+    assert "ending the score of the held-out text; the run is saved" in outcome.stderr
+    assert "stopping after this batch" not in outcome.stderr
+    assert re.search(r"on \d\d\.\d% of the held-out text", outcome.stderr)
+
+
 def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "MOST", 60)
     monkeypatch.setattr(validation, "LEAST", 60)
@@ -259,7 +279,9 @@ def two_texts() -> bytes:
 
 def test_a_held_out_text_unlike_the_rest_is_told_once() -> None:
     Path("text.txt").write_bytes(two_texts())
-    args = ("train", "net.cfg", "text.txt", "--batches", "60", "--seed", "1", "--val-every", "5")
+    args = ("train", "net.cfg", "text.txt", "--batches", "140", "--seed", "1", "--val-every", "5")
+    # Of a few bytes nothing is known yet.
+    assert "unlike the rest" not in invoke(*args, "--batches", "60").stderr
     told = [line for line in invoke(*args).lines if "unlike the rest" in line]
     assert len(told) == 1
     assert "--val-from spread" in told[0]

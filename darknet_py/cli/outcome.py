@@ -1,4 +1,4 @@
-"""What to tell about a run that ended no better than guessing."""
+"""What to tell about a run that ended no better than guessing, or knows its text by heart."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 YOUNG = 100  # batches before which a loss means little
 CLOSE = 0.005  # nats per symbol: as good as equal
 MARGIN = 0.1  # of the loss of guessing: a difference that counts
+RISEN = 0.02  # of the best loss: a rise of the held-out loss that counts
 
 
 def explain_outcome(
@@ -57,4 +58,23 @@ def explain_outcome(
     return (
         f"{words}, and the training loss is {avg:.2f}: train longer, or try another learning_rate; "
         f"in random or compressed data there is nothing to learn"
+    )
+
+
+def explain_rise(
+    best_val: float, risen: float, avg: float, best_batch: int, batches: int, remedy: str
+) -> str | None:
+    """That a run has begun to learn its text by heart, as its losses show it.
+
+    best_val, avg: as above. risen: of the held-out loss since the best one. best_batch: that of the
+    best network. batches: of the run. remedy: what may help beside more text.
+    Returns None where the held-out loss has not risen, or the training loss too.
+    """
+    if not risen > RISEN * best_val or not avg < best_val:
+        return None
+    return (
+        f"the best network is that of batch {best_batch:,} of {batches:,}: since then the held-out "
+        f"loss has risen by {risen:.2f} to {best_val + risen:.2f} while the training loss fell to "
+        f"{avg:.2f}, because the network learns the text by heart; more text helps most, and "
+        f"perhaps {remedy}"
     )

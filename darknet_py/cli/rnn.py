@@ -32,6 +32,7 @@ from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
+from darknet_py.speed import SLOW, rounded, training_speed
 from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
 
@@ -167,13 +168,21 @@ def _command(name: str) -> Callable[[F], click.Command]:
 
 
 def _check_order(command: str, cfg: str, weights: str | None) -> None:
-    """Raise CfgError where the weights file stands in the place of the cfg."""
+    """Raise CfgError where the weights file stands in the place of the cfg, CorpusError where the
+    text stands in that of the weights.
+    """
     if _is_weights(cfg):
         other = weights if weights and not _is_weights(weights) else "CFG"
         raise CfgError(
             f"{cfg} is a weights file: give the cfg first, like darknet-py rnn {command} "
             f"{other} {cfg}"
         )
+    other_name = Path(weights or ".weights").suffix not in (".weights", ".backup")
+    if weights and other_name and os.path.isfile(weights) and not _is_weights(weights):
+        words = shlex.join(["darknet-py", "rnn", command, cfg])
+        text = shlex.quote(weights)
+        how = f"{words} -file {text}" if command == "train" else f"{words} WEIGHTS < {text}"
+        raise CorpusError(f"{weights} is not a weights file; if it is the text: {how}")
 
 
 def _is_weights(path: str) -> bool:
@@ -299,22 +308,28 @@ def train(
             f"{KEEP_EVERY:,}, {base}_final.weights at batch {net.options.max_batches:,}, the end; "
             f"Ctrl-C saves nothing"
         )
+    seconds = net.options.symbols / net.options.subdivisions / training_speed(net)
+    if seconds >= SLOW:
+        log.info(f"a line for each batch, on this machine every {rounded(seconds):,} s at best")
     saved: list[str] = []
     try:
         for line in replay_train(replay, text, BACKUP, saved.append):
             if not is_quiet():
                 say(line)
     except KeyboardInterrupt:
-        say(_stopped(cfg, saved[-1:], data, tokenized))
+        say(_stopped(cfg, weights, saved[-1:], data, tokenized))
         raise
 
 
-def _stopped(cfg: str, saved: list[str], data: str, tokenized: bool) -> str:
+def _stopped(cfg: str, weights: str | None, saved: list[str], data: str, tokenized: bool) -> str:
     """What is left of a run that is stopped. saved: the last file that it wrote, if any."""
-    if not saved:
+    if not saved and weights is None:
         return f"stopped before anything was saved, which is every {SAVE_EVERY} batches"
     own = ["-tokenized"] if tokenized else []
-    words = shlex.join(["darknet-py", "rnn", "train", cfg, *saved, "-file", data, *own])
+    last = saved or [f"{weights}"]
+    words = shlex.join(["darknet-py", "rnn", "train", cfg, *last, "-file", data, *own])
+    if not saved:
+        return f"stopped before anything new was saved; to start from {weights} again: {words}"
     return f"stopped; to continue from what was saved last: {words}"
 
 

@@ -7,6 +7,7 @@ import logging
 import math
 import os
 import shlex
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,10 +22,12 @@ from darknet_py.cli.options import (
     show_cfg_warnings,
     verbosity_options,
 )
-from darknet_py.cli.outcome import CLOSE, explain_outcome
+from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
 from darknet_py.errors import WeightsError
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
+from darknet_py.layers.dropout import DropoutLayer
+from darknet_py.network import Network
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import one_line, say
@@ -34,6 +37,8 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
+MUCH_DROPOUT = 0.5  # which hardly any run is better with more than
+WITH_OUTPUT = ("rnn", "gru", "lstm")  # recurrent layers whose width is the key `output`
 LONGER = 1.05  # bytes per character from which on their losses are told apart
 
 
@@ -126,12 +131,14 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
                 data,
                 callback=progress,
                 stop=interruption.asked,
-                scoring=progress.scoring,
+                scoring=interruption.scoring(progress.scoring),
                 **options,
             )
             progress.ended(result.val)
     except BaseException as error:
         if ranks.size == 1:
+            if isinstance(error, KeyboardInterrupt) and not quiet:
+                _say_left(options.get("out", "backup"))
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
@@ -142,8 +149,17 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         click.get_current_context().exit(INTERRUPTED)
 
 
+def _say_left(out: str) -> None:
+    """What a run leaves that is quit without saving."""
+    if any(Path(out).glob("*.state")):
+        words = shlex.join(["darknet-py", "train", "--resume", "--out", out])
+        say(f"the last checkpoint in {out} is whole; to continue from it: {words}")
+    else:
+        say("nothing was saved that a run can continue from")
+
+
 def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:
-    """What is to be told where the best network is worse than guessing."""
+    """What is to be told where the best network is worse than guessing, or much the best."""
     if result.best_val is None:
         return None
     net = result.net
@@ -152,7 +168,25 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     batches = net.batch_number if resumed else result.characters // net.options.symbols
     first = progress.first_loss if is_nats else None
     avg = result.avg if is_nats else None
-    return explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
+    said = explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
+    if said is None and avg is not None:
+        said = explain_rise(
+            *(result.best_val, result.risen, avg, result.best_batch, result.batches),
+            _against_learning_by_heart(net),
+        )
+    return said
+
+
+def _against_learning_by_heart(net: Network) -> str:
+    """Options that make it harder."""
+    rates = [layer.probability for layer in net.layers if isinstance(layer, DropoutLayer)]
+    if rates and max(rates) < MUCH_DROPOUT:
+        return f"--set dropout.probability={MUCH_DROPOUT:g} (now {max(rates):g})"
+    recurrent = [layer for layer in net.layers if layer.kind in WITH_OUTPUT and layer.outputs > 1]
+    if not recurrent:
+        return "a smaller network"
+    kind, width = recurrent[0].kind, recurrent[0].outputs // 2
+    return f"a smaller network (--set {kind}.output={width})"
 
 
 def _say_result(result: Result, out: str, explanation: str | None) -> None:

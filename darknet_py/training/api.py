@@ -115,7 +115,8 @@ def train(
                 asked = interruption.asked()
                 return (stop is not None and stop()) or asked
 
-            result = train_run(run, profile, both, either, scoring or shown.scoring)
+            shown_score = interruption.scoring(scoring or shown.scoring)
+            result = train_run(run, profile, both, either, shown_score)
             shown.ended(result.val)
         if interruption.is_asked:
             raise KeyboardInterrupt(

@@ -190,6 +190,12 @@ def _why_no_run(folder: Path, pattern: str, wanted: str | None) -> str:
         return f"{folder} is a file; give the folder of a run"
     if not folder.exists():
         return f"{folder}: no such folder; give the one that the run was started with (--out)"
+    table = pattern.removesuffix(".state") + ".csv"
+    if any(folder.glob(table)):
+        return (
+            f"{folder}: the run there has saved nothing to resume from: it is in its first batches "
+            f"still, or ended during them; start it again"
+        )
     message = f"{folder} holds no run ({pattern} is missing)"
     if wanted is not None and any(Path(wanted).glob("*.state")):
         return f"{message}, but the folder {wanted} does: give it with --out {wanted}"

@@ -8,6 +8,10 @@ from types import FrameType
 from typing import Any
 
 from darknet_py.terminal import say
+from darknet_py.writing.scoring import Progress
+
+BATCH = "stopping after this batch, then saving; press Ctrl-C again to quit now without saving"
+SCORE = "ending the score of the held-out text; the run is saved; press Ctrl-C again to quit now"
 
 
 class Interruption:
@@ -20,7 +24,7 @@ class Interruption:
 
     def __init__(self, only_keys: bool = False) -> None:
         self._only_keys = only_keys
-        self._asked = self._is_training = False
+        self._asked = self._is_training = self._is_scoring = False
         self._before: dict[int, Any] = {}
 
     def asked(self) -> bool:
@@ -33,11 +37,20 @@ class Interruption:
         """Whether there was one."""
         return self._asked
 
+    def scoring(self, show: Progress) -> Progress:
+        """`show`, which is called while the run is saved and the best network scored."""
+
+        def shown(done: int, total: int) -> None:
+            self._is_scoring = True
+            show(done, total)
+
+        return shown
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked or not self._is_training:
             raise KeyboardInterrupt
         self._asked = True
-        say("stopping after this batch, then saving; press Ctrl-C again to quit now without saving")
+        say(SCORE if self._is_scoring else BATCH)
 
     def __enter__(self) -> Interruption:
         # A terminal that goes away is no reason to lose anything; nohup has it ignored.

@@ -7,7 +7,7 @@ from darknet_py.corpus import BLOCKS
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
-from darknet_py.speed import rounded, training_speed
+from darknet_py.speed import SLOW, rounded, training_speed
 from darknet_py.symbols import unit_of, utf8_characters
 from darknet_py.training.run import Run
 
@@ -25,13 +25,20 @@ def introduction(run: Run) -> list[str]:
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
         *_held_out(run, unit),
         f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
-        f"batch: {counted(options.batch, 'place')} in the text, {options.time_steps} {unit} from "
-        f"each{shared}: {options.symbols:,} {unit} per update",
+        f"batch: {counted(options.batch, 'place')} in the text, "
+        f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
+        f"{counted(options.symbols, unit_of(net))} per update",
         f"memory: about {size / 1e6:,.0f} MB, and the text",
-        f"speed: at most {rounded(speed):,} {unit} per second on one core",
+        f"speed: at most {rounded(speed):,} {unit} per second on one core{_pace(run, speed)}",
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]
+
+
+def _pace(run: Run, speed: float) -> str:
+    """How long an update takes, where one waits for it. speed: symbols per second."""
+    seconds = run.net.options.symbols / speed
+    return f", {rounded(seconds):,} seconds per update" if seconds >= SLOW else ""
 
 
 def _held_out(run: Run, unit: str) -> list[str]:

@@ -31,7 +31,8 @@ SAMPLE_LENGTH = 200  # symbols
 SAMPLE_TEMPERATURE = 0.7
 SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
 
-UNLIKE = 1.3  # times the training loss, in the first pass over a text
+# Times the training loss, in the first pass over a text, once so many symbols have been read.
+UNLIKE, UNLIKE_FROM = 1.3, 4096
 
 Callback = Callable[[Row], object]
 
@@ -112,7 +113,8 @@ def _note_unlike(run: Run, loss: float) -> None:
     """Tell once where the held-out text is unlike the text trained on: its loss is far above the
     training loss although nothing can have been learned by heart yet.
     """
-    first_time = run.net.seen < len(run.streams.text) and not run.is_unlike
+    read = run.net.seen - run.first_seen
+    first_time = UNLIKE_FROM <= read < len(run.streams.text) and not run.is_unlike
     if first_time and is_loss_in_nats(run.net) and UNLIKE * run.avg < loss < math.inf:
         run.is_unlike = True
         advice = ""
@@ -149,7 +151,7 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
     SCORING_SECONDS or SCORING_SHARE of the run; the run's `stop` ends it too. progress: see
     `evaluate`.
     """
-    validation, seconds = run.validation, run.elapsed - run.elapsed_before
+    validation, seconds = run.validation, run.stop_clock()
     score, val = None, validation.loss
     if is_stopped:
         weights = run.save_checkpoint(".backup")
@@ -184,7 +186,14 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
         ended=ended,
         interrupted=is_stopped,
         bytes_per_character=_bytes_per_character(run),
+        best_batch=validation.best_batch,
+        risen=_risen(validation.loss if val is None else val, validation.best_loss),
     )
+
+
+def _risen(loss: float | None, best: float | None) -> float:
+    """How far the held-out loss is above its lowest, in nats per symbol."""
+    return 0.0 if loss is None or best is None else loss - best
 
 
 def _bytes_per_character(run: Run) -> float:

@@ -100,7 +100,7 @@ def resumed_run(
     if data is None and old.data == "-":
         raise TrainingError(
             f"{where}: the text did not come from a file; give the same text again: "
-            f"darknet-py train --resume --out {asked.folder} {folder.base} -"
+            f"darknet-py train --resume --out {asked.folder} {folder.base} -, or in Python as data"
         )
     val = old.val if asked.val is None else asked.val
     val_from = asked.val_from or old.val_from

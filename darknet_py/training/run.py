@@ -93,7 +93,8 @@ class Result:
     best_val: nats per symbol of the last and of the best network on the held-out text, None without
     one; best: the best one's file. scored: the share of the held-out text that best_val is over.
     bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
-    so many times a loss per byte is one per character.
+    so many times a loss per byte is one per character. best_batch: after which the best network
+    was kept. risen: how far the loss on the same held-out symbols, val, is above the best one's.
     ended: why, in a few words. interrupted: by `stop`.
     """
 
@@ -110,6 +111,8 @@ class Result:
     ended: str
     interrupted: bool
     bytes_per_character: float = 1.0
+    best_batch: int = 0
+    risen: float = 0.0
 
 
 class Run:
@@ -143,7 +146,8 @@ class Run:
         self.recent: deque[float] = deque(maxlen=101)
         self.scored: tuple[int, float | None] = -1, None
         self.elapsed_before = 0.0
-        self.started = self.saved = time.perf_counter()
+        self.saved = time.perf_counter()
+        self.started: float | None = self.saved
         # Asked before each batch.
         self.stop: Callable[[], bool] | None = None
 
@@ -154,10 +158,17 @@ class Run:
             self.net.step.tell = self.tell
             self.net.step.told = self.ranks.decide(self.tell())
 
+    def stop_clock(self) -> float:
+        """Count no more of them; returns those since `start_clock`."""
+        before, self.elapsed_before = self.elapsed_before, self.elapsed
+        self.started = None
+        return self.elapsed_before - before
+
     @property
     def elapsed(self) -> float:
         """Seconds of training since the run began."""
-        return self.elapsed_before + time.perf_counter() - self.started
+        since = 0.0 if self.started is None else time.perf_counter() - self.started
+        return self.elapsed_before + since
 
     @property
     def batches_done(self) -> int:

@@ -129,6 +129,7 @@ def new_run(
                 "with --time or --batches the learning rate would fall towards the end, which "
                 "makes a better network (cooldown in the cfg)"
             )
+    _warn_of_no_context(net)
     if ranks.is_first:
         folder.move_earlier_run()
         folder.write_cfg(net.cfg)
@@ -163,9 +164,20 @@ def _process_choice(asked: Settings, net: Network, memory_limit: int, ranks: Ran
     return 1 if alone else process_choice(net, memory_limit)
 
 
+def _warn_of_no_context(net: Network) -> None:
+    """Tell where no state ever reaches a second symbol, as in darknet's cfgs to generate with."""
+    options = net.options
+    if options.time_steps == 1 and options.state == "zero" and net.state_size():
+        log.warning(
+            "warning: each update reads single %ss, without what stands before them: to train, add "
+            "--set batch=16 --set time_steps=64",
+            unit_of(net),
+        )
+
+
 def _say_ignored(cfg: Cfg) -> None:
     """Name the keys of our own that the replay of the C program does not know."""
-    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", *INITIAL)
+    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "average", *INITIAL)
     own = [key for key in keys if key in cfg.net.options]
     if own:
         log.warning(
