@@ -24,12 +24,11 @@ CLI_HEAD = """# The command line
 Made from `darknet-py COMMAND --help` by `make docs`. Exit status: 0 done, 1 failed with a line that
 gives the reason, 2 wrong usage, 130 interrupted. stdout has the product, stderr everything else.
 
-To have the shell complete commands and options, once and for all:
+To have bash, zsh or fish complete commands, options, networks, runs and files, as soon as
+darknet-py is on the PATH:
 
 ```sh
-_DARKNET_PY_COMPLETE=bash_source darknet-py > darknet-py.bash   # and source it in ~/.bashrc
-_DARKNET_PY_COMPLETE=zsh_source darknet-py > darknet-py.zsh     # and source it in ~/.zshrc
-_DARKNET_PY_COMPLETE=fish_source darknet-py > darknet-py.fish   # into ~/.config/fish/completions/
+darknet-py completion --install
 ```
 """
 API_HEAD = """# The Python API

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
-from darknet_py.cli.commands import Group
+from darknet_py.cli.commands import COMPLETING, Group
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
@@ -54,12 +54,25 @@ class CommandGroup(Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _replace_closed_streams()
+        if os.environ.get(COMPLETING, "").endswith("_complete"):
+            return self._complete(*args, **kwargs)
         try:
             return super().main(*args, **kwargs)
         except OSError as error:  # The help text or an error message could not be written.
             with contextlib.suppress(OSError):
                 click.echo(f"Error: stdout: {error.strerror}", err=True)
             sys.exit(1)
+
+    def _complete(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer a shell that completes a line, which may hold anything: what is wrong in it is
+        told when it is run.
+        """
+        with (
+            contextlib.redirect_stderr(io.StringIO()),
+            contextlib.suppress(Exception, KeyboardInterrupt),
+        ):
+            return super().main(*args, **kwargs)
+        sys.exit(0)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         # Before -v and -q are read, since the same process may run several commands.

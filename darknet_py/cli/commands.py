@@ -16,6 +16,7 @@ from darknet_py.bounds import Whole
 from darknet_py.likely import INSTEAD, OTHER_NAMES, canonical
 from darknet_py.terminal import NARROWEST
 
+COMPLETING = "_DARKNET_PY_COMPLETE"  # the variable by which a shell asks for completions
 CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
 
