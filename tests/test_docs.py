@@ -46,7 +46,8 @@ def test_commands_and_snippets_work(page: Path, tmp_path: Path) -> None:
     (tmp_path / "without" / "numba.py").parent.mkdir()
     (tmp_path / "without" / "numba.py").write_text("raise ImportError")
     paths = os.pathsep.join([str(tmp_path / "without"), str(ROOT)])
-    environment = {**ENVIRONMENT, "SHELL": "/bin/bash", "PYTHONPATH": paths}
+    own = {"SHELL": "/bin/bash", "HOME": str(tmp_path), "XDG_DATA_HOME": ""}
+    environment = {**ENVIRONMENT, **own, "PYTHONPATH": paths}
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in shell:
         done = subprocess.run(
