@@ -310,3 +310,41 @@ def test_an_option_that_does_not_exist_is_answered_by_what_is_meant_or_by_nothin
     args: tuple[str, ...], told: str
 ) -> None:
     assert usage_error(*args).endswith(told)
+
+
+OTHER_PATHS = [path for path in PATHS if "rnn" not in path]
+# In front of them the command is missing, or what it has as its arguments.
+BEFORE: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("train",): ("tiny", "text.txt"),
+    ("generate",): ("net.weights",),
+}
+
+
+@pytest.mark.parametrize("path", OTHER_PATHS, ids=" ".join)
+@pytest.mark.parametrize("given", [("-nogpu",), ("-i", "0"), ("-gpus", "0,1"), ("--device=cuda",)])
+def test_options_for_graphics_cards_are_answered_with_the_cpu(
+    path: tuple[str, ...], given: tuple[str, ...]
+) -> None:
+    option = given[0].partition("=")[0]
+    told = f"Error: No such option {option!r}: this program trains on the CPU."
+    if path:
+        assert usage_error(*path, *BEFORE.get(path, ()), *given) == told
+    assert usage_error(*given, *(path or ("info", "tiny"))) == told
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_an_option_with_one_dash_is_named_as_it_was_typed(path: tuple[str, ...]) -> None:
+    for typed in ("-xyzzy", "-x", "-vx", "-vxyzzy"):
+        assert usage_error(*path, typed, "-y") == f"Error: No such option {typed!r}."
+    assert usage_error(*path, "-xyzzy=5").endswith(" '-xyzzy'.")
+    told = "Error: No such option '-verbos'. Did you mean '--verbose'?"
+    assert usage_error(*path, "-verbos") == told
+
+
+def test_a_value_that_looks_like_an_option_is_not_taken_for_the_wrong_one() -> None:
+    told = "No such option '-xyz'."
+    assert usage_error("generate", "w", "--prompt", "-xy", "-xyz").endswith(told)
+    assert usage_error("rnn", "generate", "c", "w", "-seed", "-xy", "-xyz").endswith(told)
+    assert usage_error("train", "tiny", "t", "-batches", "5").endswith("mean '--batches'?")
+    assert usage_error("train", "tiny", "t", "-epochs", "5").endswith("or max_batches=5000.")
+    assert usage_error("generate", "w", "-n500").endswith("'-n500'. Use --length.")

@@ -457,13 +457,20 @@ def test_the_first_of_an_option_given_twice_counts(folder: Path) -> None:
 def test_options_of_gpus_are_ignored() -> None:
     path, record = recorded("policy-steps")
     each = record["generate"][0]
-    args = [*generate_args("policy-steps", each), "-nogpu", "-i", "3"]
-    outcome = invoke("rnn", "generate", "-i", "0", path / "test.cfg", path / "model.weights", *args)
-    assert (outcome.status, outcome.stderr) == (0, "")
-    assert outcome.stdout == (path / each["stdout"]).read_bytes()
+    args = [*generate_args("policy-steps", each), "-nogpu", "-i", "3", "-gpus", "0,1"]
+    files = (path / "test.cfg", path / "model.weights")
+    for words in (
+        ("rnn", "generate", "-i", "0"),
+        ("-nogpu", "rnn", "generate", "-gpus", "0,1"),
+        ("-i", "1", "rnn", "-gpus", "0", "generate"),
+        ("-gpus", "0,1", "rnn", "-nogpu", "-i", "0", "generate"),
+    ):
+        outcome = invoke(*words, *files, *args)
+        assert (outcome.status, outcome.stderr) == (0, "")
+        assert outcome.stdout == (path / each["stdout"]).read_bytes()
     for command in COMMANDS:
-        files = (path / "test.cfg", path / "model.weights")
-        assert invoke("rnn", command, *files, "-nogpu", "-i", "0", stdin=b"ab").status == 0
+        ignored = ("-nogpu", "-i", "0", "-gpus", "0,1")
+        assert invoke("rnn", command, *files, *ignored, stdin=b"ab").status == 0
 
 
 def test_a_negative_srand_is_the_unsigned_number(folder: Path) -> None:

@@ -18,7 +18,14 @@ import click
 from darknet_py.__version__ import __version__
 from darknet_py.cli.commands import COMPLETING, Group
 from darknet_py.cli.console import ConsoleHandler
-from darknet_py.cli.options import CONTEXT, is_verbose, shows_cfg_warnings, verbosity_options
+from darknet_py.cli.options import (
+    CONTEXT,
+    check_graphics,
+    graphics_options,
+    is_verbose,
+    shows_cfg_warnings,
+    verbosity_options,
+)
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
 from darknet_py.terminal import one_line, visible, wrapped
 
@@ -139,8 +146,10 @@ def _leave_quietly() -> None:
     context_settings=CONTEXT,
 )
 @click.version_option(__version__, prog_name="darknet-py")
+@graphics_options
 @verbosity_options
-def main() -> None:
+@click.pass_context
+def main(context: click.Context) -> None:
     """darknet's character-level recurrent networks: train on a text, generate text.
 
     \b
@@ -148,6 +157,7 @@ def main() -> None:
       darknet-py train tiny mybook.txt --time 2m
       darknet-py generate backup/tiny_best.weights
     """
+    check_graphics(context)
     logger = logging.getLogger("darknet_py")
     logger.handlers = [ConsoleHandler()]
     logger.propagate = False

@@ -107,6 +107,19 @@ HINTS = {
     },
     "rnn train": {"--file": "-file", "--seed": "-srand", "--clear": "-clear"},
 }
+# What options for graphics cards are called; -i with a number is one, too.
+GRAPHICS = {
+    "nogpu",
+    "no_gpu",
+    "gpu",
+    "gpus",
+    "gpu_id",
+    "gpu_ids",
+    "device",
+    "devices",
+    "cuda",
+    "no_cuda",
+}
 SIMILAR = {
     "sample": "generate",
     "write": "generate",
@@ -160,6 +173,75 @@ class Context(click.Context):
     formatter_class = Formatter
 
 
+def mistyped(params: Iterable[click.Parameter], typed: list[str], reported: str) -> str:
+    """The word that holds the option which click does not know.
+
+    reported: what click calls it, which of a word with one dash is a letter.
+    """
+    own = {
+        name: param for param in params if isinstance(param, click.Option) for name in names(param)
+    }
+    words = iter(typed)
+    for word in words:
+        if word == "--":
+            break
+        name, _, value = word.partition("=")
+        if name in own or word.startswith("--"):
+            if name == reported and name not in own:
+                return word
+            if not value and name in own and takes_value(own[name]):
+                next(words, None)
+        elif word.startswith("-"):
+            for place, letter in enumerate(word[1:], 2):
+                param = own.get(f"-{letter}")
+                if param is None and reported == f"-{letter}":
+                    return word
+                if param is None or takes_value(param):
+                    if param is not None and place == len(word):
+                        next(words, None)
+                    break
+    return reported
+
+
+def names(option: click.Option) -> list[str]:
+    return [*option.opts, *option.secondary_opts]
+
+
+def takes_value(option: click.Option) -> bool:
+    return not (option.is_flag or option.count)
+
+
+def no_such_option(name: str, params: Iterable[click.Parameter]) -> str:
+    """That an option does not exist, and which of a command's own was probably meant, whatever its
+    dashes.
+    """
+    import difflib
+
+    ending = ""
+    shown = (p for p in params if isinstance(p, click.Option) and not p.hidden)
+    letters = {each.lstrip("-"): each for param in shown for each in param.opts if len(each) > 2}
+    wanted = name.lstrip("-")
+    begun = [each for each in letters if each.startswith(wanted)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(wanted, letters, 1, NEAR_OPTION)
+    if near and len(name) > 2:
+        ending = f" Did you mean {letters[near[0]]!r}?"
+    return f"No such option {name!r}.{ending}"
+
+
+def about_graphics(word: str, typed: list[str]) -> str | None:
+    """What to say of an option for a graphics card, as C and other programs have it, or None."""
+    name = word.partition("=")[0]
+    follows = typed[typed.index(word) + 1 :] if word in typed else []
+    of_c = name == "-i" and bool(follows) and follows[0].lstrip("-").isdigit()
+    if of_c or (len(name) > 2 and canonical(name) in GRAPHICS):
+        return no_graphics(name)
+    return None
+
+
+def no_graphics(name: str) -> str:
+    return f"No such option {name!r}: {INSTEAD['gpu']}."
+
+
 class Command(click.Command):
     """A command whose usage errors say what was probably meant."""
 
@@ -194,28 +276,22 @@ class Command(click.Command):
         """That an option does not exist, and the one that was probably meant."""
         path = self._path(ctx)
         hints = HINTS.get(path, {})
-        # Of `-temp`, click reports `-t`.
-        words = [error.option_name, *(w for w in typed if w.startswith(error.option_name))]
-        meant = [word for word in reversed(words) if word in hints]
+        word = mistyped(self.params, typed, error.option_name)
+        name = word.partition("=")[0]
+        if about := about_graphics(word, typed):
+            return about
+        # Of `-n500`, `-n`.
+        words = [name] if word[2:3].isalpha() else [name, error.option_name]
+        meant = [each for each in words if each in hints]
         if path == "train" and not meant:
-            options = [word.partition("=")[0] for word in reversed(words)]
-            instead = [word for word in options if canonical(word) in INSTEAD]
-            if instead and instead[0].startswith("--"):
-                return f"No such option {instead[0]!r}: {INSTEAD[canonical(instead[0])]}."
-            found = {word: setting_for(word) for word in options}
-            hints = {word: hint for word, hint in found.items() if hint is not None}
-            meant = list(hints)
+            instead = INSTEAD.get(canonical(name))
+            if instead and len(name) > 2:
+                return f"No such option {name!r}: {instead}."
+            if setting := setting_for(name):
+                hints, meant = {name: setting}, [name]
         if meant:
-            return f"No such option {meant[0]!r}. Use {hints[meant[0]]}."
-        typed_name = error.option_name
-        own = [name for param in self.params for name in param.opts if name.startswith("--")]
-        near = [name for name in own if name.startswith(typed_name)]
-        if len(near) != 1 and typed_name.startswith("--"):
-            import difflib
-
-            near = difflib.get_close_matches(typed_name, own, n=1, cutoff=NEAR_OPTION)
-        ending = f" Did you mean {near[0]!r}?" if len(near) == 1 else ""
-        return f"No such option {typed_name!r}.{ending}"
+            return f"No such option {name!r}. Use {hints[meant[0]]}."
+        return no_such_option(name, self.get_params(ctx))
 
     def _about_rest(self, ctx: click.Context, typed: list[str], rest: list[str]) -> str | None:
         """What to do about arguments that are too many."""
@@ -274,6 +350,16 @@ class Group(click.Group):
     """A group that lists its commands in whole sentences, and knows which one was meant."""
 
     context_class = Context
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        typed = list(args)
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            word = mistyped(self.params, typed, error.option_name)
+            about = about_graphics(word, typed)
+            told = about or no_such_option(word.partition("=")[0], self.get_params(ctx))
+            raise click.UsageError(told, ctx) from error
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         kwargs.setdefault("terminal_width", help_width())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from darknet_py.cli.commands import Command, WholeNumber
+from darknet_py.cli.commands import Command, WholeNumber, no_graphics
 from darknet_py.cli.completing import CfgName, FileName
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("darknet_py")
 _CFG_WARNINGS = "darknet_py.cfg_warnings"
+_GRAPHICS = "darknet_py.graphics"
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -155,6 +156,30 @@ def verbosity_options(command: F) -> F:
         help="Print more details, and tracebacks of errors.",
     )
     return verbose(quiet(command))
+
+
+def graphics_options(command: F) -> F:
+    """C's options for its graphics card, which have no effect."""
+
+    def remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
+        if value not in (None, False):
+            context.meta.setdefault(_GRAPHICS, parameter.opts[0])
+
+    about: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": remember}
+    for option in (
+        click.option("-nogpu", is_flag=True, **about),
+        click.option("-gpus", **about),
+        click.option("-i", type=int, **about),
+    ):
+        command = option(command)
+    return command
+
+
+def check_graphics(context: click.Context) -> None:
+    """Raise UsageError where one of them was given before a command that is not C's."""
+    name = context.meta.get(_GRAPHICS)
+    if name is not None and context.invoked_subcommand != "rnn":
+        raise click.UsageError(no_graphics(name), context)
 
 
 def is_verbose() -> bool:

@@ -18,7 +18,13 @@ import click
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.commands import Command, Group, WholeNumber
 from darknet_py.cli.console import TextWriter, write_line
-from darknet_py.cli.options import CONTEXT, is_quiet, show_cfg_warnings, verbosity_options
+from darknet_py.cli.options import (
+    CONTEXT,
+    graphics_options,
+    is_quiet,
+    show_cfg_warnings,
+    verbosity_options,
+)
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, CorpusError, CostWarning, DarknetWarning, WeightsError
@@ -56,11 +62,6 @@ USED = {
 }
 # Names and attributes, the last first.
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-nogpu",), {"is_flag": True, "expose_value": False, "help": "Ignored: no GPU is used."}),
-    (
-        ("-i",),
-        {"type": int, "metavar": "N", "expose_value": False, "help": "Ignored: no GPU is used."},
-    ),
     (("-tokens",), {"metavar": "F", "help": "Names of symbols, one per line."}),
     (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
     (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
@@ -119,6 +120,7 @@ EXAMPLES = {
     context_settings=CONTEXT,
     short_help="Run the C program's own command lines.",
 )
+@graphics_options
 @verbosity_options
 def command() -> None:
     """The C program's `darknet rnn ...` commands, in its arithmetic.
@@ -155,10 +157,10 @@ def _command(name: str) -> Callable[[F], click.Command]:
             _check_order(name, cfg, weights)
             return function(cfg=cfg, weights=weights or None, **options)
 
-        wrapped = verbosity_options(checked)
+        wrapped = graphics_options(verbosity_options(checked))
         for flags, more in _OPTIONS:
             is_flag = more.get("is_flag", False)
-            option = click.option if is_flag or flags[0] == "-i" else _option
+            option = click.option if is_flag else _option
             wrapped = option(*flags, hidden=flags[0] not in USED[name], **more)(wrapped)
         wrapped = click.argument("weights", required=False)(wrapped)
         wrapped = click.argument("cfg")(wrapped)
