@@ -162,7 +162,7 @@ def graphics_options(command: F) -> F:
     """C's options for its graphics card, which have no effect."""
 
     def remember(context: click.Context, parameter: click.Parameter, value: object) -> None:
-        if value not in (None, False):
+        if value is not None and value is not False:
             context.meta.setdefault(_GRAPHICS, parameter.opts[0])
 
     about: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": remember}
