@@ -242,8 +242,9 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
         name, offset = _part_of(name, offset)
     log.warning(
         "warning: %s is not UTF-8 (byte %d at offset %d): it is %s byte by byte, as it is. A text "
-        "in an older encoding, for example WINDOWS-1251, should be converted first: %s",
-        *(name, wrong, offset, used, conversion("WINDOWS-1251", name)),
+        "in an older encoding should be converted first; ENCODING is its name, for example "
+        "WINDOWS-1252 (western European) or WINDOWS-1251 (Cyrillic): %s",
+        *(name, wrong, offset, used, conversion("ENCODING", name)),
     )
 
 
