@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 60  # characters of a wrong value that a message shows
+LONGEST_NAME = 255  # characters that the name of a file can have
 
 
 class Bounds(Protocol):
@@ -189,6 +191,14 @@ class Made:
         return value
 
 
+def is_text(path: str) -> bool:
+    """Whether what is given as a path can only be a text: of several lines, or longer than a name
+    can be, and no file is called so.
+    """
+    longest = max(map(len, re.split(r"[/\\]", path)))
+    return ("\n" in path or longest > LONGEST_NAME) and not os.path.exists(path)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class File:
     """The path of a file or folder; `what` is its name in a usage line."""
@@ -200,6 +210,8 @@ class File:
         path = os.fspath(value)
         if not isinstance(path, str):
             raise TypeError
+        if is_text(path):
+            raise ValueError
         return path
 
 

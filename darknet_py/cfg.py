@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from darknet_py.errors import CfgError
-from darknet_py.files import likely_file, starts_as_weights
+from darknet_py.files import likely_file, starts_as_weights, why_tensors
 
 log = logging.getLogger(__name__)
 
@@ -402,6 +402,8 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
             data = file.read(MAX_CFG_BYTES + 1)
     except OSError as error:
         raise CfgError(f"{path}: cannot read the cfg file: {error.strerror}") from error
+    if why := why_tensors(path):
+        raise CfgError(f"{path} {why}")
     if starts_as_weights(data) and any(data[:12]):
         raise CfgError(f"{path} is a weights file; give a cfg file here")
     before, nul, _ = data.partition(b"\0")

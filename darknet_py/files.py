@@ -13,6 +13,7 @@ import errno
 import hashlib
 import os
 import re
+import shlex
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
@@ -21,6 +22,7 @@ from typing import BinaryIO
 
 from darknet_py.errors import DarknetError
 
+TENSORS = (".safetensors", ".npz")  # the files that `import` reads
 TEMPORARY_SUFFIX = ".darknet-py.part"
 # In a file that a command writes; `with_mark` turns the zeros into a digest of the file.
 MARK = "Written by darknet-py, 0000000000000000"
@@ -67,6 +69,15 @@ def starts_as_weights(start: bytes) -> bool:
     return len(start) >= size and all(
         0 <= number <= 10000 for number in struct.unpack_from("<iii", start)
     )
+
+
+def why_tensors(path: Name) -> str | None:
+    """Of a file of tensors, which only `import` reads, what to do with it; None of others."""
+    file = Path(path)
+    if file.suffix not in TENSORS or not file.is_file():
+        return None
+    words = shlex.join(["darknet-py", "import", str(file), str(file.with_suffix(".weights"))])
+    return f"holds exported tensors; turn it into a weights file and a cfg first: {words}"
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
-from darknet_py.files import starts_as_weights, why_unreadable, write_whole
+from darknet_py.files import starts_as_weights, why_tensors, why_unreadable, write_whole
 from darknet_py.layers.base import Parameter
 
 _VERSION = struct.Struct("<iii")
@@ -73,6 +73,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
         )
     major, minor, revision = _VERSION.unpack_from(start)
     if not starts_as_weights(start):
+        if advice := why_tensors(path):
+            raise WeightsError(f"{path} {advice}")
         raise WeightsError(
             f"{path} is not a weights file: it starts with "
             f"{start[:12].decode('utf-8', 'replace')!r} instead of a version number; give a "

@@ -65,6 +65,40 @@ def test_what_is_no_text_is_refused(net: dn.Network, wrong: Any) -> None:
             call()
 
 
+def test_the_name_of_a_file_is_no_text_to_score(
+    net: dn.Network, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for text in ("book.txt", "some text\n", "some text " * 1000, ".."):
+        assert dn.evaluate(net, text) == dn.evaluate(net, text.encode())
+    Path("book.txt").write_text("some text")
+    told = r"give what is in it, Path\('book.txt'\).read_bytes\(\)$"
+    for score in (dn.evaluate, lambda net, text: next(trace(net, text))):
+        with pytest.raises(ValueError, match=told):
+            score(net, "book.txt")
+    tokens = write_cfg(tmp_path / "tokens.cfg", f"{NET} tokenized=1", RNN, CONNECTED, SOFTMAX)
+    Path("tokens.txt").write_text("1 2 3")
+    with pytest.raises(ValueError, match=r"Path\('tokens.txt'\).read_text\(\)$"):
+        dn.evaluate(dn.load_network(tokens), "tokens.txt")
+
+
+@pytest.mark.parametrize("text", ["[net]\ninputs=256\n" * 200, "This is a text. " * 100, "a\nb"])
+def test_a_text_in_the_place_of_a_path_is_refused_in_short(text: str) -> None:
+    calls: list[tuple[str, Any]] = [
+        ("cfg", lambda: dn.load_network(text)),
+        ("weights", lambda: dn.load_network("tiny", text)),
+        ("cfg", lambda: dn.train(text, b"abc" * 1000)),
+        ("data", lambda: dn.train("tiny", text)),
+        ("val", lambda: dn.train("tiny", b"abc" * 1000, val=text)),
+    ]
+    for name, call in calls:
+        with pytest.raises(ValueError, match=f"^{name} must be a ") as told:
+            call()
+        assert len(str(told.value)) < 130
+        is_data = f"this text of {len(text):,} characters as text.encode()" in str(told.value)
+        assert is_data == (name == "data")
+
+
 @pytest.mark.parametrize("text", SYMBOLS, ids=lambda text: type(text).__name__)
 def test_every_kind_of_text_is_the_same_text(net: dn.Network, text: Any) -> None:
     assert dn.evaluate(net, text) == dn.evaluate(net, b"ab")

@@ -821,6 +821,30 @@ def test_info_of_weights_that_cannot_be_loaded_ends_as_generate_does(
         assert (f"{PARAMETERS}" in outcome.stdout.decode().replace(",", "")) == is_shown
 
 
+@pytest.mark.parametrize("cfg", [None, "[net]\ninputs=many\n", "[net]\ninputs=3\n"])
+def test_info_of_weights_without_a_cfg_that_fits_shows_their_header(cfg: str | None) -> None:
+    """None at all, one that cannot be read, and one that is no network."""
+    Path("net.cfg").unlink()
+    if cfg is not None:
+        Path("net.cfg").write_text(cfg)
+    refusal = invoke("generate", WEIGHTS, "-q").error()
+    header = read_header(WEIGHTS)
+    outcome = invoke("info", WEIGHTS)
+    assert (outcome.status, outcome.lines) == (1, [refusal])
+    assert dict(line.split(maxsplit=1) for line in outcome.stdout.decode().splitlines()) == {
+        "weights": WEIGHTS,
+        "header": "version 0.2.0 (20 bytes, upstream)",
+        "trained": f"on  {header.seen:,} symbols (`seen`)",
+        "parameters": f"{header.floats:,}",
+    }
+    outcome = invoke("info", WEIGHTS, "--json")
+    assert (outcome.status, outcome.lines) == (1, [refusal])
+    told = json.loads(outcome.stdout)
+    assert told["cfg"] is None
+    assert told["weights"]["seen"] == header.seen
+    assert told["weights"]["floats"] == header.floats
+
+
 def test_info_of_a_folder_with_the_name_of_a_bundled_cfg() -> None:
     Path("tiny").mkdir()
     assert facts("tiny")["weights"] is None

@@ -68,7 +68,8 @@ def test_hints_name_options_and_commands_that_exist() -> None:
         for typed, meant in hints.items():
             assert typed not in known
             assert any(word in known or word == "darknet-py" for word in meant.split())
-    assert set(SIMILAR.values()) <= {*COMMANDS, "--help", "--version"}
+    of_c = {f"rnn {name}" for name in USED}
+    assert set(SIMILAR.values()) <= {*COMMANDS, *of_c, "--help", "--version"}
 
 
 def test_options_of_other_programs_are_answered_with_ours() -> None:
@@ -92,6 +93,27 @@ def test_a_misspelled_command_is_answered_with_the_likely_one() -> None:
     assert usage_error("sample").endswith("Did you mean darknet-py generate?")
     assert usage_error("help").endswith("Did you mean darknet-py --help?")
     assert usage_error("xyzzy").endswith("No such command 'xyzzy'.")
+    assert usage_error("gen").endswith("Did you mean darknet-py generate?")
+    assert usage_error("generatetactic").endswith("Did you mean darknet-py rnn generatetactic?")
+    # Of a group its own, else those of the program.
+    for typed, meant in (
+        ("gen", "rnn generate"),
+        ("genrate", "rnn generate"),
+        ("test", "rnn valid"),
+        ("help", "rnn --help"),
+        ("info", "info"),
+        ("list", "cfg"),
+        ("exprt", "export"),
+        ("version", "--version"),
+    ):
+        assert usage_error("rnn", typed).endswith(f"Did you mean darknet-py {meant}?")
+    assert usage_error("rnn", "xyzzy").endswith("No such command 'xyzzy'.")
+
+
+@pytest.mark.parametrize("path", [path for path in PATHS if path not in ((), ("rnn",))])
+def test_help_as_a_word_is_answered_with_the_option(path: tuple[str, ...]) -> None:
+    told = f"Error: For help: darknet-py {' '.join(path)} --help"
+    assert usage_error(*path, "help") == told
 
 
 def test_a_wrong_order_is_answered_with_the_right_one() -> None:
@@ -108,6 +130,65 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
         assert told.endswith(f"darknet-py generate old.weights --cfg {cfg}")
     told = usage_error("generate", "run", "Once upon")
     assert told.endswith('(Once upon); to start from a text, give it with --prompt "..."')
+
+
+def test_a_network_that_does_not_exist_is_told_before_a_missing_text() -> None:
+    told = invoke("train", "tinny").error()
+    assert told.endswith("tinny: no such file, and no bundled cfg of that name; did you mean tiny?")
+    assert "the bundled cfgs are" in invoke("train", "xyzzy").error()
+    told = usage_error("train", "txt.txt")
+    assert told.endswith(
+        "did you mean text.txt? The network comes first: darknet-py train tiny text.txt"
+    )
+
+
+def test_a_folder_of_texts_beside_a_text_is_answered_with_what_can_be_given() -> None:
+    Path("sub").mkdir()
+    Path("a.txt").write_text("some text")
+    told = "give one text, or one folder that holds all texts (subfolders are not read)"
+    for command in (("train", "tiny"), ("valid", "run")):
+        for texts in (("a.txt", "sub"), ("sub", "a.txt"), ("sub", "sub")):
+            assert usage_error(*command, *texts).endswith(f"({texts[1]}); {told}")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
+def test_exported_tensors_in_the_place_of_weights_are_answered_with_import(suffix: str) -> None:
+    assert invoke("train", "net.cfg", "text.txt", "--batches", "1", "--out", "run").status == 0
+    file = f"my net{suffix}"
+    assert invoke("export", "run", file).status == 0
+    words = f"import 'my net{suffix}' 'my net.weights'"
+    told = f"Error: {file} holds exported tensors; turn it into a weights file and a cfg first: "
+    for args in (
+        ("info", file),
+        ("generate", file),
+        ("valid", file, "text.txt"),
+        ("vec", file, "text.txt"),
+        ("export", file, "page.html"),
+        ("train", file, "text.txt"),
+        ("train", "net.cfg", "text.txt", "--weights", file),
+        ("rnn", "generate", file),
+        ("rnn", "generate", "net.cfg", file),
+    ):
+        assert invoke(*args).error() == f"{told}darknet-py {words}", args
+    assert invoke("import", file, "my net.weights").status == 0
+    assert invoke("generate", "my net.weights", "--length", "5").status == 0
+
+
+@pytest.mark.parametrize("text", ["a\nb", "some words " * 30], ids=["lines", "long"])
+def test_a_text_in_the_place_of_a_file_is_told_in_short(text: str) -> None:
+    told = f"is a text of {len(text)} characters; save it as a file, and give the name of that file"
+    for args in (
+        ("train", "tiny", text),
+        ("train", text, "text.txt"),
+        ("train", "tiny", "text.txt", "--val", text),
+        ("train", "tiny", "text.txt", "--weights", text),
+        ("generate", text),
+        ("valid", "run", text),
+        ("info", text),
+    ):
+        said = usage_error(*args)
+        assert said.endswith(told)
+        assert len(said) < 160
 
 
 def test_values_that_are_none_are_told_in_plain_words() -> None:

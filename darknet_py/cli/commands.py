@@ -135,6 +135,8 @@ SIMILAR = {
     "help": "--help",
     "version": "--version",
     "darknet": "rnn",
+    "validtactic": "rnn validtactic",
+    "generatetactic": "rnn generatetactic",
 }
 
 
@@ -249,6 +251,8 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         typed = list(args)
+        if typed == ["help"] and not os.path.exists("help") and not ctx.resilient_parsing:
+            raise click.UsageError(f"For help: {ctx.command_path} --help", ctx)
         # What is too much is refused below, with what to do about it.
         ctx.allow_extra_args = True
         try:
@@ -308,6 +312,9 @@ class Command(click.Command):
             words = shlex.join(["darknet-py", "rnn", f"{self.name}", *given])
             return f"the text comes from stdin: {words} < {shlex.quote(files[0])}"
         text = ctx.params.get(TEXTS.get(path, ""))
+        given = [text, *rest] if isinstance(text, str) else []
+        if path in ("train", "valid") and any(map(os.path.isdir, given)):
+            return "give one text, or one folder that holds all texts (subfolders are not read)"
         if files and isinstance(text, str) and os.path.isfile(text):
             folder = "" if path in ("vec", "rnn train") else ", or the folder that holds them"
             return f"give one text{folder}, or join the files: {joining([text, *files])}"
@@ -380,13 +387,32 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
-            import difflib
-
-            near = difflib.get_close_matches(name, self.list_commands(ctx), n=1)
-            meant = near[0] if near else SIMILAR.get(name)
-            hint = f" Did you mean {ctx.command_path} {meant}?" if meant else ""
+            meant = self._meant(ctx, name)
+            hint = f" Did you mean {meant}?" if meant else ""
             raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+    def _meant(self, ctx: click.Context, name: str) -> str | None:
+        """The command that was probably meant by a name that is none: of this group, or else of
+        the one that it is in.
+        """
+        import difflib
+
+        own = self.list_commands(ctx)
+        options = [option for param in self.get_params(ctx) for option in param.opts]
+        similar = SIMILAR.get(name, "")
+        if similar.partition(" ")[0] in (*own, *options):
+            return f"{ctx.command_path} {similar}"
+        begun = [each for each in own if each.startswith(name)] if len(name) > 1 else []
+        near = sorted(begun, key=len) or difflib.get_close_matches(name, own, n=1)
+        if near:
+            return f"{ctx.command_path} {near[0]}"
+        above = ctx.parent
+        if above is None or not isinstance(above.command, Group):
+            return None
+        if name in above.command.list_commands(above):
+            return f"{above.command_path} {name}"
+        return above.command._meant(above, name)
 
 
 class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]

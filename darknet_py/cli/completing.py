@@ -10,6 +10,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from darknet_py.bounds import is_text
+
+FIRST = 20  # characters of a text that a message shows
+
 
 class _Words(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """A text; what a shell offers for it is the only thing that is special."""
@@ -32,11 +36,25 @@ class _Words(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         return [CompletionItem(incomplete, type="file")]
 
 
+def check_no_text(value: object) -> None:
+    """Raise BadParameter for a text in the place of a file's name."""
+    if isinstance(value, str) and is_text(value):
+        shown = repr(value[:FIRST]) + "..." * (len(value) > FIRST)
+        raise click.BadParameter(
+            f"{shown} is a text of {len(value):,} characters; save it as a file, and give the name "
+            f"of that file"
+        )
+
+
 class FileName(_Words):
     """A file or folder."""
 
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        check_no_text(value)
+        return value
 
-class FolderName(_Words):
+
+class FolderName(FileName):
     """A folder."""
 
     def shell_complete(
@@ -45,7 +63,7 @@ class FolderName(_Words):
         return [CompletionItem(incomplete, type="dir")]
 
 
-class CfgName(_Words):
+class CfgName(FileName):
     """A bundled cfg, or a cfg file: those here, or where the user has begun to look."""
 
     def words(self, ctx: click.Context, incomplete: str) -> list[str]:

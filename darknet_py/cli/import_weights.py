@@ -13,7 +13,7 @@ from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
 from darknet_py.dialect import DIALECTS
 from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
-from darknet_py.files import check_targets
+from darknet_py.files import TENSORS, check_targets
 from darknet_py.finding import cfg_beside
 
 log = logging.getLogger("darknet_py.import")
@@ -48,7 +48,7 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bo
       darknet-py import tuned.npz tuned.weights --cfg tiny --dialect upstream
     """
     for name, value, suffixes in (
-        ("FILE", file, (".safetensors", ".npz")),
+        ("FILE", file, TENSORS),
         ("OUT", out, (".weights",)),
     ):
         if Path(value).suffix not in suffixes:

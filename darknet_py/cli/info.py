@@ -76,6 +76,8 @@ def _show(facts: dict[str, Any]) -> None:
                 break_on_hyphens=False,
             )
         click.echo(line)
+    if facts["cfg"] is None:
+        return
     click.echo()
     for line in _table(facts, is_narrow=width < USUAL):
         click.echo(line)
@@ -83,22 +85,14 @@ def _show(facts: dict[str, Any]) -> None:
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Names and values of what is not about single layers."""
+    if facts["cfg"] is None:
+        return _header_rows(facts["weights"], "symbol")
     bundled = {str(path): name for name, path in bundled_cfgs().items()}
     name = bundled.get(facts["cfg"])
     rows = [("cfg", facts["cfg"] if name is None else f"{name}, which comes with darknet-py")]
     unit, processes = facts["unit"], facts["processes"]
-    if header := facts["weights"]:
-        transposed = ", transposed" if header["transposed"] else ""
-        rows += [
-            ("weights", header["file"]),
-            (
-                "header",
-                f"version {header['version']} ({header['header_bytes']} bytes, "
-                f"{header['dialect']}{transposed})",
-            ),
-            ("trained on", f"{counted(header['seen'], unit)} (`seen`)"),
-            ("parameters", f"{header['floats']:,}, {header['fit']}"),
-        ]
+    if facts["weights"]:
+        rows += _header_rows(facts["weights"], unit)
     if facts["obstacle"]:
         rows.append(("obstacle", f"not trainable as it is: {facts['obstacle']}"))
     streams = counted(facts["streams"] * facts["subdivisions"], "stream")
@@ -124,6 +118,22 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"at most {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to generate, "
             f"on one core",
         ),
+    ]
+
+
+def _header_rows(header: dict[str, Any], unit: str) -> list[tuple[str, str]]:
+    """Names and values of what a weights file tells by itself. unit: what one symbol is called."""
+    transposed = ", transposed" if header["transposed"] else ""
+    fit = [] if header["fit"] is None else [header["fit"]]
+    return [
+        ("weights", header["file"]),
+        (
+            "header",
+            f"version {header['version']} ({header['header_bytes']} bytes, "
+            f"{header['dialect']}{transposed})",
+        ),
+        ("trained on", f"{counted(header['seen'], unit)} (`seen`)"),
+        ("parameters", ", ".join([f"{header['floats']:,}", *fit])),
     ]
 
 
@@ -184,7 +194,6 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
     else:
         path = find_weights(source)
         header = read_header(path)
-        found = find_cfg_of(path, cfg)
         weights = {
             "file": str(path),
             "version": f"{header.major}.{header.minor}.{header.revision}",
@@ -195,7 +204,11 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "dialect": "alexeyab" if header.revision == 5 else "upstream",
         }
         origin = header.dialect
-        net = Network(settle_hidden(found, path, origin), origin)
+        try:
+            found = find_cfg_of(path, cfg)
+            net = Network(settle_hidden(found, path, origin), origin)
+        except DarknetError as error:
+            return {"cfg": None, "weights": {**weights, "fit": None}}, error
         fault = _load_fault(found, path)
     count = len(net.parameters)
     if weights is not None:

@@ -22,7 +22,7 @@ from darknet_py.bounds import (
     Whole,
 )
 from darknet_py.cli.commands import WholeNumber
-from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName
+from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName, check_no_text
 from darknet_py.training.settings import OPTIONS, OnResume, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -123,6 +123,7 @@ def fraction_or_file(value: str | float) -> float | str:
     try:
         fraction = float(value)
     except ValueError:
+        check_no_text(value)
         if not re.fullmatch(r"[0-9.]+%", str(value)) or os.path.exists(str(value)):
             return str(value)
         fraction = 1.0

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import bundled_cfgs
+from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import (
@@ -25,6 +25,7 @@ from darknet_py.cli.options import (
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
 from darknet_py.errors import WeightsError
+from darknet_py.files import likely_file
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.network import Network
@@ -89,6 +90,14 @@ def _check_arguments(cfg: str | None, data: str | None) -> None:
         words = shlex.join(["darknet-py", "train", data or "tiny", cfg])
         raise click.UsageError(f"The network comes first, then the text: {words}")
     if cfg is not None and data is None:
+        if not os.path.exists(cfg):
+            text = likely_file(cfg)
+            if text is not None and os.path.isfile(text) and _is_text(text):
+                words = shlex.join(["darknet-py", "train", "tiny", text])
+                raise click.UsageError(
+                    f"{cfg}: no such file; did you mean {text}? The network comes first: {words}"
+                )
+            find_cfg(cfg)
         words = shlex.join(["darknet-py", "train", cfg, "mybook.txt"])
         raise click.UsageError(
             f"Give a text after the network, or --resume to continue a run: {words}"

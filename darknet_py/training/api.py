@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from darknet_py.bounds import File, checked
+from darknet_py.bounds import File, checked, is_text
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
@@ -24,7 +24,6 @@ from darknet_py.writing.scoring import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 
-LONGEST_PATH = 4096  # characters
 _TEXT = File(words="a path, or a text as bytes")
 
 
@@ -89,12 +88,12 @@ def train(
     arguments = dict(locals())  # By name, since Settings has a field for each option.
     settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
     source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
-    text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
-    if isinstance(text, str) and ("\n" in text or len(text) > LONGEST_PATH):
+    if isinstance(data, str) and is_text(data):
         raise ValueError(
-            f"data must be {_TEXT.words}: give this text of {len(text):,} characters as "
+            f"data must be {_TEXT.words}: give this text of {len(data):,} characters as "
             f"text.encode()"
         )
+    text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

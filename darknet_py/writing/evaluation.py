@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -86,7 +87,7 @@ def evaluate(
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
     Raises CorpusError for unknown symbols or a text of fewer than two symbols, ValueError for
-    an argument that it cannot have.
+    an argument that it cannot have, such as the name of a file in the place of its text.
     """
     streams = checked("streams", streams, Whole(1))
     symbols = _scorable(net, text)
@@ -119,6 +120,11 @@ def trace(
 
 def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
     check_network(net)
+    if isinstance(text, str) and os.path.isfile(text):
+        reads = "read_bytes" if net.writes_bytes else "read_text"
+        raise ValueError(
+            f"text is the name of a file, {text!r}: give what is in it, Path({text!r}).{reads}()"
+        )
     symbols = check_symbols(net, text, "text")
     if len(symbols) < 2:
         raise CorpusError(
