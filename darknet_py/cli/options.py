@@ -165,7 +165,12 @@ def graphics_options(command: F) -> F:
         if value is not None and value is not False:
             context.meta.setdefault(_GRAPHICS, parameter.opts[0])
 
-    about: dict[str, Any] = {"hidden": True, "expose_value": False, "callback": remember}
+    about: dict[str, Any] = {
+        "hidden": True,
+        "expose_value": False,
+        "callback": remember,
+        "help": "Ignored: no GPU is used.",
+    }
     for option in (
         click.option("-nogpu", is_flag=True, **about),
         click.option("-gpus", **about),
