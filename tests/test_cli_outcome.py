@@ -155,28 +155,19 @@ def test_a_loss_beyond_all_numbers_of_likely_bytes_is_told() -> None:
 def test_learning_by_heart_is_told_where_the_held_out_loss_alone_rises(
     best_val: float, risen: float, avg: float, is_said: bool
 ) -> None:
-    said = explain_rise(best_val, risen, avg, 600, 2000, "a smaller network")
+    said = explain_rise(best_val, risen, avg, 600, 2000)
     assert (said is not None) == is_said
     if said is not None:
         assert said.startswith("the best network is that of batch 600 of 2,000: since then")
-        assert said.endswith("perhaps a smaller network")
+        assert said.endswith("a longer run does not help, more text does")
 
 
-@pytest.mark.parametrize(
-    ("dropout", "remedy"),
-    [
-        ([], "a smaller network (--set gru.output=24)"),
-        (["[dropout] probability=.1"], "--set dropout.probability=0.5 (now 0.1)"),
-        (["[dropout] probability=.5"], "a smaller network (--set gru.output=24)"),
-    ],
-)
-def test_a_run_that_learns_by_heart_says_so(dropout: list[str], remedy: str) -> None:
+def test_a_run_that_learns_by_heart_says_so() -> None:
     rng = np.random.default_rng(1)
     Path("noise.txt").write_bytes(rng.integers(97, 123, 900, np.uint8).tobytes())
-    write_cfg(Path("my.cfg"), NET, "[gru] output=48", *dropout, CONNECTED, SOFTMAX)
-    args = ("--batches", "1500", "--seed", "1", "--val", ".3", "--val-every", "20")
+    write_cfg(Path("my.cfg"), NET, "[gru] output=48", CONNECTED, SOFTMAX)
+    args = ("--batches", "900", "--seed", "1", "--val", ".3", "--val-every", "20")
     said = invoke("train", "my.cfg", "noise.txt", *args).stderr
-    found = re.search(r"the best network is that of batch (\d+) of 1,500: since then", said)
+    found = re.search(r"the best network is that of batch (\d+) of 900: since then", said)
     assert found, said
     assert load_network("backup").seen == SYMBOLS * int(found[1])
-    assert f"more text helps most, and perhaps {remedy}" in " ".join(said.split())

@@ -62,12 +62,12 @@ def explain_outcome(
 
 
 def explain_rise(
-    best_val: float, risen: float, avg: float, best_batch: int, batches: int, remedy: str
+    best_val: float, risen: float, avg: float, best_batch: int, batches: int
 ) -> str | None:
     """That a run has begun to learn its text by heart, as its losses show it.
 
     best_val, avg: as above. risen: of the held-out loss since the best one. best_batch: that of the
-    best network. batches: of the run. remedy: what may help beside more text.
+    best network. batches: of the run.
     Returns None where the held-out loss has not risen, or the training loss too.
     """
     if not risen > RISEN * best_val or not avg < best_val:
@@ -75,6 +75,6 @@ def explain_rise(
     return (
         f"the best network is that of batch {best_batch:,} of {batches:,}: since then the held-out "
         f"loss has risen by {risen:.2f} to {best_val + risen:.2f} while the training loss fell to "
-        f"{avg:.2f}, because the network learns the text by heart; more text helps most, and "
-        f"perhaps {remedy}"
+        f"{avg:.2f}, because the network learns the text by heart; a longer run does not help, "
+        f"more text does"
     )

@@ -27,8 +27,6 @@ from darknet_py.cli.run_options import run_options
 from darknet_py.errors import WeightsError
 from darknet_py.files import likely_file
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
-from darknet_py.layers.dropout import DropoutLayer
-from darknet_py.network import Network
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import one_line, say
@@ -38,8 +36,6 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
-MUCH_DROPOUT = 0.5  # which hardly any run is better with more than
-WITH_OUTPUT = ("rnn", "gru", "lstm")  # recurrent layers whose width is the key `output`
 LONGER = 1.05  # bytes per character from which on their losses are told apart
 
 
@@ -179,23 +175,8 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     avg = result.avg if is_nats else None
     said = explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
     if said is None and avg is not None:
-        said = explain_rise(
-            *(result.best_val, result.risen, avg, result.best_batch, result.batches),
-            _against_learning_by_heart(net),
-        )
+        said = explain_rise(result.best_val, result.risen, avg, result.best_batch, result.batches)
     return said
-
-
-def _against_learning_by_heart(net: Network) -> str:
-    """Options that make it harder."""
-    rates = [layer.probability for layer in net.layers if isinstance(layer, DropoutLayer)]
-    if rates and max(rates) < MUCH_DROPOUT:
-        return f"--set dropout.probability={MUCH_DROPOUT:g} (now {max(rates):g})"
-    recurrent = [layer for layer in net.layers if layer.kind in WITH_OUTPUT and layer.outputs > 1]
-    if not recurrent:
-        return "a smaller network"
-    kind, width = recurrent[0].kind, recurrent[0].outputs // 2
-    return f"a smaller network (--set {kind}.output={width})"
 
 
 def _say_result(result: Result, out: str, explanation: str | None) -> None:
