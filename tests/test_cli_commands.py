@@ -253,7 +253,7 @@ def test_the_list_of_networks_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyP
         main(["cfg"], standalone_mode=False)
         main(["info", "tiny"], standalone_mode=False)
     assert "shakespeare" in shown.getvalue()
-    assert "148,480" in shown.getvalue()
+    assert "460,544" in shown.getvalue()
     assert all(len(line) < 40 for line in shown.getvalue().splitlines())
 
 
