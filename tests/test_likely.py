@@ -51,7 +51,7 @@ def test_a_key_of_another_section_is_found_there() -> None:
         "dropout", "tiny"
     )
     assert refused("hidden", "tiny").endswith("did you mean rnn.hidden, a key of layers?")
-    assert "its keys: B1, B2, adam, batch," in refused("xyz")
+    assert "its keys: B1, B2, adam, average, batch," in refused("xyz")
 
 
 def warned(line: str) -> str:
