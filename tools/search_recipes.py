@@ -76,7 +76,6 @@ CANDIDATES = {
         "gru:1x192 init=orthogonal init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 average=0",
         "rnn:2x128 init=orthogonal init_symbols=0 B2=.999 clip_norm=.5 average=0",
         "gru:2x128 init=orthogonal init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 average=0",
-        "lstm:1x192 init=orthogonal init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 forget_bias=1 average=0",
         "rnn:2x192 init_symbols=0 B2=.999 clip_norm=.5 average=0",
         "init=orthogonal init_symbols=0 learning_rate=.002 B2=.999 clip_norm=.5 average=0",
         "rnn:2x128 learning_rate=.004 average=0",
