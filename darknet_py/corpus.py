@@ -191,6 +191,8 @@ def _read_bounded(file: BinaryIO, name: str) -> bytes:
 def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
     """The lines of a file or of stdin (`-`), as they come. Raises CorpusError."""
     if os.fspath(source) == "-":
+        if is_terminal(sys.stdin):
+            log.info("reading lines from the keyboard; Ctrl-D ends them")
         yield from _lines(sys.stdin.buffer, "stdin")
         return
     try:
@@ -203,7 +205,9 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
-    start = file.peek(PIECE) if isinstance(file, BufferedReader) else b""
+    # On a terminal a look ahead would take the Ctrl-D that is meant for the first line.
+    can_look = isinstance(file, BufferedReader) and not file.isatty()
+    start = file.peek(PIECE) if can_look else b""
     if reason := why_no_text(start, name):
         raise CorpusError(f"{name} {reason}")
     while line := file.readline(LONGEST_LINE + 1):

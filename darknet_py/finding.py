@@ -63,11 +63,13 @@ def _say_newer(best: Path) -> None:
     which may have been soon after its start.
     """
     backup = best.with_name(best.name.replace("_best.weights", ".backup"))
+    if best.with_name(best.name.replace("_best.", "_final.")).exists():
+        return
     with contextlib.suppress(WeightsError):
         times = read_header(backup).seen / max(1, read_header(best).seen)
         if times >= MUCH_NEWER:
             log.info(
-                "%s is of later in the run, after %d times as much text: give its name to use it",
+                "%s is of later in the run, after %.1f times as much text: give its name to use it",
                 *(backup, times),
             )
 

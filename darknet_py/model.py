@@ -237,8 +237,10 @@ class Model:
     def check_symbols_match(self) -> None:
         """Raise CfgError where what the network writes is not what it reads."""
         if self.outputs != self.inputs:
+            last = next((s for s in reversed(self._sections) if "output" in s.options), None)
+            place = (last.overrides("output") if last else "") or self.cfg.place("inputs")
             raise CfgError(
-                f"{self.cfg.place('inputs')}: the last layer has {self.outputs} outputs and "
+                f"{place}: the last layer has {self.outputs} outputs and "
                 f"the network {self.inputs} inputs; both must be the number of symbols"
             )
 

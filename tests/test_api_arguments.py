@@ -198,3 +198,11 @@ def test_load_network_names_what_it_cannot_take(tmp_path: Path) -> None:
             dn.load_network(path, **given)
     with pytest.raises(dn.CfgError, match=r"^override temprature='1': \[net\] has no such key; "):
         dn.load_network(path, temprature=1)
+
+
+@pytest.mark.parametrize("name", ["callback", "stop", "scoring"])
+def test_what_is_called_must_be_a_function(name: str, tmp_path: Path) -> None:
+    wrong: dict[str, Any] = {name: 3}
+    with pytest.raises(ValueError, match=f"{name} must be a function, not 3"):
+        dn.train("tiny", b"a text " * 99, out=tmp_path / "run", **wrong)
+    assert not (tmp_path / "run").exists()

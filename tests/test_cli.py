@@ -535,6 +535,32 @@ def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -
     os.close(ours)
 
 
+@posix
+@pytest.mark.parametrize("command", ["vec", "valid"])
+def test_on_a_terminal_a_text_is_asked_for_and_ctrl_d_ends_it(command: str) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, command, WEIGHTS],
+        env=ENVIRONMENT,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    os.close(theirs)
+    assert process.stderr
+    seen = b""
+    while b"from the keyboard; Ctrl-D ends" not in seen:
+        line = process.stderr.readline()
+        assert line
+        seen += line
+    os.write(ours, b"\x04")
+    process.communicate()
+    assert process.returncode == (0 if command == "vec" else 1)
+    os.close(ours)
+
+
 # --- valid ---------------------------------------------------------------------------------------
 
 TEXT = words(150).encode()
@@ -722,7 +748,7 @@ def test_info_of_a_cfg_by_any_name() -> None:
 
 def test_info_of_the_published_architecture() -> None:
     assert facts("rnn")["parameters"] == 8_950_016
-    assert facts("tiny")["parameters"] == 148_480
+    assert facts("tiny")["parameters"] == 460_544
 
 
 @pytest.mark.filterwarnings("ignore::darknet_py.DarknetWarning")

@@ -43,7 +43,46 @@ TYPED = [
     ("train tiny book.txt --set mom", {"momentum="}),
     ("train mine.cfg book.txt --set gru.", {"gru.output="}),
     ("report backup t", {"tiny"}),
-    ("completion z", {"zsh"}),
+    ("train tiny book.txt --set = lea", {"learning_rate="}),
+    ("train tiny book.txt --set mom = .9 --gradient ex", {"exact"}),
+    ("generate backup --cfg = tiny-l", {"tiny-lstm"}),
+    ("rnn train tiny-l", {"tiny-lstm"}),
+]
+
+
+@posix
+@needs_bash
+@pytest.mark.parametrize(
+    ("typed", "is_open"), [("train tiny book.txt --set mom", True), ("train shak", False)]
+)
+def test_a_key_is_completed_without_a_space_behind_it(
+    typed: str, is_open: bool, folder: Path
+) -> None:
+    shell = f"""
+{invoke("completion", "bash").stdout.decode()}
+compopt() {{ echo "compopt $*"; }}
+COMP_WORDS=(darknet-py {typed}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
+_darknet_py_quietly darknet-py
+"""
+    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    done = subprocess.run(["bash", "--norc", "-c", shell], env=environment, capture_output=True)
+    assert done.stdout == (b"compopt -o nospace\n" if is_open else b"")
+
+
+# What is typed before the name of a file, or of a folder.
+FILES = [
+    "generate backup --prompt-file",
+    "generate backup --temperature = 1 --prompt-file",
+    "train tiny book.txt --val",
+    "train tiny book.txt --val =",
+    "train tiny book.txt --set mom = .9 --val",
+    "report backup --text",
+    "report backup --out",
+    "vec backup --npy",
+    "rnn train mine.cfg",
+    "rnn train mine.cfg -file",
+    "rnn generate mine.cfg old.weights -tokens",
 ]
 
 
@@ -66,6 +105,22 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         text=True,
     )
     assert set(done.stdout.split()) == offered, done.stderr
+
+
+@pytest.mark.parametrize("typed", FILES)
+def test_files_are_offered_for_files(
+    typed: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in asked("bash", f"{typed} bo").items():
+        monkeypatch.setenv(name, value)
+    assert invoke().stdout == b"file,bo\n"
+
+
+def test_folders_are_offered_for_folders(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for typed in ("train --resume --out ba", "train --resume --out = ba"):
+        for name, value in asked("bash", typed).items():
+            monkeypatch.setenv(name, value)
+        assert invoke().stdout == b"dir,ba\n"
 
 
 # What is wrong in a line before its last word, and whether nothing is offered then.

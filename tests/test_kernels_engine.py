@@ -268,3 +268,32 @@ def test_what_was_just_compiled_has_the_bits_of_what_is_read_from_disk(tmp_path:
     assert first[1] == "0"
     assert second[1] == "1"
     assert first[0] == second[0]
+
+
+SLEEPY = """
+import faulthandler
+import numpy as np
+from darknet_py.cfg import parse_cfg
+from darknet_py.kernels import choose_kernels
+from darknet_py.kernels.compiled import team
+from darknet_py.network import Network
+from darknet_py.rand import Rand
+
+team.IDLE = team.SPINS = 0
+team.keep_on_disk = lambda *_: None
+faulthandler.dump_traceback_later(300, exit=True)  # of threads that wait for each other
+cfg = "[net]\\ninputs=16\\nbatch=2\\ntime_steps=2\\n[rnn]\\noutput=8\\n[connected]\\noutput=16\\n[softmax]\\n"
+net = Network(parse_cfg(cfg), kernels=choose_kernels("compiled"))
+net.initialize(Rand(1))
+net.kernels.threads = 2
+symbols = np.ones((2, 2), np.int64)
+for _ in range(2000):
+    net.train_batch(symbols, symbols)
+print(net.batch_number)
+"""
+
+
+def test_threads_that_fall_asleep_at_once_miss_no_job() -> None:
+    """A thread that looks for work, finds none, and is given some before it sleeps."""
+    done = subprocess.run([sys.executable, "-c", SLEEPY], capture_output=True, text=True)
+    assert done.stdout == "2000\n", done.stderr

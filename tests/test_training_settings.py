@@ -235,3 +235,10 @@ def test_what_is_for_a_new_run_is_refused_on_resume(name: str, value: Any) -> No
     given: dict[str, Any] = {name: value}
     with pytest.raises(dn.TrainingError, match=f"leave out --{name}$"):
         dn.train(resume=True, **given)
+
+
+@pytest.mark.usefixtures("run_inputs")
+@pytest.mark.parametrize("setting", ["connected.output", "1.output"])
+def test_a_width_that_cannot_be_is_blamed_on_the_setting(setting: str) -> None:
+    error = invoke("train", "net.cfg", "text.txt", "--set", f"{setting}=100").error()
+    assert error.startswith(f"Error: --set {setting}=100: the last layer has 100 outputs")

@@ -256,6 +256,26 @@ def test_ctrl_c_during_that_score_says_what_it_ends(monkeypatch: pytest.MonkeyPa
     assert re.search(r"on \d\d\.\d% of the held-out text", outcome.stderr)
 
 
+def test_a_second_ctrl_c_during_that_score_says_that_the_run_is_complete(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(validation, "MOST", 60)
+    monkeypatch.setattr(validation, "LEAST", 60)
+    Path("text.txt").write_bytes(words(6000).encode())
+
+    def press(self: Progress, done: int, total: int) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "scoring", press)
+    args = ("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1", "--val", ".5")
+    outcome = invoke(*args)
+    assert outcome.status == 130
+    complete = "the run is complete; next: darknet-py generate backup"
+    assert outcome.lines[-2:] == [complete, "interrupted"]
+    assert invoke("generate", "backup", "--length", "3").status == 0
+
+
 def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation, "MOST", 60)
     monkeypatch.setattr(validation, "LEAST", 60)

@@ -28,6 +28,9 @@ QUIET = {
 _darknet_py_quietly() {
     if type -P "$1" > /dev/null; then
         _darknet_py_completion "$@" 2> /dev/null
+        case "${COMPREPLY[*]}" in
+            *=) compopt -o nospace 2> /dev/null ;;
+        esac
     fi
 }
 

@@ -79,7 +79,12 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     "printed]",
 )
 @prompt_option
-@click.option("--prompt-file", metavar="FILE", help="Start from the text of a file; - is stdin.")
+@click.option(
+    "--prompt-file",
+    metavar="FILE",
+    type=FileName(),
+    help="Start from the text of a file; - is stdin.",
+)
 @click.option("--no-prompt", is_flag=True, help="Print only what follows the prompt.")
 @click.option(
     "--stop",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from darknet_py.cli.commands import Command, WholeNumber
-from darknet_py.cli.completing import FolderName, RunName
+from darknet_py.cli.completing import FileName, FolderName, RunName
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.reporting.api import report
 from darknet_py.terminal import say
@@ -19,10 +19,16 @@ from darknet_py.terminal import say
 )
 @click.argument("folder", metavar="DIR", default="backup", type=FolderName())
 @click.argument("name", required=False, type=RunName())
-@click.option("--out", metavar="FILE", help="The page to write.  [default: DIR/BASE.html]")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=FileName(),
+    help="The page to write.  [default: DIR/BASE.html]",
+)
 @click.option(
     "--text",
     metavar="FILE",
+    type=FileName(),
     help="File to read a passage from.  [default: the run's held-out text]",
 )
 @click.option(

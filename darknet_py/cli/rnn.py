@@ -17,6 +17,7 @@ import click
 
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.commands import Command, Group, WholeNumber
+from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import (
     CONTEXT,
@@ -62,7 +63,10 @@ USED = {
 }
 # Names and attributes, the last first.
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (("-tokens",), {"metavar": "F", "help": "Names of symbols, one per line."}),
+    (
+        ("-tokens",),
+        {"metavar": "F", "type": FileName(), "help": "Names of symbols, one per line."},
+    ),
     (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
     (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
     (("-srand",), {"type": SEED, "metavar": "N", "help": "Random seed.  [default: the time]"}),
@@ -100,6 +104,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "default": DEFAULT_FILE,
             "show_default": True,
             "metavar": "F",
+            "type": FileName(),
             "help": "Text to train on.",
         },
     ),
@@ -162,8 +167,8 @@ def _command(name: str) -> Callable[[F], click.Command]:
             is_flag = more.get("is_flag", False)
             option = click.option if is_flag else _option
             wrapped = option(*flags, hidden=flags[0] not in USED[name], **more)(wrapped)
-        wrapped = click.argument("weights", required=False)(wrapped)
-        wrapped = click.argument("cfg")(wrapped)
+        wrapped = click.argument("weights", required=False, type=FileName())(wrapped)
+        wrapped = click.argument("cfg", type=CfgName())(wrapped)
         return command.command(name, cls=Command, context_settings=CONTEXT)(wrapped)
 
     return decorate

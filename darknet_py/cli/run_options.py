@@ -134,9 +134,16 @@ def fraction_or_file(value: str | float) -> float | str:
     return fraction
 
 
-_PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object], str], ...] = (
+class FractionOrFileName(FileName):
+    """A part of a text, or the file of another one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return fraction_or_file(value)
+
+
+_PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object] | click.ParamType, str], ...] = (
     (Seconds, duration, "DURATION"),
     (Bytes, size, "SIZE"),
     (Layers, layer_map, "LAYERS"),
-    (FractionOrFile, fraction_or_file, "FRACTION|FILE"),
+    (FractionOrFile, FractionOrFileName(), "FRACTION|FILE"),
 )

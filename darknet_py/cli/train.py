@@ -156,11 +156,20 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
 
 def _say_left(out: str) -> None:
     """What a run leaves that is quit without saving."""
-    if any(Path(out).glob("*.state")):
+    states = list(Path(out).glob("*.state"))
+    if states and any(_is_complete(state) for state in states):
+        say(f"the run is complete; next: {shlex.join(['darknet-py', 'generate', out])}")
+    elif states:
         words = shlex.join(["darknet-py", "train", "--resume", "--out", out])
         say(f"the last checkpoint in {out} is whole; to continue from it: {words}")
     else:
         say("nothing was saved that a run can continue from")
+
+
+def _is_complete(state: Path) -> bool:
+    """Whether a run has written its last file, which comes after its last state."""
+    final = state.with_name(f"{state.stem}_final.weights")
+    return final.exists() and final.stat().st_mtime_ns >= state.stat().st_mtime_ns
 
 
 def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:

@@ -48,7 +48,12 @@ from darknet_py.writing.evaluation import hidden_vectors
     show_default=True,
     help="Layer whose outputs to print.",
 )
-@click.option("--npy", metavar="FILE", help="Also save the outputs as an array (lines, outputs).")
+@click.option(
+    "--npy",
+    metavar="FILE",
+    type=FileName(),
+    help="Also save the outputs as an array (lines, outputs).",
+)
 @force_option
 @verbosity_options
 def command(

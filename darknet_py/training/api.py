@@ -94,6 +94,9 @@ def train(
             f"text.encode()"
         )
     text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
+    for name in ("callback", "stop", "scoring"):
+        if arguments[name] is not None and not callable(arguments[name]):
+            raise ValueError(f"{name} must be a function, not {arguments[name]!r}")
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

@@ -138,7 +138,7 @@ def sample(run: Run, row: Row) -> None:
     text = own.text(own.whole(symbols))
     text = text.rstrip(" ") if own.is_tokens else text
     run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
-    log.info("--- batch %d, validation %.3f, a sample:\n%s\n---", row.batch, row.val, text)
+    log.info("--- batch %d, held out %.3f:\n%s\n---", row.batch, row.val, text)
 
 
 # --- the end of a run

@@ -144,7 +144,10 @@ def _serve(posts: int, spares: int, rank: int) -> int:
         else:
             store_release(post + _ASLEEP, 1)
             fence()
-            if load_acquire(post + _HOLD) == 0 and load_acquire(post + _STOP) == 0:
+            # A job that was given out before this thread was seen to sleep is waited for. It is
+            # looked for last: who gave it out lets go of the hold after that.
+            is_held = load_acquire(post + _HOLD) != 0 or load_acquire(post + _STOP) != 0
+            if not is_held and load_acquire(post + _CALLED) == load_acquire(post + _HEARD):
                 return SLEEPING
             store_release(post + _ASLEEP, 0)
             idle = SPINS
