@@ -214,9 +214,7 @@ def test_of_a_stopped_run_a_much_later_backup_is_named(
     net.seen = 1000
     net.save_weights(run / "net.backup")
     open_network(run, "net.cfg")
-    told = (
-        "net.backup is of later in the run, after 10.0 times as much text: give its name to use it"
-    )
+    told = "net.backup is of later in the run, after 10.0 times as much text: give its name"
     assert told in caplog.text
     caplog.clear()
     open_network(run / "net_best.weights", "net.cfg")

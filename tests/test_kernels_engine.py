@@ -282,7 +282,8 @@ from darknet_py.rand import Rand
 team.IDLE = team.SPINS = 0
 team.keep_on_disk = lambda *_: None
 faulthandler.dump_traceback_later(300, exit=True)  # of threads that wait for each other
-cfg = "[net]\\ninputs=16\\nbatch=2\\ntime_steps=2\\n[rnn]\\noutput=8\\n[connected]\\noutput=16\\n[softmax]\\n"
+layers = "[rnn]\\noutput=8\\n[connected]\\noutput=16\\n[softmax]\\n"
+cfg = "[net]\\ninputs=16\\nbatch=2\\ntime_steps=2\\n" + layers
 net = Network(parse_cfg(cfg), kernels=choose_kernels("compiled"))
 net.initialize(Rand(1))
 net.kernels.threads = 2
