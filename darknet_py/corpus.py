@@ -206,8 +206,9 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
     number = 0
     # On a terminal a look ahead would take the Ctrl-D that is meant for the first line.
-    can_look = isinstance(file, BufferedReader) and not file.isatty()
-    start = file.peek(PIECE) if can_look else b""
+    start = b""
+    if isinstance(file, BufferedReader) and not file.isatty():
+        start = file.peek(PIECE)
     if reason := why_no_text(start, name):
         raise CorpusError(f"{name} {reason}")
     while line := file.readline(LONGEST_LINE + 1):

@@ -141,7 +141,7 @@ class FractionOrFileName(FileName):
         return fraction_or_file(value)
 
 
-_PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object] | click.ParamType, str], ...] = (
+_PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object] | FileName, str], ...] = (
     (Seconds, duration, "DURATION"),
     (Bytes, size, "SIZE"),
     (Layers, layer_map, "LAYERS"),
