@@ -1142,7 +1142,7 @@ def test_samples_are_shown_and_kept_as_often_as_asked_for() -> None:
     kept = [json.loads(line) for line in Path("backup/net.samples").read_text().splitlines()]
     assert [sample["batch"] for sample in kept] == [6, 12]
     for sample in kept:
-        assert f"batch {sample['batch']}, validation {sample['val']:.3f}" in outcome.stderr
+        assert f"batch {sample['batch']}, held out {sample['val']:.3f}" in outcome.stderr
         assert len(sample["text"]) > 50
     train("--batches", "12", "--val-every", "2", "--out", "other", "--seed", "1")
     assert (

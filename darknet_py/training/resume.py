@@ -99,8 +99,9 @@ def resumed_run(
         net.step.segment_steps = old.segment_steps
     if data is None and old.data == "-":
         raise TrainingError(
-            f"{where}: the text did not come from a file; give the same text again: "
-            f"darknet-py train --resume --out {asked.folder} {folder.base} -, or in Python as data"
+            f"{where}: the text did not come from a file; give the same text again (in Python, as "
+            f"data): "
+            f"darknet-py train --resume --out {asked.folder} {folder.base} -"
         )
     val = old.val if asked.val is None else asked.val
     val_from = asked.val_from or old.val_from
