@@ -93,6 +93,19 @@ OTHER_NAMES: dict[str, str] = {
     "batchnorm": "batch_normalize",
     "bn": "batch_normalize",
 }
+# What options for graphics cards are called; for a command, -i with a number is one too.
+GRAPHICS = (
+    "nogpu",
+    "no_gpu",
+    "gpu",
+    "gpus",
+    "gpu_id",
+    "gpu_ids",
+    "device",
+    "devices",
+    "cuda",
+    "no_cuda",
+)
 # What is no key here, and what to do instead.
 INSTEAD: dict[str, str] = {
     **dict.fromkeys(("epoch", "epochs", "max_epochs", "n_epochs", "num_epochs"), END),
@@ -103,7 +116,7 @@ INSTEAD: dict[str, str] = {
         f"each section is a layer; {EXAMPLE}",
     ),
     **dict.fromkeys(("random_seed", "seed"), "give --seed"),
-    **dict.fromkeys(("device", "gpu", "gpus"), "this program trains on the CPU"),
+    **dict.fromkeys(GRAPHICS, "this program trains on the CPU"),
 }
 # Keys of darknet that only some values of other keys ask for.
 KNOWN_ELSEWHERE = ("scales", "steps")

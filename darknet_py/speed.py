@@ -50,6 +50,12 @@ def _product_rate(rows: int, model: Model) -> float:
     return 2 * rows * inputs * outputs / max(1e-9, best) / per_symbol
 
 
+def long_wait(symbols: int, speed: float) -> int | None:
+    """Seconds of an update of so many symbols, about, where one should know of them beforehand."""
+    seconds = symbols / speed
+    return rounded(seconds) if seconds >= SLOW else None
+
+
 def rounded(speed: float) -> int:
     """To two digits, as exact as a measurement is."""
     return int(float(f"{speed:.1e}"))

@@ -160,6 +160,11 @@ def test_what_is_wrong_in_a_line_is_told_only_when_it_is_run(
     outcome = invoke()
     assert (outcome.status, outcome.stderr) == (0, "")
     assert not (is_nothing and outcome.stdout.strip())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("COMP_CWORD", "x")
+        patch.setenv("COMP_WORDS", f"darknet-py {typed} = ")
+        outcome = invoke()
+        assert (outcome.status, outcome.stderr) == (0, "")
     # A shell that tells less than it should.
     for name in ("COMP_CWORD", "COMP_WORDS"):
         monkeypatch.delenv(name)

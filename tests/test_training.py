@@ -857,6 +857,17 @@ def test_a_run_that_is_quit_says_what_is_left() -> None:
     assert invoke("train", "--resume", "--out", "run").status == 0
 
 
+def test_what_is_left_of_a_run_is_not_that_of_another_in_its_folder() -> None:
+    train("--batches", "2", "--seed", "1", "--out", "run")
+    write_cfg(Path("other.cfg"), NET, RNN, CONNECTED, SOFTMAX)
+    args = ("other.cfg", "text.txt", "--batches", "20", "--save-every", "5", "--out", "run")
+    words = "nothing was saved that a run can continue from"
+    assert quit_at(3, *args).lines[-2:] == [words, "interrupted"]
+    words = "the last checkpoint in run is whole; to continue from it: darknet-py train --resume"
+    assert quit_at(8, *args).lines[-2:] == [f"{words} --out run other", "interrupted"]
+    assert invoke("train", "--resume", "--out", "run", "other").status == 0
+
+
 def test_the_time_of_a_run_is_that_of_training(clock: Clock) -> None:
     """Without the score at its end, however long that takes."""
     own = Validation.compare

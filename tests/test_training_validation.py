@@ -212,12 +212,16 @@ def test_the_score_at_the_end_is_bounded_and_says_of_what_it_is(
     assert Path("backup/net_final.weights").exists()
 
 
-def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+@pytest.fixture
+def small_measure(run_inputs: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A held-out text that is many times as long as what is scored of it during the run."""
     monkeypatch.setattr(validation, "MOST", 60)
     monkeypatch.setattr(validation, "LEAST", 60)
     Path("text.txt").write_bytes(words(6000).encode())
+
+
+@pytest.mark.usefixtures("small_measure")
+def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete() -> None:
     asked = False
 
     def scored(done: int, total: int) -> None:
@@ -237,11 +241,8 @@ def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete(
         dn.train(resume=True)
 
 
+@pytest.mark.usefixtures("small_measure")
 def test_ctrl_c_during_that_score_says_what_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "MOST", 60)
-    monkeypatch.setattr(validation, "LEAST", 60)
-    Path("text.txt").write_bytes(words(6000).encode())
-
     def press(self: Progress, done: int, total: int) -> None:
         if done > total // 4:
             signal.raise_signal(signal.SIGINT)
@@ -256,13 +257,10 @@ def test_ctrl_c_during_that_score_says_what_it_ends(monkeypatch: pytest.MonkeyPa
     assert re.search(r"on \d\d\.\d% of the held-out text", outcome.stderr)
 
 
+@pytest.mark.usefixtures("small_measure")
 def test_a_second_ctrl_c_during_that_score_says_that_the_run_is_complete(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(validation, "MOST", 60)
-    monkeypatch.setattr(validation, "LEAST", 60)
-    Path("text.txt").write_bytes(words(6000).encode())
-
     def press(self: Progress, done: int, total: int) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -276,10 +274,8 @@ def test_a_second_ctrl_c_during_that_score_says_that_the_run_is_complete(
     assert invoke("generate", "backup", "--length", "3").status == 0
 
 
+@pytest.mark.usefixtures("small_measure")
 def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(validation, "MOST", 60)
-    monkeypatch.setattr(validation, "LEAST", 60)
-    Path("text.txt").write_bytes(words(6000).encode())
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(Progress, "scoring", lambda self, done, total: shown.append((done, total)))
     outcome = invoke("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1")

@@ -47,7 +47,8 @@ KINDS = {
     "gru-bn": "[gru]\ntanh=1\nbatch_normalize=1\n",
     "lstm": "[lstm]\n",
 }
-# By recipe: candidates as words, `KEY=VALUE` as --set takes them, and KIND:LAYERSxWIDTH[:DROPOUT].
+# By recipe: candidates beside those that have results already, as words: `KEY=VALUE` as --set takes
+# them, and KIND:LAYERSxWIDTH[:DROPOUT].
 CANDIDATES = {
     "tiny": (
         "",
@@ -58,61 +59,6 @@ CANDIDATES = {
         "init=orthogonal",
         "gru:2x128 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1",
         "gru:2x160 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1",
-        "rnn:2x128 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x128 learning_rate=.006 B2=.999 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 clip_norm=.5 average=0",
-        "rnn:2x128 init=orthogonal learning_rate=.004 B2=.999 average=0",
-        "gru:1x192 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 average=0",
-        "gru:2x128 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 average=0",
-        "rnn:2x128 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.008 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.006 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.004 B2=.999 clip_norm=.5 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 average=0",
-        "rnn:2x128 init_symbols=0 learning_rate=.002 B2=.999 average=0",
-        "rnn:2x128 init_symbols=0 B2=.999 clip_norm=.5 average=0",
-        "gru:1x192 init=orthogonal init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 average=0",
-        "rnn:2x128 init=orthogonal init_symbols=0 B2=.999 clip_norm=.5 average=0",
-        "gru:2x128 init=orthogonal init_symbols=0 learning_rate=.004 B2=.999 clip_norm=1 average=0",
-        "rnn:2x192 init_symbols=0 B2=.999 clip_norm=.5 average=0",
-        "init=orthogonal init_symbols=0 learning_rate=.002 B2=.999 clip_norm=.5 average=0",
-        "rnn:2x128 learning_rate=.004 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 cooldown=1 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 cooldown=.4 average=0",
-        "rnn:2x128 B2=.999 batch=16 average=0",
-        "rnn:2x128 learning_rate=.006 B2=.999 batch=64 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 time_steps=32 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 time_steps=80 average=0",
-        "rnn:2x192 learning_rate=.004 B2=.999 average=0",
-        "rnn:3x128 learning_rate=.004 B2=.999 average=0",
-        "rnn-bn:2x128 learning_rate=.004 B2=.999 average=0",
-        "rnn-short:2x128 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x128:.05 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x128:.1 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x160:.1 learning_rate=.004 B2=.999 average=0",
-        "rnn:1x256:.1 learning_rate=.004 B2=.999 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 decay=.00001 average=0",
-        "rnn:2x128 learning_rate=.004 cooldown=1 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 decay=.0001 average=0",
-        "gru:2x96 init=orthogonal learning_rate=.008 B2=.999 clip_norm=1 average=0",
-        "gru:1x256 init=orthogonal learning_rate=.004 B2=.999 clip_norm=1 average=0",
-        "gru:2x160 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 average=0",
-        "lstm:1x192 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 forget_bias=1 average=0",
-        "lstm:2x128 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 forget_bias=1 average=0",
-        "rnn:2x128 learning_rate=.004 B2=.999 average=.2",
-        "rnn:2x192 learning_rate=.004 average=.2",
-        "rnn:2x224 learning_rate=.004 average=.2",
-        "average=.2",
-        "rnn:3x160 average=.2",
-        "rnn:2x192 learning_rate=.006 average=.2",
-        "gru:2x128 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1 average=.2",
-        "gru:2x128 init=orthogonal learning_rate=.006 clip_norm=1 average=.2",
-        "rnn:2x128 learning_rate=.004 B2=.999 average=.05",
-        "rnn:2x320 average=.05",
-        "rnn:1x384 average=.05",
-        "average=.05",
     ),
     "shakespeare": (
         "",
@@ -139,18 +85,6 @@ CANDIDATES = {
         "lstm:2x320:.1 forget_bias=1",
         "rnn-bn:3x256:.1",
         "gru-bn:2x256:.1 batch=64",
-        "gru:2x256:.2 learning_rate=.004 average=0",
-        "gru:2x256:.2 average=0",
-        "gru:2x320:.25 learning_rate=.004 average=0",
-        "gru:2x384:.3 learning_rate=.003 average=0",
-        "gru:2x256:.2 learning_rate=.004 batch=16 average=0",
-        "gru:2x256:.3 average=0",
-        "gru:2x256:.2 average=.2",
-        "gru:2x256:.2 B2=.99 average=.2",
-        "average=.05",
-        "gru:2x320:.25 average=.05",
-        "gru:2x256:.2 time_steps=32 average=.05",
-        "gru:1x384:.2 average=.05",
     ),
 }
 
@@ -241,7 +175,9 @@ def search(options: argparse.Namespace) -> None:
     known = read_results(options.results)
     whole = read_text(options.text)
     text = split(whole, 0.1)[0].tobytes()
-    cfgs = {words: candidate(options.recipe, words) for words in CANDIDATES[options.recipe]}
+    tried = (row["words"] for row in known if "loss" in row)
+    words_of_all = dict.fromkeys((*CANDIDATES[options.recipe], *tried))
+    cfgs = {words: candidate(options.recipe, words) for words in words_of_all}
     if options.only:
         cfgs = {words: cfg for words, cfg in cfgs.items() if words in options.only}
     seconds = {row["words"]: row["milliseconds"] / 1e3 for row in known if "milliseconds" in row}

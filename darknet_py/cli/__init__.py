@@ -8,17 +8,16 @@ import importlib
 import io
 import logging
 import os
-import shlex
 import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import click
-from click.shell_completion import split_arg_string
 
 from darknet_py.__version__ import __version__
 from darknet_py.cli.commands import COMPLETING, Group
+from darknet_py.cli.completing import join_words_at_equal_signs
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import (
     CONTEXT,
@@ -76,11 +75,11 @@ class CommandGroup(Group):
         """Answer a shell that completes a line, which may hold anything: what is wrong in it is
         told when it is run.
         """
-        _join_words_at_equal_signs()
         with (
             contextlib.redirect_stderr(io.StringIO()),
             contextlib.suppress(Exception, KeyboardInterrupt),
         ):
+            join_words_at_equal_signs()
             return super().main(*args, **kwargs)
         sys.exit(0)
 
@@ -105,30 +104,6 @@ class CommandGroup(Group):
             if is_verbose():
                 raise
             raise click.ClickException(wrapped(one_line(error), ERROR)) from error
-
-
-def _join_words_at_equal_signs() -> None:
-    """Let click see a line as it is typed: bash makes three words of `--out=c` and of `key=1`."""
-    words = split_arg_string(os.environ.get("COMP_WORDS", ""))
-    if os.environ.get(COMPLETING) != "bash_complete" or "=" not in words:
-        return
-    place = int(os.environ.get("COMP_CWORD", "0"))
-    joined: list[str] = []
-    for word in words[: place + 1]:
-        if joined and joined[-1].endswith("=") and word != "=":
-            joined[-1] += word
-        elif word == "=" and joined:
-            joined[-1] += "="
-        else:
-            joined.append(word)
-    is_next = place >= len(words) and words[-1] != "="
-    # Of an option the value is a word of its own, since only that is replaced.
-    told: list[str] = []
-    for word in joined:
-        option, sign, value = word.partition("=")
-        told += [option, value] if sign and option.startswith("-") else [word]
-    os.environ["COMP_WORDS"] = shlex.join(told)
-    os.environ["COMP_CWORD"] = str(len(told) if is_next else len(told) - 1)
 
 
 @contextlib.contextmanager

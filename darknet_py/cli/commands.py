@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from darknet_py.bounds import Whole
-from darknet_py.likely import INSTEAD, OTHER_NAMES, canonical
+from darknet_py.likely import GRAPHICS, INSTEAD, OTHER_NAMES, canonical
 from darknet_py.terminal import NARROWEST
 
 COMPLETING = "_DARKNET_PY_COMPLETE"  # the variable by which a shell asks for completions
@@ -106,19 +106,6 @@ HINTS = {
         "--seed": "-srand for the random numbers, -seed for the text to start from",
     },
     "rnn train": {"--file": "-file", "--seed": "-srand", "--clear": "-clear"},
-}
-# What options for graphics cards are called; -i with a number is one, too.
-GRAPHICS = {
-    "nogpu",
-    "no_gpu",
-    "gpu",
-    "gpus",
-    "gpu_id",
-    "gpu_ids",
-    "device",
-    "devices",
-    "cuda",
-    "no_cuda",
 }
 SIMILAR = {
     "sample": "generate",

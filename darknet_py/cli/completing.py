@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
+from click.shell_completion import CompletionItem, split_arg_string
 
 from darknet_py.bounds import is_text
+from darknet_py.cli.commands import COMPLETING
 
 FIRST = 20  # characters of a text that a message shows
 
@@ -99,3 +101,27 @@ class CfgKey(_Words):
             layers = []
         keys += [f"{section.name}.{key}" for section in layers for key in section.options]
         return [f"{key}=" for key in dict.fromkeys(keys)]
+
+
+def join_words_at_equal_signs() -> None:
+    """Let click see a line as it is typed: bash makes three words of `--out=c` and of `key=1`."""
+    words = split_arg_string(os.environ.get("COMP_WORDS", ""))
+    if os.environ.get(COMPLETING) != "bash_complete" or "=" not in words:
+        return
+    place = int(os.environ.get("COMP_CWORD", "0"))
+    joined: list[str] = []
+    for word in words[: place + 1]:
+        if joined and joined[-1].endswith("=") and word != "=":
+            joined[-1] += word
+        elif word == "=" and joined:
+            joined[-1] += "="
+        else:
+            joined.append(word)
+    is_next = place >= len(words) and words[-1] != "="
+    # Of an option the value is a word of its own, since only that is replaced.
+    told: list[str] = []
+    for word in joined:
+        option, sign, value = word.partition("=")
+        told += [option, value] if sign and option.startswith("-") else [word]
+    os.environ["COMP_WORDS"] = shlex.join(told)
+    os.environ["COMP_CWORD"] = str(len(told) if is_next else len(told) - 1)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
+from collections.abc import Callable
 
 import click
 import numpy as np
@@ -17,6 +15,7 @@ from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
 from darknet_py.terminal import say, visible
+from darknet_py.training.interruption import Interruption
 from darknet_py.writing.generation import Session
 from darknet_py.writing.sampling import Sampling
 
@@ -36,24 +35,6 @@ HELP_NUMBERS = "this network works on tokens: a text is their numbers, with spac
 HELP_NAMES = (
     "this network works on tokens: a text is their names or numbers, with spaces between them"
 )
-
-
-@contextlib.contextmanager
-def _stop_by_key() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, which interrupts nothing the first time."""
-    pressed: list[int] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(number)
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        with contextlib.suppress(KeyboardInterrupt):
-            yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Dialogue:
@@ -124,10 +105,13 @@ class Dialogue:
             return self._read()
 
     def _write(self) -> None:
-        with self.writer, _stop_by_key() as is_stopped:
+        stop = Interruption(only_keys=True, message="")
+        with self.writer, contextlib.suppress(KeyboardInterrupt), stop:
+            # From here on Ctrl-C is remembered, so that no symbol is lost.
+            stop.asked()
             for symbol in self.session.write(self.length, self.sampling):
                 self.writer.write([symbol])
-                if is_stopped():
+                if stop.asked():
                     break
             # A turn does not end within a character, also where Ctrl-C ends it.
             for _ in range(CHARACTER - 1):

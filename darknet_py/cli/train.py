@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import logging
 import math
 import os
@@ -25,7 +26,7 @@ from darknet_py.cli.options import (
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
 from darknet_py.errors import WeightsError
-from darknet_py.files import likely_file
+from darknet_py.files import base_name, likely_file
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import unit_of
@@ -126,9 +127,10 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         # The first rank warns for all.
         logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
+    interruption = Interruption()
     try:
         with (
-            Interruption() as interruption,
+            interruption,
             Progress(quiet=quiet, every_batch=is_verbose()) as progress,
         ):
             result = train(
@@ -143,7 +145,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     except BaseException as error:
         if ranks.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
-                _say_left(options.get("out", "backup"))
+                _say_left(options.get("out", "backup"), cfg, interruption.is_scoring)
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
@@ -154,22 +156,24 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _say_left(out: str) -> None:
+def _say_left(out: str, cfg: str | None, is_complete: bool) -> None:
     """What a run leaves that is quit without saving."""
-    states = list(Path(out).glob("*.state"))
-    if states and any(_is_complete(state) for state in states):
+    name = "*" if cfg is None else glob.escape(base_name(cfg))
+    states = sorted(Path(out).glob(f"{name}.state"))
+    if is_complete:
         say(f"the run is complete; next: {shlex.join(['darknet-py', 'generate', out])}")
     elif states:
-        words = shlex.join(["darknet-py", "train", "--resume", "--out", out])
-        say(f"the last checkpoint in {out} is whole; to continue from it: {words}")
+        command = _to_continue(out, states[0].stem)
+        say(f"the last checkpoint in {out} is whole; to continue from it: {command}")
     else:
         say("nothing was saved that a run can continue from")
 
 
-def _is_complete(state: Path) -> bool:
-    """Whether a run has written its last file, which comes after its last state."""
-    final = state.with_name(f"{state.stem}_final.weights")
-    return final.exists() and final.stat().st_mtime_ns >= state.stat().st_mtime_ns
+def _to_continue(out: str, base: str) -> str:
+    """The command that goes on with a run, and names it where the folder has several."""
+    folder = [] if out == "backup" else ["--out", out]
+    several = [base] if len(list(Path(out).glob("*.state"))) > 1 else []
+    return shlex.join(["darknet-py", "train", "--resume", *folder, *several])
 
 
 def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:
@@ -211,10 +215,8 @@ def _say_result(result: Result, out: str, explanation: str | None) -> None:
             say(explanation)
     if result.interrupted:
         base = result.weights.name.removesuffix(".backup")
-        folder = [] if out == "backup" else ["--out", out]
-        several = [base] if len(list(result.weights.parent.glob("*.state"))) > 1 else []
         # The best network may be much younger than this one.
         say(f"to see what it writes now: darknet-py generate {shlex.quote(str(result.weights))}")
-        say(f"to continue: {shlex.join(['darknet-py', 'train', '--resume', *folder, *several])}")
+        say(f"to continue: {_to_continue(out, base)}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")

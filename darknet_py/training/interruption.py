@@ -19,12 +19,14 @@ class Interruption:
 
     Before there is a batch to finish the first acts too.
     only_keys: leave all but Ctrl-C to the program around it, and that too where the program has a
-    handler of its own or calls from a thread, which can have none.
+    handler of its own or calls from a thread, which can have none. message: said at the first,
+    where there is one.
     """
 
-    def __init__(self, only_keys: bool = False) -> None:
+    def __init__(self, only_keys: bool = False, message: str = BATCH) -> None:
         self._only_keys = only_keys
-        self._asked = self._is_training = self._is_scoring = False
+        self._message = message
+        self._asked = self._is_training = False
         self._before: dict[int, Any] = {}
 
     def asked(self) -> bool:
@@ -37,11 +39,16 @@ class Interruption:
         """Whether there was one."""
         return self._asked
 
+    @property
+    def is_scoring(self) -> bool:
+        """Whether the run is complete, and its best network being scored."""
+        return self._message == SCORE
+
     def scoring(self, show: Progress) -> Progress:
         """`show`, which is called while the run is saved and the best network scored."""
 
         def shown(done: int, total: int) -> None:
-            self._is_scoring = True
+            self._message = SCORE
             show(done, total)
 
         return shown
@@ -50,7 +57,8 @@ class Interruption:
         if self._asked or not self._is_training:
             raise KeyboardInterrupt
         self._asked = True
-        say(SCORE if self._is_scoring else BATCH)
+        if self._message:
+            say(self._message)
 
     def __enter__(self) -> Interruption:
         # A terminal that goes away is no reason to lose anything; nohup has it ignored.

@@ -7,7 +7,7 @@ from darknet_py.corpus import BLOCKS
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
-from darknet_py.speed import SLOW, rounded, training_speed
+from darknet_py.speed import long_wait, rounded, training_speed
 from darknet_py.symbols import unit_of, utf8_characters
 from darknet_py.training.run import Run
 
@@ -37,8 +37,8 @@ def introduction(run: Run) -> list[str]:
 
 def _pace(run: Run, speed: float) -> str:
     """How long an update takes, where one waits for it. speed: symbols per second."""
-    seconds = run.net.options.symbols / speed
-    return f", {rounded(seconds):,} seconds per update" if seconds >= SLOW else ""
+    seconds = long_wait(run.net.options.symbols, speed)
+    return "" if seconds is None else f", {seconds:,} seconds per update"
 
 
 def _held_out(run: Run, unit: str) -> list[str]:
