@@ -15,6 +15,7 @@ DRAW_SECONDS = 0.1  # between two drawings of the line
 SHORT_SECONDS = 1.0  # work that takes no longer shows no bar
 BAR_CELLS = 20
 BLOCK = "#"
+ECHO = "^C"  # what a terminal may write behind a line, which must not begin another
 
 
 class Bar:
@@ -46,14 +47,18 @@ class Bar:
             from tqdm import tqdm
 
             self._line = tqdm(bar_format="{desc}", file=sys.stderr, leave=self._stays)
-        self._line.set_description_str(fitted(share, forms, columns(sys.stderr)))
+        width = columns(sys.stderr) - len(ECHO)
+        self._line.set_description_str(fitted(share, forms, width))
 
     def draw_part(self, done: int, total: int, begun: float, *names: str) -> None:
         """Draw that `done` of `total` steps of a work are done, and the time left at this pace.
 
         begun: when the work was. names: what it is called, the longest first.
         """
-        left = (time.perf_counter() - begun) * (total - done) / max(1, done)
+        if not done:
+            self.draw(0, [[name] for name in names])
+            return
+        left = (time.perf_counter() - begun) * (total - done) / done
         forms = [[name, f"{clock(left)} left"] for name in names]
         self.draw(done / max(1, total), [*forms, [f"{clock(left)} left"]])
 

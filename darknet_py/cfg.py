@@ -10,7 +10,6 @@ Every error names the file, the line and, for values, the key, what was found an
 from __future__ import annotations
 
 import contextlib
-import difflib
 import logging
 import math
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 
 from darknet_py.errors import CfgError
 from darknet_py.files import likely_file, starts_as_weights, why_tensors
+from darknet_py.likely import nearest
 
 log = logging.getLogger(__name__)
 
@@ -442,7 +442,7 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
     if typed not in bundled:
         if (file := likely_file(name)) and file.endswith(".cfg"):
             raise CfgError(f"{name}: no such file; did you mean {file}?")
-        near = difflib.get_close_matches(known, bundled, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
+        near = nearest(known, bundled)
+        hint = f"did you mean {near}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
         raise CfgError(f"{name}: no such file, and no bundled cfg of that name; {hint}")
     return read_cfg(bundled[typed])

@@ -45,11 +45,16 @@ _MARKS = (
 )
 
 
+def new_text(command: str, name: str) -> str:
+    """What to type to make a new text from the one of this name with a command."""
+    old = name if os.path.isfile(name) else "old.txt"
+    new = "new.txt" if os.path.basename(name) != "new.txt" else "new2.txt"
+    return f"{command} {shlex.quote(old)} > {new}"
+
+
 def conversion(encoding: str, name: str) -> str:
     """The command that converts a text of this name from this encoding."""
-    old = name if os.path.isfile(name) else "old.txt"
-    new = "new.txt" if os.path.basename(name) != "new.txt" else "utf8.txt"
-    return f"iconv -f {encoding} -t UTF-8 {shlex.quote(old)} > {new}"
+    return new_text(f"iconv -f {encoding} -t UTF-8", name)
 
 
 def why_no_text(data: bytes, name: str = "") -> str | None:

@@ -8,7 +8,6 @@ overwritten.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import errno
 import hashlib
 import os
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from darknet_py.errors import DarknetError
+from darknet_py.likely import nearest
 
 TENSORS = (".safetensors", ".npz")  # the files that `import` reads
 TEMPORARY_SUFFIX = ".darknet-py.part"
@@ -48,8 +48,8 @@ def likely_file(path: Name) -> str | None:
     except OSError:
         return None
     found = [name for name in sorted(names) if not name.startswith(".")]
-    near = difflib.get_close_matches(Path(path).name, found, n=1, cutoff=_NEAR)
-    return str(folder / near[0]) if near else None
+    near = nearest(Path(path).name, found, _NEAR)
+    return None if near is None else str(folder / near)
 
 
 def why_unreadable(path: Name, error: OSError, advice: str = "") -> str:

@@ -1,11 +1,11 @@
-"""Which key of a cfg was probably meant by a name that is none: one of another program, a typing
-error, or a key of another section.
+"""What was probably meant by a name that is none: a typing error, or for a key of a cfg one of
+another program, or of another section.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # How like a key a word must be, from 0 to 1, to be taken for a typing error: one that was typed for
 # this run, and one of a file, where other programs have keys of their own.
@@ -122,6 +122,19 @@ INSTEAD: dict[str, str] = {
 KNOWN_ELSEWHERE = ("scales", "steps")
 
 
+def nearest(name: str, known: Iterable[str], near: float = NEAR) -> str | None:
+    """The one of `known` that was probably meant by a misspelled name, or None.
+
+    near: how like it a name must be, from 0 to 1; one of the same letters in another order always
+    is.
+    """
+    known = list(known)
+    letters = sorted(name)
+    same = [own for own in known if sorted(own) == letters]
+    close = same or difflib.get_close_matches(name, known, n=1, cutoff=near)
+    return close[0] if close else None
+
+
 def canonical(name: str) -> str:
     """A name as it stands in the tables."""
     return name.strip("-").lower().replace("-", "_")
@@ -155,7 +168,7 @@ def likely_key(
         return f"dropout is a layer, [dropout], which this cfg does not have; {EXAMPLE}"
     # The smallest difference of all is one of capital letters.
     of_letters: Mapping[str, str] = {own.lower(): own for own in known}
-    close = difflib.get_close_matches(name, of_letters, n=1, cutoff=near)
-    if close and name not in KNOWN_ELSEWHERE:
-        return f"did you mean {of_letters[close[0]]}?"
+    close = nearest(name, of_letters, near)
+    if close is not None and name not in KNOWN_ELSEWHERE:
+        return f"did you mean {of_letters[close]}?"
     return None

@@ -169,10 +169,13 @@ class Symbols:
         """The name of a symbol that is printed by its name, or its number where it has none."""
         return self.names[symbol] if self.names and symbol < len(self.names) else str(symbol)
 
-    def label(self, symbol: int) -> str:
-        """A symbol by itself, on one line, whatever it is."""
-        if self.names is None:
-            return repr(chr(symbol)) if symbol < 0x80 else f"byte {symbol:#x}"
+    def label(self, symbol: bytes | int) -> str:
+        """A symbol, or a character of bytes, by itself, on one line, whatever it is."""
+        if isinstance(symbol, bytes):
+            try:
+                return repr(symbol.decode())
+            except UnicodeDecodeError:
+                return f"bytes 0x{symbol.hex()}"
         name = self.name(symbol)
         return name if name.isprintable() and name.strip() == name != "" else repr(name)
 

@@ -16,7 +16,7 @@ import click
 NARROWEST = 40  # columns that every output fits
 USUAL = 80  # columns of what is no terminal
 # Where a command to type begins, with which a message ends.
-COMMAND = re.compile(r"darknet-py |(?<=: )(?:cat|find|iconv|pip) ")
+COMMAND = re.compile(r"darknet-py |(?<=: )(?:cat|find|iconv|pip|tr) ")
 NO_BREAK = "\u00a0"  # a space at which no line ends
 
 

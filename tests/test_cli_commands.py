@@ -90,6 +90,7 @@ def test_options_of_other_programs_are_answered_with_ours() -> None:
 
 def test_a_misspelled_command_is_answered_with_the_likely_one() -> None:
     assert usage_error("genrate").endswith("Did you mean darknet-py generate?")
+    assert usage_error("ifno").endswith("Did you mean darknet-py info?")
     assert usage_error("sample").endswith("Did you mean darknet-py generate?")
     assert usage_error("help").endswith("Did you mean darknet-py --help?")
     assert usage_error("xyzzy").endswith("No such command 'xyzzy'.")
@@ -133,8 +134,9 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
 
 
 def test_a_network_that_does_not_exist_is_told_before_a_missing_text() -> None:
-    told = invoke("train", "tinny").error()
-    assert told.endswith("tinny: no such file, and no bundled cfg of that name; did you mean tiny?")
+    for typed in ("tinny", "tyni", "ityn", "tiyn"):
+        told = f"{typed}: no such file, and no bundled cfg of that name; did you mean tiny?"
+        assert invoke("train", typed).error().endswith(told)
     assert "the bundled cfgs are" in invoke("train", "xyzzy").error()
     told = usage_error("train", "txt.txt")
     assert told.endswith(

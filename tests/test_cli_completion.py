@@ -237,6 +237,8 @@ def test_a_shell_completes_as_soon_as_the_program_is_on_its_path(
         (f'{add}; echo on_pa""th\n', "on_path"),
         ("darknet-py train tiny-l\t", "tiny-lstm"),
         ('\x15echo th""ere\n', "there"),
+        ("darknet-py train tiny book.txt --set momen\t.9", "momentum=.9"),
+        ('\x15echo af""ter\n', "after"),
         ("darknet-py trian tin\t", "tin"),
         ('\x15echo en""d\n', "end"),
     )

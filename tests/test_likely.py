@@ -6,11 +6,13 @@ import warnings
 from dataclasses import fields
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.cli.commands import setting_for
 from darknet_py.errors import CfgError, CfgWarning
-from darknet_py.likely import INSTEAD, OTHER_NAMES
+from darknet_py.likely import INSTEAD, OTHER_NAMES, nearest
 from darknet_py.model import Model
 from darknet_py.options import NetOptions, override
 
@@ -89,3 +91,11 @@ def test_a_file_is_helped_where_the_key_is_clear_and_let_alone_where_it_is_not()
 )
 def test_an_option_of_another_program_leads_to_set(option: str, setting: str | None) -> None:
     assert setting_for(option) == setting
+
+
+@given(st.sampled_from(sorted(bundled_cfgs())), st.data())
+def test_two_letters_that_changed_places_are_no_obstacle(name: str, data: st.DataObject) -> None:
+    place = data.draw(st.integers(0, len(name) - 2))
+    typed = name[:place] + name[place + 1] + name[place] + name[place + 2 :]
+    assert nearest(typed, bundled_cfgs()) == name
+    assert nearest("xyzzy", bundled_cfgs()) is None

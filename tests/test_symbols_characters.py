@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import darknet_py as dn
+from darknet_py.arrays import Array
 from darknet_py.cli.console import TextWriter
 from darknet_py.symbols import Symbols, cut_character, first_not_utf8, utf8_characters
 from tests.support.commands import invoke
@@ -88,6 +89,43 @@ def test_a_text_is_not_cut_inside_a_character(run: Path) -> None:
     assert lengths == {0, 1}
     *_, last = (run / "run" / "tiny.samples").read_text(encoding="utf-8").splitlines()
     assert not json.loads(last)["text"].endswith("\ufffd")
+
+
+def test_the_likeliest_characters_are_whole(run: Path) -> None:
+    """Against every way to spell one or two bytes of a Greek text, by the odds of each."""
+    net = dn.load_network(run / "run")
+
+    def odds_after(read: bytes) -> Array:
+        session = dn.Session(net)
+        session.feed(read)
+        return session.probabilities(0.9)
+
+    read = "αβ".encode()
+    expected = []
+    first = odds_after(read)
+    for byte in range(256):
+        character = bytes([byte])
+        if cut_character(character):
+            following = odds_after(read + character)
+            expected += [
+                (first[byte] * following[b], character + bytes([b]))
+                for b in range(256)
+                if cut_character(character + bytes([b])) < 2
+            ]
+        else:
+            expected.append((first[byte], character))
+    expected.sort(key=lambda pair: -pair[0])
+    session = dn.Session(net, seed=1)
+    session.feed(read[:2])
+    session.feed(read[2:])
+    found = session.likeliest(5, 0.9)
+    assert [character for _, character in found] == [character for _, character in expected[:5]]
+    assert found[0][1] == "γ".encode()
+    np.testing.assert_allclose([p for p, _ in found], [p for p, _ in expected[:5]], rtol=1e-5)
+    # Looking changes nothing, and what is written is read too.
+    np.testing.assert_array_equal(session.probabilities(0.9), first)
+    read += bytes(session.write(7, dn.Sampling(0.9)))
+    assert session.likeliest(1, 0.9)[0][0] == pytest.approx(odds_after(read).max(), rel=0.2)
 
 
 def test_bytes_and_characters_are_told_apart(run: Path) -> None:

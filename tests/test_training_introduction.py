@@ -95,6 +95,15 @@ def test_where_characters_are_longer_both_are_given() -> None:
     ]
 
 
+@pytest.mark.parametrize(("end", "is_told"), [("\r\n", True), ("\n", False), ("\r", False)])
+def test_windows_line_ends_are_told(end: str, is_told: bool) -> None:
+    Path("lines.txt").write_bytes(f"a line of some words{end}".encode() * 60)
+    said = invoke("train", "net.cfg", "lines.txt", "--batches", "1", "--val", "0").stderr
+    command = "to train without them: tr -d '\\r' < lines.txt > new.txt\n"
+    assert (command in said) == is_told
+    assert ("Windows" in said) == is_told
+
+
 def test_a_long_text_names_the_faster_way() -> None:
     told("text.txt", "--batches", "2")
     for size, streams, is_told in (

@@ -104,7 +104,7 @@ def test_a_score_that_is_stopped_is_that_of_what_was_read() -> None:
         progress=lambda done, total: seen.append((done, total)),
     )
     assert score.symbols == 3 * 30
-    assert seen == [(30, 699), (60, 699), (90, 699)]
+    assert seen == [(0, 699), (30, 699), (60, 699), (90, 699)]
     part = cut(len(TEXT) - 1, 3, 90)
     assert score.nats == pytest.approx(score_pieces(net, TEXT, part, PROMPT).nats, rel=1e-12)
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from darknet_py.bounds import Whole
-from darknet_py.likely import GRAPHICS, INSTEAD, OTHER_NAMES, canonical
+from darknet_py.likely import GRAPHICS, INSTEAD, OTHER_NAMES, canonical, nearest
 from darknet_py.terminal import NARROWEST
 
 COMPLETING = "_DARKNET_PY_COMPLETE"  # the variable by which a shell asks for completions
@@ -204,16 +204,14 @@ def no_such_option(name: str, params: Iterable[click.Parameter]) -> str:
     """That an option does not exist, and which of a command's own was probably meant, whatever its
     dashes.
     """
-    import difflib
-
     ending = ""
     shown = (p for p in params if isinstance(p, click.Option) and not p.hidden)
     letters = {each.lstrip("-"): each for param in shown for each in param.opts if len(each) > 2}
     wanted = name.lstrip("-")
     begun = [each for each in letters if each.startswith(wanted)]
-    near = begun if len(begun) == 1 else difflib.get_close_matches(wanted, letters, 1, NEAR_OPTION)
+    near = begun[0] if len(begun) == 1 else nearest(wanted, letters, NEAR_OPTION)
     if near and len(name) > 2:
-        ending = f" Did you mean {letters[near[0]]!r}?"
+        ending = f" Did you mean {letters[near]!r}?"
     return f"No such option {name!r}.{ending}"
 
 
@@ -383,17 +381,15 @@ class Group(click.Group):
         """The command that was probably meant by a name that is none: of this group, or else of
         the one that it is in.
         """
-        import difflib
-
         own = self.list_commands(ctx)
         options = [option for param in self.get_params(ctx) for option in param.opts]
         similar = SIMILAR.get(name, "")
         if similar.partition(" ")[0] in (*own, *options):
             return f"{ctx.command_path} {similar}"
         begun = [each for each in own if each.startswith(name)] if len(name) > 1 else []
-        near = sorted(begun, key=len) or difflib.get_close_matches(name, own, n=1)
+        near = min(begun, key=len) if begun else nearest(name, own)
         if near:
-            return f"{ctx.command_path} {near[0]}"
+            return f"{ctx.command_path} {near}"
         above = ctx.parent
         if above is None or not isinstance(above.command, Group):
             return None

@@ -38,7 +38,14 @@ complete -o nosort -F _darknet_py_quietly darknet-py
 """,
     "zsh": """\
 _darknet_py_quietly() {
+    compadd() {
+        case "${completions[*]-}" in
+            *=) builtin compadd -S '' "$@" ;;
+            *) builtin compadd "$@" ;;
+        esac
+    }
     _darknet_py_completion "$@" 2> /dev/null
+    unfunction compadd
 }
 
 compdef _darknet_py_quietly darknet-py

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 
 import click
-import numpy as np
 
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import escaped, sampling_of, temperature
@@ -26,7 +25,7 @@ HELP = r"""type a text and press Enter: the network reads it and continues; Ente
 \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
 :temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
 :length N        bytes or tokens per turn (now {length})
-:odds            the {odds} likeliest next symbols
+:odds            the {odds} likeliest to come next
 :reset           forget everything read so far
 :help            this list
 :quit            end
@@ -142,10 +141,9 @@ class Dialogue:
         say(f"length {self.length}")
 
     def _show_odds(self, argument: str) -> None:
-        p = self.session.probabilities(self.sampling.temperature)
         say(f"at temperature {self.sampling.temperature:g}:")
-        for symbol in np.argsort(-p, kind="stable")[:ODDS].tolist():
-            say(f"{p[symbol]:8.2%}  {self.symbols.label(symbol)}")
+        for p, symbol in self.session.likeliest(ODDS, self.sampling.temperature):
+            say(f"{p:8.2%}  {self.symbols.label(symbol)}")
 
     def _reset(self, argument: str) -> None:
         self.session.reset()

@@ -12,6 +12,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.corpus import GIVEN, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
+from darknet_py.file_kinds import new_text
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
 from darknet_py.symbols import unit_of, warn_of_encoding
@@ -55,6 +56,7 @@ def read_texts(
     check_known(text, model.inputs, name)
     if unit == "byte":
         warn_of_encoding(text, name, "learned and written")
+        _tell_line_ends(text, name)
     if val == "-":
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
@@ -93,6 +95,18 @@ def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
         return read_text(source, tokenized)
     log.info("%s is sent to %d of the %d processes", source, missing, ranks.size)
     return ranks.spread(read_text(source, tokenized) if ranks.is_first else None)
+
+
+def _tell_line_ends(text: Array, name: str) -> None:
+    """Tell where most lines end as on Windows: the network will write so too."""
+    is_new_line = text == ord("\n")
+    ends = np.count_nonzero(is_new_line[1:] & (text[:-1] == ord("\r")))
+    if ends * 2 > np.count_nonzero(is_new_line):
+        log.info(
+            "%s has Windows line ends (two bytes, \\r\\n), which are learned and written too; to "
+            "train without them: %s",
+            *(name, new_text("tr -d '\\r' <", name)),
+        )
 
 
 def _digest(text: Array) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from darknet_py.machine import processors
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
-from darknet_py.symbols import check_network, check_symbols
+from darknet_py.symbols import check_network, check_symbols, cut_character
 from darknet_py.writing.sampling import Sampling
 
 # Steps that a prompt or a text is fed in at once.
@@ -168,11 +169,13 @@ class Session:
 
     def reset(self) -> None:
         """Forget everything read and written."""
+        self._text: list[int] = []
         self._predictor = _Predictor(self.net, self.net.initial_state(1), 1)
 
     def feed(self, symbols: Sequence[int]) -> None:
         """Let the network read these. Raises CorpusError for unknown symbols."""
         for symbol in check_symbols(self.net, symbols, "text"):
+            self._text.append(int(symbol))
             self._predictor.feed(symbol[None])
 
     def _start(self) -> None:
@@ -188,12 +191,44 @@ class Session:
         self._start()
         return self._predictor.probabilities(temperature)[0]
 
+    def likeliest(self, count: int, temperature: float = 1.0) -> list[tuple[float, bytes | int]]:
+        """The likeliest to come next with their probabilities, the likeliest first: whole
+        characters of UTF-8, or bytes that are none; of a network of tokens, tokens.
+        """
+        first = self.probabilities(temperature)
+        if not self.net.writes_bytes:
+            return [(float(first[symbol]), symbol) for symbol in _largest(first, count)]
+        after = feed(self.net, np.array(self._text), self.net.initial_state(1))
+        found: list[tuple[float, bytes | int]] = []
+        # What is taken is the likeliest so far; what follows it cannot be likelier.
+        begun = [(-float(first[symbol]), bytes([symbol])) for symbol in _largest(first, count)]
+        heapq.heapify(begun)
+        while begun and len(found) < count:
+            p, character = heapq.heappop(begun)
+            if cut_character(character) < len(character):
+                found.append((-p, character))
+                continue
+            predictor = _Predictor(self.net, after, 1)
+            for symbol in character:
+                predictor.feed(np.array([symbol]))
+            following = predictor.probabilities(temperature)[0]
+            for symbol in _largest(following, count):
+                item = (p * float(following[symbol]), character + bytes([symbol]))
+                heapq.heappush(begun, item)
+        return found
+
     def write(self, length: int, sampling: Sampling) -> Iterator[int]:
         """Yield `length` symbols. Where the caller stops early, the text ends there."""
         if length > 0:
             self._start()
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
+            self._text.append(int(symbol))
             yield int(symbol)
+
+
+def _largest(p: Array, count: int) -> list[int]:
+    """The symbols of the largest probabilities, (symbols,), the largest first."""
+    return np.argsort(-p, kind="stable")[:count].tolist()
 
 
 def _after_prompt(

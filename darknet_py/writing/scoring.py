@@ -79,6 +79,8 @@ def score_pieces(
     if rows is None:
         rows = min(ROWS, BYTES // row_bytes(net))
     steps = max(1, min(STEPS, rows // width))
+    if progress is not None:
+        progress(0, pieces.symbols)
     state = _states_before(net, symbols, firsts, prompt, rows) if len(firsts) else ()
     longest = int(pieces.counts.max())
     nats, scored = 0.0, 0
