@@ -37,6 +37,13 @@ def say(message: str) -> None:
             click.echo(message, err=True)
 
 
+def clear_line() -> None:
+    """Clear the line of stderr's cursor: a terminal has written ^C into it."""
+    if is_terminal(sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(f"\r{' ' * (columns(sys.stderr) - 1)}\r")
+
+
 def one_line(error: BaseException) -> str:
     """What an error says, on one line that a terminal can be shown."""
     if isinstance(error, MemoryError):

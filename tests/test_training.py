@@ -49,6 +49,7 @@ from tests.support.inputs import (
 from tests.support.networks import Array
 from tests.support.processes import posix
 from tests.support.runs import files_in
+from tests.support.terminals import Terminal
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
 
@@ -755,6 +756,37 @@ def test_stop_ends_the_run_with_everything_saved() -> None:
     assert files_in(Path("backup")) == ["net.backup", "net.cfg", "net.csv", "net.state"]
     assert open_network("backup").parameters.tobytes() == result.net.parameters.tobytes()
     assert len(rows()) == 1
+
+
+@pytest.mark.parametrize("val_every", [None, 10])
+def test_a_stopped_run_leaves_its_network_as_the_best_one(val_every: int | None) -> None:
+    """Else that of the first validation would be taken; but not where its batches were given."""
+    answers = iter([False] * 35 + [True])
+    dn.train(
+        *("net.cfg", "text.txt"),
+        batches=60,
+        seed=1,
+        val_every=val_every,
+        stop=lambda: next(answers),
+    )
+    best = read_header("backup/net_best.weights").seen // SYMBOLS
+    assert best in ((35,) if val_every is None else (10, 20, 30))
+    whole = dn.train(resume=True)
+    dn.train("net.cfg", "text.txt", batches=60, seed=1, val_every=val_every, out="whole")
+    expected = Path("whole/net_final.weights").read_bytes()
+    assert whole.weights.read_bytes() == expected
+
+
+@posix
+def test_what_a_terminal_writes_at_ctrl_c_is_cleared(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((60, 24)))
+    with Interruption() as interruption:
+        interruption.asked()
+        terminal.write("batch 3^C")
+        signal.raise_signal(signal.SIGINT)
+    assert f"^C\r{' ' * 59}\rstopping after this batch" in terminal.getvalue()
 
 
 def test_a_row_is_unchangeable() -> None:

@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from darknet_py.terminal import say
+from darknet_py.terminal import clear_line, say
 from darknet_py.writing.scoring import Progress
 
 BATCH = "stopping after this batch, then saving; press Ctrl-C again to quit now without saving"
@@ -58,6 +58,7 @@ class Interruption:
             raise KeyboardInterrupt
         self._asked = True
         if self._message:
+            clear_line()
             say(self._message)
 
     def __enter__(self) -> Interruption:

@@ -145,7 +145,8 @@ def sample(run: Run, row: Row) -> None:
 
 
 def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) -> Result:
-    """Save a run that was stopped; else score the last network, save it, and score the best one.
+    """Save a run that was stopped, and score its network where there is an older best one; else
+    score the last network, save it, and score the best one.
 
     That last score, for which everything waits but nothing depends on it, takes at most
     SCORING_SECONDS or SCORING_SHARE of the run; the run's `stop` ends it too. progress: see
@@ -155,6 +156,10 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
     score, val = None, validation.loss
     if is_stopped:
         weights = run.save_checkpoint(".backup")
+        if validation.every is None and validation.number:
+            # The best network may be that of the beginning; nobody fixed when to score.
+            val = _score_last(run)
+            run.save_state()
     else:
         run.check_finite()
         begun = time.perf_counter()

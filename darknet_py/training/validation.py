@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 SHARE = 0.04  # of the time goes to validation where no interval is given
 FIRST = 10  # batches before the first validation, whose cost then decides the interval
+SOON = 4  # times the batches so far, which the next one is never further away than
 # Symbols that the measure takes of a long text: fewer where a network is so large that they would
 # take more operations than these, about a second.
 MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
@@ -117,6 +118,7 @@ class Validation:
         if self.every is None:
             cost = time.perf_counter() - begun
             wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
+            wait = min(wait, SOON * net.batch_number)
             self.due = net.batch_number + self.ranks.decide(wait)
             log.debug("validation took %.2f s; the next is due at batch %d", cost, self.due)
         self.number += 1
