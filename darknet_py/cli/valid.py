@@ -155,7 +155,7 @@ def command(
         return
     rows += [(name, f"{rate:.4f}") for name, rate in rates]
     rows.append(("perplexity", rounded_perplexity(score.perplexity)))
-    if score.word_perplexity is not None:
-        rows.append(("word perplexity", rounded_perplexity(score.word_perplexity)))
+    if score.has_words:
+        rows.append(("word perplexity", rounded_perplexity(score.word_perplexity or 0)))
     for name, value in rows:
         click.echo(f"{name:20}{value}")

@@ -22,6 +22,7 @@ from darknet_py.symbols import (
 from darknet_py.writing.generation import FEED_STEPS, feed
 from darknet_py.writing.scoring import Progress, cut, score_pieces
 
+MOST_WORDS = 1e15  # a word perplexity from which on what stands between spaces is no word
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
@@ -49,6 +50,11 @@ class Evaluation:
     perplexity: float
     word_perplexity: float | None
 
+    @property
+    def has_words(self) -> bool:
+        """Whether the text has words to speak of: some scripts put no spaces between theirs."""
+        return self.word_perplexity is not None and self.word_perplexity < MOST_WORDS
+
     def __str__(self) -> str:
         """In one line, by the name of what was predicted."""
         unit = "token" if self.word_perplexity is None else "byte"
@@ -57,8 +63,8 @@ class Evaluation:
             f"{self.bpc:.4f} bits per {unit}",
             f"perplexity {rounded_perplexity(self.perplexity)}",
         ]
-        if self.word_perplexity is not None:
-            facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity)}")
+        if self.has_words:
+            facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity or 0)}")
         return f"{counted(self.characters, unit)}: {', '.join(facts)}"
 
 
