@@ -129,6 +129,13 @@ def test_a_wrong_order_is_answered_with_the_right_one() -> None:
     for cfg in ("rnn", "net.cfg"):
         told = usage_error("generate", cfg, "old.weights")
         assert told.endswith(f"darknet-py generate old.weights --cfg {cfg}")
+    for source, target in (("run", "net.html"), ("old.weights", "sub/net.npz")):
+        told = usage_error("export", target, source)
+        first = "The network comes first, then the file to write: darknet-py export"
+        assert told.endswith(f"{first} {source} {target}")
+    told = usage_error("import", "new.weights", "net.npz")
+    first = "The tensors come first, then the weights file to write: darknet-py import"
+    assert told.endswith(f"{first} net.npz new.weights")
     told = usage_error("generate", "run", "Once upon")
     assert told.endswith('(Once upon); to start from a text, give it with --prompt "..."')
 
@@ -431,3 +438,28 @@ def test_a_value_that_looks_like_an_option_is_not_taken_for_the_wrong_one() -> N
     assert usage_error("train", "tiny", "t", "-batches", "5").endswith("mean '--batches'?")
     assert usage_error("train", "tiny", "t", "-epochs", "5").endswith("or max_batches=5000.")
     assert usage_error("generate", "w", "-n500").endswith("'-n500'. Use --length.")
+
+
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("export", "run", "folder"),
+        ("export", "run"),
+        ("train", "tiny", "book.txt", "--time", "two minutes or three"),
+        ("train", "tiny", "book.txt", "--val-from", "the middle of it all"),
+        ("valid", "run", "book.txt", "--streams", "a word instead of a number"),
+        ("generate", "run", "--no-such-option-at-all", "and a long text behind it"),
+    ],
+)
+def test_what_is_put_before_a_usage_error_counts_where_its_lines_are_broken(
+    args: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("darknet_py.terminal.columns", lambda _: columns)
+    monkeypatch.setattr("darknet_py.terminal.is_terminal", lambda _: True)
+    outcome = invoke(*args)
+    assert outcome.status == 2
+    told = outcome.stderr[outcome.stderr.index("Error: ") :].splitlines()
+    # A command to type stays in one piece.
+    lines = [line for line in told if not line.startswith("  darknet-py ")]
+    assert all(len(line) < columns for line in lines), lines

@@ -86,18 +86,16 @@ class CommandGroup(Group):
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         # Before -v and -q are read, since the same process may run several commands.
         logging.getLogger("darknet_py").setLevel(logging.INFO)
-        with _visible_errors():
+        with _interruptible(), _visible_errors():
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            import numpy as np
+            with _interruptible():
+                import numpy as np
 
-            with np.errstate(all="ignore"), _visible_errors():
-                return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(INTERRUPTED)
+                with np.errstate(all="ignore"), _visible_errors():
+                    return super().invoke(ctx)
         except (DarknetError, OSError, MemoryError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 _leave_quietly()
@@ -107,12 +105,27 @@ class CommandGroup(Group):
 
 
 @contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C ends the program with a word, and the status that shells know."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@contextlib.contextmanager
 def _visible_errors() -> Iterator[None]:
     """What a message of click repeats from the command line may hold what a terminal would obey."""
     try:
         yield
     except click.ClickException as error:
-        error.message = wrapped(visible(error.message), ERROR)  # type: ignore[misc]
+        whole = error.format_message()
+        shown = wrapped(visible(whole), ERROR)
+        if isinstance(error, click.UsageError) and whole != error.message:
+            # What click puts before a message takes room in the line too.
+            raise click.UsageError(shown, error.ctx) from error
+        error.message = shown  # type: ignore[misc]
         raise
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 import click
@@ -20,7 +21,13 @@ from darknet_py.cli.options import (
 )
 from darknet_py.exporting.api import PAGE, WRITERS, targets_of, write_network
 from darknet_py.files import check_targets
-from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, say_cfg
+from darknet_py.finding import (
+    ONE_STREAM,
+    find_cfg_of,
+    find_weights,
+    holds_weights,
+    say_cfg,
+)
 from darknet_py.loading import network_of_weights
 from darknet_py.options import override
 
@@ -87,6 +94,9 @@ def command(
     path = Path(out)
     wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
     if path.suffix not in wanted:
+        if Path(weights).suffix in wanted and holds_weights(out):
+            words = shlex.join(["darknet-py", "export", out, weights])
+            raise click.UsageError(f"The network comes first, then the file to write: {words}")
         raise click.BadParameter(
             f"{out!r} must end in .safetensors, .npz, .html, .onnx or .py (or .weights with "
             f"--fold-batchnorm)",

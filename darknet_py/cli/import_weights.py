@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 
 import click
@@ -47,6 +48,9 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bo
       darknet-py import tiny.safetensors tiny.weights
       darknet-py import tuned.npz tuned.weights --cfg tiny --dialect upstream
     """
+    if Path(file).suffix == ".weights" and Path(out).suffix in TENSORS:
+        words = shlex.join(["darknet-py", "import", out, file])
+        raise click.UsageError(f"The tensors come first, then the weights file to write: {words}")
     for name, value, suffixes in (
         ("FILE", file, TENSORS),
         ("OUT", out, (".weights",)),
