@@ -36,10 +36,12 @@ def checked(name: str, value: Any, bounds: Bounds) -> Any:
     try:
         return bounds.take(value)
     except (TypeError, ValueError, OverflowError):
-        shown = repr(value)
-        if len(shown) > LONGEST:
-            shown = f"{shown[:LONGEST]}..."
-        raise ValueError(f"{name} must be {bounds.words}, not {shown}") from None
+        raise ValueError(f"{name} must be {bounds.words}, not {_shown(value)}") from None
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
 
 
 def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
@@ -55,7 +57,9 @@ def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
         return array
     if array.ndim == ndim and not array.size and array.dtype.kind == "f":
         return array.astype(np.int64)  # What numpy makes of an empty list.
-    raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
+    if array.ndim and array.dtype.kind in "biuf":
+        raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
+    raise ValueError(f"{name} must be {wanted}, not {_shown(value)}")
 
 
 def unknown_symbol(symbols: NDArray[Any], inputs: int) -> int | None:

@@ -58,7 +58,15 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
     )
 
 
-def _say_newer(best: Path) -> None:
+def say_weights(path: Path, given: str | os.PathLike[str]) -> None:
+    """Tell which file was found for what was given, and of a much later one."""
+    if path == Path(given):
+        return
+    log.info("weights: %s", path)
+    say_newer(path)
+
+
+def say_newer(best: Path) -> None:
     """Tell where a stopped run trained far beyond the network that was its best when last scored,
     which may have been soon after its start.
     """
@@ -80,6 +88,11 @@ def cfg_beside(weights: str | os.PathLike[str]) -> Path:
     return path.with_name(f"{_SUFFIX.sub('', path.name)}.cfg")
 
 
+def state_beside(weights: str | os.PathLike[str]) -> Path:
+    """Where the state of the run that made a weights file is, if it is anywhere."""
+    return cfg_beside(weights).with_suffix(".state")
+
+
 def find_cfg_of(
     weights: Path, cfg: str | os.PathLike[str] | None = None, option: str = "--cfg"
 ) -> Cfg:
@@ -99,7 +112,7 @@ def find_cfg_of(
             return read_cfg(path)
     raise WeightsError(
         f"{weights}: no cfg found for its {header.floats:,} parameters, neither next to it "
-        f"({beside}) nor among the bundled ones ({', '.join(bundled)}); give it with {option}"
+        f"({beside}) nor among the bundled ones ({', '.join(bundled)}); give it: {option} my.cfg"
     )
 
 
@@ -115,9 +128,7 @@ def open_network(
     another cfg. Raises WeightsError and CfgError.
     """
     path = find_weights(weights)
-    if path != Path(weights):
-        log.info("weights: %s", path)
-        _say_newer(path)
+    say_weights(path, weights)
     found = find_cfg_of(path, cfg, option)
     if cfg is None:
         say_cfg(found, path, option)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PROMPT = b"\n\n"
 LONGEST_NUMBER = 9  # digits
+LONGER = 1.05  # bytes per character from which on their losses are told apart
 PART = 1 << 20  # bytes of a text that are looked at together
 
 

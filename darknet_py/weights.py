@@ -149,7 +149,7 @@ def read_beginning(path: str | os.PathLike[str], tensors: Sequence[Parameter]) -
     message = (
         f"{path} holds {header.floats:,} numbers, but the network of this cfg has {count:,} "
         f"parameters; as in C, they are read in order and the last {count - header.floats:,} "
-        f"parameters keep their first values; check the cfg"
+        f"parameters stay as they were drawn at random; check the cfg"
     )
     warnings.warn(message, DarknetWarning, stacklevel=2)
     return header

@@ -15,6 +15,7 @@ import darknet_py as dn
 from darknet_py.cli import COMMANDS, main
 from darknet_py.cli.commands import HINTS, SIMILAR
 from darknet_py.cli.rnn import USED
+from darknet_py.cli.run_options import duration
 from darknet_py.cli.train import _say_result
 from tests.support.commands import invoke
 
@@ -271,7 +272,7 @@ def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
 ) -> None:
     result = dn.train("net.cfg", "text.txt", out="run", seed=1, stop=iter([False, True]).__next__)
     assert result.interrupted
-    _say_result(result, "run", None)
+    _say_result(result, "run", None, "")
     *_, shown, last = capsys.readouterr().err.splitlines()
     command = f"darknet-py generate {Path('run/net.backup')}"
     assert shown == f"to see what it writes now: {command}"
@@ -463,3 +464,54 @@ def test_what_is_put_before_a_usage_error_counts_where_its_lines_are_broken(
     # A command to type stays in one piece.
     lines = [line for line in told if not line.startswith("  darknet-py ")]
     assert all(len(line) < columns for line in lines), lines
+
+
+def test_a_time_of_two_words_is_answered_with_one() -> None:
+    told = usage_error("train", "tiny", "book.txt", "--time", "5", "Mins")
+    assert told.endswith("Got unexpected extra argument (Mins); a time is one word: --time 5m")
+    for text, seconds in (
+        ("5min", 300),
+        ("1 hour 2 minutes", 3720),
+        ("1h30m", 5400),
+        ("7 secs", 7),
+        ("2.5", 2.5),
+    ):
+        assert duration(text) == seconds
+    for text in ("", "m", "5 mi", "min", "1h1h", "-5m", "1 2"):
+        with pytest.raises(click.BadParameter):
+            duration(text)
+
+
+def test_commands_of_the_c_program_for_images_are_told_apart() -> None:
+    for name in ("detect", "detector", "classifier", "yolo"):
+        told = "Of darknet's networks only those for text are here: darknet-py rnn."
+        assert usage_error(name, "test", "cfg/yolo.cfg").endswith(f"'{name}'. {told}")
+
+
+def test_a_file_to_write_text_into_is_the_shells() -> None:
+    for option in ("--out", "-o", "--output"):
+        told = usage_error("generate", "run", option, "text.txt")
+        assert told.endswith("darknet-py generate backup > text.txt.")
+    assert usage_error("completion", "install").endswith(
+        "Give it as an option: darknet-py completion --install"
+    )
+
+
+def test_a_much_later_network_than_the_best_one_is_told_by_every_command() -> None:
+    dn.train("net.cfg", "text.txt", out="run", batches=40, seed=1, val_every=10)
+    for file in ("run/net_final.weights", "run/net.backup"):
+        Path(file).unlink(missing_ok=True)
+    net = dn.load_network("run")
+    net.seen *= 3
+    net.save_weights("run/net.backup")
+    told = f"{Path('run/net.backup')} is of later in the run, after 3.0 times as much text"
+    for args in (
+        ("generate", "run", "--length", "3"),
+        ("valid", "run", "text.txt"),
+        ("info", "run"),
+        ("export", "run", "net.npz"),
+        ("report", "run"),
+    ):
+        outcome = invoke(*args)
+        assert outcome.status == 0, outcome.stderr
+        assert outcome.stderr.count(told) == 1, (args, outcome.stderr)

@@ -58,7 +58,8 @@ def log_of(outcome: Outcome) -> list[tuple[str, ...]]:
     assert outcome.stdout == b""
     assert NOTE in outcome.lines[0]
     assert outcome.lines[1].startswith("files: backup/")
-    found = [BATCH_LINE.fullmatch(line) for line in outcome.lines[2:]]
+    assert re.match(r"saved \S+\.weights; next: darknet-py rnn generate ", outcome.lines[-1])
+    found = [BATCH_LINE.fullmatch(line) for line in outcome.lines[2:-1]]
     return [match.groups() for match in found if match is not None or pytest.fail(outcome.stderr)]
 
 
@@ -242,7 +243,7 @@ def test_networks_that_c_accepts_print_the_recorded_bytes(name: str) -> None:
         assert outcome.stdout == (path / each["stdout"]).read_bytes()
         unknown = any(symbol >= inputs for symbol in [*each["seed"].encode(), *stdin])
         expected = ["infinite"] * name.startswith("inf") + ["fed as zeros"] * unknown
-        expected += ["keep their first values"] * (name == "crnn-upstream")
+        expected += ["stay as they were drawn at random"] * (name == "crnn-upstream")
         assert len(outcome.lines) == len(expected)
         for line, word in zip(outcome.lines, expected, strict=True):
             assert line.startswith("warning: ")
@@ -495,7 +496,7 @@ def test_a_negative_srand_is_the_unsigned_number(folder: Path) -> None:
 def test_a_temperature_of_0_draws_the_last_symbol(command: str, temperature: str) -> None:
     """x / 0, then infinity - infinity: all probabilities are NaN, and none ends the walk."""
     path, _ = recorded("lstm")
-    args = ("-temp", temperature, "-len", "5", "-seed", "ab")
+    args = ("-temp", temperature, "-len", "5", "-seed", "ab", "-srand", "1")
     outcome = invoke("rnn", command, path / "test.cfg", path / "model.weights", *args, stdin=b"ab")
     assert (outcome.status, outcome.stderr) == (0, "")
     last = recorded_network("lstm").outputs - 1
@@ -563,7 +564,7 @@ def test_unknown_symbols_are_fed_as_zeros_with_one_warning() -> None:
         ("vec", ["-seed", "\1"], b"\1\n\2a\nbc\n", "stdin: line 2: symbol 97 at offset 1"),
         ("valid", ["-seed", "a"], b"\1\2", "-seed: symbol 97 at offset 0"),
     ):
-        outcome = invoke("rnn", command, *files, "-len", "3", *args, stdin=stdin)
+        outcome = invoke("rnn", command, *files, "-len", "3", "-srand", "1", *args, stdin=stdin)
         assert outcome.status == 0, outcome.stderr
         (line,) = outcome.lines
         assert line.startswith(f"warning: {name} is not one of the network's 40;")
@@ -593,7 +594,7 @@ def test_blanks_but_spaces_are_deleted_from_the_prompt_of_alexeyab(
         (None, b"\n\n"),
     ):
         args = [] if seed is None else ["-seed", seed]
-        outcome = invoke("rnn", "generate", *ab, *args, "-len", "0")
+        outcome = invoke("rnn", "generate", *ab, *args, "-len", "0", "-srand", "1")
         assert (outcome.status, outcome.stderr) == (0, "")
         assert outcome.stdout == printed + b"\n"
     make_network(*AB, dtype=np.float32).save_weights("up.weights")
@@ -672,7 +673,9 @@ def test_generatetactic_stops_at_a_newline_after_a_full_stop_that_were_drawn(fol
         (b"ab", b"."),
         (b"x.y\na", b"b."),
     ):
-        outcome = invoke("rnn", "generatetactic", *chain, "-seed", "zz", stdin=prompt)
+        outcome = invoke(
+            "rnn", "generatetactic", *chain, "-seed", "zz", "-srand", "1", stdin=prompt
+        )
         assert (outcome.status, outcome.stderr) == (0, "")
         assert outcome.stdout == printed + b"\n"
 
@@ -699,7 +702,7 @@ def test_generatetactic_feeds_nul_bytes(folder: Path) -> None:
     """It does not stop at them, and the last one that it reads goes before the first drawn."""
     chain = write_chain(folder, {"\0": "z", "a": "b", "b": "c"})
     for prompt, printed in ((b"a\0", b"z"), (b"\0a", b"b"), (b"\0", b"z")):
-        outcome = invoke("rnn", "generatetactic", *chain, "-len", "1", stdin=prompt)
+        outcome = invoke("rnn", "generatetactic", *chain, "-len", "1", "-srand", "1", stdin=prompt)
         assert (outcome.status, outcome.stderr) == (0, "")
         assert outcome.stdout == printed + b"\n"
 
@@ -1082,3 +1085,40 @@ def test_dropout_over_gates_generates(tmp_path: Path, monkeypatch: pytest.Monkey
         outcome = invoke("rnn", "generate", "net.cfg", "-len", "5", "-srand", "1", "-seed", "a")
         assert outcome.status == 0
         assert len(outcome.stdout) == 7
+
+
+# --- what is said beside the C program's own lines ------------------------------------------------
+
+
+def test_a_seed_from_the_clock_is_told_and_repeats_the_text(folder: Path) -> None:
+    files = write_chain(folder, {"a": "b"})
+    for command, given in (("generate", ("-seed", "a")), ("generatetactic", ())):
+        args = ("rnn", command, *files, "-temp", "9", "-len", "30", *given)
+        first = invoke(*args, stdin=b"a")
+        found = re.fullmatch(
+            r"srand (\d+) \(the time; -srand \1 repeats this text\)\n", first.stderr
+        )
+        assert found
+        again = invoke(*args, "-srand", found[1], stdin=b"a")
+        assert (again.stdout, again.stderr) == (first.stdout, "")
+
+
+def test_digits_as_the_text_to_start_from_are_told(folder: Path) -> None:
+    files = write_chain(folder, {"a": "b"})
+    told = "-seed 7 is the text to start from, as in C; for random numbers: -srand"
+    assert told in invoke("rnn", "generate", *files, "-seed", "7", "-len", "1").lines
+    assert invoke("rnn", "generate", *files, "-seed", "7", "-srand", "1", "-len", "1").stderr == ""
+
+
+@pytest.mark.parametrize("command", ["valid", "validtactic", "vec", "generatetactic"])
+def test_a_text_that_is_named_where_stdin_is_read_is_told(command: str, folder: Path) -> None:
+    files = write_chain(folder, {"a": "b"})
+    args = ("rnn", command, *files, "-srand", "1", "-len", "1")
+    plain = invoke(*args, stdin=b">>ab.\n")
+    named = invoke(*args, "-file", "my book.txt", stdin=b">>ab.\n")
+    assert named.stdout == plain.stdout
+    assert plain.stderr == ""
+    told = (
+        "warning: -file is only for rnn train; as in C, the text comes from stdin: < 'my book.txt'"
+    )
+    assert named.stderr == f"{told}\n"

@@ -297,7 +297,7 @@ def test_a_file_with_too_few_numbers(tmp_path: Path) -> None:
     assert found.rand.drawn == fresh.rand.drawn
     outcome = invoke("rnn", "generate", cfg, path, "-len", "5", "-srand", "7", "-seed", "a")
     assert outcome.status == 0
-    assert "keep their first values; check the cfg" in outcome.stderr
+    assert "stay as they were drawn at random; check the cfg" in outcome.stderr
     told = f"holds {count - 100:,} numbers, but the network of this cfg has {count:,} parameters"
     assert told in invoke("generate", path, "--cfg", cfg, "--length", "5").error()
     assert told in invoke("rnn", "train", cfg, path).error()

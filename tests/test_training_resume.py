@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import re
 import shutil
 from contextlib import suppress
 from functools import partial
@@ -397,3 +398,21 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> N
         same_files(Path("whole"), out, but=(".backup",))
     assert fails_at > 50
     assert with_state > 20
+
+
+def test_a_run_whose_text_has_moved_says_how_it_is_named() -> None:
+    dn.train("net.cfg", "text.txt", out="my run", batches=2, seed=1)
+    Path("text.txt").rename("moved.txt")
+    error = invoke("train", "--resume", "--out", "my run", "--batches", "4").error()
+    command = "darknet-py train --resume --out 'my run' net"
+    assert "text.txt: the text of the run is not there; " in error
+    assert error.endswith(f"if it has moved, name its new place: {command} mybook.txt")
+    error = invoke("train", "--resume", "moved.txt", "--out", "my run").error()
+    assert error.endswith(f"if moved.txt is the text, the run comes first: {command} moved.txt")
+    error = invoke("report", "my run").lines[-1]
+    assert error.endswith("text.txt: the run's text is not there; give one with --text FILE")
+    assert invoke("report", "my run", "--text", "moved.txt").status == 0
+    args = ("train", "--resume", "net", "moved.txt", "--out", "my run", "--batches", "4")
+    outcome = invoke(*args)
+    assert outcome.status == 0
+    assert re.search(r"bytes in [0-9.]+ s since --resume, [0-9,]+ per second", outcome.stderr)

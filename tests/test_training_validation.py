@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 from typing import Any
@@ -275,6 +276,24 @@ def test_a_second_ctrl_c_during_that_score_says_that_the_run_is_complete(
 
 
 @pytest.mark.usefixtures("small_measure")
+def test_the_report_shows_that_score() -> None:
+    """Of a run that has not come to its end, what it has measured of how much."""
+    stop = iter([False] * 12 + [True])
+    dn.train("net.cfg", "text.txt", batches=24, seed=1, val=0.5, stop=lambda: next(stop))
+    shown = r"best held-out loss</th><td>([0-9.]+) nats per byte, on ([0-9,]+) bytes of that text"
+    found = re.search(shown, dn.report("backup").read_text(encoding="utf-8"))
+    assert found
+    assert found[2] == "60"
+    result = dn.train(resume=True)
+    found = re.search(shown, dn.report("backup").read_text(encoding="utf-8"))
+    assert found
+    assert found[1] == f"{result.best_val:.4f}"
+    held_out = Path("text.txt").stat().st_size // 2
+    assert found[2] == f"{held_out - 1:,}"
+    assert result.scored == 1
+
+
+@pytest.mark.usefixtures("small_measure")
 def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[tuple[int, int]] = []
     monkeypatch.setattr(Progress, "scoring", lambda self, done, total: shown.append((done, total)))
@@ -311,11 +330,22 @@ def test_spread_blocks_are_what_valid_and_resume_take_again() -> None:
     trained = invoke(*args, "30", *spread)
     assert "held out: 10 blocks" in trained.stderr
     found = []
-    for where in (spread, ()):
-        printed = invoke("valid", "backup", "text.txt", "--val", ".1", *where, "--json").stdout
-        found.append(json.loads(printed)["nats"])
+    Path("apart").mkdir()
+    for suffix in ("_best.weights", ".cfg"):
+        shutil.copy(f"backup/net{suffix}", "apart")
+    for run, where in (
+        ("backup", spread),
+        ("backup", ()),
+        ("backup", ("--val-from", "end")),
+        ("apart", ()),
+    ):
+        outcome = invoke("valid", run, "text.txt", "--val", ".1", *where, "--json")
+        assert ("from spread, as in the run" in outcome.stderr) == (run == "backup" and not where)
+        found.append(json.loads(outcome.stdout)["nats"])
     assert found[0] == pytest.approx(printed_loss(trained.stderr), abs=0.002)
-    assert abs(found[1] - found[0]) > 0.1
+    assert found[1] == found[0]
+    assert found[2] == found[3]
+    assert abs(found[2] - found[0]) > 0.1
     assert invoke("train", "--resume", "--batches", "33").status == 0
     other = invoke("train", "--resume", "--batches", "36", "--val-from", "end")
     assert other.status == 1

@@ -68,6 +68,12 @@ def _show(name: str, words: str) -> None:
 
 
 def _first_words(path: Path) -> str:
-    """The first line of a cfg's first comment."""
-    first = path.read_text(encoding="utf-8").partition("\n")[0]
-    return first.lstrip("# ") if first.startswith("#") else ""
+    """The first lines of a cfg's first comment, up to one that ends a sentence."""
+    words: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        words.append(line.lstrip("# "))
+        if line.endswith("."):
+            break
+    return " ".join(words)

@@ -5,6 +5,7 @@ what was probably meant.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
 
 IN_ORDER = "darknet-py train CFG TEXT"
+TO_FILE = "the shell to write into a file: darknet-py generate backup > text.txt"
 LENGTH = "--time 10m or --batches 5000"
 # Values for an example of --set.
 VALUES = {
@@ -83,6 +85,9 @@ HINTS = {
         "--max-new-tokens": "--length",
         "--n": "--samples",
         "--num": "--samples",
+        "--out": TO_FILE,
+        "--output": TO_FILE,
+        "-o": TO_FILE,
         "--num-samples": "--samples",
         "--weights": "darknet-py generate WEIGHTS",
         "--model": "darknet-py generate WEIGHTS",
@@ -125,6 +130,13 @@ SIMILAR = {
     "validtactic": "rnn validtactic",
     "generatetactic": "rnn generatetactic",
 }
+
+
+# The C program's commands for images.
+OF_IMAGES = re.compile(
+    "art|average|captcha|cifar|classif(ier|y)|coco|detect(or)?|go|imagenet|nightmare|regressor|"
+    "segmenter|tag|yolo"
+)
 
 
 def setting_for(option: str) -> str | None:
@@ -296,6 +308,9 @@ class Command(click.Command):
             given = [value for value in map(ctx.params.get, ("cfg", "weights")) if value]
             words = shlex.join(["darknet-py", "rnn", f"{self.name}", *given])
             return f"the text comes from stdin: {words} < {shlex.quote(files[0])}"
+        if path == "train" and UNITS.fullmatch(rest[0]) and "--time" in typed:
+            number = typed[typed.index("--time") + 1]
+            return f"a time is one word: --time {number}{rest[0][0].lower()}"
         text = ctx.params.get(TEXTS.get(path, ""))
         given = [text, *rest] if isinstance(text, str) else []
         if path in ("train", "valid") and any(map(os.path.isdir, given)):
@@ -311,6 +326,7 @@ PROMPTS = {"generate": "--prompt", "rnn generate": "-seed"}
 FROM_STDIN = ("rnn valid", "rnn validtactic", "rnn vec", "rnn generatetactic")
 # The parameter of commands that is a text.
 TEXTS = {"train": "data", "valid": "text", "vec": "lines", "rnn train": "data"}
+UNITS = re.compile("s(ecs?|econds?)?|m(ins?|inutes?)?|h(ours?)?", re.IGNORECASE)
 NEAR_OPTION = 0.75  # how like an option another must be, from 0 to 1, to be taken for it
 FEW = 3  # files that a message names
 
@@ -374,6 +390,8 @@ class Group(click.Group):
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             meant = self._meant(ctx, name)
             hint = f" Did you mean {meant}?" if meant else ""
+            if OF_IMAGES.fullmatch(name):
+                hint = " Of darknet's networks only those for text are here: darknet-py rnn."
             raise click.UsageError(f"No such command {name!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 

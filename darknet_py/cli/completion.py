@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -65,13 +66,22 @@ complete --no-files --command darknet-py --arguments "(_darknet_py_quietly)"
 BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"}
 
 
+class _Shell(click.Choice):  # type: ignore[type-arg,unused-ignore]
+    """The name of a shell."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "install":
+            raise click.UsageError(f"Give it as an option: {PROGRAM} completion --install", ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command(
     "completion",
     cls=Command,
     context_settings=CONTEXT,
     short_help="Set up completion in your shell.",
 )
-@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.argument("shell", required=False, type=_Shell(SHELLS))
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
 @verbosity_options
 def command(shell: str | None, install: bool) -> None:
@@ -103,7 +113,7 @@ def command(shell: str | None, install: bool) -> None:
         variable, name = STARTS[shell]
         start = Path(os.environ.get(variable) or "~").expanduser() / name
         told += f"; {_set_line(start, path)}"
-    say(f"{told}; new {shell} shells complete {PROGRAM} where it is on the PATH")
+    say(f"{told}; open a new terminal: it completes {PROGRAM} where that is on the PATH")
 
 
 def _script(shell: str) -> str:

@@ -27,6 +27,7 @@ from darknet_py.finding import (
     find_weights,
     holds_weights,
     say_cfg,
+    say_weights,
 )
 from darknet_py.loading import network_of_weights
 from darknet_py.options import override
@@ -111,8 +112,7 @@ def command(
     if tokens is not None:
         read.append(tokens)
     check_targets(*targets_of(path), read=read, force=force)
-    if source != Path(weights):
-        log.info("weights: %s", source)
+    say_weights(source, weights)
     if cfg is None:
         say_cfg(found, source)
     net = network_of_weights(override(found, ONE_STREAM, "one stream"), source, dialect)

@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from darknet_py.bars import progress_bar
 from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import TextWriter
@@ -169,16 +170,27 @@ def command(
         for first in range(0, samples, SIDE_BY_SIDE):
             count = min(SIDE_BY_SIDE, samples - first)
             begin = seed_of_text(seed, first)
-            texts = generate_samples(
-                net, start, length, seed=begin, samples=count, sampling=sampling, stop=until
-            )
+            with progress_bar("reading the prompt", "reading") as progress:
+                texts = generate_samples(
+                    net,
+                    start,
+                    length,
+                    seed=begin,
+                    samples=count,
+                    sampling=sampling,
+                    stop=until,
+                    progress=progress,
+                )
             for number, text in enumerate(texts):
                 click.echo(f"--- seed {seed_of_text(begin, number)}")
                 with TextWriter(raw, symbols.names) as writer:
                     writer.write(shown)
                     writer.write(text)
         return
-    drawn = generate(net, start, length, seed=seed, sampling=sampling, stop=until)
+    with progress_bar("reading the prompt", "reading") as progress:
+        drawn = generate(
+            net, start, length, seed=seed, sampling=sampling, stop=until, progress=progress
+        )
     with TextWriter(raw, symbols.names) as writer:
         writer.write(shown)
         for symbol in drawn:

@@ -16,7 +16,7 @@ from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
-from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights
+from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights, say_newer
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
 from darknet_py.machine import memory, program_memory
 from darknet_py.network import Network
@@ -98,20 +98,20 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     streams = counted(facts["streams"] * facts["subdivisions"], "stream")
     steps = counted(facts["time_steps"], "time step")
     parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
-    among = f"{processes} processes" if processes > 1 else "the program"
+    peak = f", {facts['peak_memory'] / 1e6:,.0f} MB with {processes} processes"
+    among = peak if processes > 1 else ""
     speed = {what: rounded(value) for what, value in facts["characters_per_second"].items()}
     return [
         *rows,
         ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
         (
             "memory",
-            f"{facts['memory'] / 1e6:,.1f} MB to train, about {facts['peak_memory'] / 1e6:,.0f} MB "
-            f"with {among}, plus the text",
+            f"about {facts['single_memory'] / 1e6:,.0f} MB to train{among}, and the text",
         ),
         (
             "validation",
-            f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text, partly the "
-            f"same memory",
+            f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text, in part those "
+            f"of training",
         ),
         (
             "speed",
@@ -193,6 +193,8 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         net = Network(found, dialect_of_new(found))
     else:
         path = find_weights(source)
+        if path != Path(source):
+            say_newer(path)
         header = read_header(path)
         weights = {
             "file": str(path),
@@ -251,6 +253,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "processes": processes,
+        "single_memory": training_bytes(net, net.step.segment_steps) + program_memory(),
         "peak_memory": needed + processes * program_memory(),
         "layers": layers,
     }

@@ -101,6 +101,7 @@ class Dialogue:
         except KeyboardInterrupt:
             # Ctrl-C throws a half-typed line away, as shells do.
             say("")
+            say(":quit or Ctrl-D ends")
             return self._read()
 
     def _write(self) -> None:

@@ -17,7 +17,7 @@ from darknet_py.terminal import say
     context_settings=CONTEXT,
     short_help="Write an HTML page about a run.",
 )
-@click.argument("folder", metavar="DIR", default="backup", type=FolderName())
+@click.argument("folder", metavar="[DIR]", default="backup", type=FolderName())
 @click.argument("name", required=False, type=RunName())
 @click.option(
     "--out",

@@ -326,6 +326,9 @@ def train(
     except KeyboardInterrupt:
         say(_stopped(cfg, weights, saved[-1:], data, tokenized))
         raise
+    if saved and not is_quiet():
+        words = shlex.join(["darknet-py", "rnn", "generate", cfg, saved[-1]])
+        say(f"saved {saved[-1]}; next: {words}")
 
 
 def _stopped(cfg: str, weights: str | None, saved: list[str], data: str, tokenized: bool) -> str:
@@ -352,10 +355,13 @@ def generate(
     **_: object,
 ) -> None:
     """Print the prompt and generated text."""
-    net = _one_stream(cfg, weights, _seed(srand))
+    number = _seed(srand)
+    net = _one_stream(cfg, weights, number)
     prompt = _prompt(net, seed)
+    if seed.isdecimal() and srand is None:
+        log.info("-seed %s is the text to start from, as in C; for random numbers: -srand", seed)
     symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
-    _print_symbols(symbols, tokens, net)
+    _print_symbols(symbols, tokens, net, number if srand is None else None)
 
 
 @_command("generatetactic")
@@ -366,45 +372,65 @@ def generatetactic(
     temp: float,
     srand: int | None,
     tokens: str | None,
+    data: str,
     **_: object,
 ) -> None:
     """Continue the text on stdin, up to a full stop at a line's end."""
-    net = _one_stream(cfg, weights, _seed(srand))
+    number = _seed(srand)
+    net = _one_stream(cfg, weights, number)
+    _warn_of_file(data)
     prompt = read_text("-", nul="keep")
     _warn_of_unknown(prompt.tobytes(), net, "stdin")
     symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
-    _print_symbols(symbols, tokens, net)
+    _print_symbols(symbols, tokens, net, number if srand is None else None)
 
 
-def _print_symbols(symbols: Iterable[int], tokens: str | None, net: Network) -> None:
+def _print_symbols(
+    symbols: Iterable[int], tokens: str | None, net: Network, drawn: int | None
+) -> None:
+    """drawn: the seed where it was taken from the clock, so that the text can be repeated."""
     is_upstream = net.dialect is UPSTREAM
     names = None if tokens is None else read_token_names(tokens, newlines=is_upstream)
+    if drawn is not None:
+        log.info("srand %d (the time; -srand %d repeats this text)", drawn, drawn)
     # C writes every byte, also those of a character that is cut.
     with TextWriter(raw=not is_terminal(sys.stdout), names=names) as writer:
         for symbol in symbols:
             writer.write([symbol])
 
 
+def _warn_of_file(data: str) -> None:
+    """Say that a text that is named, as for `train`, is not read."""
+    if data != DEFAULT_FILE:
+        log.warning(
+            "warning: -file is only for rnn train; as in C, the text comes from stdin: < %s",
+            shlex.quote(data),
+        )
+
+
 @_command("valid")
-def valid(cfg: str, weights: str | None, seed: str, **_: object) -> None:
+def valid(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
     """Score the text on stdin, a line per byte."""
     net = _one_stream(cfg, weights, UNSEEDED)
+    _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))
 
 
 @_command("validtactic")
-def validtactic(cfg: str, weights: str | None, seed: str, **_: object) -> None:
+def validtactic(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, UNSEEDED)
+    _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
     _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))
 
 
 @_command("vec")
-def vec(cfg: str, weights: str | None, seed: str, **_: object) -> None:
+def vec(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
     """Print layer 0's outputs after each line of stdin."""
     net = _one_stream(cfg, weights, UNSEEDED)
+    _warn_of_file(data)
     prompt = _prompt(net, seed)
     for line in replay_text.vec(Replay(net), _lines(net), prompt):
         write_line(line)

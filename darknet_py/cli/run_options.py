@@ -27,7 +27,10 @@ from darknet_py.training.settings import OPTIONS, OnResume, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_DURATION = re.compile(r"(?:([0-9.]+)h)?(?:([0-9.]+)m)?(?:([0-9.]+)s?)?")
+_DURATION = re.compile(
+    r"(?:([0-9.]+) ?(?:h|hours?) ?)?(?:([0-9.]+) ?(?:m|min|mins|minutes?) ?)?"
+    r"(?:([0-9.]+) ?(?:s|secs?|seconds?)?)?"
+)
 
 
 def run_options(command: F) -> F:

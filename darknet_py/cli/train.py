@@ -29,15 +29,15 @@ from darknet_py.errors import WeightsError
 from darknet_py.files import base_name, likely_file
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
 from darknet_py.ranks.mpi import find_ranks
-from darknet_py.symbols import unit_of
+from darknet_py.symbols import LONGER, unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
+from darknet_py.training.folder import DEFAULT, resume_command
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 
 INTERRUPTED = 130
-LONGER = 1.05  # bytes per character from which on their losses are told apart
 
 
 @click.command(
@@ -145,13 +145,15 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     except BaseException as error:
         if ranks.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
-                _say_left(options.get("out", "backup"), cfg, interruption.is_scoring)
+                _say_left(options.get("out", DEFAULT), cfg, interruption.is_scoring)
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
         ranks.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
-        _say_result(result, options.get("out", "backup"), _explanation(result, progress, options))
+        since = " since --resume" if options.get("resume") else ""
+        explanation = _explanation(result, progress, options)
+        _say_result(result, options.get("out", DEFAULT), explanation, since)
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
@@ -171,9 +173,8 @@ def _say_left(out: str, cfg: str | None, is_complete: bool) -> None:
 
 def _to_continue(out: str, base: str) -> str:
     """The command that goes on with a run, and names it where the folder has several."""
-    folder = [] if out == "backup" else ["--out", out]
-    several = [base] if len(list(Path(out).glob("*.state"))) > 1 else []
-    return shlex.join(["darknet-py", "train", "--resume", *folder, *several])
+    has_several = len(list(Path(out).glob("*.state"))) > 1
+    return resume_command(out, base if has_several else None)
 
 
 def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:
@@ -192,13 +193,14 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     return said
 
 
-def _say_result(result: Result, out: str, explanation: str | None) -> None:
+def _say_result(result: Result, out: str, explanation: str | None, since: str) -> None:
+    """What a run came to. since: from when on its bytes and seconds are counted, in words."""
     rate = result.characters / max(result.seconds, 1e-9)
     unit = unit_of(result.net)
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
-        f"{result.ended}{batch}: {result.characters:,} {unit}s in "
-        f"{result.seconds:.1f} s, {rate:,.0f} per second; saved {result.weights}"
+        f"{result.ended}{batch}: {result.characters:,} {unit}s in {result.seconds:.1f} s"
+        f"{since}, {rate:,.0f} per second; saved {result.weights}"
     )
     if result.best_val is not None:
         part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"

@@ -25,9 +25,10 @@ from darknet_py.cli.options import (
 )
 from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.errors import CorpusError, counted
-from darknet_py.finding import open_network
-from darknet_py.symbols import Symbols, utf8_characters, warn_of_encoding
+from darknet_py.errors import CorpusError, TrainingError, counted
+from darknet_py.finding import find_weights, open_network, state_beside
+from darknet_py.symbols import LONGER, Symbols, utf8_characters, warn_of_encoding
+from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP
@@ -56,9 +57,7 @@ LONG = 100_000  # symbols that take one stream a while
 @click.option(
     "--val-from",
     type=click.Choice(HELD_OUT_FROM),
-    default="end",
-    show_default=True,
-    help="With --val: where `train` took the held-out part.",
+    help="With --val: where `train` took the held-out part.  [default: as in the run, or end]",
 )
 @prompt_option
 @tokens_option
@@ -82,7 +81,7 @@ def command(
     cfg: str | None,
     dialect: str,
     val: float | None,
-    val_from: str,
+    val_from: str | None,
     prompt: bytes | None,
     tokens: str | None,
     streams: int,
@@ -115,7 +114,7 @@ def command(
     if not known.is_tokens:
         warn_of_encoding(symbols, text, "scored")
     if val is not None:
-        symbols = split(symbols, val, val_from)[1]
+        symbols = split(symbols, val, val_from or _as_in_run(weights))[1]
     if len(symbols) < 2:
         raise CorpusError(
             f"{text} has {counted(len(symbols), known.unit)} to score; at least 2 are needed"
@@ -143,7 +142,7 @@ def command(
     rows = [(f"{unit}s", f"{score.characters:,}")]
     rates = [(f"nats per {unit}", score.nats), (f"bits per {unit}", score.bpc)]
     characters = score.characters if known.is_tokens else utf8_characters(symbols[1:])
-    if 0 < characters < score.characters:
+    if 0 < characters * LONGER < score.characters:
         # A text with longer characters: what is predicted is a byte.
         each = score.characters / characters
         longer = {"nats_per_character": score.nats * each, "bits_per_character": score.bpc * each}
@@ -159,3 +158,17 @@ def command(
         rows.append(("word perplexity", rounded_perplexity(score.word_perplexity or 0)))
     for name, value in rows:
         click.echo(f"{name:20}{value}")
+
+
+def _as_in_run(weights: str) -> str:
+    """Where the run that made these weights took its held-out part, if that is known."""
+    state = state_beside(find_weights(weights))
+    if not state.is_file():
+        return HELD_OUT_FROM[0]
+    try:
+        val_from = read_checkpoint(state).plan.val_from
+    except TrainingError:
+        return HELD_OUT_FROM[0]
+    if val_from != HELD_OUT_FROM[0]:
+        log.info("held-out part: from %s, as in the run; --val-from chooses another", val_from)
+    return val_from

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from darknet_py.arrays import Array
 from darknet_py.bounds import File, Flag, checked
@@ -11,7 +12,7 @@ from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.exporting.html_page import Writer, writer_of
 from darknet_py.files import check_targets, with_mark, write_whole
-from darknet_py.finding import WEIGHTS_SUFFIXES, open_network
+from darknet_py.finding import WEIGHTS_SUFFIXES, open_network, say_newer
 from darknet_py.network import Network
 from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
 from darknet_py.symbols import Symbols, check_symbols
@@ -49,6 +50,7 @@ def report(
     run = find_run(checked("folder", folder, File()), name, "darknet-py report")
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
+    say_newer(weights)
     target = Path(out) if out is not None else run.file(".html")
     check_targets([target], read=_read_files(run, weights, checkpoint.plan, text), force=force)
     net = open_network(weights)
@@ -76,7 +78,7 @@ def report(
         ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
         ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
         ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
-        ("best held-out loss", "none" if best is None else f"{best:.4f} nats per {symbols.unit}"),
+        ("best held-out loss", _best_loss(validation, symbols.unit)),
     ]
     # The network at the end of a run is scored after the last row of the table.
     end = None if best is None else (float(validation["best_batch"]), best)
@@ -88,6 +90,18 @@ def report(
     written = page(f"{run.base}: a report", facts, curves, samples, reading, writer)
     write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
     return target
+
+
+def _best_loss(validation: dict[str, Any], unit: str) -> str:
+    """As the run told it at its end; before that as it was measured, on a part of the text."""
+    best, symbols = validation.get("best_loss"), validation.get("symbols")
+    if best is None:
+        return "none"
+    batch, nats, scored = validation.get("whole") or (None, 0.0, 0)
+    if batch == validation["best_batch"]:
+        best, symbols = nats, scored
+    measured = "" if symbols is None else f", on {counted(symbols, unit)} of that text"
+    return f"{best:.4f} nats per {unit}{measured}"
 
 
 def _weights(run: RunFolder) -> Path:
@@ -110,21 +124,23 @@ def _passage(
     net: Network, symbols: Symbols, plan: Plan, text: str | os.PathLike[str] | None
 ) -> Array:
     """From `text`, or else from what the run held out, or else from what it was trained on."""
+    place = plan.val if isinstance(plan.val, str) else plan.data
     if text is not None:
-        place, found = text, symbols.read_file(text)
-    elif isinstance(plan.val, str):
-        place, found = plan.val, read_text(plan.val, net.options.tokenized)
-    elif plan.data == "-":
+        place, found = os.fspath(text), symbols.read_file(text)
+    elif place == "-":
         raise CorpusError("the run's text was not a file; give a passage with --text FILE")
+    elif not os.path.exists(place):
+        raise CorpusError(f"{place}: the run's text is not there; give one with --text FILE")
     else:
-        place, whole = plan.data, read_text(plan.data, net.options.tokenized)
-        training, held_out = split(whole, plan.val, plan.val_from)
-        found = held_out if len(held_out) > 1 else training
+        found = read_text(place, net.options.tokenized)
+        if not isinstance(plan.val, str):
+            training, held_out = split(found, plan.val, plan.val_from)
+            found = held_out if len(held_out) > 1 else training
     if len(found) < 2:
         raise CorpusError(
             f"{place} has {counted(len(found), symbols.unit)}; a passage needs at least 2"
         )
-    return check_symbols(net, found, os.fspath(place))
+    return check_symbols(net, found, place)
 
 
 def _renamed(net: Network, symbols: Symbols, sample: str) -> str:

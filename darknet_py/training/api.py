@@ -20,7 +20,7 @@ from darknet_py.training.resume import resumed_run
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
 from darknet_py.training.start import new_run
-from darknet_py.writing.scoring import Progress as ScoringProgress
+from darknet_py.writing.generation import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 

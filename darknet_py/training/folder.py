@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
 # Seconds that another run, which is just ending, has to let go of the folder.
 ENDING = 3.0
+DEFAULT = "backup"  # the folder of a run, where none is given
 LOCK = ".darknet-py.lock"
 _SUFFIXES = (
     ".cfg",
@@ -160,6 +161,13 @@ class RunFolder:
         return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
 
 
+def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
+    """The command that goes on with the run in a folder, or with the one of this name there."""
+    folder = [] if Path(out) == Path(DEFAULT) else ["--out", os.fspath(out)]
+    name = [] if base is None else [base]
+    return shlex.join(["darknet-py", "train", "--resume", *folder, *name])
+
+
 def find_run(
     out: str | os.PathLike[str],
     cfg: str | os.PathLike[str] | None,
@@ -170,11 +178,12 @@ def find_run(
     command: what is typed before a folder and a run's name. Raises TrainingError.
     """
     folder = Path(out)
-    wanted = base_name(os.fspath(cfg)) if cfg is not None else None
+    typed = None if cfg is None else os.fspath(cfg)
+    wanted = None if typed is None else base_name(typed)
     pattern = "*.state" if wanted is None else f"{glob.escape(wanted)}.state"
     found = sorted(path for path in folder.glob(pattern) if path.is_file())
     if not found:
-        raise TrainingError(_why_no_run(folder, pattern, wanted))
+        raise TrainingError(_why_no_run(folder, pattern, wanted, typed))
     if len(found) > 1:
         names = ", ".join(path.stem for path in found)
         raise TrainingError(
@@ -184,8 +193,11 @@ def find_run(
     return RunFolder(folder, found[0].name.removesuffix(".state"))
 
 
-def _why_no_run(folder: Path, pattern: str, wanted: str | None) -> str:
-    """What is wrong with a folder without a run, and what to do."""
+def _why_no_run(folder: Path, pattern: str, wanted: str | None, typed: str | None) -> str:
+    """What is wrong with a folder without a run, and what to do.
+
+    wanted: the run's name; typed: what was given for it.
+    """
     if folder.is_file():
         return f"{folder} is a file; give the folder of a run"
     if not folder.exists():
@@ -197,6 +209,10 @@ def _why_no_run(folder: Path, pattern: str, wanted: str | None) -> str:
             f"still, or ended during them; start it again"
         )
     message = f"{folder} holds no run ({pattern} is missing)"
+    runs = sorted(folder.glob("*.state"))
+    if typed is not None and os.path.isfile(typed) and len(runs) == 1:
+        command = resume_command(folder, runs[0].stem)
+        return f"{message}; if {typed} is the text, the run comes first: {command} {shlex.quote(typed)}"
     if wanted is not None and any(Path(wanted).glob("*.state")):
         return f"{message}, but the folder {wanted} does: give it with --out {wanted}"
     return f"{message}; give the folder that the run was started with (--out)"

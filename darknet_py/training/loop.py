@@ -21,8 +21,8 @@ from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import STOPPED, Result, Row, Run, is_loss_in_nats
 from darknet_py.training.threads import Threads
-from darknet_py.writing.generation import generate
-from darknet_py.writing.scoring import PiecesScore, Progress
+from darknet_py.writing.generation import Progress, generate
+from darknet_py.writing.scoring import PiecesScore
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +174,7 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
                 lambda: bool(run.now(STOPPED)) or time.perf_counter() > limit,
                 progress,
             )
+        run.save_state()
     run.net.take_average()
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)

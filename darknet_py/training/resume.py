@@ -27,7 +27,7 @@ from darknet_py.ranks import Ranks
 from darknet_py.sizes import segment_steps
 from darknet_py.training import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
-from darknet_py.training.folder import find_run
+from darknet_py.training.folder import RunFolder, find_run, resume_command
 from darknet_py.training.journal import Journal
 from darknet_py.training.run import Run, batch_of_row, batch_of_sample
 from darknet_py.training.settings import FREE, SAME, Plan, Settings
@@ -97,19 +97,14 @@ def resumed_run(
         net.step.segment_steps = segment_steps(net, asked.memory_limit)
     else:
         net.step.segment_steps = old.segment_steps
-    if data is None and old.data == "-":
-        raise TrainingError(
-            f"{where}: the text did not come from a file; give the same text again (in Python, as "
-            f"data): "
-            f"darknet-py train --resume --out {asked.folder} {folder.base} -"
-        )
+    _check_text(data, old, folder, ranks)
     val = old.val if asked.val is None else asked.val
     val_from = asked.val_from or old.val_from
     texts = read_texts(net, data or old.data, val, ranks, val_from)
     changes += _other_texts(old, texts, val_from)
     if changes and not asked.accept_changes:
         raise TrainingError(
-            f"{'; '.join(changes)}; restore it, or continue with what is there now by "
+            f"{'; '.join(changes)}; give what it began with, or continue with what is there now by "
             f"--accept-changes"
         )
     settings = asked.given(*FREE)
@@ -160,6 +155,21 @@ def resumed_run(
 # --- what may have changed since the run began
 
 
+def _check_text(data: str | bytes | None, old: Plan, folder: RunFolder, ranks: Ranks) -> None:
+    """Raise TrainingError where the text is to be that of before, and is not there."""
+    command = resume_command(folder.path, folder.base)
+    if data is None and old.data == "-":
+        raise TrainingError(
+            f"the text did not come from a file; give the same text again (in Python, as data): "
+            f"cat mybook.txt | {command} -"
+        )
+    if data is None and ranks.size == 1 and not os.path.exists(old.data):
+        raise TrainingError(
+            f"{old.data}: the text of the run is not there; if it has moved, name its new place: "
+            f"{command} mybook.txt"
+        )
+
+
 def _source(cfg: str | Cfg | None, old: Plan) -> tuple[Cfg, list[str]]:
     """The cfg as it is now, where it can be found, and how it is unlike the run's."""
     was = parse_cfg(old.source, old.cfg_path)
@@ -178,7 +188,8 @@ def _other_texts(old: Plan, texts: Texts, val_from: str) -> list[str]:
     """How the texts are unlike the run's."""
     changes = []
     if texts.digest != old.digest:
-        changes.append(f"{texts.data} is not the text that the run began with")
+        name = "what came from stdin" if texts.data == "-" else texts.data
+        changes.append(f"{name} is not the text that the run began with")
     if (texts.val, texts.val_digest) != (old.val, old.val_digest):
         changes.append(f"--val {texts.val} is not the held-out text that the run began with")
     elif isinstance(texts.val, float) and val_from != old.val_from:

@@ -20,7 +20,8 @@ from darknet_py.network import Network
 from darknet_py.ranks import Ranks
 from darknet_py.sizes import row_bytes, training_bytes
 from darknet_py.symbols import Symbols
-from darknet_py.writing.scoring import ROWS, Pieces, PiecesScore, Progress, cut, score_pieces
+from darknet_py.writing.generation import Progress
+from darknet_py.writing.scoring import ROWS, Pieces, PiecesScore, cut, score_pieces
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
 # Pieces that are read side by side, and the symbols that each of them has at least.
 STREAMS, PIECE = 64, 512
 _FIRST_FACTS = ("loss", "best_loss", "best_batch", "number", "stale")
-_FACTS = (*_FIRST_FACTS, "due", "lowest", "symbols")
+_FACTS = (*_FIRST_FACTS, "due", "lowest", "symbols", "whole")
 
 
 class Validation:
@@ -44,6 +45,8 @@ class Validation:
     symbols: that the measure takes.
     loss, best_loss: nats per symbol, the last and the lowest; None before the first.
     lowest: as best_loss, but without what a best file had to tell that was found on resuming.
+    whole: of the best network at the end of the run, its batch, nats per symbol,
+    and how many were scored; None before.
     number: of validations so far; stale: of those since the lowest one.
     """
 
@@ -66,6 +69,7 @@ class Validation:
         self.best_batch = 0
         self.best_parameters: Array | None = None
         self.lowest = math.inf
+        self.whole: tuple[int, float, int] | None = None
         self.number = self.stale = 0
         self._has_warned = False
 
@@ -84,7 +88,7 @@ class Validation:
         Raises KeyError where one is missing.
         """
         own = self.symbols
-        # `lowest`, `due` and `symbols` may be missing: format 1 once had none of them.
+        # The last of them may be missing: format 1 once had none.
         for name in _FACTS:
             setattr(self, name, facts[name] if name in _FIRST_FACTS else facts.get(name))
         is_same = self.symbols == own or self.best_loss is None
@@ -175,12 +179,14 @@ class Validation:
         best = self.best_parameters
         if self.best_loss is None or best is None:
             return None
-        if self.takes_all:
-            return PiecesScore(self.best_loss, self.symbols)
-        with net.holding(best):
-            score = self._score(net, self._cut(None), stop, progress)
-        # A smaller part than the measure's says less.
-        return score if score.symbols > self.symbols else PiecesScore(self.best_loss, self.symbols)
+        score = PiecesScore(self.best_loss, self.symbols)
+        if not self.takes_all:
+            with net.holding(best):
+                found = self._score(net, self._cut(None), stop, progress)
+            # A smaller part than the measure's says less.
+            score = found if found.symbols > self.symbols else score
+        self.whole = (self.best_batch, score.nats, score.symbols)
+        return score
 
     def _cut(self, most: int | None) -> Pieces:
         symbols = len(self.text) - 1

@@ -19,8 +19,8 @@ from darknet_py.symbols import (
     check_symbols,
     unit_of,
 )
-from darknet_py.writing.generation import FEED_STEPS, feed
-from darknet_py.writing.scoring import Progress, cut, score_pieces
+from darknet_py.writing.generation import FEED_STEPS, Progress, feed
+from darknet_py.writing.scoring import cut, score_pieces
 
 MOST_WORDS = 1e15  # a word perplexity from which on what stands between spaces is no word
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
@@ -96,6 +96,10 @@ def evaluate(
     an argument that it cannot have, such as the name of a file in the place of its text.
     """
     streams = checked("streams", streams, Whole(1))
+    if progress is not None and not callable(progress):
+        raise ValueError(
+            f"progress must be a function of what is done and the number of all, not {progress!r}"
+        )
     symbols = _scorable(net, text)
     score = score_pieces(
         net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from darknet_py.rand import Rand, seed_of_text
 from darknet_py.symbols import check_network, check_symbols, cut_character
 from darknet_py.writing.sampling import Sampling
 
+# Called with what is done and the number of all.
+Progress = Callable[[int, int], object]
 # Steps that a prompt or a text is fed in at once.
 FEED_STEPS = 256
 # Draws of a text that are made at once.
@@ -44,6 +46,7 @@ def generate(
     greedy: bool = False,
     stop: str | Sequence[int] | np.ndarray = b"",
     sampling: Sampling | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[int]:
     """Yield `length` symbols that follow `prompt` (which is not among them), from a zero state.
 
@@ -52,7 +55,8 @@ def generate(
     prompt: a str, bytes or symbols; an empty one stands for symbol 0, as in C.
     seed: as in C, `srand(seed)` and the draws of the initial weights come before the first symbol.
     temperature, top_k, top_p, greedy: see Sampling; or all of them as `sampling`. stop: ends the
-    text once it has these symbols.
+    text once it has these symbols. progress: called, while the prompt is read, with the symbols
+    read so far and the number of all.
     The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
     CfgError where outputs are not inputs, ValueError for an argument that it cannot have.
     """
@@ -60,7 +64,7 @@ def generate(
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     end = check_symbols(net, stop, "stop").tolist()
-    predictor = _after_prompt(net, prompt, 1, length)
+    predictor = _after_prompt(net, prompt, 1, length, progress)
     rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
     symbols = (int(symbol) for (symbol,) in rows)
     return _until(symbols, end) if end else symbols
@@ -126,6 +130,7 @@ def generate_samples(
     greedy: bool = False,
     stop: str | Sequence[int] | np.ndarray = b"",
     sampling: Sampling | None = None,
+    progress: Progress | None = None,
 ) -> list[list[int]]:
     """So many texts side by side, each a list of symbols: text k is that of seed + k.
 
@@ -138,7 +143,7 @@ def generate_samples(
     length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
     samples = checked("samples", samples, Whole(1))
     end = check_symbols(net, stop, "stop").tolist()
-    predictor = _after_prompt(net, prompt, samples, length)
+    predictor = _after_prompt(net, prompt, samples, length, progress)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
     drawn = np.empty((length, samples), np.int64)
     for place, symbols in enumerate(_write(predictor, sampling, rands, length, UNIFORM_BLOCK)):
@@ -232,14 +237,18 @@ def _largest(p: Array, count: int) -> list[int]:
 
 
 def _after_prompt(
-    net: Network, prompt: str | Sequence[int] | np.ndarray, streams: int, length: int
+    net: Network,
+    prompt: str | Sequence[int] | np.ndarray,
+    streams: int,
+    length: int,
+    progress: Progress | None,
 ) -> _Predictor:
     """A predictor whose streams have all read the prompt. Raises as `generate` does."""
     net.check_symbols_match()
     symbols = check_symbols(net, prompt, "prompt")
     if not len(symbols):
         symbols = np.zeros(1, np.int64)
-    one = feed(net, symbols[:-1], net.initial_state(1))
+    one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
     state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
     predictor = _Predictor(net, state, streams, quick_kernels(net, streams, length))
     predictor.feed(np.repeat(symbols[-1:], streams))
@@ -290,13 +299,19 @@ class _Predictor:
 
 
 def feed(
-    net: Network, symbols: np.ndarray, state: NetworkState, steps: int | None = None
+    net: Network,
+    symbols: np.ndarray,
+    state: NetworkState,
+    steps: int | None = None,
+    progress: Progress | None = None,
 ) -> NetworkState:
     """Run one stream's `symbols` (count,) through the network; returns the state after.
 
-    steps: that are computed at once, by default FEED_STEPS.
+    steps: that are computed at once, by default FEED_STEPS. progress: see `generate`.
     """
     size = FEED_STEPS if steps is None else steps
     for first in range(0, len(symbols), size):
+        if progress is not None:
+            progress(first, len(symbols))
         _, state = net.forward(symbols[first : first + size, None], state)
     return state

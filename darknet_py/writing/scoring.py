@@ -11,7 +11,7 @@ from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.ranks import ALONE, Ranks
 from darknet_py.sizes import row_bytes
-from darknet_py.writing.generation import feed
+from darknet_py.writing.generation import Progress, feed
 
 # Symbols that are read, unscored, before a piece that is not the beginning of its text.
 WARM_UP = 256
@@ -19,8 +19,6 @@ WARM_UP = 256
 ROWS, BYTES = 4096, 1 << 28
 # Of one forward at most: time steps between two looks at the clock and at Ctrl-C.
 STEPS = 1024
-
-Progress = Callable[[int, int], object]
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,7 @@ def link() -> dict[str, Any]:
     digest = sources()
     # If the first is not on disk, none is.
     if not next(iter(_EXPORTS.values())).is_kept(digest):
-        log.info("compiling for this processor (once, about 20 seconds)")
+        log.info("compiling for this processor (about 20 seconds, once for this installation)")
     for own in _EXPORTS.values():
         if own.compiled is None:
             own.link(digest)
