@@ -380,7 +380,10 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
             continue
         key, _, value = stripped.partition("=")
         if not sections and not (key and value):
-            raise CfgError(f"{place}: {_show(line)}: expected [net], with which a cfg file begins")
+            raise CfgError(
+                f"{place}: {_show(line)}: expected [net], with which a cfg file begins; a "
+                f"text comes after the cfg"
+            )
         if not key or not value:
             raise CfgError(f"{place}: {_show(line)}: expected key=value or [section]")
         if not sections:

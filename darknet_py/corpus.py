@@ -30,6 +30,7 @@ Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
+MOST_SUFFIXES = 4  # of texts that a message names
 ENOUGH = 1000  # files that show what the texts of a folder are called
 START = 1024  # bytes of a file by which it is taken for a text
 LONGEST_LINE = 1 << 24  # bytes
@@ -116,7 +117,9 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
 
 
 def _to_join(folder: Path) -> str:
-    """How a folder's files are read with those of its subfolders: those of the commonest suffix."""
+    """How a folder's files are read with those of its subfolders: those of the commonest suffix,
+    and of those that are read by themselves.
+    """
     suffixes: Counter[str] = Counter()
     looked_at = 0
     for place, folders, files in os.walk(folder):
@@ -126,11 +129,16 @@ def _to_join(folder: Path) -> str:
         looked_at += len(paths)
         if looked_at >= ENOUGH:
             break
-    suffix = next((suffix for suffix, _ in suffixes.most_common() if suffix), None)
-    if suffix is None:
+    commonest = [suffix for suffix, _ in suffixes.most_common() if suffix][:1]
+    own = {path.suffix for path in text_files(folder.iterdir()) if _starts_as_text(path)}
+    known = [*commonest, *sorted(own - {"", *commonest})][:MOST_SUFFIXES]
+    if not known:
         return "; to read those too, join their files into one"
-    found = shlex.join(["find", os.fspath(folder), "-type", "f", "-name", f"*{suffix}"])
-    joined = name_for_joined(suffix)
+    names = [word for suffix in known for word in ("-o", "-name", f"*{suffix}")][1:]
+    if len(known) > 1:
+        names = ["(", *names, ")"]
+    found = shlex.join(["find", os.fspath(folder), "-type", "f", *names])
+    joined = name_for_joined(".txt" if ".txt" in known else known[0])
     return f"; to read those too, join their files: {found} -exec cat {{}} + > {joined}"
 
 

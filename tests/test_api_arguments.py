@@ -5,6 +5,7 @@ and no other error.
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,11 @@ def test_what_is_called_must_be_a_function(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name} must be a function, not 3"):
         dn.train("tiny", b"a text " * 99, out=tmp_path / "run", **wrong)
     assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_prompt_is_shown_as_it_was_given(net: dn.Network) -> None:
+    for wrong in (300, None, ["Once"], open):
+        with pytest.raises(ValueError, match=rf", not {re.escape(repr(wrong))}$"):
+            dn.generate(net, wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"progress must be a function .* not True"):
+        dn.evaluate(net, b"abc", progress=True)  # type: ignore[arg-type]

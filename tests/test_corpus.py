@@ -509,5 +509,22 @@ def test_the_files_of_subfolders_are_joined_by_a_command_that_takes_no_others(
             assert sorted(Path(joined).read_bytes()) == sorted(b"sub/bsub/c c")
 
 
+def test_the_files_that_are_read_are_among_those_that_are_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("all/sub").mkdir(parents=True)
+    names = ("all/book.txt", "all/notes.md", "all/sub/a.py", "all/sub/b.py")
+    for name in names:
+        write(Path(name), name.encode())
+    read_text("all")
+    pattern = "'(' -name '*.py' -o -name '*.md' -o -name '*.txt' ')'"
+    command = f"find all -type f {pattern} -exec cat {{}} + > all.text"
+    assert caplog.messages[0].endswith(message_of(command))
+    if os.name == "posix":
+        subprocess.run(command, shell=True, check=True)
+        assert sorted(Path("all.text").read_text()) == sorted("".join(names))
+
+
 def message_of(command: str) -> str:
     return f"; to read those too, join their files: {command}"

@@ -410,3 +410,18 @@ def test_samples_from_the_command_line() -> None:
         for seed in (5, 6)
     )
     assert outcome.stdout == b"--- seed 5\n" + first + b"--- seed 6\n" + second
+
+
+def test_a_long_prompt_is_followed_and_a_session_draws_as_generate() -> None:
+    net = make_network("[net] inputs=256", "[rnn] output=4", "[connected] output=256", "[softmax]")
+    seen: list[tuple[int, int]] = []
+    prompt = b"a" * 600
+    text = list(generate(net, prompt, 9, seed=2, progress=lambda *done: seen.append(done)))
+    assert seen == [(0, 599), (256, 599), (512, 599)]
+    assert text == list(generate(net, prompt, 9, seed=2))
+    seen.clear()
+    generate_samples(net, prompt, 3, progress=lambda *done: seen.append(done))
+    assert seen == [(0, 599), (256, 599), (512, 599)]
+    session = generation.Session(net, 2)
+    session.feed(prompt)
+    assert list(session.write(9)) == text

@@ -86,6 +86,16 @@ CANDIDATES = {
         "rnn-bn:3x256:.1",
         "gru-bn:2x256:.1 batch=64",
     ),
+    "large": (
+        "",
+        "batch=32 time_steps=64 learning_rate=.004",
+        "gru:2x512:.5",
+        "gru:2x384:.3",
+        "gru:2x768:.5",
+        "gru:3x384:.3",
+        "learning_rate=.002",
+        "decay=.00001",
+    ),
 }
 
 

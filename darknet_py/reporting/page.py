@@ -19,7 +19,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
-from darknet_py.symbols import Symbols, check_symbols
+from darknet_py.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
@@ -124,6 +124,14 @@ def _sample(line: bytes) -> tuple[str, str] | None:
     return (f"after batch {batch:,}, {val:.3f} nats", text) if isinstance(text, str) else None
 
 
+def _mean(losses: Array, pieces: int, symbol: str) -> str:
+    """Per symbol, and per character where those are longer. losses: of all but the first symbol."""
+    words = f"{losses.mean():.3f} nats per {symbol}"
+    if len(losses) + 1 > LONGER * pieces:
+        words += f", {losses.sum() / max(1, pieces - 1):.3f} per character"
+    return words
+
+
 def page(
     title: str,
     facts: Sequence[tuple[str, str]],
@@ -151,7 +159,7 @@ def page(
         "<h2>How surprised it is</h2>",
         '<p class="note">A passage, read from a zero state. The redder a '
         f"{seen}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
-        f"{_top(surprises):.1f} nats and more. Mean: {losses.mean():.3f} nats per {symbol}.</p>",
+        f"{_top(surprises):.1f} nats and more. Mean: {_mean(losses, len(pieces), symbol)}.</p>",
         f"<pre>{_heat(pieces, surprises)}</pre>",
         _greatest(pieces, surprises),
         f"<h2>What single units of layer {reading.layer} answer to</h2>",

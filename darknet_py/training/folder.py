@@ -211,8 +211,8 @@ def _why_no_run(folder: Path, pattern: str, wanted: str | None, typed: str | Non
     message = f"{folder} holds no run ({pattern} is missing)"
     runs = sorted(folder.glob("*.state"))
     if typed is not None and os.path.isfile(typed) and len(runs) == 1:
-        command = resume_command(folder, runs[0].stem)
-        return f"{message}; if {typed} is the text, the run comes first: {command} {shlex.quote(typed)}"
+        words = f"{resume_command(folder, runs[0].stem)} {shlex.quote(typed)}"
+        return f"{message}; if {typed} is the text, the run comes first: {words}"
     if wanted is not None and any(Path(wanted).glob("*.state")):
         return f"{message}, but the folder {wanted} does: give it with --out {wanted}"
     return f"{message}; give the folder that the run was started with (--out)"

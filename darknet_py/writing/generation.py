@@ -156,7 +156,11 @@ class Session:
     """A text that a person and a network write together: the state carries on.
 
     seed: where the draws come from, as in `generate`. Raises CfgError where outputs are not inputs.
-    It cannot be copied.
+    It cannot be copied. For example:
+
+        session = Session(load_network("backup"), seed=1)
+        session.feed(b"Once")
+        print(bytes(session.write(100)).decode(errors="replace"))
     """
 
     def __init__(self, net: Network, seed: int = 0) -> None:
@@ -222,8 +226,11 @@ class Session:
                 heapq.heappush(begun, item)
         return found
 
-    def write(self, length: int, sampling: Sampling) -> Iterator[int]:
-        """Yield `length` symbols. Where the caller stops early, the text ends there."""
+    def write(self, length: int, sampling: Sampling | None = None) -> Iterator[int]:
+        """Yield `length` symbols, drawn as `Sampling()` does or as this. Where the caller stops
+        early, the text ends there.
+        """
+        sampling = Sampling() if sampling is None else sampling
         if length > 0:
             self._start()
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
