@@ -13,6 +13,7 @@ from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.files import likely_file
 from darknet_py.loading import network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -41,15 +42,19 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
                 f"{path} is a bundled cfg, without weights; give the folder of a run, or train "
                 f"it first: darknet-py train {path} mybook.txt"
             )
+        if not os.path.lexists(path) and not likely_file(path):
+            raise WeightsError(
+                f"{path}: cannot read the weights file: No such file or directory; give a weights "
+                f"file, or the folder of a run"
+            )
         return folder
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     for kind in (*WEIGHTS_SUFFIXES, ".weights"):
         found = [file for file in files if file.name.endswith(kind)]
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
-            raise WeightsError(
-                f"{path} holds several networks ({names}): name one, e.g. {found[0]}"
-            )
+            newest = max(found, key=lambda file: file.stat().st_mtime)
+            raise WeightsError(f"{path} holds several networks ({names}): name one, e.g. {newest}")
         if found:
             return found[0]
     raise WeightsError(
@@ -120,16 +125,16 @@ def open_network(
     weights: str | os.PathLike[str],
     cfg: str | os.PathLike[str] | None = None,
     dialect: str = "auto",
-    option: str = "--cfg",
+    option: str | None = "--cfg",
 ) -> Network:
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
     Where the file or its cfg had to be found, the logger names it, and the option that chooses
-    another cfg. Raises WeightsError and CfgError.
+    another cfg, if there is one. Raises WeightsError and CfgError.
     """
     path = find_weights(weights)
     say_weights(path, weights)
-    found = find_cfg_of(path, cfg, option)
+    found = find_cfg_of(path, cfg, option or "--cfg")
     if cfg is None:
         say_cfg(found, path, option)
     single = override(found, ONE_STREAM, "one stream")
@@ -185,11 +190,12 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
     return True
 
 
-def say_cfg(found: Cfg, weights: Path, option: str = "--cfg") -> None:
-    """Tell which cfg was found for a weights file, and how."""
+def say_cfg(found: Cfg, weights: Path, option: str | None = "--cfg") -> None:
+    """Tell which cfg was found for a weights file, and how. option: that chooses another."""
     beside = Path(found.path).parent == weights.parent
     how = "found next to the weights" if beside else "chosen by the number of parameters"
-    log.info("using %s, %s; %s chooses another", found.path, how, option)
+    end = "" if option is None else f"; {option} chooses another"
+    log.info("using %s, %s%s", found.path, how, end)
 
 
 def _parameter_count(path: Path) -> int:

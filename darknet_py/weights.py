@@ -65,7 +65,7 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        why = why_unreadable(path, error, "; give a weights file, or the folder of a run")
+        why = why_unreadable(path, error, "; give a weights file")
         raise WeightsError(f"{path}: cannot read the weights file: {why}") from error
     if len(start) < 16:
         raise WeightsError(

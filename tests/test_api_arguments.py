@@ -213,5 +213,10 @@ def test_a_wrong_prompt_is_shown_as_it_was_given(net: dn.Network) -> None:
     for wrong in (300, None, ["Once"], open):
         with pytest.raises(ValueError, match=rf", not {re.escape(repr(wrong))}$"):
             dn.generate(net, wrong)  # type: ignore[arg-type]
+    session = dn.Session(net)
+    with pytest.raises(ValueError, match=r"sampling must be a Sampling, .* not 0\.5"):
+        next(session.write(5, 0.5))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="count must be a whole number of at least 1, not 'x'"):
+        session.likeliest("x")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"progress must be a function .* not True"):
         dn.evaluate(net, b"abc", progress=True)  # type: ignore[arg-type]

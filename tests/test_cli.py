@@ -480,7 +480,16 @@ def test_writing_in_turns(net: Network) -> None:
     session.feed(b"a")
     turns.append(bytes(session.write(12, Sampling(0.5))))
     lines = ["the", ":temperature .5", r"\n\xff", "", ":odds", ":reset", "a"]
-    lines += [":help", ":nonsense", ":temperature -1", ":length x", ":length 3", ":l", ":"]
+    lines += [
+        ":odds the",
+        ":help",
+        ":nonsense",
+        ":temperature -1",
+        ":length x",
+        ":length 3",
+        ":l",
+        ":",
+    ]
     stdin = "\n".join(lines).encode()
     args = ("generate", WEIGHTS, "--interactive", "--length", "12", "--seed", "5", "-q")
     outcome = invoke(*args, stdin=stdin)
@@ -490,6 +499,7 @@ def test_writing_in_turns(net: Network) -> None:
     assert ":nonsense is no command; the commands are :temperature" in outcome.stderr
     assert ":temperature: '-1' is not a number of at least 0" in outcome.stderr
     assert ":length: 'x' is not a whole number" in outcome.stderr
+    assert ":odds: it takes no text; type the text first, then :odds" in outcome.stderr
     started = invoke(*args, "--prompt", "the", stdin=b"")
     assert started.stdout == b"the" + turns[0] + b"\n"
     asked = invoke(*args, "--length", "0", stdin=b"exit\n")

@@ -92,6 +92,7 @@ def test_options_of_other_programs_are_answered_with_ours() -> None:
 def test_a_misspelled_command_is_answered_with_the_likely_one() -> None:
     assert usage_error("genrate").endswith("Did you mean darknet-py generate?")
     assert usage_error("ifno").endswith("Did you mean darknet-py info?")
+    assert usage_error("resume").endswith("Did you mean darknet-py train --resume?")
     assert usage_error("sample").endswith("Did you mean darknet-py generate?")
     assert usage_error("help").endswith("Did you mean darknet-py --help?")
     assert usage_error("xyzzy").endswith("No such command 'xyzzy'.")
@@ -515,3 +516,21 @@ def test_a_much_later_network_than_the_best_one_is_told_by_every_command() -> No
         outcome = invoke(*args)
         assert outcome.status == 0, outcome.stderr
         assert outcome.stderr.count(told) == 1, (args, outcome.stderr)
+
+
+def test_the_newest_of_several_runs_is_the_example_of_how_one_is_named() -> None:
+    for name in ("b", "a"):
+        Path(f"{name}.cfg").write_text(Path("net.cfg").read_text())
+        dn.train(f"{name}.cfg", "text.txt", out="run", batches=20, seed=1, save_every=10)
+    for suffix in ("_best.weights", ".state"):
+        os.utime(f"run/a{suffix}", (1, 1))
+    best = Path("run/b_best.weights")
+    assert invoke("generate", "run").error().endswith(f"name one, e.g. {best}")
+    assert invoke("report", "run").error().endswith("name one, e.g. darknet-py report run b")
+
+
+def test_a_report_offers_no_option_that_it_does_not_have() -> None:
+    dn.train("net.cfg", "text.txt", out="run", batches=2, seed=1)
+    assert "chooses another" not in invoke("report", "run").stderr
+    exported = invoke("export", "run", "net.npz").stderr
+    assert "; --cfg chooses another" in exported

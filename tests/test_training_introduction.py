@@ -116,3 +116,16 @@ def test_a_long_text_names_the_faster_way() -> None:
             "--streams 64" in invoke("valid", "backup", "long.txt", "--streams", streams).stderr
         )
         assert told_of == is_told
+
+
+def test_a_text_that_one_update_reads_whole_is_told() -> None:
+    said = " to train on, fewer than one update reads: this can only be learned by heart"
+    for size, is_told in ((300, True), (1599, True), (1600, False)):
+        Path("short.txt").write_bytes((b"some words " * 200)[:size])
+        args = ("train", "tiny", "short.txt", "--batches", "1", "--val", "0")
+        assert (f"short.txt has {size:,} bytes{said}" in invoke(*args).stderr) == is_told
+
+
+def test_the_replay_of_c_has_no_speed_to_tell() -> None:
+    assert "speed" in told("text.txt", "--batches", "1")
+    assert "speed" not in told("text.txt", "--batches", "1", "--gradient", "darknet-cpu")

@@ -124,6 +124,8 @@ SIMILAR = {
     "show": "info",
     "plot": "report",
     "convert": "export",
+    "resume": "train --resume",
+    "continue": "train --resume",
     "help": "--help",
     "version": "--version",
     "darknet": "rnn",

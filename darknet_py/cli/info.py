@@ -115,8 +115,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "speed",
-            f"at most {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to generate, "
-            f"on one core",
+            f"up to about {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to "
+            f"generate, on one core",
         ),
     ]
 

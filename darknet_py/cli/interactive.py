@@ -142,6 +142,8 @@ class Dialogue:
         say(f"length {self.length}")
 
     def _show_odds(self, argument: str) -> None:
+        if argument:
+            raise click.BadParameter("it takes no text; type the text first, then :odds")
         say(f"at temperature {self.sampling.temperature:g}:")
         for p, symbol in self.session.likeliest(ODDS, self.sampling.temperature):
             say(f"{p:8.2%}  {self.symbols.label(symbol)}")

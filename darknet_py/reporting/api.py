@@ -53,7 +53,7 @@ def report(
     say_newer(weights)
     target = Path(out) if out is not None else run.file(".html")
     check_targets([target], read=_read_files(run, weights, checkpoint.plan, text), force=force)
-    net = open_network(weights)
+    net = open_network(weights, option=None)
     symbols = Symbols.of(net, tokens)
     passage = _passage(net, symbols, checkpoint.plan, text)
     index = recurrent_layer(net) if layer is None else layer

@@ -65,7 +65,8 @@ def train(
 ) -> Result:
     """Train the network of `cfg` on a text: the run of `darknet-py train`.
 
-    data: a file, a folder, `-` for stdin, or the text itself as bytes.
+    data: a file, a folder, `-` for stdin, or the text itself as bytes. out: where its files go;
+    those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the

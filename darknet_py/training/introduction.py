@@ -20,7 +20,6 @@ def introduction(run: Run) -> list[str]:
     size = training_bytes(net, net.step.segment_steps, run.plan.processes)
     size += run.plan.processes * program_memory()
     shared = f", shared by {processes} processes" if processes > 1 else ""
-    speed = training_speed(net)
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
         *_held_out(run, unit),
@@ -29,16 +28,22 @@ def introduction(run: Run) -> list[str]:
         f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
         f"{counted(options.symbols, unit_of(net))} per update",
         f"memory: about {size / 1e6:,.0f} MB, and the text",
-        f"speed: at most {rounded(speed):,} {unit} per second on one core{_pace(run, speed)}",
+        *_speed(run, unit),
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]
 
 
-def _pace(run: Run, speed: float) -> str:
-    """How long an update takes, where one waits for it. speed: symbols per second."""
+def _speed(run: Run, unit: str) -> list[str]:
+    """At what speed it trains, and how long an update takes, where one waits for it; the replay of
+    the C program is much slower than anything that is known here.
+    """
+    if run.plan.gradient != "exact":
+        return []
+    speed = training_speed(run.net)
     seconds = long_wait(run.net.options.symbols, speed)
-    return "" if seconds is None else f", {seconds:,} seconds per update"
+    pace = "" if seconds is None else f", {seconds:,} seconds per update"
+    return [f"speed: up to about {rounded(speed):,} {unit} per second on one core{pace}"]
 
 
 def _held_out(run: Run, unit: str) -> list[str]:

@@ -77,6 +77,12 @@ def read_texts(
             f"{model.options.time_steps} needs at least {least}: give a longer text, or a smaller "
             f"--set time_steps=N"
         )
+    if len(text) < model.options.symbols:
+        log.info(
+            "%s has %s to train on, fewer than one update reads: this can only be learned by "
+            "heart; give more text",
+            *(name, counted(len(text), unit)),
+        )
     if val != 0 and len(held_out) < 2:
         log.info("%s is too short to hold out a part of it: training without validation", name)
     if len(held_out) < 2:

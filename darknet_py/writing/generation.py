@@ -204,6 +204,7 @@ class Session:
         """The likeliest to come next with their probabilities, the likeliest first: whole
         characters of UTF-8, or bytes that are none; of a network of tokens, tokens.
         """
+        count = checked("count", count, Whole(1))
         first = self.probabilities(temperature)
         if not self.net.writes_bytes:
             return [(float(first[symbol]), symbol) for symbol in _largest(first, count)]
@@ -231,6 +232,10 @@ class Session:
         early, the text ends there.
         """
         sampling = Sampling() if sampling is None else sampling
+        if not isinstance(sampling, Sampling):
+            raise ValueError(
+                f"sampling must be a Sampling, like Sampling(temperature=0.5), not {sampling!r}"
+            )
         if length > 0:
             self._start()
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
