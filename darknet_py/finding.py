@@ -13,7 +13,6 @@ from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import likely_file
 from darknet_py.loading import network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -41,11 +40,6 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
             raise WeightsError(
                 f"{path} is a bundled cfg, without weights; give the folder of a run, or train "
                 f"it first: darknet-py train {path} mybook.txt"
-            )
-        if not os.path.lexists(path) and not likely_file(path):
-            raise WeightsError(
-                f"{path}: cannot read the weights file: No such file or directory; give a weights "
-                f"file, or the folder of a run"
             )
         return folder
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))

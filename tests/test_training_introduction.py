@@ -91,7 +91,7 @@ def test_where_characters_are_longer_both_are_given() -> None:
     names = [line.rsplit(maxsplit=1)[0].strip() for line in scored.splitlines()]
     assert names == [
         *("bytes", "characters", "nats per byte", "bits per byte"),
-        *("nats per character", "bits per character", "perplexity", "word perplexity"),
+        *("nats per character", "bits per character", "perplexity"),
     ]
 
 

@@ -115,7 +115,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "speed",
-            f"up to about {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to "
+            f"up to {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to "
             f"generate, on one core",
         ),
     ]

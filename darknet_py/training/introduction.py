@@ -43,7 +43,7 @@ def _speed(run: Run, unit: str) -> list[str]:
     speed = training_speed(run.net)
     seconds = long_wait(run.net.options.symbols, speed)
     pace = "" if seconds is None else f", {seconds:,} seconds per update"
-    return [f"speed: up to about {rounded(speed):,} {unit} per second on one core{pace}"]
+    return [f"speed: up to {rounded(speed):,} {unit} per second on one core{pace}"]
 
 
 def _held_out(run: Run, unit: str) -> list[str]:
