@@ -278,17 +278,17 @@ def test_colors_by_surprise(browser: Browser, net: Network) -> None:
         assert float(level or 0) == pytest.approx(expected / 12, abs=0.01)
         assert ("prompt" in kind) == (place < 2)
         place += size
-    mean = float(np.sum(losses)) / np.log(2) / (len(text.decode()) - 1)
-    assert f"{mean:.2f} bits a character" in browser.text("#figures")
-    assert browser.text("#scale-high") == "6 bits and more"
+    mean = float(np.sum(losses)) / (len(text.decode()) - 1)
+    assert f"{mean:.2f} nats a character" in browser.text("#figures")
+    assert browser.text("#scale-high") == "4.2 nats and more"
     browser.run("document.getElementById('surprises').open = true")
     top = browser.text("#surprises-rows td")
-    assert float(top) == pytest.approx(max(bits), abs=1.5)  # of whole characters
-    browser.type("#measure", "nats")
-    browser.wait("document.getElementById('scale-high').textContent === '4.2 nats and more'")
-    assert f"{mean * np.log(2):.2f} nats a character" in browser.text("#figures")
+    assert float(top) == pytest.approx(max(bits) * np.log(2), abs=1.05)  # of whole characters
+    browser.type("#measure", "bits")
+    browser.wait("document.getElementById('scale-high').textContent === '6 bits and more'")
+    assert f"{mean / np.log(2):.2f} bits a character" in browser.text("#figures")
     assert float(browser.text("#surprises-rows td")) == pytest.approx(
-        float(top) * np.log(2), abs=0.11
+        float(top) / np.log(2), abs=0.13
     )
 
 

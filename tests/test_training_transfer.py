@@ -216,7 +216,7 @@ def test_what_cannot_be_meant_is_one_line() -> None:
     assert "is not a list of layers, like 0-2" in done.stderr
     Path("old/narrow.cfg").unlink()
     error = invoke(*run, "--weights", "old", "--weights-layers", "0-1").lines[-1]
-    assert error.endswith("; give it with --weights-cfg")
+    assert error.endswith("; give it: --weights-cfg my.cfg")
 
 
 # --- darknet's own key, and the texts of the worked example

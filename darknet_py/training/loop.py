@@ -174,7 +174,11 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
                 lambda: bool(run.now(STOPPED)) or time.perf_counter() > limit,
                 progress,
             )
-        run.save_state()
+        try:
+            run.save_state()
+        except OSError as error:
+            # The run is saved; only a report of it does not know this score.
+            log.warning("warning: %s: %s", run.folder.file(".state"), error.strerror)
     run.net.take_average()
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)
