@@ -22,6 +22,7 @@ from typing import BinaryIO
 from darknet_py.errors import DarknetError
 from darknet_py.likely import nearest
 
+WEIGHTS = (".weights", ".backup")  # darknet's own
 TENSORS = (".safetensors", ".npz")  # the files that `import` reads
 TEMPORARY_SUFFIX = ".darknet-py.part"
 # In a file that a command writes; `with_mark` turns the zeros into a digest of the file.

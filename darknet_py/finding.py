@@ -13,6 +13,7 @@ from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.files import WEIGHTS
 from darknet_py.loading import network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -173,7 +174,7 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
     path = Path(source)
     if path.is_dir() and os.fspath(source) in bundled_cfgs():
         return any(file for suffix in WEIGHTS_SUFFIXES for file in path.glob(f"*{suffix}"))
-    if path.is_dir() or path.suffix in (".weights", ".backup"):
+    if path.is_dir() or path.suffix in WEIGHTS:
         return True
     if path.suffix == ".cfg" or not path.exists():
         return False

@@ -17,13 +17,20 @@ import struct
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
-from darknet_py.files import starts_as_weights, why_tensors, why_unreadable, write_whole
+from darknet_py.files import (
+    WEIGHTS,
+    starts_as_weights,
+    why_tensors,
+    why_unreadable,
+    write_whole,
+)
 from darknet_py.layers.base import Parameter
 
 _VERSION = struct.Struct("<iii")
@@ -65,7 +72,8 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             start = file.read(20)
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
-        why = why_unreadable(path, error, "; give a weights file")
+        folder = "" if Path(path).suffix in WEIGHTS else ", or the folder of a run"
+        why = why_unreadable(path, error, f"; give a weights file{folder}")
         raise WeightsError(f"{path}: cannot read the weights file: {why}") from error
     if len(start) < 16:
         raise WeightsError(

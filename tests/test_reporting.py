@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -185,8 +186,9 @@ def test_several_runs_in_a_folder_are_told_apart() -> None:
         Path("other.cfg").write_bytes(Path("net.cfg").read_bytes())
         args = ("--batches", "3", "--seed", "1", "-q", "--out", "two runs")
         assert invoke("train", cfg, "text.txt", *args).status == 0
+    os.utime("two runs/net.state", (1, 1))
     error = invoke("report", "two runs").error()
-    assert error.endswith("(net, other): name one, e.g. darknet-py report 'two runs' net")
+    assert error.endswith("(net, other): name one, e.g. darknet-py report 'two runs' other")
     assert invoke("report", "two runs", "other").status == 0
     assert Path("two runs/other.html").exists()
 

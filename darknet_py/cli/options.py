@@ -14,6 +14,7 @@ import click
 
 from darknet_py.cli.commands import Command, WholeNumber, no_graphics
 from darknet_py.cli.completing import CfgName, FileName
+from darknet_py.files import WEIGHTS
 
 if TYPE_CHECKING:
     from darknet_py.writing.sampling import Sampling
@@ -119,7 +120,7 @@ def _names_weights(word: str) -> bool:
     """Whether a word can mean weights, whether or not they exist."""
     from darknet_py.finding import holds_weights
 
-    return word.endswith((".weights", ".backup")) or holds_weights(word)
+    return word.endswith(WEIGHTS) or holds_weights(word)
 
 
 def _names_cfg(word: str) -> bool:

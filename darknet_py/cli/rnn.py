@@ -29,7 +29,7 @@ from darknet_py.cli.options import (
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, CorpusError, CostWarning, DarknetWarning, WeightsError
-from darknet_py.files import TENSORS, base_name
+from darknet_py.files import TENSORS, WEIGHTS, base_name
 from darknet_py.finding import ONE_STREAM
 from darknet_py.loading import network_as_in_c, network_for_training
 from darknet_py.network import Network
@@ -184,7 +184,7 @@ def _check_order(command: str, cfg: str, weights: str | None) -> None:
             f"{cfg} is a weights file: give the cfg first, like darknet-py rnn {command} "
             f"{other} {cfg}"
         )
-    other_name = Path(weights or ".weights").suffix not in (".weights", ".backup", *TENSORS)
+    other_name = Path(weights or ".weights").suffix not in (*WEIGHTS, *TENSORS)
     if weights and other_name and os.path.isfile(weights) and not _is_weights(weights):
         words = shlex.join(["darknet-py", "rnn", command, cfg])
         text = shlex.quote(weights)
