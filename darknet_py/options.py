@@ -27,6 +27,8 @@ class NetOptions:
                          which one is 1
         forget_bias      what the bias of an [lstm]'s forget gate starts from
         cooldown         the last fraction of a run of known length over which the rate falls to 0
+        dropconnect      the share of the entries of the matrices that multiply the state which are
+                         zeroed in an update, see `DropConnect`; 0 is off
         average          the fraction of the updates so far, the last ones, over which parameters
                          are averaged, see `mix`; 0 is off
         state            `carry`: the hidden state goes on from batch to batch
@@ -61,6 +63,7 @@ class NetOptions:
     init_symbols: bool
     forget_bias: float
     cooldown: float
+    dropconnect: float
     average: float
     state: str
     tokenized: bool
@@ -147,6 +150,7 @@ class NetOptions:
             init_symbols=section.flag("init_symbols"),
             forget_bias=section.number("forget_bias", 0),
             cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
+            dropconnect=section.number("dropconnect", 0, minimum=0, maximum=0.999),
             average=section.number("average", 0, minimum=0, maximum=1),
             state=section.choice("state", "zero", ("zero", "carry")),
             tokenized=section.flag("tokenized"),

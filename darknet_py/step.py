@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 
 from darknet_py.arrays import Codes, Flat
+from darknet_py.dropconnect import DropConnect
 from darknet_py.errors import CfgError
 from darknet_py.layers.base import Layer, Pass
 from darknet_py.model import Model, NetworkState
@@ -60,6 +62,7 @@ class Step:
     def __init__(self, model: Model) -> None:
         self.model = model
         self.optimizer = make_optimizer(model.parameters, model.options, model.kernels)
+        self.dropconnect = DropConnect(model) if model.options.dropconnect else None
         self._average = np.zeros_like(model.parameters) if model.options.average else None
         self.segment_steps = model.options.time_steps
         self.last_rate = 0.0
@@ -139,14 +142,23 @@ class Step:
             self.reset_state()
         number = model.seen // inputs.size % options.subdivisions
         is_last = number == options.subdivisions - 1
-        nats, self.state = self.accumulate(
-            inputs[:, own], targets[:, own], self.state, number > 0, is_last
-        )
+        with self.dropped():
+            nats, self.state = self.accumulate(
+                inputs[:, own], targets[:, own], self.state, number > 0, is_last
+            )
         self._nats = nats + (self._nats if number else 0.0)
         model.seen += inputs.size
         if is_last:
             self.update()
         return nats / inputs[:, own].size
+
+    def dropped(self) -> AbstractContextManager[None]:
+        """Within it the parameters are those that this update is computed with."""
+        model = self.model
+        if self.dropconnect is None:
+            return nullcontext()
+        update = model.seen // model.options.symbols
+        return self.dropconnect.acting(model.rand.seed, update)
 
     def accumulate(
         self,
@@ -210,6 +222,8 @@ class Step:
         model, options = self.model, self.model.options
         if self.ranks.size > 1:
             self._exchange()
+        if self.dropconnect is not None:
+            self.dropconnect.mask_updates()
         self.loss = self._nats / options.symbols
         bound_gradient(model.updates, options)
         rate = learning_rate(options, model.batch_number, model.rand)

@@ -89,6 +89,7 @@ CANDIDATES = {
     "large": (
         "",
         "batch=32 time_steps=64 learning_rate=.004",
+        "dropconnect=.3",
         "gru:2x512:.5",
         "gru:2x384:.3",
         "gru:2x768:.5",

@@ -44,6 +44,7 @@ class Parameter:
     decayed: SGD's weight decay acts on matrices only.
     gaussian: in a new network it is drawn from the normal distribution.
     normal: belongs to batch norm, its scales or rolling statistics.
+    recurrent: a matrix that multiplies the state.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Parameter:
     decayed: bool = False
     normal: bool = False
     gaussian: bool = False
+    recurrent: bool = False
     span: slice = field(default_factory=lambda: slice(0, 0))
     values: Array = field(default_factory=lambda: np.empty(0, np.float32))
     updates: Array = field(default_factory=lambda: np.empty(0, np.float32))

@@ -139,6 +139,7 @@ class Convolution(Connected):
             f"{name}.weight",
             (*self.weights.shape, size, size),
             decayed=True,
+            recurrent=stepwise,
             gaussian=setting.dialect is UPSTREAM,
             tap=self.weights,
         )
