@@ -1,10 +1,10 @@
 """DropConnect: in training, zero entries of the matrices that multiply the state, and enlarge the
-others to make up for it (Wan et al., "Regularization of neural networks using DropConnect", 2013; on
-these matrices Merity et al., "Regularizing and optimizing LSTM language models", 2018).
+others to make up for it (Wan et al., "Regularization of neural networks using DropConnect", 2013;
+on these matrices Merity et al., "Regularizing and optimizing LSTM language models", 2018).
 
-A mask is drawn for each update and serves all of its time steps and streams, so that the state keeps
-its memory, which dropout of the state itself would cut. As with dropout a random number is a function
-of its place: Philox's key is (seed, the place of the matrix in the network), its counter
+A mask is drawn for each update and serves all of its time steps and streams, so that the state
+keeps its memory, which dropout of the state itself would cut. As with dropout a random number is a
+function of its place: Philox's key is (seed, the place of the matrix in the network), its counter
 (block, update, 1, 0), where those of dropout have a 0.
 """
 

@@ -18,6 +18,8 @@ def training_bytes(model: Model, time_steps: int | None = None, processes: int =
     steps = options.time_steps if time_steps is None else time_steps
     # Parameters, updates, the optimizer's one or two, their average, and the best network so far;
     # and what the processes add up in.
+    matrices = (own for layer in model.layers for own in layer.parameters() if own.recurrent)
+    masks = 2 * sum(own.size for own in matrices) if options.dropconnect else 0
     own = (5 if options.adam else 4) + (1 if options.average else 0)
     vectors = own * processes + (processes if processes > 1 else 0)
     kept = sum(layer.training_floats(steps, options.streams) for layer in model.layers)
@@ -26,7 +28,8 @@ def training_bytes(model: Model, time_steps: int | None = None, processes: int =
     scratch = max(layer.scratch_floats(steps, options.streams) for layer in model.layers)
     deltas = 2 * steps * options.streams * widest + scratch
     kept += options.streams * model.state_size() * -(-options.time_steps // max(1, steps))
-    return (vectors * len(model.parameters) + kept + deltas) * model.dtype.itemsize
+    numbers = vectors * len(model.parameters) + masks * processes + kept + deltas
+    return numbers * model.dtype.itemsize
 
 
 def row_bytes(model: Model) -> int:

@@ -35,7 +35,12 @@ NETWORKS = {
         "[rnn] output=6 hidden=4 activation=relu batch_normalize=1",
         *END,
     ),
-    "gru": (f"{NET} adam=1 clip_norm=.1", "[gru] output=6", "[dropout] probability=.3", *END),
+    "gru": (
+        f"{NET} adam=1 clip_norm=.1 dropconnect=.2",
+        "[gru] output=6",
+        "[dropout] probability=.3",
+        *END,
+    ),
     "lstm": (
         f"{NET} cooldown=.5 average=.4 policy=random power=2",
         "[lstm] output=5",

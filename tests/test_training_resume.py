@@ -50,6 +50,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         SOFTMAX,
     ),
     "averaged": (f"{NET} average=.3", RNN, CONNECTED, SOFTMAX),
+    "dropconnect": (f"{NET} dropconnect=.3", RNN, "[lstm] output=5", CONNECTED, SOFTMAX),
     "dropout, random rates": (
         "[net] inputs=256 batch=4 time_steps=8 learning_rate=.1 policy=random power=1 state=carry",
         "[gru] output=8",

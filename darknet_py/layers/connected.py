@@ -77,7 +77,9 @@ class Connected:
         self.symbols = symbols
         self.stepwise = stepwise
         self.buffers = Workspace()
-        self.weights = Parameter(f"{name}.weight", (outputs, inputs), decayed=True, recurrent=stepwise)
+        self.weights = Parameter(
+            f"{name}.weight", (outputs, inputs), decayed=True, recurrent=stepwise
+        )
         self.product = (
             LookUp(self.weights, self.buffers, setting.kernels)
             if symbols

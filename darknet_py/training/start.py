@@ -177,7 +177,16 @@ def _warn_of_no_context(net: Network) -> None:
 
 def _say_ignored(cfg: Cfg) -> None:
     """Name the keys of our own that the replay of the C program does not know."""
-    keys = ("state", "clip", "clip_norm", "delta_clip", "cooldown", "average", "dropconnect", *INITIAL)
+    keys = (
+        "state",
+        "clip",
+        "clip_norm",
+        "delta_clip",
+        "cooldown",
+        "average",
+        "dropconnect",
+        *INITIAL,
+    )
     own = [key for key in keys if key in cfg.net.options]
     if own:
         log.warning(
