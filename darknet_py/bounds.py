@@ -204,6 +204,18 @@ def is_text(path: str) -> bool:
 
 
 @dataclass(frozen=True, eq=False, repr=False)
+class Function:
+    """Something to call."""
+
+    words: str = "a function"
+
+    def take(self, value: Any) -> Any:
+        if not callable(value):
+            raise TypeError
+        return value
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class File:
     """The path of a file or folder; `what` is its name in a usage line."""
 

@@ -17,20 +17,25 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.layers.base import Parameter
-from darknet_py.layers.dropout import BITS
+from darknet_py.layers.dropout import least_kept, numbers
 from darknet_py.model import Model
 
-WORD = 64 // BITS  # numbers in what the generator gives at a time
+
+def masked_matrices(model: Model) -> list[Parameter]:
+    """The trained matrices that multiply the state, where [net] asks for masks of them."""
+    if not model.options.dropconnect:
+        return []
+    trained = model.layers[model.first_trained :]
+    own = (parameter for layer in trained for parameter in layer.parameters())
+    return [parameter for parameter in own if parameter.recurrent]
 
 
 class DropConnect:
-    """The masks of one update, of all trained matrices of `model` that multiply the state."""
+    """The masks of one update, of all of these matrices of `model`."""
 
     def __init__(self, model: Model) -> None:
         self.probability = model.options.dropconnect
-        trained = model.layers[model.first_trained :]
-        own = (parameter for layer in trained for parameter in layer.parameters())
-        self.matrices = [parameter for parameter in own if parameter.recurrent]
+        self.matrices = masked_matrices(model)
         self.factors = [np.ones_like(matrix.values) for matrix in self.matrices]
         self._whole = [np.empty_like(matrix.values) for matrix in self.matrices]
 
@@ -54,11 +59,5 @@ class DropConnect:
 
     def _keeps(self, matrix: Parameter, seed: int, update: int) -> Array:
         """Which entries are not zeroed."""
-        philox = np.random.Philox(
-            key=np.array([seed, matrix.span.start], np.uint64),
-            counter=np.array([0, update, 1, 0], np.uint64),
-        )
-        # Little endian on every machine, so that the numbers are the same.
-        words = philox.random_raw(-(-matrix.size // WORD)).astype("<u8", copy=False)
-        least = np.uint16(round(self.probability * 2**BITS))
-        return (words.view("<u2")[: matrix.size] >= least).reshape(matrix.shape)
+        drawn = numbers((seed, matrix.span.start), (0, update, 1, 0), matrix.size)
+        return (drawn >= least_kept(self.probability)).reshape(matrix.shape)

@@ -53,6 +53,11 @@ def likely_file(path: Name) -> str | None:
     return None if near is None else str(folder / near)
 
 
+def newest(paths: Iterable[Path]) -> Path:
+    """The file that was written last."""
+    return max(paths, key=lambda path: path.stat().st_mtime)
+
+
 def why_unreadable(path: Name, error: OSError, advice: str = "") -> str:
     """What the system says of a file; and where it does not exist, the one that was probably meant,
     or else the advice.

@@ -13,7 +13,7 @@ from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import WEIGHTS
+from darknet_py.files import WEIGHTS, newest
 from darknet_py.loading import network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
@@ -48,8 +48,9 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
         found = [file for file in files if file.name.endswith(kind)]
         if len(found) > 1:
             names = ", ".join(file.name for file in found)
-            newest = max(found, key=lambda file: file.stat().st_mtime)
-            raise WeightsError(f"{path} holds several networks ({names}): name one, e.g. {newest}")
+            raise WeightsError(
+                f"{path} holds several networks ({names}): name one, e.g. {newest(found)}"
+            )
         if found:
             return found[0]
     raise WeightsError(

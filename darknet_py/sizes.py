@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.dropconnect import masked_matrices
 from darknet_py.errors import CfgError
 from darknet_py.model import Model
 
@@ -16,10 +17,10 @@ def training_bytes(model: Model, time_steps: int | None = None, processes: int =
     """
     options = model.options
     steps = options.time_steps if time_steps is None else time_steps
+    # Of each masked matrix the mask, and the matrix without it.
+    masks = 2 * sum(matrix.size for matrix in masked_matrices(model))
     # Parameters, updates, the optimizer's one or two, their average, and the best network so far;
     # and what the processes add up in.
-    matrices = (own for layer in model.layers for own in layer.parameters() if own.recurrent)
-    masks = 2 * sum(own.size for own in matrices) if options.dropconnect else 0
     own = (5 if options.adam else 4) + (1 if options.average else 0)
     vectors = own * processes + (processes if processes > 1 else 0)
     kept = sum(layer.training_floats(steps, options.streams) for layer in model.layers)

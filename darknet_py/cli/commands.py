@@ -310,7 +310,8 @@ class Command(click.Command):
             given = [value for value in map(ctx.params.get, ("cfg", "weights")) if value]
             words = shlex.join(["darknet-py", "rnn", f"{self.name}", *given])
             return f"the text comes from stdin: {words} < {shlex.quote(files[0])}"
-        if path == "train" and UNITS.fullmatch(rest[0]) and "--time" in typed:
+        is_unit = re.fullmatch("|".join(UNITS), rest[0], re.IGNORECASE)
+        if path == "train" and is_unit and "--time" in typed:
             number = typed[typed.index("--time") + 1]
             return f"a time is one word: --time {number}{rest[0][0].lower()}"
         text = ctx.params.get(TEXTS.get(path, ""))
@@ -328,7 +329,8 @@ PROMPTS = {"generate": "--prompt", "rnn generate": "-seed"}
 FROM_STDIN = ("rnn valid", "rnn validtactic", "rnn vec", "rnn generatetactic")
 # The parameter of commands that is a text.
 TEXTS = {"train": "data", "valid": "text", "vec": "lines", "rnn train": "data"}
-UNITS = re.compile("s(ecs?|econds?)?|m(ins?|inutes?)?|h(ours?)?", re.IGNORECASE)
+# What hours, minutes and seconds are called behind a number.
+UNITS = "h(?:ours?)?", "m(?:ins?|inutes?)?", "s(?:ecs?|econds?)?"
 NEAR_OPTION = 0.75  # how like an option another must be, from 0 to 1, to be taken for it
 FEW = 3  # files that a message names
 

@@ -21,15 +21,15 @@ from darknet_py.bounds import (
     Seconds,
     Whole,
 )
-from darknet_py.cli.commands import WholeNumber
+from darknet_py.cli.commands import UNITS, WholeNumber
 from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName, check_no_text
 from darknet_py.training.settings import OPTIONS, OnResume, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+_HOURS, _MINUTES, _SECONDS = UNITS
 _DURATION = re.compile(
-    r"(?:([0-9.]+) ?(?:h|hours?) ?)?(?:([0-9.]+) ?(?:m|min|mins|minutes?) ?)?"
-    r"(?:([0-9.]+) ?(?:s|secs?|seconds?)?)?"
+    rf"(?:([0-9.]+) ?{_HOURS} ?)?(?:([0-9.]+) ?{_MINUTES} ?)?(?:([0-9.]+) ?(?:{_SECONDS})?)?"
 )
 
 

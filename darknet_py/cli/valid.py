@@ -28,7 +28,7 @@ from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
 from darknet_py.finding import find_weights, open_network, state_beside
 from darknet_py.symbols import LONGER, Symbols, utf8_characters, warn_of_encoding
-from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.checkpoint import read_plan
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP
@@ -162,11 +162,8 @@ def command(
 
 def _as_in_run(weights: str) -> str:
     """Where the run that made these weights took its held-out part, if that is known."""
-    state = state_beside(find_weights(weights))
-    if not state.is_file():
-        return HELD_OUT_FROM[0]
     try:
-        val_from = read_checkpoint(state).plan.val_from
+        val_from = read_plan(state_beside(find_weights(weights))).val_from
     except TrainingError:
         return HELD_OUT_FROM[0]
     if val_from != HELD_OUT_FROM[0]:

@@ -45,13 +45,22 @@ def draw(run: Pass, layer: int, shape: tuple[int, int, int]) -> Array:
 def _draw_rows(run: Pass, layer: int, first: int, rows: int, features: int) -> Array:
     """Numbers (rows, features); a row is a stream in a time step. first: the row of stream 0."""
     blocks = -(-features // BLOCK)
-    philox = np.random.Philox(
-        key=np.array([run.seed, layer], np.uint64),
-        counter=np.array([(first + run.first_stream) * blocks, run.datum, 0, 0], np.uint64),
-    )
+    counter = ((first + run.first_stream) * blocks, run.datum, 0, 0)
+    drawn = numbers((run.seed, layer), counter, rows * blocks * BLOCK)
+    return drawn.reshape(rows, blocks * BLOCK)[:, :features]
+
+
+def numbers(key: tuple[int, int], counter: tuple[int, int, int, int], count: int) -> Array:
+    """Philox's random numbers (count,) of this key from this counter on, from 0 to 65,535."""
+    philox = np.random.Philox(key=np.array(key, np.uint64), counter=np.array(counter, np.uint64))
     # Little endian on every machine, so that the numbers are the same.
-    words = philox.random_raw(rows * blocks * BLOCK * BITS // 64).astype("<u8", copy=False)
-    return words.view("<u2").reshape(rows, blocks * BLOCK)[:, :features]
+    words = philox.random_raw(-(-count * BITS // 64)).astype("<u8", copy=False)
+    return words.view("<u2")[:count]
+
+
+def least_kept(probability: float) -> np.uint16:
+    """The smallest random number of what is not zeroed with this probability."""
+    return np.uint16(round(probability * 2**BITS))
 
 
 class DropoutLayer(Layer):
@@ -87,8 +96,8 @@ class DropoutLayer(Layer):
     def keeps(self, run: Pass, shape: tuple[int, ...]) -> Array:
         """Which elements of an input of this shape are not zeroed."""
         time_steps, streams, features = shape
-        least = np.uint16(round(self.probability * 2**BITS))
-        return draw(run, self.index, (time_steps, streams, features)) >= least
+        drawn = draw(run, self.index, (time_steps, streams, features))
+        return drawn >= least_kept(self.probability)
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         if below is not None:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from darknet_py.bounds import File, checked, is_text
+from darknet_py.bounds import File, Function, checked, is_text
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
@@ -96,8 +96,8 @@ def train(
         )
     text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
     for name in ("callback", "stop", "scoring"):
-        if arguments[name] is not None and not callable(arguments[name]):
-            raise ValueError(f"{name} must be a function, not {arguments[name]!r}")
+        if arguments[name] is not None:
+            checked(name, arguments[name], Function())
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

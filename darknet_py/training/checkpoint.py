@@ -47,9 +47,19 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> No
 
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read BASE.state. Raises TrainingError where it is missing, damaged or of another kind."""
+    return _read(path)
+
+
+def read_plan(path: str | os.PathLike[str]) -> Plan:
+    """Of BASE.state only what the run was asked to do. Raises as `read_checkpoint` does."""
+    return _read(path, ("facts",)).plan
+
+
+def _read(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> Checkpoint:
+    """The checkpoint with all arrays, or with only those of these names."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {name: archive[name] for name in names or archive.files}
         facts = json.loads(arrays.pop("facts").tobytes())
         if facts["format"] != FORMAT:
             raise TrainingError(

@@ -20,6 +20,7 @@ from darknet_py.files import (
     TEMPORARY_SUFFIX,
     base_name,
     check_file_place,
+    newest,
     under_mark,
     write_whole,
 )
@@ -186,10 +187,9 @@ def find_run(
         raise TrainingError(_why_no_run(folder, pattern, wanted, typed))
     if len(found) > 1:
         names = ", ".join(path.stem for path in found)
-        newest = max(found, key=lambda path: path.stat().st_mtime)
         raise TrainingError(
             f"{folder} holds several runs ({names}): name one, e.g. "
-            f"{command} {shlex.quote(os.fspath(folder))} {newest.stem}"
+            f"{command} {shlex.quote(os.fspath(folder))} {newest(found).stem}"
         )
     return RunFolder(folder, found[0].name.removesuffix(".state"))
 

@@ -174,11 +174,8 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
                 lambda: bool(run.now(STOPPED)) or time.perf_counter() > limit,
                 progress,
             )
-        try:
-            run.save_state()
-        except OSError as error:
-            # The run is saved; only a report of it does not know this score.
-            log.warning("warning: %s: %s", run.folder.file(".state"), error.strerror)
+        if score is not None and score.symbols > validation.symbols:
+            _save_score(run)
     run.net.take_average()
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)
@@ -199,6 +196,14 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
         best_batch=validation.best_batch,
         risen=_risen(validation.loss if val is None else val, validation.best_loss),
     )
+
+
+def _save_score(run: Run) -> None:
+    """Let a report know the score of the best network; the run itself is saved without it."""
+    try:
+        run.save_state()
+    except OSError as error:
+        log.warning("warning: %s: %s", run.folder.file(".state"), error.strerror)
 
 
 def _risen(loss: float | None, best: float | None) -> float:

@@ -45,8 +45,8 @@ class Validation:
     symbols: that the measure takes.
     loss, best_loss: nats per symbol, the last and the lowest; None before the first.
     lowest: as best_loss, but without what a best file had to tell that was found on resuming.
-    whole: of the best network at the end of the run, its batch, nats per symbol,
-    and how many were scored; None before.
+    whole: of the best network at the end of the run, where more than the measure was scored: its
+    batch, nats per symbol, and how many were scored; else None.
     number: of validations so far; stale: of those since the lowest one.
     """
 
@@ -179,12 +179,14 @@ class Validation:
         best = self.best_parameters
         if self.best_loss is None or best is None:
             return None
-        score = PiecesScore(self.best_loss, self.symbols)
-        if not self.takes_all:
-            with net.holding(best):
-                found = self._score(net, self._cut(None), stop, progress)
-            # A smaller part than the measure's says less.
-            score = found if found.symbols > self.symbols else score
+        measured = PiecesScore(self.best_loss, self.symbols)
+        if self.takes_all:
+            return measured
+        with net.holding(best):
+            score = self._score(net, self._cut(None), stop, progress)
+        # A smaller part than the measure's says less.
+        if score.symbols <= self.symbols:
+            return measured
         self.whole = (self.best_batch, score.nats, score.symbols)
         return score
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.bounds import Whole, checked
+from darknet_py.bounds import Function, Whole, checked
 from darknet_py.errors import CorpusError, counted
 from darknet_py.network import Network
 from darknet_py.symbols import (
@@ -96,10 +96,8 @@ def evaluate(
     an argument that it cannot have, such as the name of a file in the place of its text.
     """
     streams = checked("streams", streams, Whole(1))
-    if progress is not None and not callable(progress):
-        raise ValueError(
-            f"progress must be a function of what is done and the number of all, not {progress!r}"
-        )
+    if progress is not None:
+        checked("progress", progress, Function("a function of what is done and the number of all"))
     symbols = _scorable(net, text)
     score = score_pieces(
         net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress

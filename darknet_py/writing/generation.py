@@ -208,7 +208,7 @@ class Session:
         first = self.probabilities(temperature)
         if not self.net.writes_bytes:
             return [(float(first[symbol]), symbol) for symbol in _largest(first, count)]
-        after = feed(self.net, np.array(self._text), self.net.initial_state(1))
+        after: NetworkState | None = None
         found: list[tuple[float, bytes | int]] = []
         # What is taken is the likeliest so far; what follows it cannot be likelier.
         begun = [(-float(first[symbol]), bytes([symbol])) for symbol in _largest(first, count)]
@@ -218,6 +218,8 @@ class Session:
             if cut_character(character) < len(character):
                 found.append((-p, character))
                 continue
+            if after is None:
+                after = feed(self.net, np.array(self._text), self.net.initial_state(1))
             predictor = _Predictor(self.net, after, 1)
             for symbol in character:
                 predictor.feed(np.array([symbol]))
@@ -231,11 +233,7 @@ class Session:
         """Yield `length` symbols, drawn as `Sampling()` does or as this. Where the caller stops
         early, the text ends there.
         """
-        sampling = Sampling() if sampling is None else sampling
-        if not isinstance(sampling, Sampling):
-            raise ValueError(
-                f"sampling must be a Sampling, like Sampling(temperature=0.5), not {sampling!r}"
-            )
+        sampling = Sampling.of(sampling)
         if length > 0:
             self._start()
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,12 +41,10 @@ class Sampling:
         checked("greedy", self.greedy, Flag())
 
     @classmethod
-    def of(
-        cls, given: Sampling | None, temperature: float, top_k: int, top_p: float, greedy: bool
-    ) -> Sampling:
+    def of(cls, given: Sampling | None, *values: Any) -> Sampling:
         """The one that is given, or one of these values. Raises ValueError."""
         if given is None:
-            return cls(temperature, top_k, top_p, greedy)
+            return cls(*values)
         checked("sampling", given, Made(cls, "a Sampling, like Sampling(top_p=.9)"))
         return given
 
