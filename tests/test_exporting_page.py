@@ -382,6 +382,35 @@ def test_prompts_are_read_as_the_program_reads_them(tmp_path: Path) -> None:
 
 
 @needs_node
+def test_the_likeliest_characters_are_whole_and_those_of_the_program() -> None:
+    letters = "aé€b\n中"
+    net = network(
+        "[net] inputs=256 batch=1 time_steps=1",
+        *("[gru] output=9 tanh=1", "[rnn] output=8 activation=tanh", "[lstm] output=7"),
+        *("[connected] output=256 activation=linear", "[softmax]"),
+    )
+    bias = next(tensor for tensor in net.tensors() if tensor.name == "3.bias").values
+    bias[...] = -30
+    bias[[*letters.encode()]] = 3
+    task = {"do": "following", **of(net), "temperature": 0.9, "count": 10}
+    for prompt in (b"a", b"b\n", "€é".encode()):
+        (found,) = run_page({**task, "prompt": [*prompt]})
+        session = Session(net)
+        session.feed([*prompt])
+        expected = session.likeliest(10, 0.9)
+        assert [bytes(symbols) for symbols in found["symbols"]] == [each for _, each in expected]
+        np.testing.assert_allclose(found["p"], [p for p, _ in expected], rtol=1e-3)
+        assert found["isUnmoved"]
+        for symbols, shown in zip(found["symbols"], found["shown"], strict=True):
+            if (text := bytes(symbols).decode("utf-8", "replace"))[-1] != "\ufffd":
+                assert shown.replace("⏎", "\n") == text
+    # What has begun is part of the character.
+    (found,) = run_page({**task, "prompt": [*b"a\xe2\x82"]})
+    assert "€" in found["shown"]
+    assert found["symbols"][found["shown"].index("€")] == [0xAC]
+
+
+@needs_node
 def test_labels_are_whole_and_speakable() -> None:
     def shown(symbols: bytes, begun: bytes = b"") -> list[tuple[str, str]]:
         task = {"do": "labels", "described": BYTES, "symbols": [*symbols], "begun": [*begun]}

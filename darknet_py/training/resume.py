@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.cfg import Cfg, find_cfg, parse_cfg
-from darknet_py.corpus import Streams
+from darknet_py.corpus import GIVEN, Streams
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
 from darknet_py.files import base_name
@@ -188,7 +188,7 @@ def _other_texts(old: Plan, texts: Texts, val_from: str) -> list[str]:
     """How the texts are unlike the run's."""
     changes = []
     if texts.digest != old.digest:
-        name = "what came from stdin" if texts.data == "-" else texts.data
+        name = GIVEN if texts.data == "-" else texts.data
         changes.append(f"{name} is not the text that the run began with")
     if (texts.val, texts.val_digest) != (old.val, old.val_digest):
         changes.append(f"--val {texts.val} is not the held-out text that the run began with")

@@ -47,6 +47,21 @@ const TASKS = {
     return { text, losses: Array.from(session.losses.values.slice(0, session.length)) };
   },
 
+  // The likeliest to come next after a text.
+  async following(task) {
+    const session = new Session(await open(task), new Symbols(task.description.symbols), 0);
+    for (const symbol of task.prompt) session.feed(symbol, PROMPT);
+    const { symbols, begun } = session.pieces;
+    const before = plain(session.reader.probabilities[0]);
+    const found = session.following({ temperature: task.temperature, topK: 0 }, task.count);
+    return {
+      p: found.map((item) => item.p),
+      symbols: found.map((item) => item.symbols),
+      shown: found.map((item) => symbols.labelOf(item.symbols, begun).shown),
+      isUnmoved: plain(session.reader.probabilities[0]) === before,
+    };
+  },
+
   // The units of a layer along a text, kept from the start and kept later; the slowest.
   async trace(task) {
     const session = new Session(await open(task), new Symbols(task.description.symbols), 0);

@@ -131,8 +131,8 @@ function gates(names, index, part) {
 }
 
 // A layer by its kind: (its description, its index, `part`, which makes a Connected of a name and
-// an activation, `norm`) -> () -> the layer of a reader. See the Python file of the same layer for
-// the formulas.
+// an activation, `norm`) -> () -> the layer of a reader: y, its output; state, what it remembers, if
+// anything; step. See the Python file of the same layer for the formulas.
 const KINDS = {
   connected(layer, index, part) {
     const connected = part(`${index}`, layer.activation);
@@ -154,6 +154,7 @@ const KINDS = {
       const b = self.buffer();
       return {
         y: output.buffer(),
+        state: [s],
         step(x) {
           input.step(x, a);
           self.step(s, b);
@@ -177,6 +178,7 @@ const KINDS = {
       }
       return {
         y: s,
+        state: [s],
         step(x) {
           gate(uz, wz, x, z);
           gate(ur, wr, x, r);
@@ -206,6 +208,7 @@ const KINDS = {
       }
       return {
         y: h,
+        state: [h, c],
         step(x) {
           gate(uf, wf, x, f, "logistic");
           gate(ui, wi, x, i, "logistic");
@@ -302,6 +305,15 @@ class Reader {
     this.layers = network.makers.map((make) => make());
     this.coded = network.layers[0].takes_symbols ? null : new Float32Array(network.inputs);
     this.last = network.layers[network.outputLayer];
+  }
+
+  // One that goes on from here by itself.
+  copy() {
+    const copy = this.network.reader();
+    this.layers.forEach((layer, index) => {
+      layer.state?.forEach((values, part) => copy.layers[index].state[part].set(values));
+    });
+    return copy;
   }
 
   // Read a symbol, with the first `count` layers only where that is given.

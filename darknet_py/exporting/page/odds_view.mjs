@@ -1,7 +1,8 @@
-// The odds of the next symbol: bars that can be chosen. A button stays in its place and gets another
-// symbol, so that the keyboard's focus stays too.
+// The odds of what comes next: bars that can be chosen. A button stays in its place and gets another
+// character, so that the keyboard's focus stays too.
 
-const BARS = 10;
+export const BARS = 10;
+const LEAST = 5e-5; // shown as 0.01 %; less is not shown
 
 export function percent(p) {
   const value = 100 * p;
@@ -9,7 +10,7 @@ export function percent(p) {
 }
 
 export class OddsView {
-  // choose(symbol): what a bar does.
+  // choose(symbols): what a bar does.
   constructor(list, rest, choose) {
     this.list = list;
     this.rest = rest;
@@ -22,7 +23,8 @@ export class OddsView {
         button.append(span);
       }
       button.addEventListener("click", () => {
-        if (button.getAttribute("aria-disabled") !== "true") choose(Number(button.value));
+        if (button.getAttribute("aria-disabled") === "true") return;
+        choose(button.value.split(" ").map(Number));
       });
       const item = document.createElement("li");
       item.append(button);
@@ -31,30 +33,24 @@ export class OddsView {
     });
   }
 
-  // p: the odds. label(symbol): {shown, spoken}. unit: what a symbol is called.
-  show(p, label, unit) {
-    const ranked = largest(p, BARS);
-    let shown = 0;
+  // likeliest: as {p, symbols}, BARS of them at most. label(symbols): {shown, spoken}.
+  show(likeliest, label) {
+    let rest = 1;
     this.buttons.forEach((button, rank) => {
-      const symbol = ranked[rank];
       const item = button.parentElement;
-      item.hidden = symbol === undefined || !(p[symbol] > 0);
+      item.hidden = rank >= likeliest.length;
       if (item.hidden) return;
-      shown += p[symbol];
-      const name = label(symbol);
-      const share = percent(p[symbol]);
-      button.value = String(symbol);
+      const { p, symbols } = likeliest[rank];
+      rest -= p;
+      const name = label(symbols);
+      const share = percent(p);
+      button.value = symbols.join(" ");
       button.setAttribute("aria-label", `${name.spoken}: ${share}`);
       button.children[0].textContent = name.shown;
-      button.children[1].style.setProperty("--share", String(p[symbol]));
+      button.children[1].style.setProperty("--share", String(p));
       button.children[2].textContent = share;
     });
-    const others = p.reduce((count, value) => count + (value > 0), 0) - ranked.length;
-    const rest = Math.max(0, 1 - shown);
-    this.rest.textContent =
-      others > 0
-        ? `${others.toLocaleString("en")} other ${unit}${others > 1 ? "s" : ""}: ${percent(rest)}`
-        : "";
+    this.rest.textContent = rest > LEAST ? `all others: ${percent(rest)}` : "";
   }
 
   enable(isEnabled) {
@@ -63,18 +59,4 @@ export class OddsView {
       button.setAttribute("aria-disabled", String(!isEnabled));
     }
   }
-}
-
-// The symbols of the largest numbers, the largest first, the first of equal ones first.
-function largest(p, count) {
-  const best = [];
-  for (let symbol = 0; symbol < p.length; symbol++) {
-    if (!(p[symbol] > 0)) continue;
-    if (best.length === count && p[symbol] <= p[best[count - 1]]) continue;
-    let place = best.length;
-    while (place > 0 && p[symbol] > p[best[place - 1]]) place--;
-    best.splice(place, 0, symbol);
-    if (best.length > count) best.pop();
-  }
-  return best;
 }

@@ -37,6 +37,20 @@ function keepLargest(p, k) {
   for (let i = 0; i < p.length; i++) p[i] /= sum;
 }
 
+// The symbols of the largest numbers above 0, the largest first, the first of equal ones first.
+export function largest(p, count) {
+  const best = [];
+  for (let symbol = 0; symbol < p.length; symbol++) {
+    if (!(p[symbol] > 0)) continue;
+    if (best.length === count && p[symbol] <= p[best[count - 1]]) continue;
+    let place = best.length;
+    while (place > 0 && p[symbol] > p[best[place - 1]]) place--;
+    best.splice(place, 0, symbol);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
 export function likeliest(p) {
   let best = 0;
   for (let i = 1; i < p.length; i++) if (p[i] > p[best]) best = i;

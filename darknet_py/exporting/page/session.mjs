@@ -1,12 +1,14 @@
 // A text that a network reads and writes, with what is known of each symbol.
 
 import { Rand } from "./rand.mjs";
-import { draw, odds } from "./sampling.mjs";
+import { draw, largest, odds } from "./sampling.mjs";
 import { Pieces } from "./symbols.mjs";
 
 // Numbers that a text may keep at most: one for each unit of a layer, for each symbol.
 const MOST_NUMBERS = 1 << 25;
 const MOST_SYMBOLS = 100000;
+// Steps of the network at most, to find the likeliest characters of several bytes.
+const MOST_STEPS = 40;
 
 // An array of numbers that grows.
 class Numbers {
@@ -71,11 +73,40 @@ export class Session {
     this.isEmptyStart = true;
   }
 
-  // The probabilities with which the next symbol is drawn: a buffer.
-  odds(sampling) {
-    this.reader.probabilitiesAt(sampling.temperature || 1, this.p);
+  // The probabilities with which the next symbol is drawn after what a reader has read: a buffer.
+  odds(sampling, reader = this.reader) {
+    reader.probabilitiesAt(sampling.temperature || 1, this.p);
     odds(this.p, sampling);
     return this.p;
+  }
+
+  // The likeliest to come next as {p, symbols}, the likeliest first: a token, or the bytes of a
+  // whole character, of which some may have been read.
+  following(sampling, count) {
+    const found = [];
+    const open = [{ p: 1, symbols: [], reader: this.reader }];
+    let steps = 0;
+    while (open.length && found.length < count) {
+      const { p, symbols, reader } = open.shift();
+      const isWhole = symbols.length && this.pieces.areWhole(symbols);
+      if (isWhole || steps >= MOST_STEPS) {
+        found.push({ p, symbols });
+        continue;
+      }
+      let after = reader;
+      if (symbols.length) {
+        after = reader.copy();
+        after.step(symbols[symbols.length - 1]);
+        steps++;
+      }
+      const own = this.odds(sampling, after);
+      for (const symbol of largest(own, count)) {
+        open.push({ p: p * own[symbol], symbols: [...symbols, symbol], reader: after });
+      }
+      // What follows one of them cannot be likelier than it.
+      open.sort((a, b) => b.p - a.p);
+    }
+    return found;
   }
 
   // Draw a symbol and read it.

@@ -21,6 +21,12 @@ function goesOn(begun, byte) {
   return begun[0] !== 0xf4 || byte < 0x90;
 }
 
+// The bytes that wait for more after one more of them.
+function waiting(begun, byte) {
+  const bytes = begun.length && goesOn(begun, byte) ? [...begun, byte] : [byte];
+  return bytes.length > following(bytes[0]) ? [] : bytes;
+}
+
 function characterOf(bytes) {
   return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
 }
@@ -101,6 +107,21 @@ export class Symbols {
     return this.names[token] ?? String(token);
   }
 
+  // Whether some symbols after what has begun are more than the start of a character.
+  areWhole(symbols, begun) {
+    const still = symbols.reduce(waiting, begun);
+    return this.isTokens || still.length < begun.length + symbols.length;
+  }
+
+  // What some symbols make of what has begun, as {shown, spoken}.
+  labelOf(symbols, begun) {
+    const last = symbols[symbols.length - 1];
+    const before = symbols.slice(0, -1).reduce(waiting, begun);
+    const label = this.label(last, before);
+    if (!before.length || symbols.length === 1 || goesOn(before, last)) return label;
+    return { shown: WRONG + label.shown, spoken: `a broken character, then ${label.spoken}` };
+  }
+
   // A symbol by itself, as {shown, spoken}. begun: bytes of a character that wait for more.
   label(symbol, begun = []) {
     if (this.isTokens) {
@@ -161,6 +182,11 @@ export class Pieces {
       this.add(this.count, characterOf(this.begun));
       this.begun = [];
     }
+  }
+
+  // Whether these symbols, if they came now, would be more than the start of a character.
+  areWhole(symbols) {
+    return this.symbols.areWhole(symbols, this.begun);
   }
 
   add(end, text) {

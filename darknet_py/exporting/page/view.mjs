@@ -1,7 +1,7 @@
 // The page: what its controls do, and the work, which is done in small parts between frames.
 
 import { Network } from "./network.mjs";
-import { OddsView } from "./odds_view.mjs";
+import { BARS, OddsView } from "./odds_view.mjs";
 import { CHOSEN, PROMPT, Session } from "./session.mjs";
 import { Symbols } from "./symbols.mjs";
 import { TextView } from "./text_view.mjs";
@@ -34,7 +34,7 @@ class Page {
     this.network = network;
     this.symbols = symbols;
     this.text = new TextView(byId("text"));
-    this.bars = new OddsView(byId("bars"), byId("rest"), (symbol) => this.choose(symbol));
+    this.bars = new OddsView(byId("bars"), byId("rest"), (symbols) => this.choose(symbols));
     this.phase = "idle"; // or reading, writing
     this.isScheduled = false;
     this.sampling = { temperature: 0.7, topK: 0 };
@@ -215,12 +215,13 @@ class Page {
   }
 
   // A bar was chosen.
-  choose(symbol) {
+  choose(symbols) {
     if (this.phase !== "idle" || this.session.isFull) return;
     this.isOnlyPrompt = false;
-    this.session.feed(symbol, CHOSEN);
+    const { spoken } = this.label(symbols);
+    for (const symbol of symbols) this.session.feed(symbol, CHOSEN);
     this.rest("");
-    this.say(`wrote ${this.symbols.label(symbol).spoken}`);
+    this.say(`wrote ${spoken}`);
   }
 
   // Nothing more is written for now. reason: for the ear.
@@ -339,10 +340,13 @@ class Page {
     return this.measureName === "bits" ? Math.LOG2E : 1;
   }
 
+  label(symbols) {
+    return this.symbols.labelOf(symbols, this.session.pieces.begun);
+  }
+
   showOdds() {
-    const { session, symbols } = this;
-    const p = session.odds(this.sampling);
-    this.bars.show(p, (symbol) => symbols.label(symbol, session.pieces.begun), "symbol");
+    const likeliest = this.session.following(this.sampling, BARS);
+    this.bars.show(likeliest, (symbols) => this.label(symbols));
     const { temperature, topK } = this.sampling;
     const at = temperature ? `at temperature ${temperature.toFixed(2)}` : "always the likeliest";
     const of = topK ? `, of the ${number(topK)} likeliest` : "";
