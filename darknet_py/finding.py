@@ -6,15 +6,14 @@ import contextlib
 import logging
 import os
 import re
-import warnings
 from pathlib import Path
 
 from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
-from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
+from darknet_py.errors import WeightsError
 from darknet_py.files import WEIGHTS, newest
-from darknet_py.loading import network_of_cfg, network_of_weights
+from darknet_py.loading import bundled_cfg_of, network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.weights import read_header
@@ -107,13 +106,12 @@ def find_cfg_of(
     beside = cfg_beside(weights)
     if beside.is_file():
         return read_cfg(beside)
-    bundled = bundled_cfgs()
-    for path in bundled.values():
-        if _parameter_count(path) == header.floats:
-            return read_cfg(path)
+    if (bundled := bundled_cfg_of(header.floats)) is not None:
+        return read_cfg(bundled)
     raise WeightsError(
         f"{weights}: no cfg found for its {header.floats:,} parameters, neither next to it "
-        f"({beside}) nor among the bundled ones ({', '.join(bundled)}); give it: {option} my.cfg"
+        f"({beside}) nor among the bundled ones ({', '.join(bundled_cfgs())}); give it: {option} "
+        f"my.cfg"
     )
 
 
@@ -188,16 +186,10 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
 
 def say_cfg(found: Cfg, weights: Path, option: str | None = "--cfg") -> None:
     """Tell which cfg was found for a weights file, and how. option: that chooses another."""
-    beside = Path(found.path).parent == weights.parent
-    how = "found next to the weights" if beside else "chosen by the number of parameters"
+    path = Path(found.path)
+    name, how = found.path, "found next to the weights"
+    if path in bundled_cfgs().values():
+        name = f"{path.stem}, which comes with darknet-py"
+        how = "chosen by the number of parameters"
     end = "" if option is None else f"; {option} chooses another"
-    log.info("using %s, %s%s", found.path, how, end)
-
-
-def _parameter_count(path: Path) -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DarknetWarning)
-        try:
-            return len(Network(read_cfg(path)).parameters)
-        except DarknetError:
-            return -1
+    log.info("using %s, %s%s", name, how, end)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
+from pathlib import Path
 
-from darknet_py.cfg import Cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, read_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
-from darknet_py.errors import DarknetWarning
+from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.kernels import Kernels
 from darknet_py.layers.crnn import uses_keys_of_alexeyab
 from darknet_py.network import Network
@@ -44,8 +46,31 @@ def network_of_weights(
     net = Network(settle_hidden(cfg, weights, origin), origin)
     if any(layer.dontload or layer.dontloadscales for layer in net.layers):
         net.initialize(rand or Rand(0))
-    net.load_weights(weights, origin.name)
+    _load(net, weights, origin.name)
     return net
+
+
+def bundled_cfg_of(floats: int) -> Path | None:
+    """The first bundled cfg whose network has exactly so many parameters, if one has."""
+    for path in bundled_cfgs().values():
+        with warnings.catch_warnings(), contextlib.suppress(DarknetError):
+            warnings.simplefilter("ignore", DarknetWarning)
+            if len(Network(read_cfg(path)).parameters) == floats:
+                return path
+    return None
+
+
+def _load(net: Network, weights: str | os.PathLike[str], dialect: str = "auto") -> None:
+    """Read a weights file; where it is another network's, the error names the bundled cfg that it
+    fits. Raises WeightsError.
+    """
+    try:
+        net.load_weights(weights, dialect)
+    except WeightsError as error:
+        floats = read_header(weights).floats
+        if net.fits(floats) or (fitting := bundled_cfg_of(floats)) is None:
+            raise
+        raise WeightsError(f"{error}: {fitting.stem} has as many") from error
 
 
 def dialect_of_new(cfg: Cfg) -> Dialect:
@@ -85,7 +110,7 @@ def network_for_training(
         net.step.segment_steps = segment_steps(net, memory_limit)
     net.initialize(rand)
     if weights is not None:
-        net.load_weights(weights)
+        _load(net, weights)
     return net
 
 

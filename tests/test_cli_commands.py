@@ -325,6 +325,19 @@ def test_several_texts_are_answered_with_the_command_that_joins_them() -> None:
     assert usage_error("train", "tiny", *map(str, range(20))) == told
 
 
+def test_an_option_is_no_value_of_another() -> None:
+    told = usage_error("generate", "run", "--prompt", "--length", "50")
+    assert told.endswith(
+        "Option '--prompt' has no value: --length is another option; if it is meant, write "
+        "--prompt=--length"
+    )
+    told = usage_error("train", "tiny", "a.txt", "--time", "3s", "--out", "--val", ".1")
+    assert "Option '--out' has no value: --val" in told
+    # Other words may begin as options do, and with = all may.
+    for words in (["--prompt", "--prompt-of-mine"], ["--prompt=--length"], ["--", "--prompt"]):
+        assert "has no value" not in invoke("generate", "nowhere", *words).stderr
+
+
 def test_words_that_are_too_many_are_answered_with_where_they_belong() -> None:
     told = usage_error("generate", "run", "--prompt", "Once", "upon", "a", "time")
     quotes = "put a text with spaces into quotes:"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from darknet_py import finding
+import darknet_py as dn
+from darknet_py import finding, loading
 from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.errors import WeightsError
 from darknet_py.finding import find_cfg_of, find_weights, load_network, open_network
@@ -125,9 +126,21 @@ def test_a_bundled_cfg_is_found_by_its_number_of_parameters_and_named(
         net = open_network(weights)
     assert len(net.parameters) == len(tiny.parameters)
     assert net.parameters.tobytes() == tiny.parameters.tobytes()
-    assert f"using {net.cfg.path}, chosen by the number of parameters" in caplog.text
+    assert "using tiny, which comes with darknet-py, chosen by the number of pa" in caplog.text
     assert Path(net.cfg.path) in bundled_cfgs().values()
     assert "--cfg" in caplog.text
+    # So it is where another was given.
+    for attempt in (
+        lambda: open_network(weights, "tiny-gru"),
+        lambda: load_network("tiny-gru", weights),
+        lambda: dn.train("tiny-gru", b"abc " * 999, weights=weights, out=tmp_path, batches=1),
+    ):
+        with pytest.raises(
+            WeightsError, match="the cfg that it was trained with: tiny has as many"
+        ):
+            attempt()
+    with pytest.raises(WeightsError, match=r"that it was trained with$"):
+        open_network(write_weights(tmp_path / "small.weights"), "tiny-gru")
 
 
 def test_without_a_cfg_the_error_says_what_was_tried(tmp_path: Path) -> None:
@@ -151,7 +164,8 @@ def test_a_bundled_cfg_that_does_not_parse_is_passed_over(
     damaged.write_text("[net")
     fitting = write_cfg(tmp_path / "fitting.cfg")
     cfgs = {"damaged": damaged, "fitting": fitting}
-    monkeypatch.setattr(finding, "bundled_cfgs", lambda: cfgs)
+    for module in (finding, loading):
+        monkeypatch.setattr(module, "bundled_cfgs", lambda: cfgs)
     assert find_cfg_of(weights).path == str(fitting)
 
 

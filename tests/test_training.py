@@ -904,7 +904,7 @@ def test_the_time_of_a_run_is_that_of_training(clock: Clock) -> None:
     """Without the score at its end, however long that takes."""
     own = Validation.compare
 
-    def slowly(self: Validation, net: Network) -> float:
+    def slowly(self: Validation, net: Network, progress: object) -> float:
         clock.now += 100
         return own(self, net)
 

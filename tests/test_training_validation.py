@@ -21,6 +21,7 @@ from darknet_py.sizes import training_bytes
 from darknet_py.training import validation
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.progress import Progress
+from darknet_py.training.run import Row
 from darknet_py.training.validation import Validation, validation_rows
 from darknet_py.weights import read_header
 from darknet_py.writing import scoring
@@ -273,6 +274,33 @@ def test_a_second_ctrl_c_during_that_score_says_that_the_run_is_complete(
     complete = "the run is complete; next: darknet-py generate backup"
     assert outcome.lines[-2:] == [complete, "interrupted"]
     assert invoke("generate", "backup", "--length", "3").status == 0
+
+
+@pytest.mark.usefixtures("small_measure")
+def test_a_run_that_is_stopped_is_saved_before_its_score(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The score is shown, and a second Ctrl-C loses nothing."""
+
+    def press(self: Progress, done: int, total: int) -> None:
+        assert Path("backup/net.state").exists()
+        signal.raise_signal(signal.SIGINT)
+
+    def press_after(self: Progress, row: Row) -> None:
+        shown(self, row)
+        rows.append(row)
+        if row.val is None and any(each.val is not None for each in rows):
+            signal.raise_signal(signal.SIGINT)
+
+    rows: list[Row] = []
+    shown = Progress.__call__
+    monkeypatch.setattr(Progress, "__call__", press_after)
+    monkeypatch.setattr(Progress, "scoring", press)
+    args = ("train", "net.cfg", "text.txt", "--batches", "60", "--seed", "1", "--val", ".5")
+    outcome = invoke(*args)
+    assert outcome.status == 130
+    assert "stopping after this batch" in outcome.stderr
+    whole = "the last checkpoint in backup is whole; to continue from it: darknet-py train --resume"
+    assert outcome.lines[-2:] == [whole, "interrupted"]
+    assert read_header("backup/net.backup").seen == len(rows) * SYMBOLS
 
 
 @pytest.mark.usefixtures("small_measure")

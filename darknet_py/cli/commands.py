@@ -252,6 +252,7 @@ class Command(click.Command):
         typed = list(args)
         if typed == ["help"] and not os.path.exists("help") and not ctx.resilient_parsing:
             raise click.UsageError(f"For help: {ctx.command_path} --help", ctx)
+        self._check_values(ctx, typed)
         # What is too much is refused below, with what to do about it.
         ctx.allow_extra_args = True
         try:
@@ -274,6 +275,22 @@ class Command(click.Command):
         """The command's name, for one of `rnn` with that before it."""
         group = ctx.parent.command.name if ctx.parent is not None else None
         return f"rnn {self.name}" if group == "rnn" else f"{self.name}"
+
+    def _check_values(self, ctx: click.Context, typed: list[str]) -> None:
+        """Refuse an option of this command where another's value should stand."""
+        own = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        names = {name for param in own for name in param.opts if name.startswith("--")}
+        valued = {name for param in own if not param.is_flag for name in param.opts}
+        words = iter(typed)
+        for word in words:
+            if word == "--":
+                return
+            if word in valued and (value := next(words, "")) in names:
+                raise click.UsageError(
+                    f"Option {word!r} has no value: {value} is another option; if it is meant, "
+                    f"write {word}={value}",
+                    ctx,
+                )
 
     def _about_option(self, ctx: click.Context, error: click.NoSuchOption, typed: list[str]) -> str:
         """That an option does not exist, and the one that was probably meant."""

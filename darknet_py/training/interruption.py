@@ -45,10 +45,11 @@ class Interruption:
         return self._message == SCORE
 
     def scoring(self, show: Progress) -> Progress:
-        """`show`, which is called while the run is saved and the best network scored."""
+        """`show`, which is called while the run is saved and a network scored."""
 
         def shown(done: int, total: int) -> None:
-            self._message = SCORE
+            if not self._asked:
+                self._message = SCORE
             show(done, total)
 
         return shown

@@ -158,7 +158,7 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
         weights = run.save_checkpoint(".backup")
         if validation.every is None and validation.number:
             # The best network may be that of the beginning; nobody fixed when to score.
-            val = _score_last(run)
+            val = _score_last(run, progress)
             run.save_state()
     else:
         run.check_finite()
@@ -219,13 +219,13 @@ def _bytes_per_character(run: Run) -> float:
     return len(predicted) / max(1, utf8_characters(predicted))
 
 
-def _score_last(run: Run) -> float | None:
+def _score_last(run: Run, progress: Progress | None = None) -> float | None:
     """The loss of the last network, saved where it is the best; None without held-out text."""
     batch, loss = run.scored
     if batch == run.net.batch_number or not len(run.validation.text):
         return loss
     with run.profile.kind(VALIDATION), run.net.averaged():
-        loss = run.validation.compare(run.net)
+        loss = run.validation.compare(run.net, progress)
     _note_unlike(run, loss)
     if run.validation.best_batch == run.net.batch_number:
         run.save("_best.weights")

@@ -49,13 +49,13 @@ class Progress:
             self._log(row)
 
     def scoring(self, done: int, total: int) -> None:
-        """Show how far the score of the best network at the end is."""
+        """Show how far the score at the end is, for which nothing that is to be saved waits."""
         if not self._bar.is_drawn:
             return
         if self._scoring_since is None:
             self._scoring_since = time.perf_counter()
         begun = self._scoring_since
-        self._bar.draw_part(done, total, begun, "scoring the held-out text", "scoring")
+        self._bar.draw_part(done, total, begun, "saved; scoring the held-out text", "scoring")
 
     def ended(self, val: float | None) -> None:
         """Let the last line have the held-out loss of the network at the end."""

@@ -131,12 +131,12 @@ class Validation:
             self.lowest, self.stale = self.loss, 0
         return self.loss
 
-    def compare(self, net: Network) -> float:
+    def compare(self, net: Network, progress: Progress | None = None) -> float:
         """Score `net` by the measure, out of turn, and keep it if it is the best so far.
 
-        Returns the loss in nats per symbol, which may be infinite or NaN.
+        Returns the loss in nats per symbol, which may be infinite or NaN. progress: see `evaluate`.
         """
-        loss = self._score(net, self._cut(self.symbols)).nats
+        loss = self._score(net, self._cut(self.symbols), progress=progress).nats
         if loss < (math.inf if self.best_loss is None else self.best_loss):
             self.best_loss, self.best_batch = loss, net.batch_number
             self.best_parameters = net.parameters.copy()

@@ -22,7 +22,7 @@ from darknet_py.symbols import (
 from darknet_py.writing.generation import FEED_STEPS, Progress, feed
 from darknet_py.writing.scoring import cut, score_pieces
 
-MOST_WORDS = 1e15  # a word perplexity from which on what stands between spaces is no word
+LONGEST_WORD = 30  # bytes on average from which on what stands between spaces is no word
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
@@ -53,7 +53,9 @@ class Evaluation:
     @property
     def has_words(self) -> bool:
         """Whether the text has words to speak of: some scripts put no spaces between theirs."""
-        return self.word_perplexity is not None and self.word_perplexity < MOST_WORDS
+        if self.word_perplexity is None or self.word_perplexity == math.inf:
+            return False
+        return math.log2(self.word_perplexity) <= LONGEST_WORD * self.bpc
 
     def __str__(self) -> str:
         """In one line, by the name of what was predicted."""

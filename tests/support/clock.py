@@ -25,10 +25,10 @@ class Clock:
             self.now += self.batch
             return train_datum(step, *args)
 
-        def timed_score(own: Validation, *args: Any) -> PiecesScore:
+        def timed_score(own: Validation, *args: Any, **more: Any) -> PiecesScore:
             self.now += self.validation
             self.spent += self.validation
-            return score(own, *args)
+            return score(own, *args, **more)
 
         monkeypatch.setattr(Step, "train_datum", timed_batch)
         monkeypatch.setattr(Validation, "_score", timed_score)
