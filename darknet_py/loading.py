@@ -70,7 +70,7 @@ def _load(net: Network, weights: str | os.PathLike[str], dialect: str = "auto") 
         floats = read_header(weights).floats
         if net.fits(floats) or (fitting := bundled_cfg_of(floats)) is None:
             raise
-        raise WeightsError(f"{error}: {fitting.stem} has as many") from error
+        raise WeightsError(f"{error} ({fitting.stem} has {floats:,})") from error
 
 
 def dialect_of_new(cfg: Cfg) -> Dialect:
