@@ -135,9 +135,7 @@ def test_a_bundled_cfg_is_found_by_its_number_of_parameters_and_named(
         lambda: load_network("tiny-gru", weights),
         lambda: dn.train("tiny-gru", b"abc " * 999, weights=weights, out=tmp_path, batches=1),
     ):
-        with pytest.raises(
-            WeightsError, match="the cfg that it was trained with: tiny has as many"
-        ):
+        with pytest.raises(WeightsError, match=r"trained with \(tiny has 460,544\)"):
             attempt()
     with pytest.raises(WeightsError, match=r"that it was trained with$"):
         open_network(write_weights(tmp_path / "small.weights"), "tiny-gru")
