@@ -279,7 +279,8 @@ class Cfg:
         if not targets:
             chosen, target = [0], ""
         else:
-            chosen, target = self._sections_of(targets[0], place), f"{printable(targets[0])}."
+            target = f"{printable(targets[0])}."
+            chosen = self._sections_of(targets[0], f"{place} {target}{printable(key)}")
         option = Option(key, text, place, is_override=True, target=target)
         sections = list(self.sections)
         for index in chosen:
@@ -289,13 +290,15 @@ class Cfg:
     def _sections_of(self, target: str, place: str) -> list[int]:
         """The indexes of the sections that an override names. Raises CfgError where there is none.
 
-        target: `net`, a layer's section, or its number from 0.
+        target: `net`, a layer's section, or its number from 0. place: of the override, for errors.
         """
+        bundled = {str(path): name for name, path in bundled_cfgs().items()}
+        own_name = bundled.get(self.path, self.path)
         if target.isascii() and target.isdigit():
             if int(target[:9]) >= len(self.layers):
                 raise CfgError(
-                    f"{place} {printable(target)}.: no such layer: "
-                    f"{self.path} has the layers 0 to {len(self.layers) - 1}"
+                    f"{place}: {own_name} has no layer {printable(target)}; it has the layers 0 to "
+                    f"{len(self.layers) - 1}"
                 )
             return [int(target) + 1]
         name = _ALIASES.get(target, target)
@@ -303,7 +306,7 @@ class Cfg:
         if not chosen:
             names = dict.fromkeys(f"[{printable(own.name)}]" for own in self.layers)
             raise CfgError(
-                f"{place} {printable(target)}.: no such layer: {self.path} has {', '.join(names)}"
+                f"{place}: {own_name} has no [{printable(target)}]; it has {', '.join(names)}"
             )
         return chosen
 

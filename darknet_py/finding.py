@@ -94,11 +94,11 @@ def state_beside(weights: str | os.PathLike[str]) -> Path:
 
 
 def find_cfg_of(
-    weights: Path, cfg: str | os.PathLike[str] | None = None, option: str = "--cfg"
+    weights: Path, cfg: str | os.PathLike[str] | None = None, how: str = "--cfg my.cfg"
 ) -> Cfg:
     """The cfg of a weights file: `cfg` if given, else the one beside it, else a bundled one that
-    has exactly as many parameters. Raises WeightsError, saying what was tried and which option
-    helps, and CfgError.
+    has exactly as many parameters. how: one is given, for the error. Raises WeightsError and
+    CfgError.
     """
     if cfg is not None:
         return find_cfg(cfg)
@@ -110,8 +110,7 @@ def find_cfg_of(
         return read_cfg(bundled)
     raise WeightsError(
         f"{weights}: no cfg found for its {header.floats:,} parameters, neither next to it "
-        f"({beside}) nor among the bundled ones ({', '.join(bundled_cfgs())}); give it: {option} "
-        f"my.cfg"
+        f"({beside}) nor among the bundled ones ({', '.join(bundled_cfgs())}); give it: {how}"
     )
 
 
@@ -128,7 +127,7 @@ def open_network(
     """
     path = find_weights(weights)
     say_weights(path, weights)
-    found = find_cfg_of(path, cfg, option or "--cfg")
+    found = find_cfg_of(path, cfg, f"{option or '--cfg'} my.cfg")
     if cfg is None:
         say_cfg(found, path, option)
     single = override(found, ONE_STREAM, "one stream")
@@ -160,7 +159,8 @@ def load_network(
     file = None if weights is None else find_weights(checked("weights", weights, File()))
     if file is None and holds_weights(place):
         path = find_weights(place)
-        found = override(find_cfg_of(path), {**ONE_STREAM, **overrides})
+        how = f'load_network("my.cfg", {os.fspath(place)!r})'
+        found = override(find_cfg_of(path, how=how), {**ONE_STREAM, **overrides})
         return network_of_cfg(found, path, seed, dialect)
     return network_of_cfg(override(find_cfg(place), overrides), file, seed, dialect)
 

@@ -176,7 +176,7 @@ class Symbols:
             try:
                 return repr(symbol.decode())
             except UnicodeDecodeError:
-                return f"bytes 0x{symbol.hex()}"
+                return f"byte{'s' * (len(symbol) > 1)} 0x{symbol.hex()}"
         name = self.name(symbol)
         return name if name.isprintable() and name.strip() == name != "" else repr(name)
 

@@ -633,6 +633,20 @@ def test_a_network_that_is_always_wrong_is_still_json(net: Network, text: str) -
     json.loads(invoke("valid", WEIGHTS, text, "--json").stdout, parse_constant=refuse)
 
 
+@pytest.mark.parametrize("text", ["无法打开文件\n不能\n", "ไม่พบ แฟ้ม ", "ひらがなと カナ ABC\n"])
+def test_scripts_without_spaces_have_no_word_perplexity(net: Network, text: str) -> None:
+    score = dn.evaluate(net, text * 9)
+    assert not score.has_words
+    assert "word" not in f"{score}"
+
+
+@pytest.mark.parametrize(
+    "text", ["Не удалось открыть файл. ", "파일을 열 수 없다 ", "ok 无 is one word "]
+)
+def test_words_of_other_scripts_are_words(net: Network, text: str) -> None:
+    assert "word perplexity" in f"{dn.evaluate(net, text * 9)}"
+
+
 def test_a_text_without_spaces_has_no_word_perplexity(net: Network) -> None:
     for length in (50, 2000):  # a large number, and one that no number holds
         Path("one.txt").write_text("x" * length)

@@ -55,5 +55,5 @@ def test_labels_are_one_line() -> None:
     assert [known.label(n) for n in range(6)] == ["a", r"'\n'", "''", "' b'", "New York", "5"]
     plain = Symbols(256, is_tokens=False, names=None)
     characters = (b"\n", b"a", "\u03b1".encode(), b"\xc8", b"\xce ")
-    told = [r"'\n'", "'a'", "'\u03b1'", "bytes 0xc8", "bytes 0xce20"]
+    told = [r"'\n'", "'a'", "'\u03b1'", "byte 0xc8", "bytes 0xce20"]
     assert [plain.label(character) for character in characters] == told

@@ -34,7 +34,8 @@ darknet-py completion --install
 API_HEAD = """# The Python API
 
 Made from the docstrings by `make docs`. These are the names of `import darknet_py`; everything else
-may change in any version.
+may change in any version. Errors and messages are those of the commands: where they name an option,
+`--val-from`, the argument is `val_from`.
 """
 
 

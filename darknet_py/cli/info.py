@@ -110,8 +110,8 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         ),
         (
             "validation",
-            f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text, in part those "
-            f"of training",
+            f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text (partly shared "
+            f"with training)",
         ),
         (
             "speed",

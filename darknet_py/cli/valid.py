@@ -154,8 +154,8 @@ def command(
         return
     rows += [(name, f"{rate:.4f}") for name, rate in rates]
     rows.append(("perplexity", rounded_perplexity(score.perplexity)))
-    if score.has_words:
-        rows.append(("word perplexity", rounded_perplexity(score.word_perplexity or 0)))
+    if score.has_words and score.word_perplexity is not None:
+        rows.append(("word perplexity", rounded_perplexity(score.word_perplexity)))
     for name, value in rows:
         click.echo(f"{name:20}{value}")
 

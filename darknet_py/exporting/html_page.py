@@ -24,7 +24,7 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.cfg import Cfg
-from darknet_py.errors import CfgError, DarknetError
+from darknet_py.errors import CfgError, DarknetError, counted
 from darknet_py.files import MARK, base_name, with_mark, write_whole
 from darknet_py.layers import Layer
 from darknet_py.layers.activation import ActivationLayer
@@ -35,7 +35,7 @@ from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
-from darknet_py.symbols import Symbols
+from darknet_py.symbols import Symbols, unit_of
 
 # The modules in the order in which they need each other.
 MODULES = (
@@ -88,7 +88,7 @@ def write_page(
     """
     name = base_name(net.cfg.path)
     writer = writer_of(net, Symbols.of(net, tokens), half=half)
-    seen = f"{net.seen:,} symbols trained on" if net.seen else "not trained"
+    seen = f"trained on {counted(net.seen, unit_of(net))}" if net.seen else "not trained"
     facts = f"{net.layers_in_words()} · {len(net.parameters):,} parameters · {seen}"
     text = page_of(
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +42,8 @@ class Evaluation:
     perplexity: 2 ** bpc, as if each symbol were one of so many equally likely ones.
     word_perplexity: 2 ** (bits of the whole text / words), None for a network of tokens, whose
     words cannot be told.
+    has_words: whether white space separates the words of the text; Chinese, Japanese and Thai have
+    none between theirs.
     `print` shows it in words: in bytes or tokens.
     """
 
@@ -49,13 +52,7 @@ class Evaluation:
     bpc: float
     perplexity: float
     word_perplexity: float | None
-
-    @property
-    def has_words(self) -> bool:
-        """Whether the text has words to speak of: some scripts put no spaces between theirs."""
-        if self.word_perplexity is None or self.word_perplexity == math.inf:
-            return False
-        return math.log2(self.word_perplexity) <= LONGEST_WORD * self.bpc
+    has_words: bool = True
 
     def __str__(self) -> str:
         """In one line, by the name of what was predicted."""
@@ -65,8 +62,8 @@ class Evaluation:
             f"{self.bpc:.4f} bits per {unit}",
             f"perplexity {rounded_perplexity(self.perplexity)}",
         ]
-        if self.has_words:
-            facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity or 0)}")
+        if self.has_words and self.word_perplexity is not None:
+            facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity)}")
         return f"{counted(self.characters, unit)}: {', '.join(facts)}"
 
 
@@ -106,7 +103,8 @@ def evaluate(
     )
     words = _words(net, symbols)
     last = None if words is None else int(words[-1])
-    return _score(score.nats * score.symbols, score.symbols, last)
+    found = _score(score.nats * score.symbols, score.symbols, last)
+    return dataclasses.replace(found, has_words=words is not None and _has_words(symbols))
 
 
 def trace(
@@ -146,6 +144,20 @@ def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarra
 def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
     """Words up to each of `symbols` but the first; None for tokens."""
     return 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS)) if net.writes_bytes else None
+
+
+def _has_words(text: np.ndarray) -> bool:
+    """Whether a text of bytes has white space between its words, by their length and its script."""
+    words = 1 + int(np.isin(text, _WORD_ENDS).sum())
+    if len(text) > LONGEST_WORD * words:
+        return False
+    # By the first two bytes of a character: CJK and kana; Thai and Lao, Myanmar, Khmer.
+    one, two = text[:-1], text[1:]
+    unspaced = (one >= 0xE3) & (one <= 0xE9)
+    for first, low, high in ((0xE0, 0xB8, 0xBB), (0xE1, 0x80, 0x82), (0xE1, 0x9E, 0x9F)):
+        unspaced |= (one == first) & (two >= low) & (two <= high)
+    characters = int(((text & 0xC0) != 0x80).sum()) - (words - 1)
+    return 2 * int(unspaced.sum()) <= characters
 
 
 def _losses(
