@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from darknet_py.errors import CfgError
+from darknet_py.errors import CfgError, counted
 from darknet_py.files import likely_file, starts_as_weights, why_tensors
 from darknet_py.likely import nearest
 
@@ -249,7 +249,9 @@ class Cfg:
 
     def difference(self, other: Cfg) -> str | None:
         """The first option or section of `other` that is unlike this one's, or None."""
-        for own, its in zip(self.sections, other.sections, strict=False):
+        if len(self.sections) != len(other.sections):
+            return f"{counted(len(self.layers), 'layer')} became {len(other.layers)}"
+        for own, its in zip(self.sections, other.sections, strict=True):
             if own.name != its.name:
                 return f"[{printable(own.name)}] became [{printable(its.name)}]"
             for key in dict.fromkeys([*own.options, *its.options]):
@@ -262,8 +264,6 @@ class Cfg:
                     else:
                         change = f"{was} became {_show(now.value)}"
                     return f"in [{printable(own.name)}] {change}"
-        if len(self.sections) != len(other.sections):
-            return f"{len(self.layers)} layers became {len(other.layers)}"
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:

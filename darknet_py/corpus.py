@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import logging
 import os
 import shlex
@@ -18,7 +19,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.bounds import unknown_symbol
 from darknet_py.errors import CorpusError, counted
-from darknet_py.file_kinds import why_no_text
+from darknet_py.file_kinds import LOOKED_AT, is_binary, why_no_text
 from darknet_py.files import why_unreadable
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
@@ -31,8 +32,8 @@ PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
 MOST_SUFFIXES = 4  # of texts that a message names
+FEW = 3  # files that a message names
 ENOUGH = 1000  # files that show what the texts of a folder are called
-START = 1024  # bytes of a file by which it is taken for a text
 LONGEST_LINE = 1 << 24  # bytes
 
 
@@ -45,8 +46,8 @@ def read_text(
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
     in what it reads from stdin (`keep`), which can then be anything.
-    Returns a flat array. Of a folder, subfolders, hidden and empty files are not read; the logger
-    names how many.
+    Returns a flat array. Of a folder, subfolders, hidden files, empty ones and those that cannot be
+    text are not read; the logger names how many.
     Raises CorpusError, naming file and offset, for a NUL byte that is refused, for what is no
     token, and for a source that is missing, empty, unreadable or no text, like a compressed file.
     """
@@ -63,7 +64,8 @@ def read_pieces(
     """Name and content of a file, of every file of a folder in sorted order, of stdin (`-`), or of
     bytes.
 
-    Subfolders, hidden and empty files are not read; the logger names how many.
+    Subfolders, hidden and empty files and those that cannot be text are not read; the logger names
+    how many.
     Raises CorpusError, naming the source, where it is missing, empty or unreadable; with `is_text`
     also where it is no text, such as a compressed file.
     """
@@ -80,31 +82,71 @@ def read_pieces(
         if not path.is_dir():
             yield _checked(os.fspath(source), _read_file(path), is_text)
             return
-        entries = list(path.iterdir())
-        files = text_files(entries)
-        skipped = _skipped(entries)
-        has_folders = any(p.is_dir() and not p.name.startswith(".") for p in entries)
-        if skipped and files:
-            message = f"{source}: {counted(len(files), 'file')} read, {skipped} skipped"
-            if has_folders:
-                log.warning("warning: %s%s", message, _to_join(path))
-            else:
-                log.info(message)
-        for file in files:
+        for file in _texts_of(path):
             yield _checked(os.fspath(file), _read_file(file), is_text)
     except OSError as error:
         why = why_unreadable(source, error)
         raise CorpusError(f"{source}: cannot read the text: {why}") from error
+
+
+def _texts_of(folder: Path) -> list[Path]:
+    """The files of a folder that are read; the logger names what is not. Raises CorpusError where
+    there are none, and OSError.
+    """
+    entries = list(folder.iterdir())
+    files = text_files(entries)
+    binary = _binary(entries, files)
+    skipped = _skipped(entries, binary)
+    has_more = any(map(_holds_texts, entries))
     if not files:
+        for file in binary:
+            if reason := why_no_text(_start(file), os.fspath(file)):
+                raise CorpusError(f"{file} {reason}")
         only = f" ({skipped} skipped)" if skipped else ""
-        advice = _to_join(path) if has_folders else "; give a folder that holds some"
-        raise CorpusError(f"{source} holds no text files{only}{advice}")
+        advice = _to_join(folder) if has_more else "; give a folder that holds some"
+        raise CorpusError(f"{folder} holds no text files{only}{advice}")
+    if skipped:
+        message = f"{folder}: {counted(len(files), 'file')} read, {skipped} skipped"
+        if has_more or binary:
+            log.warning("warning: %s%s", message, _to_join(folder) if has_more else "")
+        else:
+            log.info(message)
+    return files
 
 
 def text_files(entries: Iterable[Path]) -> list[Path]:
     """Of a folder's entries, the files that are read, in order. Raises OSError."""
     shown = (path for path in sorted(entries) if not path.name.startswith("."))
-    return [path for path in shown if path.is_file() and path.stat().st_size]
+    return [
+        path
+        for path in shown
+        if path.is_file() and path.stat().st_size and not is_binary(_start(path))
+    ]
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file; none where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(LOOKED_AT)
+    except OSError:
+        return b""
+
+
+def _holds_texts(path: Path) -> bool:
+    """Whether this is a folder with texts somewhere in it, as far as one looks."""
+    looked_at = 0
+    if path.name.startswith("."):
+        return False
+    for place, folders, files in os.walk(path):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        with contextlib.suppress(OSError):
+            if text_files(Path(place, name) for name in files):
+                return True
+        looked_at += len(files)
+        if looked_at >= ENOUGH:
+            return True
+    return False
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
@@ -125,12 +167,13 @@ def _to_join(folder: Path) -> str:
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         paths = [Path(place, name) for name in sorted(files) if not name.startswith(".")]
-        suffixes.update(path.suffix for path in paths[:ENOUGH] if _starts_as_text(path))
+        with contextlib.suppress(OSError):
+            suffixes.update(path.suffix for path in text_files(paths[:ENOUGH]))
         looked_at += len(paths)
         if looked_at >= ENOUGH:
             break
     commonest = [suffix for suffix, _ in suffixes.most_common() if suffix][:1]
-    own = {path.suffix for path in text_files(folder.iterdir()) if _starts_as_text(path)}
+    own = {path.suffix for path in text_files(folder.iterdir())}
     known = [*commonest, *sorted(own - {"", *commonest})][:MOST_SUFFIXES]
     if not known:
         return "; to read those too, join their files into one"
@@ -142,16 +185,6 @@ def _to_join(folder: Path) -> str:
     return f"; to read those too, join their files: {found} -exec cat {{}} + > {joined}"
 
 
-def _starts_as_text(path: Path) -> bool:
-    """Whether a file has a start, without a NUL byte."""
-    try:
-        with open(path, "rb") as file:
-            start = file.read(START) if path.is_file() else b""
-    except OSError:
-        return False
-    return bool(start) and b"\0" not in start
-
-
 def name_for_joined(suffix: str) -> str:
     """A file for all texts of this suffix, which is none of them: `cat *.txt > all.txt` may go on
     for ever.
@@ -159,12 +192,20 @@ def name_for_joined(suffix: str) -> str:
     return "all.text" if suffix == ".txt" else "all.txt"
 
 
-def _skipped(entries: list[Path]) -> str:
-    """How many of a folder's entries are not read, by kind."""
+def _binary(entries: list[Path], texts: list[Path]) -> list[Path]:
+    """Of a folder's entries, the files that cannot be text."""
+    known = set(texts)
+    shown = (path for path in sorted(entries) if not path.name.startswith("."))
+    return [p for p in shown if p not in known and p.is_file() and p.stat().st_size]
+
+
+def _skipped(entries: list[Path], binary: list[Path]) -> str:
+    """How many of a folder's entries are not read, by kind. binary: those that cannot be text."""
     hidden = [p for p in entries if p.name.startswith(".")]
     empty = [p for p in entries if p not in hidden and p.is_file() and not p.stat().st_size]
     folders = [p for p in entries if p not in hidden and p.is_dir()]
     others = [p for p in entries if p not in hidden and not p.is_dir() and not p.is_file()]
+    names = ", ".join(p.name for p in binary[:FEW]) + ", ..." * (len(binary) > FEW)
     kinds = (
         (empty, "empty file"),
         (folders, "subfolder"),
@@ -172,7 +213,10 @@ def _skipped(entries: list[Path]) -> str:
         ([p for p in hidden if p.is_dir()], "hidden folder"),
         (others, "device, pipe or broken link"),
     )
-    return " and ".join(counted(len(found), name) for found, name in kinds if found)
+    told = [counted(len(found), name) for found, name in kinds if found]
+    if binary:
+        told.insert(0, f"{counted(len(binary), 'file')} that cannot be text ({names})")
+    return " and ".join(told)
 
 
 def _read_file(path: Path) -> bytes:

@@ -80,6 +80,14 @@ def why_no_text(data: bytes, name: str = "") -> str | None:
     return None
 
 
+def is_binary(start: bytes) -> bool:
+    """Whether what starts so cannot be text, in whatever encoding."""
+    start = start[:LOOKED_AT]
+    if _wide_encoding(start):
+        return False
+    return b"\0" in start or why_no_text(start) is not None
+
+
 def _wide_encoding(data: bytes) -> str | None:
     """UTF-16 or UTF-32 in either order of bytes, by the mark or by where the NUL bytes are."""
     for mark, name in _MARKS:

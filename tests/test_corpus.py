@@ -234,8 +234,9 @@ def test_what_is_skipped_in_a_folder_is_counted(
         write(tmp_path / name, b"text")
     with caplog.at_level(logging.INFO, "darknet_py"):
         read_text(tmp_path)
-        (tmp_path / "one").mkdir()
-        (tmp_path / "two").mkdir()
+        for folder in ("one", "two"):
+            (tmp_path / folder).mkdir()
+            write(tmp_path / folder / "c", b"text")
         read_text(tmp_path)
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", f"{tmp_path}: 2 files read, 1 hidden file skipped"),
@@ -269,11 +270,34 @@ def test_a_folder_without_texts_is_refused(tmp_path: Path) -> None:
     assert "holds no text files" in refused(tmp_path)
 
 
+def test_files_of_a_folder_that_cannot_be_text_are_skipped_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "a.py", b"good")
+    for name in ("b", "c.zip", "d", "e.pyc"):
+        write(tmp_path / name, b"PK\x03\x04 and a lot more" if "zip" in name else b"a\0b")
+    (tmp_path / "__pycache__").mkdir()
+    write(tmp_path / "__pycache__" / "a.pyc", b"\0\1")
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        assert bytes(read_text(tmp_path)) == b"good"
+    # Nothing is to be joined to it: the subfolder holds no text.
+    told = "1 file read, 4 files that cannot be text (b, c.zip, d, ...) and 1 subfolder skipped"
+    assert caplog.messages == [f"warning: {tmp_path}: {told}"]
+    (tmp_path / "a.py").unlink()
+    assert "c.zip is a zip archive: extract its text first" in refused(tmp_path)
+    (tmp_path / "c.zip").unlink()
+    assert "holds no text files (3 files that cannot be text (b, d, e.pyc)" in refused(tmp_path)
+
+
 def test_the_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
+    """Text in another encoding is not left out, nor what has a stray byte far from its start."""
     write(tmp_path / "a", b"good")
-    bad = write(tmp_path / "b", b"a\0b")
-    with pytest.raises(CorpusError, match=f"^{re.escape(str(bad))} is "):
-        read_text(tmp_path)
+    for data in ("wide".encode("utf-16"), b"long " * 20000 + b"\0"):
+        bad = write(tmp_path / "b", data)
+        with pytest.raises(
+            CorpusError, match=f"^{re.escape(str(bad))} is |{re.escape(str(bad))}: NUL"
+        ):
+            read_text(tmp_path)
 
 
 def test_tokens_of_a_folder_do_not_run_into_each_other(tmp_path: Path) -> None:

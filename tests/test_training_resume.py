@@ -198,11 +198,14 @@ def test_comments_of_a_cfg_may_change() -> None:
 @pytest.mark.usefixtures("begun")
 def test_another_network_cannot_go_on() -> None:
     write_cfg(Path("net.cfg"), NET, RNN.replace("8", "9"), CONNECTED, SOFTMAX)
-    error = resume_error("--accept-changes")
-    assert "parameters and the cfg 5" in error
-    assert "can only continue with the same layers" in error
+    for args in ((), ("--accept-changes",)):
+        error = resume_error(*args)
+        assert "in [rnn] output='8' became '9': with other layers a run cannot continue" in error
+        assert "accept-changes" not in error
     write_cfg(Path("net.cfg"), NET, RNN, RNN, CONNECTED, SOFTMAX)
-    assert "[connected] became [rnn]" in resume_error()
+    assert "3 layers became 4: with other layers" in resume_error()
+    write_cfg(Path("net.cfg"), NET, "[gru]\noutput=8\ntanh=1\n", CONNECTED, SOFTMAX)
+    assert "[rnn] became [gru]: with other layers" in resume_error()
     write_cfg(Path("net.cfg"), NET.replace("adam=1", ""), RNN, CONNECTED, SOFTMAX)
     assert "does not fit" in resume_error("--accept-changes")
 

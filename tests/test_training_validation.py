@@ -349,6 +349,24 @@ def test_a_held_out_text_unlike_the_rest_is_told_once() -> None:
     assert len(told) == 1
     assert "--val-from spread" in told[0]
     assert "unlike the rest" not in invoke(*args, "--val-from", "spread").stderr
+    # Weights may know the text by heart.
+    learned = ("--weights", "backup/net_best.weights", "--out", "other", "--clear")
+    assert "unlike the rest" not in invoke(*args, *learned).stderr
+
+
+def test_valid_tells_of_a_text_that_was_trained_on() -> None:
+    assert invoke("train", "net.cfg", "text.txt", "--batches", "5", "--val", ".25").status == 0
+    Path("other.txt").write_bytes(Path("text.txt").read_bytes())
+    told = "trained on this text; --val 0.25 scores only the part that was held out"
+    for args, is_told in (
+        (("backup", "text.txt"), True),
+        (("backup/net_best.weights", Path("text.txt").absolute()), True),
+        (("backup", "text.txt", "--val", ".25"), False),
+        (("backup", "other.txt"), False),
+    ):
+        assert (told in invoke("valid", *args).stderr) == is_told
+    assert invoke("train", "net.cfg", "text.txt", "--batches", "5", "--val", "0").status == 0
+    assert "the network was trained on this text\n" in invoke("valid", "backup", "text.txt").stderr
 
 
 def test_spread_blocks_are_what_valid_and_resume_take_again() -> None:

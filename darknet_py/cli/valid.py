@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
 from typing import Any
 
 import click
@@ -29,6 +30,7 @@ from darknet_py.errors import CorpusError, TrainingError, counted
 from darknet_py.finding import find_weights, open_network, state_beside
 from darknet_py.symbols import LONGER, Symbols, utf8_characters, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
+from darknet_py.training.settings import Plan
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP
@@ -113,8 +115,11 @@ def command(
     symbols = known.read_file(text)
     if not known.is_tokens:
         warn_of_encoding(symbols, text, "scored")
-    if val is not None:
-        symbols = split(symbols, val, val_from or _as_in_run(weights))[1]
+    plan = _plan_of(weights)
+    if val is None:
+        _say_known(plan, text)
+    else:
+        symbols = split(symbols, val, val_from or _as_in_run(plan))[1]
     if len(symbols) < 2:
         raise CorpusError(
             f"{text} has {counted(len(symbols), known.unit)} to score; at least 2 are needed"
@@ -160,12 +165,24 @@ def command(
         click.echo(f"{name:20}{value}")
 
 
-def _as_in_run(weights: str) -> str:
-    """Where the run that made these weights took its held-out part, if that is known."""
+def _plan_of(weights: str) -> Plan | None:
+    """That of the run which made these weights, if it is known."""
     try:
-        val_from = read_plan(state_beside(find_weights(weights))).val_from
+        return read_plan(state_beside(find_weights(weights)))
     except TrainingError:
+        return None
+
+
+def _as_in_run(plan: Plan | None) -> str:
+    """Where the run took its held-out part."""
+    if plan is None or plan.val_from == HELD_OUT_FROM[0]:
         return HELD_OUT_FROM[0]
-    if val_from != HELD_OUT_FROM[0]:
-        log.info("held-out part: from %s, as in the run; --val-from chooses another", val_from)
-    return val_from
+    log.info("held-out part: from %s, as in the run; --val-from chooses another", plan.val_from)
+    return plan.val_from
+
+
+def _say_known(plan: Plan | None, text: str) -> None:
+    """Tell of a text that the run was trained on."""
+    if plan is not None and plan.data == os.path.abspath(text) and isinstance(plan.val, float):
+        held_out = f"; --val {plan.val:g} scores only the part that was held out"
+        log.info("the network was trained on this text%s", held_out if plan.val else "")

@@ -60,7 +60,8 @@ def _end(run: Run) -> list[str]:
     """When the run ends by itself, if it does."""
     ends = [f"at batch {run.limit:,}"] if run.limit else []
     if run.plan.seconds is not None:
-        ends.append(f"after {run.plan.seconds:,.10g} seconds of training")
+        unit = "second" if run.plan.seconds == 1 else "seconds"
+        ends.append(f"after {run.plan.seconds:,.10g} {unit} of training")
     if len(ends) == 2:
         ends = [f"{ends[0]} or {ends[1]}, whichever comes first"]
     return [f"end: {ends[0]}"] if ends else []

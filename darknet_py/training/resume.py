@@ -102,6 +102,13 @@ def resumed_run(
     val_from = asked.val_from or old.val_from
     texts = read_texts(net, data or old.data, val, ranks, val_from)
     changes += _other_texts(old, texts, val_from)
+    had = len(checkpoint.arrays.get("parameters", ()))
+    if changes and had != len(net.parameters):
+        raise TrainingError(
+            f"{'; '.join(changes)}: with other layers a run cannot continue ({had:,} parameters "
+            f"before, {len(net.parameters):,} now); give what it began with, or begin a new run "
+            f"with another --out"
+        )
     if changes and not asked.accept_changes:
         raise TrainingError(
             f"{'; '.join(changes)}; give what it began with, or continue with what is there now by "
@@ -130,6 +137,7 @@ def resumed_run(
     validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
     run = Run(plan, net, step, streams, validation, folder, ranks)
     _restore(run, checkpoint)
+    run.is_unlike = True
     run.check_same()
     if (end := run.over()) and run.is_complete():
         batch = "" if str(net.batch_number) in end[0] else f" at batch {net.batch_number}"

@@ -140,7 +140,7 @@ class Run:
         self.table = folder.journal(".csv", ",".join(CSV_COLUMNS))
         self.samples = folder.journal(".samples")
         self.avg = math.nan
-        self.is_unlike = False  # the held-out text, as the user has been told
+        self.is_unlike = False  # the held-out text, as the user has been told, or nobody can tell
         self.first_seen = self.seen_before = net.seen
         # Seconds of the batches since the last validation, whose batch and loss follow.
         self.recent: deque[float] = deque(maxlen=101)

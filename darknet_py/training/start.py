@@ -120,6 +120,8 @@ def new_run(
         )
     elif weights is not None:
         log.info("starting from %s", weights)
+    # They may know the text from before.
+    run.is_unlike = weights is not None
     if asked.seed is None:
         log.info("seed %d (random; --seed %d repeats this run)", seed, seed)
     if not run.limit and plan.seconds is None:
