@@ -242,24 +242,42 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
         return
     wrong = int(text[offset])
     name = "stdin" if name == "-" else name
-    if os.path.isdir(name):
-        name, offset = _part_of(name, offset)
+    is_folder = os.path.isdir(name)
+    if is_folder:
+        name, begin, size = _part_of(name, offset)
+        text, offset = text[begin : begin + size], offset - begin
+    what, advice, old = "not UTF-8", "A text in an older encoding should be converted first", name
+    if _is_partly_utf8(text):
+        what, old = "UTF-8 only in parts", ""
+        advice = "Texts in an older encoding should be converted first, before they are joined"
     log.warning(
-        "warning: %s is not UTF-8 (byte %d at offset %d): it is %s byte by byte, as it is. A text "
-        "in an older encoding should be converted first; ENCODING is its name, for example "
-        "WINDOWS-1252 (western European) or WINDOWS-1251 (Cyrillic): %s",
-        *(name, wrong, offset, used, conversion("ENCODING", name)),
+        "warning: %s is %s (byte %d at offset %d): it is %s byte by byte, as it is. %s; ENCODING "
+        "is its name, for example WINDOWS-1252 (western European) or WINDOWS-1251 (Cyrillic): %s%s",
+        *(name, what, wrong, offset, used, advice, conversion("ENCODING", old)),
+        ", and new.txt put in its place" if is_folder else "",
     )
 
 
-def _part_of(folder: str, offset: int) -> tuple[str, int]:
-    """The file of a folder in which an offset of its whole text lies, and the offset there."""
+def _is_partly_utf8(text: Array) -> bool:
+    """Whether of the characters beyond ASCII a fifth or more are UTF-8, which is no accident."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    beyond = wrong = 0
+    for first in range(0, len(text), PART):
+        part = decoder.decode(text[first : first + PART].tobytes())
+        beyond += len(part) - len(part.encode("ascii", "ignore"))
+        wrong += part.count("\ufffd")
+    return (beyond - wrong) * 5 >= beyond
+
+
+def _part_of(folder: str, offset: int) -> tuple[str, int, int]:
+    """The file of a folder in which an offset of its whole text lies; where it begins, its size."""
+    begin = 0
     for path in text_files(Path(folder).iterdir()):
         size = path.stat().st_size
-        if offset < size:
-            return os.fspath(path), offset
-        offset -= size
-    return folder, offset
+        if offset < begin + size:
+            return os.fspath(path), begin, size
+        begin += size
+    return folder, 0, begin
 
 
 def cut_character(data: bytes) -> int:

@@ -485,6 +485,7 @@ def test_writing_in_turns(net: Network) -> None:
         ":help",
         ":nonsense",
         ":temperature -1",
+        ":temperature 0,5",
         ":length x",
         ":length 3",
         ":l",
@@ -498,6 +499,7 @@ def test_writing_in_turns(net: Network) -> None:
     assert len(re.findall(r"^ +\d+\.\d\d%  ", outcome.stderr, re.MULTILINE)) == 10
     assert ":nonsense is no command; the commands are :temperature" in outcome.stderr
     assert ":temperature: '-1' is not a number of at least 0" in outcome.stderr
+    assert ":temperature: '0,5' has a comma; write 0.5" in outcome.stderr
     assert ":length: 'x' is not a whole number" in outcome.stderr
     assert ":odds: it takes no text; type the text first, then :odds" in outcome.stderr
     started = invoke(*args, "--prompt", "the", stdin=b"")

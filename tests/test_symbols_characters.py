@@ -243,7 +243,8 @@ def test_what_is_not_utf8_is_named_with_the_command_for_it(
     for data in ("texts", "texts/b b.txt"):
         said = invoke("train", "tiny", data, *args).stderr
         assert f"{told} learned and written byte by byte" in said
-        assert f"(Cyrillic): {command}\n" in said
+        put = ", and new.txt put in its place" if data == "texts" else ""
+        assert f"(Cyrillic): {command}{put}\n" in said
     said = invoke("train", "tiny", "texts/a.txt", "--val", "texts/b b.txt", *args).stderr
     assert f"{told} scored byte by byte" in said
     said = invoke("valid", "backup", "texts/b b.txt").stderr
@@ -251,6 +252,27 @@ def test_what_is_not_utf8_is_named_with_the_command_for_it(
     said = invoke("valid", "backup", stdin=old).stderr
     assert "warning: stdin is not UTF-8" in said
     assert said.count(" old.txt > new.txt") == 1
+
+
+def test_a_text_of_two_encodings_is_not_to_be_converted_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    new, old = "Le café en UTF-8. ".encode() * 99, "Un été en Latin. ".encode("latin-1") * 99
+    args = ("--batches", "1", "--seed", "1", "--set", "rnn.output=8")
+    for data in (new + old, old + new, new * 2 + old):
+        Path("mixed.txt").write_bytes(data)
+        said = invoke("train", "tiny", "mixed.txt", *args).stderr
+        assert "mixed.txt is UTF-8 only in parts (byte 233 at offset " in said
+        assert "should be converted first, before they are joined" in said
+        assert "-t UTF-8 old.txt > new.txt\n" in said
+    # Of a folder it is the file that is in an older encoding.
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_bytes(new)
+    Path("texts/b.txt").write_bytes(old)
+    said = invoke("train", "tiny", "texts", *args).stderr
+    assert "texts/b.txt is not UTF-8 (byte 233 at offset 3)" in said
+    assert "-t UTF-8 texts/b.txt > new.txt, and new.txt put in its place\n" in said
 
 
 def test_a_run_ends_with_its_loss_per_character_where_characters_are_longer(

@@ -91,7 +91,7 @@ def test_where_characters_are_longer_both_are_given() -> None:
     names = [line.rsplit(maxsplit=1)[0].strip() for line in scored.splitlines()]
     assert names == [
         *("bytes", "characters", "nats per byte", "bits per byte"),
-        *("nats per character", "bits per character", "perplexity"),
+        *("nats per character", "bits per character", "perplexity", "word perplexity"),
     ]
 
 
@@ -102,6 +102,18 @@ def test_windows_line_ends_are_told(end: str, is_told: bool) -> None:
     command = "to train without them: tr -d '\\r' < lines.txt > new.txt\n"
     assert (command in said) == is_told
     assert ("Windows" in said) == is_told
+
+
+def test_windows_line_ends_of_some_lines_are_told() -> None:
+    Path("texts").mkdir()
+    Path("texts/a.txt").write_bytes(b"a line of some words\n" * 60)
+    Path("texts/b.txt").write_bytes(b"a line of some words\r\n" * 40)
+    said = invoke("train", "net.cfg", "texts", "--batches", "1", "--val", "0").stderr
+    assert "texts has some Windows line ends" in said
+    assert "tr -d '\\r' < old.txt > new.txt for each file that has them\n" in said
+    Path("texts/b.txt").write_bytes(b"a line of some words\r\n" * 4)
+    said = invoke("train", "net.cfg", "texts", "--batches", "1", "--val", "0").stderr
+    assert "Windows" not in said
 
 
 def test_a_long_text_names_the_faster_way() -> None:

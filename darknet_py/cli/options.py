@@ -37,7 +37,9 @@ def escaped(value: str) -> bytes:
 
 
 def _number(value: str | float) -> float:
-    """NaN for what is no number."""
+    """NaN for what is no number; one with a comma is refused."""
+    if re.fullmatch(r"[+-]?[0-9]*,[0-9]+", str(value).strip()):
+        raise click.BadParameter(f"{value!r} has a comma; write {str(value).replace(',', '.')}")
     try:
         return float(value)
     except ValueError:
@@ -56,10 +58,10 @@ def temperature(value: str | float) -> float:
     """A number above 0; or 0, which is greedy."""
     if str(value).strip() and re.fullmatch(r"[+-]?0*\.?0*(e[+-]?\d+)?", str(value).strip()):
         return 0.0
-    try:
-        return above_zero(value)
-    except click.BadParameter:
-        raise click.BadParameter(f"{value!r} is not a number of at least 0") from None
+    number = _number(value)
+    if not 0 < number < math.inf:
+        raise click.BadParameter(f"{value!r} is not a number of at least 0")
+    return number
 
 
 def sampling_of(

@@ -19,6 +19,8 @@ from darknet_py.symbols import unit_of, warn_of_encoding
 
 log = logging.getLogger(__name__)
 
+FEW_ENDS = 10  # one line end of Windows in so many is told
+
 
 @dataclass(frozen=True)
 class Texts:
@@ -104,14 +106,16 @@ def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
 
 
 def _tell_line_ends(text: Array, name: str) -> None:
-    """Tell where most lines end as on Windows: the network will write so too."""
+    """Tell where lines end as on Windows: the network will write so too."""
     is_new_line = text == ord("\n")
     ends = np.count_nonzero(is_new_line[1:] & (text[:-1] == ord("\r")))
-    if ends * 2 > np.count_nonzero(is_new_line):
+    lines = np.count_nonzero(is_new_line)
+    if ends * FEW_ENDS > lines:
         log.info(
-            "%s has Windows line ends (two bytes, \\r\\n), which are learned and written too; to "
-            "train without them: %s",
-            *(name, new_text("tr -d '\\r' <", name)),
+            "%s has %sWindows line ends (two bytes, \\r\\n), which are learned and written too; to "
+            "train without them: %s%s",
+            *(name, "" if ends * 2 > lines else "some ", new_text("tr -d '\\r' <", name)),
+            " for each file that has them" if os.path.isdir(name) else "",
         )
 
 
