@@ -148,6 +148,7 @@ def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
 
 def _has_words(text: np.ndarray) -> bool:
     """Whether a text of bytes has white space between its words, by their length and its script."""
+    text = text.astype(np.uint8)
     words = 1 + int(np.isin(text, _WORD_ENDS).sum())
     if len(text) > LONGEST_WORD * words:
         return False
