@@ -31,7 +31,7 @@ Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
-MOST_SUFFIXES = 4  # of texts that a message names
+MOST_SUFFIXES = 6  # of texts that a message names
 FEW = 3  # files that a message names
 ENOUGH = 1000  # files that show what the texts of a folder are called
 LONGEST_LINE = 1 << 24  # bytes
@@ -159,7 +159,7 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
 
 
 def _to_join(folder: Path) -> str:
-    """How a folder's files are read with those of its subfolders: those of the commonest suffix,
+    """How a folder's files are read with those of its subfolders: those of the commonest suffixes,
     and of those that are read by themselves.
     """
     suffixes: Counter[str] = Counter()
@@ -172,17 +172,35 @@ def _to_join(folder: Path) -> str:
         looked_at += len(paths)
         if looked_at >= ENOUGH:
             break
-    commonest = [suffix for suffix, _ in suffixes.most_common() if suffix][:1]
-    own = {path.suffix for path in text_files(folder.iterdir())}
-    known = [*commonest, *sorted(own - {"", *commonest})][:MOST_SUFFIXES]
+    named = [(suffix, count) for suffix, count in suffixes.most_common() if suffix]
+    common = [suffix for suffix, count in named if 2 * count >= named[0][1]]
+    own = {path.suffix for path in text_files(folder.iterdir())} - {""}
+    known = list(dict.fromkeys([*common[:1], *sorted(own), *common[1:]]))[:MOST_SUFFIXES]
     if not known:
         return "; to read those too, join their files into one"
     names = [word for suffix in known for word in ("-o", "-name", f"*{suffix}")][1:]
     if len(known) > 1:
         names = ["(", *names, ")"]
-    found = shlex.join(["find", os.fspath(folder), "-type", "f", *names])
+    # What is hidden stays so where a file of these suffixes would be found there.
+    prune = ["-mindepth", "1", "-name", ".*", "-prune", "-o"] if _hides(folder, known) else []
+    found = shlex.join(["find", os.fspath(folder), *prune, "-type", "f", *names])
     joined = name_for_joined(".txt" if ".txt" in known else known[0])
-    return f"; to read those too, join their files: {found} -exec cat {{}} + > {joined}"
+    rest = sum(count for suffix, count in suffixes.items() if suffix not in known)
+    part = "some of " if 2 * rest > suffixes.total() else ""
+    return f"; to read {part}those too, join their files: {found} -exec cat {{}} + > {joined}"
+
+
+def _hides(folder: Path, suffixes: list[str]) -> bool:
+    """Whether hidden folders hold files of these suffixes, as far as one looks."""
+    looked_at = 0
+    for place, _, files in os.walk(folder):
+        if any(part.startswith(".") for part in Path(place).relative_to(folder).parts):
+            if any(Path(name).suffix in suffixes for name in files):
+                return True
+            looked_at += len(files)
+            if looked_at >= ENOUGH:
+                return True
+    return False
 
 
 def name_for_joined(suffix: str) -> str:

@@ -550,5 +550,33 @@ def test_the_files_that_are_read_are_among_those_that_are_joined(
         assert sorted(Path("all.text").read_text()) == sorted("".join(names))
 
 
+def test_hidden_folders_are_not_joined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = ("a.txt", "src/b.py", "src/c.md", "src/d.cfg")
+    for name in (*names, ".venv/lib/x.py", ".venv/lib/x.txt", "src/.hidden.py"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        write(Path(name), name.encode())
+    read_text(".")
+    kinds = "'(' -name '*.txt' -o -name '*.cfg' -o -name '*.md' -o -name '*.py' ')'"
+    command = f"find . -mindepth 1 -name '.*' -prune -o -type f {kinds} -exec cat {{}} + > all.text"
+    assert caplog.messages[0].endswith(message_of(command))
+    if os.name == "posix":
+        subprocess.run(command, shell=True, check=True)
+        assert sorted(Path("all.text").read_text()) == sorted("".join(names))
+
+
+def test_where_most_files_are_of_other_kinds_only_some_are_joined(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "a.txt", b"text")
+    (tmp_path / "sub").mkdir()
+    for number in range(20):
+        write(tmp_path / "sub" / f"x.{number}", b"text")
+    read_text(tmp_path)
+    assert "; to read some of those too, join their files: find" in caplog.messages[0]
+
+
 def message_of(command: str) -> str:
     return f"; to read those too, join their files: {command}"

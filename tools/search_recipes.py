@@ -89,7 +89,10 @@ CANDIDATES = {
     "large": (
         "",
         "batch=32 time_steps=64 learning_rate=.004",
-        "dropconnect=.3",
+        "dropconnect=0",
+        "dropconnect=.2",
+        "dropconnect=.4",
+        "gru:2x512:.2 dropconnect=.5 learning_rate=.002",
         "gru:2x512:.5",
         "gru:2x384:.3",
         "gru:2x768:.5",

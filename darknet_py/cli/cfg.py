@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 import textwrap
@@ -14,7 +15,9 @@ from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.files import check_targets, write_whole
-from darknet_py.terminal import columns, is_terminal, say
+from darknet_py.terminal import columns, is_terminal
+
+log = logging.getLogger("darknet_py.cfg")
 
 
 @click.command(
@@ -50,8 +53,8 @@ def command(name: str | None, out: str | None, force: bool) -> None:
         return
     check_targets([Path(out)], read=[cfg.path], force=force)
     write_whole(out, [text])
-    say(f"wrote {out}")
-    say(f"next: darknet-py train {shlex.quote(out)} mybook.txt --time 2m")
+    log.info("wrote %s", out)
+    log.info("next: darknet-py train %s mybook.txt --time 2m", shlex.quote(out))
 
 
 def _for_beginners(bundled: tuple[str, Path]) -> tuple[int, str]:

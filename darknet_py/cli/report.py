@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from darknet_py.cli.commands import Command, WholeNumber
 from darknet_py.cli.completing import FileName, FolderName, RunName
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.reporting.api import report
-from darknet_py.terminal import say
+
+log = logging.getLogger("darknet_py.report")
 
 
 @click.command(
@@ -72,4 +75,4 @@ def command(
         )
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
-    say(f"wrote {page}; open it in a browser")
+    log.info("wrote %s; open it in a browser", page)
