@@ -173,7 +173,7 @@ def _to_join(folder: Path) -> str:
         if looked_at >= ENOUGH:
             break
     named = [(suffix, count) for suffix, count in suffixes.most_common() if suffix]
-    common = [suffix for suffix, count in named if 2 * count >= named[0][1]]
+    common = [suffix for suffix, count in named if 2 * count > named[0][1]]
     own = {path.suffix for path in text_files(folder.iterdir())} - {""}
     known = list(dict.fromkeys([*common[:1], *sorted(own), *common[1:]]))[:MOST_SUFFIXES]
     if not known:

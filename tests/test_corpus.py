@@ -559,7 +559,7 @@ def test_hidden_folders_are_not_joined(
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         write(Path(name), name.encode())
     read_text(".")
-    kinds = "'(' -name '*.txt' -o -name '*.cfg' -o -name '*.md' -o -name '*.py' ')'"
+    kinds = "'(' -name '*.txt' -o -name '*.py' -o -name '*.md' -o -name '*.cfg' ')'"
     command = f"find . -mindepth 1 -name '.*' -prune -o -type f {kinds} -exec cat {{}} + > all.text"
     assert caplog.messages[0].endswith(message_of(command))
     if os.name == "posix":

@@ -58,7 +58,8 @@ def read_plan(path: str | os.PathLike[str]) -> Plan:
 def _read(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) -> Checkpoint:
     """The checkpoint with all arrays, or with only those of these names."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # A damaged archive would leave a file open that it opened itself.
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in names or archive.files}
         facts = json.loads(arrays.pop("facts").tobytes())
         if facts["format"] != FORMAT:
