@@ -292,13 +292,11 @@ class Cfg:
 
         target: `net`, a layer's section, or its number from 0. place: of the override, for errors.
         """
-        bundled = {str(path): name for name, path in bundled_cfgs().items()}
-        own_name = bundled.get(self.path, self.path)
         if target.isascii() and target.isdigit():
             if int(target[:9]) >= len(self.layers):
                 raise CfgError(
-                    f"{place}: {own_name} has no layer {printable(target)}; it has the layers 0 to "
-                    f"{len(self.layers) - 1}"
+                    f"{place}: {bundled_name(self.path) or self.path} has no layer "
+                    f"{printable(target)}; it has the layers 0 to {len(self.layers) - 1}"
                 )
             return [int(target) + 1]
         name = _ALIASES.get(target, target)
@@ -306,7 +304,8 @@ class Cfg:
         if not chosen:
             names = dict.fromkeys(f"[{printable(own.name)}]" for own in self.layers)
             raise CfgError(
-                f"{place}: {own_name} has no [{printable(target)}]; it has {', '.join(names)}"
+                f"{place}: {bundled_name(self.path) or self.path} has no [{printable(target)}]; "
+                f"it has {', '.join(names)}"
             )
         return chosen
 
@@ -429,6 +428,11 @@ def bundled_cfgs() -> dict[str, Path]:
     if not folder.is_dir():
         folder = package.parent / "cfg"
     return {path.name.removesuffix(".cfg"): path for path in sorted(folder.glob("*.cfg"))}
+
+
+def bundled_name(path: str) -> str | None:
+    """The name of the bundled cfg at this path; None where there is none."""
+    return next((name for name, own in bundled_cfgs().items() if str(own) == path), None)
 
 
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:

@@ -95,7 +95,8 @@ def _texts_of(folder: Path) -> list[Path]:
     """
     entries = list(folder.iterdir())
     files = text_files(entries)
-    binary = _binary(entries, files)
+    known = set(files)
+    binary = [file for file in _files(entries) if file not in known]
     skipped = _skipped(entries, binary)
     has_more = any(map(_holds_texts, entries))
     if not files:
@@ -103,12 +104,12 @@ def _texts_of(folder: Path) -> list[Path]:
             if reason := why_no_text(_start(file), os.fspath(file)):
                 raise CorpusError(f"{file} {reason}")
         only = f" ({skipped} skipped)" if skipped else ""
-        advice = _to_join(folder) if has_more else "; give a folder that holds some"
+        advice = _to_join(folder, files) if has_more else "; give a folder that holds some"
         raise CorpusError(f"{folder} holds no text files{only}{advice}")
     if skipped:
         message = f"{folder}: {counted(len(files), 'file')} read, {skipped} skipped"
         if has_more or binary:
-            log.warning("warning: %s%s", message, _to_join(folder) if has_more else "")
+            log.warning("warning: %s%s", message, _to_join(folder, files) if has_more else "")
         else:
             log.info(message)
     return files
@@ -116,12 +117,14 @@ def _texts_of(folder: Path) -> list[Path]:
 
 def text_files(entries: Iterable[Path]) -> list[Path]:
     """Of a folder's entries, the files that are read, in order. Raises OSError."""
-    shown = (path for path in sorted(entries) if not path.name.startswith("."))
-    return [
-        path
-        for path in shown
-        if path.is_file() and path.stat().st_size and not is_binary(_start(path))
-    ]
+    return [path for path in _files(entries) if not is_binary(_start(path))]
+
+
+def _files(entries: Iterable[Path]) -> Iterator[Path]:
+    """Of a folder's entries, the files that are neither hidden nor empty, in order."""
+    for path in sorted(entries):
+        if not path.name.startswith(".") and path.is_file() and path.stat().st_size:
+            yield path
 
 
 def _start(path: Path) -> bytes:
@@ -136,17 +139,26 @@ def _start(path: Path) -> bytes:
 def _holds_texts(path: Path) -> bool:
     """Whether this is a folder with texts somewhere in it, as far as one looks."""
     looked_at = 0
-    if path.name.startswith("."):
-        return False
-    for place, folders, files in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+    for paths in () if path.name.startswith(".") else _shown_below(path):
         with contextlib.suppress(OSError):
-            if text_files(Path(place, name) for name in files):
+            if text_files(paths):
                 return True
-        looked_at += len(files)
+        looked_at += len(paths)
+    return looked_at >= ENOUGH
+
+
+def _shown_below(folder: Path) -> Iterator[list[Path]]:
+    """The files of a folder and of each folder below it, without hidden ones, in order; no more
+    once there were ENOUGH.
+    """
+    looked_at = 0
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        paths = [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+        yield paths
+        looked_at += len(paths)
         if looked_at >= ENOUGH:
-            return True
-    return False
+            return
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
@@ -158,23 +170,17 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     return name, data
 
 
-def _to_join(folder: Path) -> str:
+def _to_join(folder: Path, files: list[Path]) -> str:
     """How a folder's files are read with those of its subfolders: those of the commonest suffixes,
-    and of those that are read by themselves.
+    and of those that are read by themselves, `files`.
     """
     suffixes: Counter[str] = Counter()
-    looked_at = 0
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = [Path(place, name) for name in sorted(files) if not name.startswith(".")]
+    for paths in _shown_below(folder):
         with contextlib.suppress(OSError):
             suffixes.update(path.suffix for path in text_files(paths[:ENOUGH]))
-        looked_at += len(paths)
-        if looked_at >= ENOUGH:
-            break
     named = [(suffix, count) for suffix, count in suffixes.most_common() if suffix]
     common = [suffix for suffix, count in named if 2 * count > named[0][1]]
-    own = {path.suffix for path in text_files(folder.iterdir())} - {""}
+    own = {path.suffix for path in files} - {""}
     known = list(dict.fromkeys([*common[:1], *sorted(own), *common[1:]]))[:MOST_SUFFIXES]
     if not known:
         return "; to read those too, join their files into one"
@@ -208,13 +214,6 @@ def name_for_joined(suffix: str) -> str:
     for ever.
     """
     return "all.text" if suffix == ".txt" else "all.txt"
-
-
-def _binary(entries: list[Path], texts: list[Path]) -> list[Path]:
-    """Of a folder's entries, the files that cannot be text."""
-    known = set(texts)
-    shown = (path for path in sorted(entries) if not path.name.startswith("."))
-    return [p for p in shown if p not in known and p.is_file() and p.stat().st_size]
 
 
 def _skipped(entries: list[Path], binary: list[Path]) -> str:

@@ -65,6 +65,17 @@ def why_no_text(data: bytes, name: str = "") -> str | None:
     """
     if encoding := _wide_encoding(data[:LOOKED_AT]):
         return f"is {encoding[:6]} text; convert it to UTF-8 first: {conversion(encoding, name)}"
+    return _why_signed(data)
+
+
+def is_binary(start: bytes) -> bool:
+    """Whether what starts so cannot be text, in whatever encoding."""
+    start = start[:LOOKED_AT]
+    return not _wide_encoding(start) and (b"\0" in start or _why_signed(start) is not None)
+
+
+def _why_signed(data: bytes) -> str | None:
+    """The same of a file that its first bytes tell; None for any other."""
     if len(data) < SMALLEST:
         return None
     for start, name, advice in _STARTS:
@@ -78,14 +89,6 @@ def why_no_text(data: bytes, name: str = "") -> str | None:
             return f"is {found}: save it as plain text first"
         return "is a zip archive: extract its text first (unzip)"
     return None
-
-
-def is_binary(start: bytes) -> bool:
-    """Whether what starts so cannot be text, in whatever encoding."""
-    start = start[:LOOKED_AT]
-    if _wide_encoding(start):
-        return False
-    return b"\0" in start or why_no_text(start) is not None
 
 
 def _wide_encoding(data: bytes) -> str | None:

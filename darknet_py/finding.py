@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from darknet_py.bounds import SEED, File, OneOf, checked
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg, read_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, bundled_name, find_cfg, read_cfg
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import WeightsError
 from darknet_py.files import WEIGHTS, newest
@@ -186,10 +186,9 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
 
 def say_cfg(found: Cfg, weights: Path, option: str | None = "--cfg") -> None:
     """Tell which cfg was found for a weights file, and how. option: that chooses another."""
-    path = Path(found.path)
     name, how = found.path, "found next to the weights"
-    if path in bundled_cfgs().values():
-        name = f"{path.stem}, which comes with darknet-py"
+    if bundled := bundled_name(found.path):
+        name = f"{bundled}, which comes with darknet-py"
         how = "chosen by the number of parameters"
     end = "" if option is None else f"; {option} chooses another"
     log.info("using %s, %s%s", name, how, end)

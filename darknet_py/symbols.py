@@ -17,7 +17,7 @@ import codecs
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -205,13 +205,18 @@ def utf8_characters(text: Array) -> int:
     """How many characters these bytes are: as UTF-8, or as one byte each where more than one
     in 50 would be none of UTF-8.
     """
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     count = wrong = 0
-    for first in range(0, len(text), PART):
-        part = decoder.decode(text[first : first + PART].tobytes())
+    for part in _decoded(text):
         count += len(part)
         wrong += part.count("\ufffd")
     return count if wrong * 50 <= count else len(text)
+
+
+def _decoded(text: Array) -> Iterator[str]:
+    """A text of bytes as UTF-8, in parts, with U+FFFD for what is none."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for first in range(0, len(text), PART):
+        yield decoder.decode(text[first : first + PART].tobytes())
 
 
 def first_not_utf8(text: Array) -> int | None:
@@ -260,10 +265,8 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
 
 def _is_partly_utf8(text: Array) -> bool:
     """Whether of the characters beyond ASCII a fifth or more are UTF-8, which is no accident."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     beyond = wrong = 0
-    for first in range(0, len(text), PART):
-        part = decoder.decode(text[first : first + PART].tobytes())
+    for part in _decoded(text):
         beyond += len(part) - len(part.encode("ascii", "ignore"))
         wrong += part.count("\ufffd")
     return (beyond - wrong) * 5 >= beyond

@@ -294,9 +294,7 @@ def test_the_bad_file_of_a_folder_is_named(tmp_path: Path) -> None:
     write(tmp_path / "a", b"good")
     for data in ("wide".encode("utf-16"), b"long " * 20000 + b"\0"):
         bad = write(tmp_path / "b", data)
-        with pytest.raises(
-            CorpusError, match=f"^{re.escape(str(bad))} is |{re.escape(str(bad))}: NUL"
-        ):
+        with pytest.raises(CorpusError, match=f"^{re.escape(str(bad))} is "):
             read_text(tmp_path)
 
 
@@ -543,11 +541,7 @@ def test_the_files_that_are_read_are_among_those_that_are_joined(
         write(Path(name), name.encode())
     read_text("all")
     pattern = "'(' -name '*.py' -o -name '*.md' -o -name '*.txt' ')'"
-    command = f"find all -type f {pattern} -exec cat {{}} + > all.text"
-    assert caplog.messages[0].endswith(message_of(command))
-    if os.name == "posix":
-        subprocess.run(command, shell=True, check=True)
-        assert sorted(Path("all.text").read_text()) == sorted("".join(names))
+    assert_joins(f"find all -type f {pattern} -exec cat {{}} + > all.text", names, caplog)
 
 
 def test_hidden_folders_are_not_joined(
@@ -561,10 +555,7 @@ def test_hidden_folders_are_not_joined(
     read_text(".")
     kinds = "'(' -name '*.txt' -o -name '*.py' -o -name '*.md' -o -name '*.cfg' ')'"
     command = f"find . -mindepth 1 -name '.*' -prune -o -type f {kinds} -exec cat {{}} + > all.text"
-    assert caplog.messages[0].endswith(message_of(command))
-    if os.name == "posix":
-        subprocess.run(command, shell=True, check=True)
-        assert sorted(Path("all.text").read_text()) == sorted("".join(names))
+    assert_joins(command, names, caplog)
 
 
 def test_where_most_files_are_of_other_kinds_only_some_are_joined(
@@ -576,6 +567,14 @@ def test_where_most_files_are_of_other_kinds_only_some_are_joined(
         write(tmp_path / "sub" / f"x.{number}", b"text")
     read_text(tmp_path)
     assert "; to read some of those too, join their files: find" in caplog.messages[0]
+
+
+def assert_joins(command: str, names: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
+    """The command is told, and what it joins is these files, each of which holds its name."""
+    assert caplog.messages[0].endswith(message_of(command))
+    if os.name == "posix":
+        subprocess.run(command, shell=True, check=True)
+        assert sorted(Path("all.text").read_text()) == sorted("".join(names))
 
 
 def message_of(command: str) -> str:

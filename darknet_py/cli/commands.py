@@ -279,13 +279,13 @@ class Command(click.Command):
     def _check_values(self, ctx: click.Context, typed: list[str]) -> None:
         """Refuse an option of this command where another's value should stand."""
         own = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        names = {name for param in own for name in param.opts if name.startswith("--")}
-        valued = {name for param in own if not param.is_flag for name in param.opts}
+        long = {name for param in own for name in param.opts if name.startswith("--")}
+        valued = {name for param in own if takes_value(param) for name in param.opts}
         words = iter(typed)
         for word in words:
             if word == "--":
                 return
-            if word in valued and (value := next(words, "")) in names:
+            if word in valued and (value := next(words, "")) in long:
                 raise click.UsageError(
                     f"Option {word!r} has no value: {value} is another option; if it is meant, "
                     f"write {word}={value}",

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import Cfg, bundled_cfgs, find_cfg
+from darknet_py.cfg import Cfg, bundled_name, find_cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
@@ -87,8 +87,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Names and values of what is not about single layers."""
     if facts["cfg"] is None:
         return _header_rows(facts["weights"], "symbol")
-    bundled = {str(path): name for name, path in bundled_cfgs().items()}
-    name = bundled.get(facts["cfg"])
+    name = bundled_name(facts["cfg"])
     rows = [("cfg", facts["cfg"] if name is None else f"{name}, which comes with darknet-py")]
     unit, processes = facts["unit"], facts["processes"]
     if facts["weights"]:

@@ -115,11 +115,10 @@ def command(
     symbols = known.read_file(text)
     if not known.is_tokens:
         warn_of_encoding(symbols, text, "scored")
-    plan = _plan_of(weights)
     if val is None:
-        _say_known(plan, text)
+        _say_known(_plan_of(weights), text)
     else:
-        symbols = split(symbols, val, val_from or _as_in_run(plan))[1]
+        symbols = split(symbols, val, val_from or _as_in_run(_plan_of(weights)))[1]
     if len(symbols) < 2:
         raise CorpusError(
             f"{text} has {counted(len(symbols), known.unit)} to score; at least 2 are needed"

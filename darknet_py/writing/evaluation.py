@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -103,8 +102,8 @@ def evaluate(
     )
     words = _words(net, symbols)
     last = None if words is None else int(words[-1])
-    found = _score(score.nats * score.symbols, score.symbols, last)
-    return dataclasses.replace(found, has_words=words is not None and _has_words(symbols))
+    has_words = words is not None and _has_words(symbols)
+    return _score(score.nats * score.symbols, score.symbols, last, has_words)
 
 
 def trace(
@@ -179,7 +178,7 @@ def _prompt(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarra
     return check_symbols(net, prompt, "prompt")
 
 
-def _score(nats: float, characters: int, words: int | None) -> Evaluation:
+def _score(nats: float, characters: int, words: int | None, has_words: bool = True) -> Evaluation:
     bits = nats / math.log(2)
     return Evaluation(
         characters=characters,
@@ -187,6 +186,7 @@ def _score(nats: float, characters: int, words: int | None) -> Evaluation:
         bpc=bits / characters,
         perplexity=_power_of_two(bits / characters),
         word_perplexity=None if words is None else _power_of_two(bits / words),
+        has_words=has_words,
     )
 
 

@@ -83,12 +83,13 @@ export class Session {
   // The likeliest to come next as {p, symbols}, the likeliest first: a token, or the bytes of a
   // whole character, of which some may have been read.
   following(sampling, count) {
+    const { symbols: known, begun } = this.pieces;
     const found = [];
     const open = [{ p: 1, symbols: [], reader: this.reader }];
     let steps = 0;
     while (open.length && found.length < count) {
       const { p, symbols, reader } = open.shift();
-      const isWhole = symbols.length && this.pieces.areWhole(symbols);
+      const isWhole = symbols.length && known.areWhole(symbols, begun);
       if (isWhole || steps >= MOST_STEPS) {
         found.push({ p, symbols });
         continue;

@@ -21,10 +21,19 @@ function goesOn(begun, byte) {
   return begun[0] !== 0xf4 || byte < 0x90;
 }
 
+// The bytes of the character to which one more of them belongs.
+function withByte(begun, byte) {
+  return begun.length && goesOn(begun, byte) ? [...begun, byte] : [byte];
+}
+
+function isEnded(bytes) {
+  return bytes.length > following(bytes[0]);
+}
+
 // The bytes that wait for more after one more of them.
 function waiting(begun, byte) {
-  const bytes = begun.length && goesOn(begun, byte) ? [...begun, byte] : [byte];
-  return bytes.length > following(bytes[0]) ? [] : bytes;
+  const bytes = withByte(begun, byte);
+  return isEnded(bytes) ? [] : bytes;
 }
 
 function characterOf(bytes) {
@@ -168,25 +177,11 @@ export class Pieces {
       this.add(++this.count, `${this.symbols.name(symbol)} `);
       return;
     }
-    if (this.begun.length && !goesOn(this.begun, symbol)) {
-      this.add(this.count, WRONG);
-      this.begun = [];
-    }
+    const bytes = withByte(this.begun, symbol);
+    if (bytes.length <= this.begun.length) this.add(this.count, WRONG);
     this.count++;
-    if (!this.begun.length && following(symbol) < 0) {
-      this.add(this.count, WRONG);
-      return;
-    }
-    this.begun.push(symbol);
-    if (this.begun.length > following(this.begun[0])) {
-      this.add(this.count, characterOf(this.begun));
-      this.begun = [];
-    }
-  }
-
-  // Whether these symbols, if they came now, would be more than the start of a character.
-  areWhole(symbols) {
-    return this.symbols.areWhole(symbols, this.begun);
+    if (isEnded(bytes)) this.add(this.count, characterOf(bytes));
+    this.begun = isEnded(bytes) ? [] : bytes;
   }
 
   add(end, text) {
