@@ -197,6 +197,7 @@ def test_comments_of_a_cfg_may_change() -> None:
 
 @pytest.mark.usefixtures("begun")
 def test_another_network_cannot_go_on() -> None:
+    assert "--set rnn.output=9: with other layers" in resume_error("--set", "rnn.output=9")
     write_cfg(Path("net.cfg"), NET, RNN.replace("8", "9"), CONNECTED, SOFTMAX)
     for args in ((), ("--accept-changes",)):
         error = resume_error(*args)

@@ -103,9 +103,10 @@ def resumed_run(
     texts = read_texts(net, data or old.data, val, ranks, val_from)
     changes += _other_texts(old, texts, val_from)
     had = len(checkpoint.arrays.get("parameters", ()))
-    if changes and had != len(net.parameters):
+    if had != len(net.parameters):
+        what = changes or [f"--set {key}={value}" for key, value in keys.items()] or [str(where)]
         raise TrainingError(
-            f"{'; '.join(changes)}: with other layers a run cannot continue ({had:,} parameters "
+            f"{'; '.join(what)}: with other layers a run cannot continue ({had:,} parameters "
             f"before, {len(net.parameters):,} now); give what it began with, or begin a new run "
             f"with another --out"
         )
@@ -222,11 +223,6 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
     progress, arrays, net = checkpoint.progress, checkpoint.arrays, run.net
     where = run.folder.file(".state")
-    if len(arrays.get("parameters", ())) != len(net.parameters):
-        raise TrainingError(
-            f"{where} has {len(arrays.get('parameters', ())):,} parameters and the cfg "
-            f"{len(net.parameters):,}; a run can only continue with the same layers"
-        )
     # A run may begin to average when it is resumed.
     arrays.setdefault("memory.average", arrays["parameters"])
     try:

@@ -102,7 +102,7 @@ def evaluate(
     )
     words = _words(net, symbols)
     last = None if words is None else int(words[-1])
-    has_words = words is not None and _has_words(symbols)
+    has_words = last is not None and _has_words(symbols, last)
     return _score(score.nats * score.symbols, score.symbols, last, has_words)
 
 
@@ -145,10 +145,12 @@ def _words(net: Network, symbols: np.ndarray) -> np.ndarray | None:
     return 1 + np.cumsum(np.isin(symbols[1:], _WORD_ENDS)) if net.writes_bytes else None
 
 
-def _has_words(text: np.ndarray) -> bool:
-    """Whether a text of bytes has white space between its words, by their length and its script."""
+def _has_words(text: np.ndarray, words: int) -> bool:
+    """Whether white space separates the words of a text of bytes.
+
+    words: how many there are if it does; their length and the script of the text tell.
+    """
     text = text.astype(np.uint8)
-    words = 1 + int(np.isin(text, _WORD_ENDS).sum())
     if len(text) > LONGEST_WORD * words:
         return False
     # By the first two bytes of a character: CJK and kana; Thai and Lao, Myanmar, Khmer.
