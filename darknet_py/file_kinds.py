@@ -36,12 +36,13 @@ _DOCUMENTS = (
     (b"mimetypeapplication/epub", "an EPUB book"),
     (b"mimetypeapplication/vnd.oasis.opendocument", "an OpenDocument file"),
 )
-# UTF-32 first: the mark of its little-endian form begins with that of UTF-16.
+# UTF-32 first: the mark of its little-endian form begins with that of UTF-16. Without LE or BE a
+# decoder goes by the mark and takes it off.
 _MARKS = (
-    (codecs.BOM_UTF32_LE, "UTF-32LE"),
-    (codecs.BOM_UTF32_BE, "UTF-32BE"),
-    (codecs.BOM_UTF16_LE, "UTF-16LE"),
-    (codecs.BOM_UTF16_BE, "UTF-16BE"),
+    (codecs.BOM_UTF32_LE, "UTF-32"),
+    (codecs.BOM_UTF32_BE, "UTF-32"),
+    (codecs.BOM_UTF16_LE, "UTF-16"),
+    (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 
 
@@ -92,7 +93,7 @@ def _why_signed(data: bytes) -> str | None:
 
 
 def _wide_encoding(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 in either order of bytes, by the mark or by where the NUL bytes are."""
+    """UTF-16 or UTF-32, by the mark, or one order of its bytes by where the NUL bytes are."""
     for mark, name in _MARKS:
         is_long = b"\0" in data or len(data) >= SMALLEST
         if data.startswith(mark) and is_long and _decodes(data, name):

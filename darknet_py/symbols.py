@@ -257,19 +257,23 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
         advice = "Texts in an older encoding should be converted first, before they are joined"
     log.warning(
         "warning: %s is %s (byte %d at offset %d): it is %s byte by byte, as it is. %s; ENCODING "
-        "is its name, for example WINDOWS-1252 (western European) or WINDOWS-1251 (Cyrillic): %s%s",
+        "is its name, for example WINDOWS-1252 (western European), WINDOWS-1251 (Cyrillic) or "
+        "GB18030 (Chinese): %s%s",
         *(name, what, wrong, offset, used, advice, conversion("ENCODING", old)),
         ", and new.txt put in its place" if is_folder else "",
     )
 
 
 def _is_partly_utf8(text: Array) -> bool:
-    """Whether of the characters beyond ASCII a fifth or more are UTF-8, which is no accident."""
-    beyond = wrong = 0
+    """Whether of the characters beyond ASCII a tenth or more are UTF-8 and beside none that is not.
+
+    In encodings of two bytes, such as GB18030, a quarter is UTF-8 by accident, beside what is not.
+    """
+    beyond = right = 0
     for part in _decoded(text):
         beyond += len(part) - len(part.encode("ascii", "ignore"))
-        wrong += part.count("\ufffd")
-    return (beyond - wrong) * 5 >= beyond
+        right += len(re.findall("(?<!\ufffd)[^\x00-\x7f\ufffd](?!\ufffd)", part))
+    return right * 10 >= beyond
 
 
 def _part_of(folder: str, offset: int) -> tuple[str, int, int]:

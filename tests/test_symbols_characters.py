@@ -183,7 +183,7 @@ def test_a_text_that_is_not_utf8_is_told(encoding: str, tmp_path: Path) -> None:
     # The encoding cannot be told, and a wrong one would spoil the text without a word.
     command = f"iconv -f ENCODING -t UTF-8 {tmp_path / 'old.txt'} > new.txt"
     assert said.count("iconv -f") == said.count(command) == 1
-    assert "WINDOWS-1252 (western European) or WINDOWS-1251 (Cyrillic)" in said
+    assert "WINDOWS-1252 (western European), WINDOWS-1251 (Cyrillic) or GB18030 (Chinese)" in said
     assert "characters" not in said
     said = invoke("train", "tiny", str(tmp_path / "new.txt"), *args).stderr
     assert "not UTF-8" not in said
@@ -244,7 +244,7 @@ def test_what_is_not_utf8_is_named_with_the_command_for_it(
         said = invoke("train", "tiny", data, *args).stderr
         assert f"{told} learned and written byte by byte" in said
         put = ", and new.txt put in its place" if data == "texts" else ""
-        assert f"(Cyrillic): {command}{put}\n" in said
+        assert f"(Chinese): {command}{put}\n" in said
     said = invoke("train", "tiny", "texts/a.txt", "--val", "texts/b b.txt", *args).stderr
     assert f"{told} scored byte by byte" in said
     said = invoke("valid", "backup", "texts/b b.txt").stderr
@@ -252,6 +252,18 @@ def test_what_is_not_utf8_is_named_with_the_command_for_it(
     said = invoke("valid", "backup", stdin=old).stderr
     assert "warning: stdin is not UTF-8" in said
     assert said.count(" old.txt > new.txt") == 1
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "big5", "euc_jp", "shift_jis", "euc_kr", "cp866"])
+def test_an_older_encoding_is_not_taken_for_utf8_in_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Some of its pairs of bytes are UTF-8 by accident."""
+    monkeypatch.chdir(tmp_path)
+    characters = "".join(map(chr, [*range(0x410, 0x450), *range(0x4E00, 0x9F00), 0x3042, 0xAC00]))
+    Path("old.txt").write_bytes(characters.encode(encoding, "ignore"))
+    said = invoke("train", "tiny", "old.txt", "--batches", "1", "--seed", "1").stderr
+    assert "old.txt is not UTF-8 (byte " in said
 
 
 def test_a_text_of_two_encodings_is_not_to_be_converted_whole(
