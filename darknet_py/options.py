@@ -26,6 +26,8 @@ class NetOptions:
         init_symbols     1 lets matrices that see symbols start as wide as is right for inputs of
                          which one is 1
         forget_bias      what the bias of an [lstm]'s forget gate starts from
+        weight_decay     the pull of the matrices towards 0, apart from the gradient, see `shrink`;
+                         0 is off
         cooldown         the last fraction of a run of known length over which the rate falls to 0
         dropconnect      the share of the entries of the matrices that multiply the state which are
                          zeroed in an update, see `DropConnect`; 0 is off
@@ -62,6 +64,7 @@ class NetOptions:
     init: str
     init_symbols: bool
     forget_bias: float
+    weight_decay: float
     cooldown: float
     dropconnect: float
     average: float
@@ -149,6 +152,7 @@ class NetOptions:
             init=section.choice("init", "darknet", ("darknet", "orthogonal")),
             init_symbols=section.flag("init_symbols"),
             forget_bias=section.number("forget_bias", 0),
+            weight_decay=section.number("weight_decay", 0, minimum=0),
             cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
             dropconnect=section.number("dropconnect", 0, minimum=0, maximum=0.999),
             average=section.number("average", 0, minimum=0, maximum=1),

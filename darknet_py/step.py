@@ -24,6 +24,7 @@ from darknet_py.optimizer import (
     learning_rate,
     make_optimizer,
     mix,
+    shrink,
     step_all,
 )
 from darknet_py.ranks import ALONE, Ranks
@@ -229,6 +230,7 @@ class Step:
         rate = learning_rate(options, model.batch_number, model.rand)
         self.last_rate = rate * cooldown_factor(options, self.progress)
         trained = model.layers[model.first_trained :]
+        shrink(trained, self.last_rate, options.weight_decay)
         step_all(self.optimizer, model.parameters, model.updates, trained, self.last_rate)
         if self._average is not None:
             mix(self._average, model.parameters, self.optimizer.count, options.average)

@@ -42,7 +42,7 @@ NETWORKS = {
         *END,
     ),
     "lstm": (
-        f"{NET} cooldown=.5 average=.4 policy=random power=2",
+        f"{NET} cooldown=.5 average=.4 weight_decay=.5 policy=random power=2",
         "[lstm] output=5",
         "[lstm] output=6",
         *END,

@@ -104,6 +104,28 @@ def test_adam(batch: str) -> None:
 
 
 @pytest.mark.parametrize("adam", [0, 1])
+@pytest.mark.parametrize("weight_decay", [0.3, 5])
+def test_weight_decay_shrinks_matrices_beside_the_step(adam: int, weight_decay: float) -> None:
+    """Loshchilov and Hutter's algorithm 2, at each layer's own rate."""
+    net_section = f"{NET.replace('decay=.01', 'decay=0')} batch=8 adam={adam}"
+    net = make_network(f"{net_section} weight_decay={weight_decay}", *LAYERS)
+    plain = make_network(net_section, *LAYERS)
+    own_rates = {"0": 0.25, "1": 1}
+    before = [tensor.values.copy() for tensor in net.tensors()]
+    for example in (net, plain):
+        example.train_batch(*draw_symbols(example))
+    shrunk = 0
+    for tensor, other, values in zip(net.tensors(), plain.tensors(), before, strict=True):
+        expected = other.values
+        if tensor.name.endswith("weight"):
+            rate = 0.5 * own_rates[tensor.name[0]]
+            expected = expected - min(1, rate * weight_decay) * values
+            shrunk += 1
+        np.testing.assert_allclose(tensor.values, expected, rtol=1e-12, atol=1e-12)
+    assert shrunk == 4
+
+
+@pytest.mark.parametrize("adam", [0, 1])
 def test_rolling_statistics_are_not_touched_by_an_update(adam: int) -> None:
     net = make_network(f"{NET} batch=8 adam={adam} learning_rate=9", *LAYERS)
     copy = make_network(f"{NET} batch=8", *LAYERS)

@@ -49,6 +49,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         CONNECTED,
         SOFTMAX,
     ),
+    "weight decay": (f"{NET} weight_decay=.5", RNN, CONNECTED, SOFTMAX),
     "averaged": (f"{NET} average=.3", RNN, CONNECTED, SOFTMAX),
     "dropconnect": (f"{NET} dropconnect=.3", RNN, "[lstm] output=5", CONNECTED, SOFTMAX),
     "dropout, random rates": (

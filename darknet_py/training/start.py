@@ -184,6 +184,7 @@ def _say_ignored(cfg: Cfg) -> None:
         "clip",
         "clip_norm",
         "delta_clip",
+        "weight_decay",
         "cooldown",
         "average",
         "dropconnect",

@@ -18,7 +18,7 @@ KINDS = {
     ),
     "momentum, subdivisions": (
         "[net] inputs=256 batch=16 subdivisions=2 time_steps=6 learning_rate=.1 clip_norm=1"
-        " average=.3 dropconnect=.2",
+        " average=.3 dropconnect=.2 weight_decay=.5",
         "[gru] output=8",
         "[connected] output=300 activation=linear",
         "[gru] output=8 tanh=1",
