@@ -137,7 +137,7 @@ def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[sli
 
 
 def shrink(layers: Sequence[Layer], rate: float, weight_decay: float) -> None:
-    """Multiply the trained matrices of these layers by 1 - rate weight_decay, but never by less
+    """Multiply the matrices of these layers by 1 - rate weight_decay, but never by less
     than 0, at `rate` times the layer's own.
 
     weight_decay: a key of our own in [net]; 0 does nothing. Unlike `decay` it is no part of the
@@ -149,8 +149,8 @@ def shrink(layers: Sequence[Layer], rate: float, weight_decay: float) -> None:
     for layer in layers:
         kept = max(0.0, 1 - rate * layer.learning_rate * weight_decay)
         for parameter in layer.parameters():
-            if parameter.trained and parameter.decayed:
-                np.multiply(parameter.values, kept, out=parameter.values)
+            if parameter.decayed:
+                parameter.values *= kept
 
 
 def mix(average: Array, values: Array, count: int, share: float) -> None:

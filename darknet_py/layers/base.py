@@ -41,7 +41,7 @@ class Parameter:
     """One named tensor of a layer, a view into the network's flat vectors once it is bound.
 
     trained: rolling statistics are not; they are updated by forward.
-    decayed: SGD's weight decay acts on matrices only.
+    decayed: a matrix; SGD's `decay` and `weight_decay` act on these only.
     gaussian: in a new network it is drawn from the normal distribution.
     normal: belongs to batch norm, its scales or rolling statistics.
     recurrent: a matrix that multiplies the state.
