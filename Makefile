@@ -66,12 +66,11 @@ check-sdist: .venv/tests
 	$(MAKE) -C build/sdist/unpacked test \
 	  TESTS="tests/test_architecture.py tests/test_api.py tests/test_cfg.py tests/test_docs.py tests/test_weights.py"
 
-# PyTorch's networks beside the recipes, each with the best of four rates: about two hours.
+# PyTorch's networks beside the recipes, each with the best rate that is found: about two hours.
 peers: .venv-torch/done
 	.venv-torch/bin/python benchmarks/train_torch.py gru,lstm,rnn $(TEXT) --widths 256 512 \
-	  --rates .001 .002 .004 .008 --results peers.jsonl
-	.venv-torch/bin/python benchmarks/train_torch.py transformer $(TEXT) \
-	  --rates .0005 .001 .002 .004 --results peers.jsonl
+	  --search --results peers.jsonl
+	.venv-torch/bin/python benchmarks/train_torch.py transformer $(TEXT) --search --results peers.jsonl
 
 .venv-torch/done:
 	$(PYTHON) -m venv .venv-torch

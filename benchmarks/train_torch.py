@@ -9,8 +9,9 @@ bytes, 32 of them at a time. Adam, a bound on the gradient's norm, a rate that r
 tenth of TEXT: a recurrent network as one stream from a zero state, a transformer with 48 bytes of
 context at least. Time spent scoring is not counted.
 
-Several rates or widths are tried one after another. With --results each is a line of JSON in a
-file, what is there already is not trained again, and a table of the best is printed at the end.
+With --search the rate is doubled and halved until the loss rises on both sides of the best one.
+With --results each network is a line of JSON in a file, what is there already is not trained again,
+and a table of the best is printed at the end.
 """
 
 from __future__ import annotations
@@ -142,6 +143,14 @@ def trained(kind, width, rate, text, seconds, seed):
     }
 
 
+def next_rate(losses, first):
+    """What a search tries next, when it knows the losses of some rates; None at its end."""
+    if not losses:
+        return first
+    best = min(losses, key=losses.get)
+    return next((rate for rate in (best * 2, best / 2) if rate not in losses), None)
+
+
 def table(rows):
     """The best rate of each network."""
     lines = [
@@ -165,7 +174,8 @@ def main():
     parser.add_argument("text", type=Path)
     parser.add_argument("--seconds", type=float, default=240)
     parser.add_argument("--widths", type=int, nargs="+", help="[default: 256, or 128]")
-    parser.add_argument("--rates", type=float, nargs="+", default=[0.003])
+    parser.add_argument("--rate", type=float, default=0.002)
+    parser.add_argument("--search", action="store_true", help="begin with --rate, find the best")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--results", type=Path)
@@ -175,18 +185,24 @@ def main():
     rows = []
     if options.results and options.results.exists():
         rows = [json.loads(line) for line in options.results.read_text().splitlines()]
-    known = {(row["kind"], row["width"], row["rate"], row["seed"]) for row in rows}
     for kind in options.kinds.split(","):
         for width in options.widths or [128 if kind == "transformer" else 256]:
-            for rate in options.rates:
-                if (kind, width, rate, options.seed) in known:
-                    continue
+            losses = {
+                row["rate"]: row["loss"]
+                for row in rows
+                if (row["kind"], row["width"], row["seed"]) == (kind, width, options.seed)
+            }
+            rate = next_rate(losses, options.rate) if options.search else options.rate
+            while rate and rate not in losses:
                 row = trained(kind, width, rate, text, options.seconds, options.seed)
                 rows.append(row)
+                losses[rate] = row["loss"]
                 print(json.dumps(row), flush=True)
                 if options.results:
                     with options.results.open("a") as file:
                         file.write(json.dumps(row) + "\n")
+                if options.search:
+                    rate = next_rate(losses, options.rate)
     print(table(rows))
 
 

@@ -8,14 +8,16 @@ on are their first nine tenths, and the choice goes by the loss on the rest, of 
 `darknet-py valid --val .1` computes it. The last tenth of TEXT is left for the loss that is
 published.
 
-Results are lines of JSON in benchmarks/recipes/RECIPE.jsonl. A search that was stopped goes on with
-what is missing there; --table shows it.
+Results are lines of JSON in benchmarks/recipes/RECIPE.jsonl, each with all values of its candidate,
+so that they stay true when the recipe changes. A search that was stopped goes on with what is
+missing there, and another seed of a candidate has as many batches as the first; --table shows it.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import statistics
 import tempfile
 import time
@@ -47,8 +49,10 @@ KINDS = {
     "gru-bn": "[gru]\ntanh=1\nbatch_normalize=1\n",
     "lstm": "[lstm]\n",
 }
+# By recipe: its layers as KIND:LAYERSxWIDTH[:DROPOUT].
+LAYERS = {"tiny": "rnn:2x256", "shakespeare": "gru:2x320:.1", "large": "gru:2x512:.3"}
 # By recipe: candidates beside those that have results already, as words: `KEY=VALUE` as --set takes
-# them, and KIND:LAYERSxWIDTH[:DROPOUT].
+# them (`KEY=` leaves the key out), and layers.
 CANDIDATES = {
     "tiny": (
         "",
@@ -119,25 +123,51 @@ CANDIDATES = {
 }
 
 
-def candidate(recipe: str, words: str) -> str:
-    """The cfg of a candidate."""
-    cfg = read_cfg(bundled_cfgs()[recipe])
-    own = {key: option.value for key, option in cfg.net.options.items()}
-    layers = ""
+Candidate = dict[str, str]  # the keys of [net], and `layers`
+
+
+def shortened(value: str) -> str:
+    """A number as the words have it: .5 for 0.5."""
+    return re.sub(r"^0(?=\.)", "", value)
+
+
+def recipe_itself(recipe: str) -> Candidate:
+    """The values of a bundled cfg."""
+    keys = read_cfg(bundled_cfgs()[recipe]).net.options
+    own = {key: shortened(option.value) for key, option in keys.items()}
+    return {"layers": LAYERS[recipe], **own}
+
+
+def candidate_of(recipe: str, words: str) -> Candidate:
+    """What words mean, which say where a candidate is not like the recipe."""
+    found = recipe_itself(recipe)
     for word in words.split():
-        key, _, value = word.partition("=")
-        if value:
-            own[key] = value
-            continue
-        kind, size, *dropout = word.split(":")
-        count, width = map(int, size.split("x"))
-        layers = f"{KINDS[kind]}output={width}\n\n"
-        layers += f"[dropout]\nprobability={dropout[0]}\n\n" if dropout else ""
-        layers = layers * count + OUTPUT
-    if not layers:
-        text = cfg.text()
-        layers = text[text.index("[", text.index("[net]") + 1) :]
-    return "\n".join(["[net]", *(f"{key}={value}" for key, value in own.items()), "", layers])
+        key, equals, value = word.partition("=")
+        if not equals:
+            found["layers"] = word
+        elif value:
+            found[key] = shortened(value)
+        else:
+            found.pop(key, None)
+    return found
+
+
+def words_of(recipe: str, candidate: Candidate) -> str:
+    """Where a candidate is not like the recipe; empty for the recipe itself."""
+    own = recipe_itself(recipe)
+    differing = [key for key in {**own, **candidate} if candidate.get(key) != own.get(key)]
+    words = [f"{key}={candidate.get(key, '')}" for key in differing]
+    return " ".join(word.removeprefix("layers=") for word in words)
+
+
+def cfg_of(candidate: Candidate) -> str:
+    """The cfg of a candidate."""
+    kind, size, *dropout = candidate["layers"].split(":")
+    count, width = map(int, size.split("x"))
+    layer = f"{KINDS[kind]}output={width}\n\n"
+    layer += f"[dropout]\nprobability={dropout[0]}\n\n" if dropout else ""
+    keys = [f"{key}={value}" for key, value in candidate.items() if key != "layers"]
+    return "\n".join(["[net]", *keys, "", layer * count + OUTPUT])
 
 
 def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
@@ -180,12 +210,11 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def table(rows: list[dict[str, Any]]) -> str:
+def table(recipe: str, rows: list[dict[str, Any]]) -> str:
     """The candidates of which there are results, the best mean first."""
     by_words: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        if "loss" in row:
-            by_words.setdefault(row["words"], []).append(row)
+        by_words.setdefault(words_of(recipe, row["candidate"]), []).append(row)
     lines = ["| candidate | loss | seeds | parameters | bytes read |", "|---|---|---|---|---|"]
     for words, own in sorted(by_words.items(), key=lambda item: mean_loss(item[1])):
         losses = ", ".join(f"{row['loss']:.4f}" for row in sorted(own, key=lambda row: row["seed"]))
@@ -205,45 +234,38 @@ def search(options: argparse.Namespace) -> None:
     known = read_results(options.results)
     whole = read_text(options.text)
     text = split(whole, 0.1)[0].tobytes()
-    tried = (row["words"] for row in known if "loss" in row)
-    words_of_all = dict.fromkeys((*CANDIDATES[options.recipe], *tried))
-    cfgs = {words: candidate(options.recipe, words) for words in words_of_all}
-    if options.only:
-        cfgs = {words: cfg for words, cfg in cfgs.items() if words in options.only}
-    seconds = {row["words"]: row["milliseconds"] / 1e3 for row in known if "milliseconds" in row}
-
-    def keep(row: dict[str, Any]) -> None:
-        with open(options.results, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-
-    for words in ("", *cfgs):
-        if words not in seconds:
-            seconds[words] = seconds_per_batch(candidate(options.recipe, words), whole)
-            keep({"words": words, "milliseconds": 1e3 * seconds[words]})
-    symbols = parse_cfg(candidate(options.recipe, "")).net
-    budget = options.bytes / symbols.integer("batch", 1) / symbols.integer("time_steps", 1)
-    done = {(row["words"], row["seed"]) for row in known if "loss" in row}
+    bytes_read = {words_of(options.recipe, row["candidate"]): row["bytes"] for row in known}
+    done = {(words_of(options.recipe, row["candidate"]), row["seed"]) for row in known}
+    candidates = {}
+    for words in options.only or (*CANDIDATES[options.recipe], *bytes_read):
+        candidate = candidate_of(options.recipe, words)
+        candidates[words_of(options.recipe, candidate)] = candidate
+    recipe = parse_cfg(cfg_of(recipe_itself(options.recipe))).net
+    recipe_symbols = recipe.integer("batch", 1) * recipe.integer("time_steps", 1)
+    new = [words for words in candidates if words not in bytes_read]
+    seconds: dict[str, float] = {}
+    for words in ("", *new) if new else ():
+        seconds[words] = seconds_per_batch(cfg_of(candidate_of(options.recipe, words)), whole)
     jobs = {}
     threads = max(1, processors() // options.at_once)
     with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
         for seed in options.seeds:
-            for words, cfg in cfgs.items():
-                batches = int(budget * seconds[""] / seconds[words])
+            for words, candidate in candidates.items():
+                net = Network(parse_cfg(cfg_of(candidate)))
+                row = {"candidate": candidate, "seed": seed, "parameters": len(net.parameters)}
+                if words in bytes_read:
+                    batches = bytes_read[words] // net.options.symbols
+                else:
+                    batches = int(options.bytes / recipe_symbols * seconds[""] / seconds[words])
                 if (words, seed) not in done:
-                    job = pool.submit(trained, cfg, text, batches, seed, threads)
-                    jobs[job] = words, cfg, batches, seed
+                    job = pool.submit(trained, cfg_of(candidate), text, batches, seed, threads)
+                    jobs[job] = words, {**row, "bytes": batches * net.options.symbols}
         for job in as_completed(jobs):
-            words, cfg, batches, seed = jobs[job]
-            net = Network(parse_cfg(cfg))
-            row = {
-                "words": words,
-                "seed": seed,
-                "loss": job.result(),
-                "bytes": batches * net.options.symbols,
-                "parameters": len(net.parameters),
-            }
-            keep(row)
-            print(f"{row['loss']:.4f} {words or 'as it is'}, seed {seed}", flush=True)
+            words, row = jobs[job]
+            row["loss"] = job.result()
+            with open(options.results, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
+            print(f"{row['loss']:.4f} {words or 'as it is'}, seed {row['seed']}", flush=True)
 
 
 def main() -> None:
@@ -251,7 +273,7 @@ def main() -> None:
     parser.add_argument("recipe", choices=CANDIDATES)
     parser.add_argument("text", type=Path)
     parser.add_argument("--bytes", type=float, default=7e6, help="that the recipe itself reads")
-    parser.add_argument("--only", nargs="+", help="candidates, in their words")
+    parser.add_argument("--only", nargs="+", help="candidates, in words like those of the table")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--at-once", type=int, default=processors(), help="runs side by side")
     parser.add_argument("--results", type=Path, help="another file")
@@ -260,7 +282,7 @@ def main() -> None:
     options.results = options.results or Path("benchmarks/recipes") / f"{options.recipe}.jsonl"
     if not options.table:
         search(options)
-    print(table(read_results(options.results)))
+    print(table(options.recipe, read_results(options.results)))
 
 
 if __name__ == "__main__":
