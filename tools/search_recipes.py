@@ -10,7 +10,8 @@ published.
 
 Results are lines of JSON in benchmarks/recipes/RECIPE.jsonl, each with all values of its candidate,
 so that they stay true when the recipe changes. A search that was stopped goes on with what is
-missing there, and another seed of a candidate has as many batches as the first; --table shows it.
+missing there, and another seed of a candidate has as many batches as the first: `--best 10 --seeds
+2 3` are those of the ten best. --table shows it.
 """
 
 from __future__ import annotations
@@ -210,14 +211,23 @@ def read_results(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def by_words(recipe: str, rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each candidate, that of the best mean first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in sorted(rows, key=lambda row: row["seed"]):
+        found.setdefault(words_of(recipe, row["candidate"]), []).append(row)
+    return dict(sorted(found.items(), key=lambda item: mean_loss(item[1])))
+
+
+def mean_loss(rows: list[dict[str, Any]]) -> float:
+    return statistics.mean(row["loss"] for row in rows)
+
+
 def table(recipe: str, rows: list[dict[str, Any]]) -> str:
     """The candidates of which there are results, the best mean first."""
-    by_words: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_words.setdefault(words_of(recipe, row["candidate"]), []).append(row)
     lines = ["| candidate | loss | seeds | parameters | bytes read |", "|---|---|---|---|---|"]
-    for words, own in sorted(by_words.items(), key=lambda item: mean_loss(item[1])):
-        losses = ", ".join(f"{row['loss']:.4f}" for row in sorted(own, key=lambda row: row["seed"]))
+    for words, own in by_words(recipe, rows).items():
+        losses = ", ".join(f"{row['loss']:.4f}" for row in own)
         lines.append(
             f"| {words or 'as it is'} | {mean_loss(own):.4f} | {losses} | "
             f"{own[0]['parameters']:,} | {own[0]['bytes']:,} |"
@@ -225,19 +235,17 @@ def table(recipe: str, rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def mean_loss(rows: list[dict[str, Any]]) -> float:
-    return statistics.mean(row["loss"] for row in rows)
-
-
 def search(options: argparse.Namespace) -> None:
     """Train what is missing in the results."""
     known = read_results(options.results)
     whole = read_text(options.text)
     text = split(whole, 0.1)[0].tobytes()
-    bytes_read = {words_of(options.recipe, row["candidate"]): row["bytes"] for row in known}
-    done = {(words_of(options.recipe, row["candidate"]), row["seed"]) for row in known}
+    known_by_words = by_words(options.recipe, known)
+    bytes_read = {words: rows[0]["bytes"] for words, rows in known_by_words.items()}
+    done = {(words, row["seed"]) for words, rows in known_by_words.items() for row in rows}
     candidates = {}
-    for words in options.only or (*CANDIDATES[options.recipe], *bytes_read):
+    best = list(bytes_read)[: options.best]
+    for words in options.only or best or (*CANDIDATES[options.recipe], *bytes_read):
         candidate = candidate_of(options.recipe, words)
         candidates[words_of(options.recipe, candidate)] = candidate
     recipe = parse_cfg(cfg_of(recipe_itself(options.recipe))).net
@@ -274,6 +282,7 @@ def main() -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("--bytes", type=float, default=7e6, help="that the recipe itself reads")
     parser.add_argument("--only", nargs="+", help="candidates, in words like those of the table")
+    parser.add_argument("--best", type=int, default=0, help="only so many of the best so far")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--at-once", type=int, default=processors(), help="runs side by side")
     parser.add_argument("--results", type=Path, help="another file")
