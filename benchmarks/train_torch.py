@@ -143,12 +143,13 @@ def trained(kind, width, rate, text, seconds, seed):
     }
 
 
-def next_rate(losses, first):
-    """What a search tries next, when it knows the losses of some rates; None at its end."""
-    if not losses:
-        return first
-    best = min(losses, key=losses.get)
-    return next((rate for rate in (best * 2, best / 2) if rate not in losses), None)
+def next_rate(losses, first, searching):
+    """What is tried next where the losses of some rates are known; None at the end."""
+    rates = [first]
+    if searching and losses:
+        best = min(losses, key=losses.get)
+        rates = [best * 2, best / 2]
+    return next((rate for rate in rates if rate not in losses), None)
 
 
 def table(rows):
@@ -192,8 +193,7 @@ def main():
                 for row in rows
                 if (row["kind"], row["width"], row["seed"]) == (kind, width, options.seed)
             }
-            rate = next_rate(losses, options.rate) if options.search else options.rate
-            while rate and rate not in losses:
+            while rate := next_rate(losses, options.rate, options.search):
                 row = trained(kind, width, rate, text, options.seconds, options.seed)
                 rows.append(row)
                 losses[rate] = row["loss"]
@@ -201,8 +201,6 @@ def main():
                 if options.results:
                     with options.results.open("a") as file:
                         file.write(json.dumps(row) + "\n")
-                if options.search:
-                    rate = next_rate(losses, options.rate)
     print(table(rows))
 
 

@@ -247,8 +247,7 @@ def search(options: argparse.Namespace) -> None:
     for words in options.only or best or (*CANDIDATES[options.recipe], *bytes_read):
         candidate = candidate_of(options.recipe, words)
         candidates[words_of(options.recipe, candidate)] = candidate
-    recipe = parse_cfg(cfg_of(recipe_itself(options.recipe))).net
-    recipe_symbols = recipe.integer("batch", 1) * recipe.integer("time_steps", 1)
+    recipe_symbols = Network(parse_cfg(cfg_of(recipe_itself(options.recipe)))).options.symbols
     new = [words for words in candidates if words not in bytes_read]
     seconds: dict[str, float] = {}
     for words in ("", *new) if new else ():
@@ -258,15 +257,17 @@ def search(options: argparse.Namespace) -> None:
     with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
         for seed in options.seeds:
             for words, candidate in candidates.items():
-                net = Network(parse_cfg(cfg_of(candidate)))
+                if (words, seed) in done:
+                    continue
+                cfg = cfg_of(candidate)
+                net = Network(parse_cfg(cfg))
                 row = {"candidate": candidate, "seed": seed, "parameters": len(net.parameters)}
                 if words in bytes_read:
                     batches = bytes_read[words] // net.options.symbols
                 else:
                     batches = int(options.bytes / recipe_symbols * seconds[""] / seconds[words])
-                if (words, seed) not in done:
-                    job = pool.submit(trained, cfg_of(candidate), text, batches, seed, threads)
-                    jobs[job] = words, {**row, "bytes": batches * net.options.symbols}
+                job = pool.submit(trained, cfg, text, batches, seed, threads)
+                jobs[job] = words, {**row, "bytes": batches * net.options.symbols}
         for job in as_completed(jobs):
             words, row = jobs[job]
             row["loss"] = job.result()
