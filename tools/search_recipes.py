@@ -51,7 +51,13 @@ KINDS = {
     "lstm": "[lstm]\n",
 }
 # By recipe: its layers as KIND:LAYERSxWIDTH[:DROPOUT].
-LAYERS = {"tiny": "rnn:2x256", "shakespeare": "gru:2x320:.1", "large": "gru:2x512:.3"}
+LAYERS = {
+    "tiny": "rnn:2x256",
+    "tiny-gru": "gru:2x128",
+    "tiny-lstm": "lstm:2x128",
+    "shakespeare": "gru:2x320:.1",
+    "large": "gru:2x512:.3",
+}
 # By recipe: candidates beside those that have results already, as words: `KEY=VALUE` as --set takes
 # them (`KEY=` leaves the key out), and layers.
 CANDIDATES = {
@@ -64,6 +70,28 @@ CANDIDATES = {
         "clip_norm=.5",
         "init=orthogonal",
         "gru:2x160 init=orthogonal learning_rate=.006 B2=.999 clip_norm=1",
+    ),
+    "tiny-gru": (
+        "",
+        "weight_decay=.1",
+        "weight_decay=.1 learning_rate=.008",
+        "weight_decay=.1 batch=24",
+        "gru:2x160 weight_decay=.1",
+        "gru:2x192 weight_decay=.1 learning_rate=.004",
+    ),
+    "tiny-lstm": (
+        "",
+        "weight_decay=.1",
+        "weight_decay=.2",
+        "learning_rate=.004",
+        "learning_rate=.008",
+        "clip_norm=.25",
+        "B2=.99",
+        "batch=16",
+        "forget_bias=2",
+        "lstm:2x160 weight_decay=.1",
+        "lstm:2x192 weight_decay=.1 learning_rate=.004",
+        "lstm:1x192 weight_decay=.1",
     ),
     "shakespeare": (
         "",
