@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from darknet_py.cfg import Cfg, bundled_cfgs, parse_cfg, read_cfg
-from tools.search_recipes import CANDIDATES, LAYERS, candidate_of, cfg_of, recipe_itself, words_of
+from tools.search_recipes import CANDIDATES, candidate_of, cfg_of, recipe_itself, words_of
 
 
 def values(cfg: Cfg) -> list[tuple[str, dict[str, str]]]:
@@ -16,7 +16,7 @@ def values(cfg: Cfg) -> list[tuple[str, dict[str, str]]]:
     ]
 
 
-@pytest.mark.parametrize("recipe", LAYERS)
+@pytest.mark.parametrize("recipe", CANDIDATES)
 def test_without_words_a_candidate_is_the_recipe(recipe: str) -> None:
     itself = cfg_of(recipe_itself(recipe))
     assert values(parse_cfg(itself)) == values(read_cfg(bundled_cfgs()[recipe]))

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
+from darknet_py.cfg import Cfg, bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.corpus import read_text, split
 from darknet_py.kernels import choose_kernels
 from darknet_py.machine import processors
@@ -50,16 +50,8 @@ KINDS = {
     "gru-bn": "[gru]\ntanh=1\nbatch_normalize=1\n",
     "lstm": "[lstm]\n",
 }
-# By recipe: its layers as KIND:LAYERSxWIDTH[:DROPOUT].
-LAYERS = {
-    "tiny": "rnn:2x256",
-    "tiny-gru": "gru:2x128",
-    "tiny-lstm": "lstm:2x128",
-    "shakespeare": "gru:2x320:.1",
-    "large": "gru:2x512:.3",
-}
 # By recipe: candidates beside those that have results already, as words: `KEY=VALUE` as --set takes
-# them (`KEY=` leaves the key out), and layers.
+# them (`KEY=` leaves the key out), and layers as KIND:LAYERSxWIDTH[:DROPOUT].
 CANDIDATES = {
     "tiny": (
         "",
@@ -159,11 +151,20 @@ def shortened(value: str) -> str:
     return re.sub(r"^0(?=\.)", "", value)
 
 
+def layers_of(cfg: Cfg) -> str:
+    """Equal recurrent layers as KIND:LAYERSxWIDTH[:DROPOUT], which `cfg_of` reads."""
+    recurrent = [section for section in cfg.sections if section.name in KINDS]
+    width = recurrent[0].options["output"].value
+    dropouts = [section for section in cfg.sections if section.name == "dropout"]
+    dropout = [shortened(section.options["probability"].value) for section in dropouts[:1]]
+    return ":".join([recurrent[0].name, f"{len(recurrent)}x{width}", *dropout])
+
+
 def recipe_itself(recipe: str) -> Candidate:
     """The values of a bundled cfg."""
-    keys = read_cfg(bundled_cfgs()[recipe]).net.options
-    own = {key: shortened(option.value) for key, option in keys.items()}
-    return {"layers": LAYERS[recipe], **own}
+    cfg = read_cfg(bundled_cfgs()[recipe])
+    own = {key: shortened(option.value) for key, option in cfg.net.options.items()}
+    return {"layers": layers_of(cfg), **own}
 
 
 def candidate_of(recipe: str, words: str) -> Candidate:
