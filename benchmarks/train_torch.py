@@ -10,14 +10,13 @@ tenth of TEXT: a recurrent network as one stream from a zero state, a transforme
 context at least. Time spent scoring is not counted.
 
 With --search the rate is doubled and halved until the loss rises on both sides of the best one.
-With --results each network is a line of JSON in a file, what is there already is not trained again,
-and a table of the best is printed at the end.
+With --results each network is a line of JSON in a file, and what is there already is not trained
+again; `make docs` makes docs/recipes-tried.md of benchmarks/recipes/peers.*.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import time
 from pathlib import Path
@@ -152,23 +151,6 @@ def next_rate(losses, first, searching):
     return next((rate for rate in rates if rate not in losses), None)
 
 
-def table(rows):
-    """The best rate of each network."""
-    lines = [
-        "| network | loss | rate, of | parameters | bytes trained on |",
-        "|---|---|---|---|---|",
-    ]
-    rows = sorted(rows, key=lambda row: (row["kind"], row["width"], row["loss"]))
-    for (kind, width), group in itertools.groupby(rows, lambda row: (row["kind"], row["width"])):
-        best, *others = group
-        rates = ", ".join(f"{row['rate']:g}" for row in others)
-        lines.append(
-            f"| {kind} {LAYERS if kind == 'transformer' else 2}x{width} | {best['loss']:.4f} | "
-            f"{best['rate']:g} ({rates}) | {best['parameters']:,} | {best['bytes']:,} |"
-        )
-    return "\n".join(lines)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", help="with commas between them: gru, lstm, rnn, transformer")
@@ -201,7 +183,6 @@ def main():
                 if options.results:
                     with options.results.open("a") as file:
                         file.write(json.dumps(row) + "\n")
-    print(table(rows))
 
 
 if __name__ == "__main__":

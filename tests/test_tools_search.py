@@ -5,13 +5,22 @@ from __future__ import annotations
 import pytest
 
 from darknet_py.cfg import Cfg, bundled_cfgs, parse_cfg, read_cfg
-from tools.search_recipes import CANDIDATES, candidate_of, cfg_of, recipe_itself, words_of
+from tools.make_docs import DOCS
+from tools.recipe_tables import peers_table, recipe_table, tried_page
+from tools.search_recipes import (
+    CANDIDATES,
+    candidate_of,
+    cfg_of,
+    recipe_itself,
+    shortened,
+    words_of,
+)
 
 
 def values(cfg: Cfg) -> list[tuple[str, dict[str, str]]]:
     """What stands in a cfg, however its numbers are written."""
     return [
-        (section.name, {key: option.value.lstrip("0") for key, option in section.options.items()})
+        (section.name, {key: shortened(option.value) for key, option in section.options.items()})
         for section in cfg.sections
     ]
 
@@ -35,3 +44,34 @@ def test_words_are_short_and_in_the_order_of_the_recipe() -> None:
     candidate = candidate_of("tiny", "burn_in= rnn:1x8:.1 clip_norm=0.125 learning_rate=0.004")
     assert words_of("tiny", candidate) == "rnn:1x8:.1 learning_rate=.004 burn_in= clip_norm=.125"
     assert "burn_in" not in cfg_of(candidate)
+
+
+def test_a_table_has_the_best_mean_first() -> None:
+    rows = [
+        {
+            "candidate": candidate_of("tiny", words),
+            "seed": seed,
+            "loss": loss,
+            "parameters": 1,
+            "bytes": 2,
+        }
+        for words, seed, loss in (("", 1, 1.5), ("rnn:2x64", 2, 1.4), ("rnn:2x64", 1, 1.5))
+    ]
+    assert recipe_table("tiny", rows).splitlines()[2:] == [
+        "| rnn:2x64 | 1.4500 | 1.5000, 1.4000 | 1 | 2 |",
+        "| as it is | 1.5000 | 1.5000 | 1 | 2 |",
+    ]
+
+
+def test_a_table_of_other_networks_has_the_best_rate_first() -> None:
+    rows = [
+        {"kind": "gru", "width": 512, "rate": rate, "loss": loss, "parameters": 1, "bytes": 2000}
+        for rate, loss in ((0.002, 1.6), (0.004, 1.5), (0.008, 1.7))
+    ]
+    row = "| GRU of 512 | 1.5000 (0.004) | 1.6000 (0.002), 1.7000 (0.008) | 1 | 2,000 |"
+    assert peers_table(rows).splitlines()[2:] == [row]
+
+
+def test_the_page_of_what_was_tried_is_made_of_the_results() -> None:
+    page = (DOCS / "recipes-tried.md").read_text(encoding="utf-8")
+    assert page == tried_page(), "make docs"

@@ -1,7 +1,7 @@
 """The reference pages from the program itself: `make docs`.
 
 docs/cli.md is what the commands print for --help; docs/api.md the signatures and docstrings of the
-public names.
+public names; docs/recipes-tried.md the results of the searches (tools/recipe_tables.py).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 import darknet_py
 from darknet_py.cli import main
+from tools.recipe_tables import tried_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 CLI_HEAD = """# The command line
@@ -142,7 +143,11 @@ def api_page() -> str:
     return "\n".join([API_HEAD, *functions, *classes, *errors, version])
 
 
-PAGES = {DOCS / "cli.md": cli_page, DOCS / "api.md": api_page}
+PAGES = {
+    DOCS / "cli.md": cli_page,
+    DOCS / "api.md": api_page,
+    DOCS / "recipes-tried.md": tried_page,
+}
 
 
 if __name__ == "__main__":

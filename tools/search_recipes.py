@@ -1,17 +1,17 @@
 """The search behind the bundled recipes: `python -m tools.search_recipes tiny TEXT --bytes 7e6`.
 
 Every candidate is a bundled recipe with some keys set as `--set` sets them, or with other layers.
-First the time of an update is measured for each, with nothing else running; then each is trained
-for as many batches as it has time for while the recipe itself reads so many bytes, so that its loss
-does not depend on what else the machine does. Only the first nine tenths of TEXT are used: trained
-on are their first nine tenths, and the choice goes by the loss on the rest, of the best network, as
-`darknet-py valid --val .1` computes it. The last tenth of TEXT is left for the loss that is
-published.
+First the time of an update is measured for each, in turns and with nothing else running; then each
+is trained for as many batches as it has time for while the recipe itself reads so many bytes, so
+that its loss does not depend on what else the machine does. Only the first nine tenths of TEXT are
+used: trained on are their first nine tenths, and the choice goes by the loss on the rest, of the
+best network, as `darknet-py valid --val .1` computes it. The last tenth of TEXT is left for the
+loss that is published.
 
 Results are lines of JSON in benchmarks/recipes/RECIPE.jsonl, each with all values of its candidate,
-so that they stay true when the recipe changes. A search that was stopped goes on with what is
-missing there, and another seed of a candidate has as many batches as the first: `--best 10 --seeds
-2 3` are those of the ten best. --table shows it.
+so that they stay true when the recipe changes; `make docs` makes docs/recipes-tried.md of them. A
+search that was stopped goes on with what is missing there, and another seed of a candidate has as
+many batches as the first: `--best 10 --seeds 2 3` are those of the ten best.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from darknet_py.training import train
 from darknet_py.training.threads import Threads, thread_choices
 from darknet_py.writing.scoring import cut, score_pieces
 
+RESULTS = Path(__file__).parent.parent / "benchmarks" / "recipes"
 STREAMS = 16  # pieces of the held-out text that are read side by side
+TURNS = 3  # of measuring the times of updates
 OUTPUT = "[connected]\noutput=256\nactivation=linear\n\n[softmax]\n"
 # Recurrent layers other than a recipe's own, by name.
 KINDS = {
@@ -65,11 +67,18 @@ CANDIDATES = {
     ),
     "tiny-gru": (
         "",
-        "weight_decay=.1",
-        "weight_decay=.1 learning_rate=.008",
-        "weight_decay=.1 batch=24",
-        "gru:2x160 weight_decay=.1",
-        "gru:2x192 weight_decay=.1 learning_rate=.004",
+        "learning_rate=.004",
+        "learning_rate=.008",
+        "gru:2x128",
+        "gru:2x192",
+        "gru:2x192 learning_rate=.004",
+        "gru:2x160:.05",
+        "weight_decay=0",
+        "weight_decay=.2",
+        "batch=24",
+        "B2=.99",
+        "clip_norm=.25",
+        "cooldown=1",
     ),
     "tiny-lstm": (
         "",
@@ -199,6 +208,18 @@ def cfg_of(candidate: Candidate) -> str:
     return "\n".join(["[net]", *keys, "", layer * count + OUTPUT])
 
 
+def update_seconds(recipe: str, all_words: list[str], text: np.ndarray) -> dict[str, float]:
+    """The time of an update of each candidate: the shortest of several turns, so that a slow moment
+    of the machine counts against none of them.
+    """
+    found = dict.fromkeys(all_words, float("inf"))
+    for _ in range(TURNS):
+        for words in all_words:
+            cfg = cfg_of(candidate_of(recipe, words))
+            found[words] = min(found[words], seconds_per_batch(cfg, text))
+    return found
+
+
 def seconds_per_batch(cfg: str, text: np.ndarray) -> float:
     """The median time of an update, with as many threads as are quickest."""
     net = Network(parse_cfg(cfg), kernels=choose_kernels("auto"))
@@ -251,18 +272,6 @@ def mean_loss(rows: list[dict[str, Any]]) -> float:
     return statistics.mean(row["loss"] for row in rows)
 
 
-def table(recipe: str, rows: list[dict[str, Any]]) -> str:
-    """The candidates of which there are results, the best mean first."""
-    lines = ["| candidate | loss | seeds | parameters | bytes read |", "|---|---|---|---|---|"]
-    for words, own in by_words(recipe, rows).items():
-        losses = ", ".join(f"{row['loss']:.4f}" for row in own)
-        lines.append(
-            f"| {words or 'as it is'} | {mean_loss(own):.4f} | {losses} | "
-            f"{own[0]['parameters']:,} | {own[0]['bytes']:,} |"
-        )
-    return "\n".join(lines)
-
-
 def search(options: argparse.Namespace) -> None:
     """Train what is missing in the results."""
     known = read_results(options.results)
@@ -278,9 +287,7 @@ def search(options: argparse.Namespace) -> None:
         candidates[words_of(options.recipe, candidate)] = candidate
     recipe_symbols = Network(parse_cfg(cfg_of(recipe_itself(options.recipe)))).options.symbols
     new = [words for words in candidates if words not in bytes_read]
-    seconds: dict[str, float] = {}
-    for words in ("", *new) if new else ():
-        seconds[words] = seconds_per_batch(cfg_of(candidate_of(options.recipe, words)), whole)
+    seconds = update_seconds(options.recipe, ["", *new], whole) if new else {}
     jobs = {}
     threads = max(1, processors() // options.at_once)
     with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
@@ -315,12 +322,9 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--at-once", type=int, default=processors(), help="runs side by side")
     parser.add_argument("--results", type=Path, help="another file")
-    parser.add_argument("--table", action="store_true", help="print the table and do nothing else")
     options = parser.parse_args()
-    options.results = options.results or Path("benchmarks/recipes") / f"{options.recipe}.jsonl"
-    if not options.table:
-        search(options)
-    print(table(options.recipe, read_results(options.results)))
+    options.results = options.results or RESULTS / f"{options.recipe}.jsonl"
+    search(options)
 
 
 if __name__ == "__main__":
