@@ -9,6 +9,7 @@ from tools.make_docs import DOCS
 from tools.recipe_tables import peers_table, recipe_table, tried_page
 from tools.search_recipes import (
     CANDIDATES,
+    alike,
     candidate_of,
     cfg_of,
     recipe_itself,
@@ -44,6 +45,11 @@ def test_words_are_short_and_in_the_order_of_the_recipe() -> None:
     candidate = candidate_of("tiny", "burn_in= rnn:1x8:.1 clip_norm=0.125 learning_rate=0.004")
     assert words_of("tiny", candidate) == "rnn:1x8:.1 learning_rate=.004 burn_in= clip_norm=.125"
     assert "burn_in" not in cfg_of(candidate)
+
+
+def test_a_rate_changes_nothing_in_the_time_of_an_update() -> None:
+    words = ["", "learning_rate=.5", "batch=8", "rnn:1x8", "batch=8 clip_norm=2"]
+    assert alike("tiny", words) == [words[:2], ["batch=8", "batch=8 clip_norm=2"], ["rnn:1x8"]]
 
 
 def test_a_table_has_the_best_mean_first() -> None:
