@@ -49,7 +49,8 @@ def test_words_are_short_and_in_the_order_of_the_recipe() -> None:
 
 def test_a_rate_changes_nothing_in_the_time_of_an_update() -> None:
     words = ["", "learning_rate=.5", "batch=8", "rnn:1x8", "batch=8 clip_norm=2"]
-    assert alike("tiny", words) == [words[:2], ["batch=8", "batch=8 clip_norm=2"], ["rnn:1x8"]]
+    candidates = {own: candidate_of("tiny", own) for own in words}
+    assert alike(candidates) == [words[:2], ["batch=8", "batch=8 clip_norm=2"], ["rnn:1x8"]]
 
 
 def test_a_table_has_the_best_mean_first() -> None:

@@ -65,7 +65,7 @@ def tried_page() -> str:
     """docs/recipes-tried.md."""
     parts = [HEAD]
     for recipe in CANDIDATES:
-        for path in sorted(RESULTS.glob(f"{recipe}.*"), key=lambda path: len(path.stem)):
+        for path in sorted(RESULTS.glob(f"{recipe}.*"), key=lambda path: path.stem):
             _, *text = path.stem.split(".")
             heading = f"### `{recipe}`" + "".join(f", {name}" for name in text)
             parts.append(f"{heading}\n\n{recipe_table(recipe, read_results(path))}\n")

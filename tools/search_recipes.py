@@ -213,27 +213,23 @@ def cfg_of(candidate: Candidate) -> str:
     return "\n".join(["[net]", *keys, "", layer * count + OUTPUT])
 
 
-def alike(recipe: str, all_words: list[str]) -> list[list[str]]:
-    """Candidates in groups whose updates are the same work."""
-    groups: dict[str, list[str]] = {}
-    for words in all_words:
-        candidate = candidate_of(recipe, words)
-        work = {key: value for key, value in candidate.items() if key not in VALUES}
-        groups.setdefault(cfg_of(work), []).append(words)
+def alike(candidates: dict[str, Candidate]) -> list[list[str]]:
+    """The words of candidates, in groups whose updates are the same work."""
+    groups: dict[frozenset[tuple[str, str]], list[str]] = {}
+    for words, candidate in candidates.items():
+        work = frozenset(item for item in candidate.items() if item[0] not in VALUES)
+        groups.setdefault(work, []).append(words)
     return list(groups.values())
 
 
-def update_seconds(recipe: str, all_words: list[str], text: np.ndarray) -> dict[str, float]:
+def update_seconds(candidates: dict[str, Candidate], text: np.ndarray) -> dict[str, float]:
     """The time of an update of each candidate: the shortest of several turns, so that a slow moment
     of the machine counts against none of them.
     """
-    found = dict.fromkeys(all_words, float("inf"))
-    groups = alike(recipe, all_words)
-    for _ in range(TURNS):
-        for group in groups:
-            cfg = cfg_of(candidate_of(recipe, group[0]))
-            seconds = seconds_per_batch(cfg, text)
-            found |= {words: min(found[words], seconds) for words in group}
+    found = dict.fromkeys(candidates, float("inf"))
+    for group in alike(candidates) * TURNS:
+        seconds = seconds_per_batch(cfg_of(candidates[group[0]]), text)
+        found |= {words: min(found[words], seconds) for words in group}
     return found
 
 
@@ -302,9 +298,10 @@ def search(options: argparse.Namespace) -> None:
     for words in options.only or best or (*CANDIDATES[options.recipe], *bytes_read):
         candidate = candidate_of(options.recipe, words)
         candidates[words_of(options.recipe, candidate)] = candidate
-    recipe_symbols = Network(parse_cfg(cfg_of(recipe_itself(options.recipe)))).options.symbols
-    new = [words for words in candidates if words not in bytes_read]
-    seconds = update_seconds(options.recipe, ["", *new], whole) if new else {}
+    itself = recipe_itself(options.recipe)
+    recipe_symbols = Network(parse_cfg(cfg_of(itself))).options.symbols
+    new = {words: own for words, own in candidates.items() if words not in bytes_read}
+    seconds = update_seconds({"": itself, **new}, whole) if new else {}
     jobs = {}
     threads = max(1, processors() // options.at_once)
     with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
