@@ -79,7 +79,9 @@ class RunName(_Words):
     """A run in the folder that was named before, by its state."""
 
     def words(self, ctx: click.Context, incomplete: str) -> list[str]:
-        folder = Path(ctx.params.get("folder") or ctx.params.get("out") or "backup")
+        from darknet_py.training.folder import DEFAULT_FOLDER
+
+        folder = Path(ctx.params.get("folder") or ctx.params.get("out") or DEFAULT_FOLDER)
         return [path.stem for path in sorted(folder.glob("*.state"))]
 
 

@@ -10,6 +10,7 @@ from darknet_py.cli.commands import Command, WholeNumber
 from darknet_py.cli.completing import FileName, FolderName, RunName
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
 from darknet_py.reporting.api import report
+from darknet_py.training.folder import DEFAULT_FOLDER
 
 log = logging.getLogger("darknet_py.report")
 
@@ -20,7 +21,7 @@ log = logging.getLogger("darknet_py.report")
     context_settings=CONTEXT,
     short_help="Write an HTML page about a run.",
 )
-@click.argument("folder", metavar="[DIR]", default="backup", type=FolderName())
+@click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=FolderName())
 @click.argument("name", required=False, type=RunName())
 @click.option(
     "--out",

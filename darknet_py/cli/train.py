@@ -32,7 +32,7 @@ from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import LONGER, unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
-from darknet_py.training.folder import DEFAULT, resume_command
+from darknet_py.training.folder import DEFAULT_FOLDER, resume_command
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
@@ -145,7 +145,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     except BaseException as error:
         if ranks.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
-                _say_left(options.get("out", DEFAULT), cfg, interruption.is_scoring)
+                _say_left(options.get("out", DEFAULT_FOLDER), cfg, interruption.is_scoring)
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
@@ -153,7 +153,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     if not quiet:
         since = " since --resume" if options.get("resume") else ""
         explanation = _explanation(result, progress, options)
-        _say_result(result, options.get("out", DEFAULT), explanation, since)
+        _say_result(result, options.get("out", DEFAULT_FOLDER), explanation, since)
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 

@@ -18,7 +18,7 @@ from darknet_py.reporting.page import page, read_passage, read_samples, recurren
 from darknet_py.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.curves import read_losses
-from darknet_py.training.folder import RunFolder, find_run
+from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
 from darknet_py.training.settings import Plan
 from darknet_py.writing.generation import generate
 
@@ -27,7 +27,7 @@ SAMPLE, SAMPLE_TOKENS = 400, 100  # of the last text
 
 
 def report(
-    folder: str | os.PathLike[str] = "backup",
+    folder: str | os.PathLike[str] = DEFAULT_FOLDER,
     name: str | None = None,
     *,
     out: str | os.PathLike[str] | None = None,

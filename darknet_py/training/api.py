@@ -12,6 +12,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.training import curves as plotting
+from darknet_py.training.folder import DEFAULT_FOLDER
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
@@ -31,7 +32,7 @@ def train(
     cfg: str | os.PathLike[str] | Cfg | None = None,
     data: str | os.PathLike[str] | bytes | None = None,
     *,
-    out: str | os.PathLike[str] = "backup",
+    out: str | os.PathLike[str] = DEFAULT_FOLDER,
     resume: bool = False,
     accept_changes: bool = False,
     weights: str | os.PathLike[str] | None = None,

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
 # Seconds that another run, which is just ending, has to let go of the folder.
 ENDING = 3.0
-DEFAULT = "backup"  # the folder of a run, where none is given
+DEFAULT_FOLDER = "backup"  # the folder of a run, where none is given
 LOCK = ".darknet-py.lock"
 _SUFFIXES = (
     ".cfg",
@@ -164,7 +164,7 @@ class RunFolder:
 
 def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
     """The command that goes on with the run in a folder, or with the one of this name there."""
-    folder = [] if Path(out) == Path(DEFAULT) else ["--out", os.fspath(out)]
+    folder = [] if Path(out) == Path(DEFAULT_FOLDER) else ["--out", os.fspath(out)]
     name = [] if base is None else [base]
     return shlex.join(["darknet-py", "train", "--resume", *folder, *name])
 

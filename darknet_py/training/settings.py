@@ -30,6 +30,7 @@ from darknet_py.bounds import (
 )
 from darknet_py.corpus import HELD_OUT_FROM
 from darknet_py.dialect import DIALECTS
+from darknet_py.training.folder import DEFAULT_FOLDER
 
 
 class OnResume(Enum):
@@ -83,7 +84,7 @@ class Settings:
     """
 
     out: str | None = option(
-        File("FOLDER"), "Folder for checkpoints.", OnResume.CALL, default="backup"
+        File("FOLDER"), "Folder for checkpoints.", OnResume.CALL, default=DEFAULT_FOLDER
     )
     weights: str | None = option(
         File(),
