@@ -17,7 +17,7 @@ from darknet_py.cli.outcome import explain_rise
 from darknet_py.corpus import read_text
 from darknet_py.training import Result, train
 
-RECIPES = {"tiny": 1500, "tiny-gru": 1000, "tiny-lstm": 1000, "shakespeare": 500, "large": 100}
+RECIPES = {"tiny": 1500, "tiny-gru": 1000, "tiny-lstm": 1000, "shakespeare": 500, "large": 200}
 
 
 def entropy(text: np.ndarray) -> float:
