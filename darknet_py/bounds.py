@@ -1,7 +1,8 @@
 """What the value of an argument or an option may be: in words, and checked.
 
 Each kind of value has `words`, which end the sentence "NAME must be ...", and `take`, which gives
-the value as it is used, or raises TypeError or ValueError for any other.
+the value as it is used, or raises TypeError or ValueError for any other, OverflowError for a number
+that is too large where the words name no largest one.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def checked(name: str, value: Any, bounds: Bounds) -> Any:
     """`value` as it is used. Raises ValueError, naming it and what it may be."""
     try:
         return bounds.take(value)
-    except (TypeError, ValueError, OverflowError):
+    except OverflowError:
+        raise ValueError(f"{name} is too large: {_shown(value)}") from None
+    except (TypeError, ValueError):
         raise ValueError(f"{name} must be {bounds.words}, not {_shown(value)}") from None
 
 
@@ -86,6 +89,8 @@ class Whole:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)
+        if number > self.most == Whole.most:
+            raise OverflowError
         if not self.least <= number <= self.most:
             raise ValueError
         return number

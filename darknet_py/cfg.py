@@ -172,14 +172,15 @@ class Section:
 
 
 def _integer(option: Option, text: str, minimum: int, maximum: int) -> int:
-    # The length check keeps int() from converting a megabyte of digits.
-    value = int(text) if _INTEGER.fullmatch(text) and len(text) <= 20 else None
-    if value is not None and minimum <= value <= maximum:
+    # Of a megabyte of digits int() is given only as many as show how large the number is.
+    value = int(text[:20]) if _INTEGER.fullmatch(text) else None
+    if value is not None and minimum <= value <= maximum and len(text) <= 20:
         return value
+    if maximum < INT_MAX or (value is not None and value > maximum):
+        raise option.error(f"a whole number from {minimum} to {maximum}")
     if minimum <= -INT_MAX:
         raise option.error("a whole number")
-    bounds = f"of at least {minimum}" if maximum == INT_MAX else f"from {minimum} to {maximum}"
-    raise option.error(f"a whole number {bounds}")
+    raise option.error(f"a whole number of at least {minimum}")
 
 
 def _number(
@@ -188,6 +189,8 @@ def _number(
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if minimum <= value <= maximum and (above is None or value > above):
         return value
+    if abs(value) > _FLOAT_MAX:
+        raise option.error("a number that single precision holds, from -3.4e38 to 3.4e38")
     expected = "a number"
     if above is not None:
         expected += f" above {above:g}"
