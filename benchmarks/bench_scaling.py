@@ -43,7 +43,7 @@ OVERLAPPED = [
 ]
 # A bundled network, and one of the shape (layers, width, steps, streams).
 ON_HOSTS: list[tuple[str, tuple[int, int, int, int]]] = [
-    ("shakespeare", (2, 320, 64, 32)),
+    ("shakespeare", (2, 256, 64, 32)),
     ("plain", (3, 256, 64, 64)),
     ("plain", (2, 512, 64, 64)),
     ("plain", (2, 128, 32, 16)),

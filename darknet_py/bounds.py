@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 LONGEST = 60  # characters of a wrong value that a message shows
 LONGEST_NAME = 255  # characters that the name of a file can have
+LARGEST = 2**62  # of whole numbers; sums of two fit 64 bits
 
 
 class Bounds(Protocol):
@@ -37,14 +38,15 @@ def checked(name: str, value: Any, bounds: Bounds) -> Any:
     try:
         return bounds.take(value)
     except OverflowError:
-        raise ValueError(f"{name} is too large: {_shown(value)}") from None
+        raise ValueError(f"{name} is too large: {shown(value)}") from None
     except (TypeError, ValueError):
-        raise ValueError(f"{name} must be {bounds.words}, not {_shown(value)}") from None
+        raise ValueError(f"{name} must be {bounds.words}, not {shown(value)}") from None
 
 
-def _shown(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
+def shown(value: Any) -> str:
+    """A value as a message shows it: no more than its beginning."""
+    whole = repr(value)
+    return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}..."
 
 
 def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
@@ -62,7 +64,7 @@ def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
         return array.astype(np.int64)  # What numpy makes of an empty list.
     if array.ndim and array.dtype.kind in "biuf":
         raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
-    raise ValueError(f"{name} must be {wanted}, not {_shown(value)}")
+    raise ValueError(f"{name} must be {wanted}, not {shown(value)}")
 
 
 def unknown_symbol(symbols: NDArray[Any], inputs: int) -> int | None:
@@ -74,14 +76,14 @@ def unknown_symbol(symbols: NDArray[Any], inputs: int) -> int | None:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Whole:
-    """A whole number; True and False are none."""
+    """A whole number; True and False are none. Without a `most` it may be as large as LARGEST."""
 
     least: int = 0
-    most: int = 2**62
+    most: int | None = None
 
     @property
     def words(self) -> str:
-        if self.most == Whole.most:
+        if self.most is None:
             return f"a whole number of at least {self.least}"
         return f"a whole number from {self.least} to {self.most}"
 
@@ -89,9 +91,9 @@ class Whole:
         if isinstance(value, bool):
             raise TypeError
         number = operator.index(value)
-        if number > self.most == Whole.most:
+        if self.most is None and number > LARGEST:
             raise OverflowError
-        if not self.least <= number <= self.most:
+        if number < self.least or (self.most is not None and number > self.most):
             raise ValueError
         return number
 

@@ -207,9 +207,11 @@ def test_values_that_are_none_are_told_in_plain_words() -> None:
     def told(*args: str) -> str:
         return usage_error(*args).rpartition(": ")[2]
 
-    assert told("generate", "x", "--length", "1k") == "'1k' is not a whole number"
-    assert told("generate", "x", "--samples", "0") == "0 is not at least 1"
-    assert told("train", "tiny", "x", "--threads", "0") == "0 is not from 1 to 1024"
+    not_whole = "is not a whole number"
+    assert told("generate", "x", "--length", "1k") == f"'1k' {not_whole} of at least 0"
+    assert told("generate", "x", "--samples", "0") == f"'0' {not_whole} of at least 1"
+    assert told("generate", "x", "--seed", "-1") == f"'-1' {not_whole} from 0 to 4294967295"
+    assert told("train", "tiny", "x", "--threads", "0") == f"'0' {not_whole} from 1 to 1024"
     for wrong in ("10%", "0", "1", "x"):
         assert "not a fraction between 0 and 1, like .1" in told("valid", "x", "y", "--val", wrong)
     assert "neither a fraction" in told("train", "tiny", "x", "--val", "10%")
@@ -286,8 +288,7 @@ def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
     "args",
     [
         ("train", "tiny", "text.txt", "--val-every", "9" * 30),
-        ("train", "tiny", "text.txt", "--batches", "9" * 4000),
-        ("train", "tiny", "text.txt", "--seed", "9" * 30),
+        ("train", "tiny", "text.txt", "--batches", "9" * 5000),
         ("generate", "net.weights", "--length", "9" * 30),
         ("valid", "net.weights", "text.txt", "--streams", "9" * 30),
     ],

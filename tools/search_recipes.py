@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import statistics
 import tempfile
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -102,28 +104,28 @@ CANDIDATES = {
     "shakespeare": (
         "",
         "weight_decay=.1",
-        "learning_rate=.004",
-        "learning_rate=.006",
-        "gru:2x320:.05",
-        "gru:2x320:.05 weight_decay=.3",
-        "gru:2x320:.15",
-        "gru:2x320:.2",
-        "gru:2x320",
-        "time_steps=96",
+        "weight_decay=.3",
+        "learning_rate=.005",
+        "learning_rate=.008",
+        "gru:2x256:.05",
+        "gru:2x256:.05 weight_decay=.3",
+        "gru:2x256:.15",
+        "gru:2x256",
         "time_steps=80",
+        "time_steps=96",
         "batch=24",
+        "batch=64 learning_rate=.008",
+        "batch=16 time_steps=128",
+        "gru:2x224:.1",
         "gru:2x288:.1",
-        "gru:2x352:.1",
-        "gru:2x384:.1",
-        "gru:3x256:.1",
-        "gru:1x512:.1",
+        "gru:2x320:.1 learning_rate=.005",
+        "gru:2x384:.1 learning_rate=.004",
+        "gru:3x192:.1",
+        "gru:1x384:.1",
         "cooldown=1",
         "cooldown=.5",
         "B2=.99",
-        "B2=.99 learning_rate=.004",
         "clip_norm=.5",
-        "batch=64 learning_rate=.008",
-        "batch=16 time_steps=128",
         "burn_in=10",
         "burn_in=400",
         "init=darknet",
@@ -131,9 +133,8 @@ CANDIDATES = {
         "dropconnect=.05",
         "delta_clip=1",
         "decay=.00001",
-        "lstm:2x256:.1 forget_bias=1",
-        "lstm:2x320:.1 forget_bias=1",
-        "rnn:3x384:.1 learning_rate=.003",
+        "lstm:2x224:.1 forget_bias=1",
+        "rnn:3x256:.1 learning_rate=.003",
         "rnn-bn:3x256:.1",
         "gru-bn:2x256:.1 batch=64",
     ),
@@ -268,6 +269,18 @@ def trained(cfg: str, text: bytes, batches: int, seed: int, threads: int) -> flo
         return score_pieces(net, held_out, pieces, np.frombuffer(b"\n\n", np.uint8)).nats
 
 
+def end_with_the_search() -> None:
+    """Let a process of the search end when the search is killed."""
+
+    def wait() -> None:
+        search = parent_process()
+        assert search is not None
+        search.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def read_results(path: Path) -> list[dict[str, Any]]:
     """The rows of a file of results, which need not be there."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -304,7 +317,8 @@ def search(options: argparse.Namespace) -> None:
     seconds = update_seconds({"": itself, **new}, whole) if new else {}
     jobs = {}
     threads = max(1, processors() // options.at_once)
-    with ProcessPoolExecutor(options.at_once, get_context("spawn")) as pool:
+    processes = ProcessPoolExecutor(options.at_once, get_context("spawn"), end_with_the_search)
+    with processes as pool:
         for seed in options.seeds:
             for words, candidate in candidates.items():
                 if (words, seed) in done:

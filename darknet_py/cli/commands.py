@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from darknet_py.bounds import Whole
+from darknet_py.bounds import Whole, shown
 from darknet_py.likely import GRAPHICS, INSTEAD, OTHER_NAMES, canonical, nearest
 from darknet_py.terminal import NARROWEST
 
@@ -219,8 +219,8 @@ def no_such_option(name: str, params: Iterable[click.Parameter]) -> str:
     dashes.
     """
     ending = ""
-    shown = (p for p in params if isinstance(p, click.Option) and not p.hidden)
-    letters = {each.lstrip("-"): each for param in shown for each in param.opts if len(each) > 2}
+    visible = (p for p in params if isinstance(p, click.Option) and not p.hidden)
+    letters = {each.lstrip("-"): each for param in visible for each in param.opts if len(each) > 2}
     wanted = name.lstrip("-")
     begun = [each for each in letters if each.startswith(wanted)]
     near = begun[0] if len(begun) == 1 else nearest(wanted, letters, NEAR_OPTION)
@@ -265,8 +265,8 @@ class Command(click.Command):
             raise click.UsageError(f"{message}; for example: {example}", ctx) from error
         if rest and not ctx.resilient_parsing:
             ending = "" if len(rest) == 1 else "s"
-            shown = rest if len(rest) <= 2 * FEW else [*rest[:FEW], "..."]
-            message = f"Got unexpected extra argument{ending} ({' '.join(shown)})"
+            few = rest if len(rest) <= 2 * FEW else [*rest[:FEW], "..."]
+            message = f"Got unexpected extra argument{ending} ({' '.join(few)})"
             advice = self._about_rest(ctx, typed, rest)
             raise click.UsageError(f"{message}; {advice}" if advice else message, ctx)
         return rest
@@ -442,18 +442,13 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
     name = "n"
 
-    def __init__(self, least: int = 0, most: int = Whole.most) -> None:
-        self.least, self.most = least, most
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self.bounds = Whole(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         try:
-            number = int(value)
-        except ValueError:
-            self.fail(f"{value!r} is not a whole number", param, ctx)
-        if number > Whole.most:
+            return self.bounds.take(int(str(value)[:100]))  # Python reads at most 4,300 digits.
+        except OverflowError:
             self.fail(f"{str(value)[:30]} is too large", param, ctx)
-        if not self.least <= number <= self.most:
-            no_most = self.most == Whole.most
-            words = f"at least {self.least}" if no_most else f"from {self.least} to {self.most}"
-            self.fail(f"{number} is not {words}", param, ctx)
-        return number
+        except ValueError:
+            self.fail(f"{shown(value)} is not {self.bounds.words}", param, ctx)
