@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 LONGEST = 60  # characters of a wrong value that a message shows
 LONGEST_NAME = 255  # characters that the name of a file can have
-LARGEST = 2**62  # of whole numbers; sums of two fit 64 bits
+LARGEST = 2**62  # of whole numbers: what is added to one still fits 64 bits
 
 
 class Bounds(Protocol):

@@ -189,7 +189,7 @@ def _number(
     value = float(text) if _NUMBER.fullmatch(text) else math.nan
     if minimum <= value <= maximum and (above is None or value > above):
         return value
-    if abs(value) > _FLOAT_MAX:
+    if value > maximum == _FLOAT_MAX or value < minimum == -_FLOAT_MAX:
         raise option.error("a number that single precision holds, from -3.4e38 to 3.4e38")
     expected = "a number"
     if above is not None:

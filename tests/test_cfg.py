@@ -259,6 +259,8 @@ def test_a_bad_number_is_named(key: str, value: str) -> None:
         ("B1=1.5", "a number of at least 0 and at most 0.999999"),
         ("B2=-1", "a number of at least 0 and at most 0.999999"),
         ("eps=0", "a number above 0"),
+        ("B1=1e39", "a number of at least 0 and at most 0.999999"),
+        ("power=-1e39", "a number of at least 0"),
         ("eps=1e39", "a number that single precision holds, from -3.4e38 to 3.4e38"),
         ("adam=-99999999999", "a whole number"),
         ("power=-1", "a number of at least 0"),

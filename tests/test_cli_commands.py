@@ -207,11 +207,19 @@ def test_values_that_are_none_are_told_in_plain_words() -> None:
     def told(*args: str) -> str:
         return usage_error(*args).rpartition(": ")[2]
 
-    not_whole = "is not a whole number"
-    assert told("generate", "x", "--length", "1k") == f"'1k' {not_whole} of at least 0"
-    assert told("generate", "x", "--samples", "0") == f"'0' {not_whole} of at least 1"
-    assert told("generate", "x", "--seed", "-1") == f"'-1' {not_whole} from 0 to 4294967295"
-    assert told("train", "tiny", "x", "--threads", "0") == f"'0' {not_whole} from 1 to 1024"
+    seeds = "from 0 to 4294967295"
+    for option, value, whole in (
+        ("--length", "1k", "of at least 0"),
+        ("--length", f"1{' ' * 40}k", "of at least 0"),
+        ("--samples", "0", "of at least 1"),
+        ("--seed", "-1", seeds),
+        ("--seed", "9" * 30, seeds),
+    ):
+        assert told("generate", "x", option, value) == f"'{value}' is not a whole number {whole}"
+    given = ("train", "tiny", "x", "--threads", "0")
+    assert told(*given) == "'0' is not a whole number from 1 to 1024"
+    padded = f"1{' ' * 100}x"
+    assert told("generate", "x", "--length", padded).endswith("is not a whole number of at least 0")
     for wrong in ("10%", "0", "1", "x"):
         assert "not a fraction between 0 and 1, like .1" in told("valid", "x", "y", "--val", wrong)
     assert "neither a fraction" in told("train", "tiny", "x", "--val", "10%")

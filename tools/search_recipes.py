@@ -74,22 +74,15 @@ CANDIDATES = {
     ),
     "tiny-gru": (
         "",
-        "learning_rate=.004",
-        "learning_rate=.008",
         "gru:2x128",
         "gru:2x192",
         "gru:2x192 learning_rate=.004",
         "gru:2x160:.05",
         "weight_decay=0",
-        "weight_decay=.2",
-        "batch=24",
-        "B2=.99",
-        "clip_norm=.25",
         "cooldown=1",
     ),
     "tiny-lstm": (
         "",
-        "weight_decay=.1",
         "weight_decay=.2",
         "learning_rate=.004",
         "learning_rate=.008",
@@ -97,29 +90,19 @@ CANDIDATES = {
         "B2=.99",
         "batch=16",
         "forget_bias=2",
-        "lstm:2x160 weight_decay=.1",
         "lstm:2x192 weight_decay=.1 learning_rate=.004",
         "lstm:1x192 weight_decay=.1",
     ),
     "shakespeare": (
         "",
-        "weight_decay=.1",
-        "weight_decay=.3",
         "learning_rate=.005",
-        "learning_rate=.008",
         "gru:2x256:.05",
-        "gru:2x256:.05 weight_decay=.3",
-        "gru:2x256:.15",
         "gru:2x256",
         "time_steps=80",
-        "time_steps=96",
-        "batch=24",
         "batch=64 learning_rate=.008",
         "batch=16 time_steps=128",
         "gru:2x224:.1",
         "gru:2x288:.1",
-        "gru:2x320:.1 learning_rate=.005",
-        "gru:2x384:.1 learning_rate=.004",
         "gru:3x192:.1",
         "gru:1x384:.1",
         "cooldown=1",
@@ -317,8 +300,7 @@ def search(options: argparse.Namespace) -> None:
     seconds = update_seconds({"": itself, **new}, whole) if new else {}
     jobs = {}
     threads = max(1, processors() // options.at_once)
-    processes = ProcessPoolExecutor(options.at_once, get_context("spawn"), end_with_the_search)
-    with processes as pool:
+    with ProcessPoolExecutor(options.at_once, get_context("spawn"), end_with_the_search) as pool:
         for seed in options.seeds:
             for words, candidate in candidates.items():
                 if (words, seed) in done:

@@ -446,9 +446,12 @@ class WholeNumber(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         self.bounds = Whole(least, most)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        text = str(value)
+        if text.isdecimal():
+            text = text.lstrip("0")[:100] or "0"  # Python reads at most 4,300 digits.
         try:
-            return self.bounds.take(int(str(value)[:100]))  # Python reads at most 4,300 digits.
+            return self.bounds.take(int(text))
         except OverflowError:
-            self.fail(f"{str(value)[:30]} is too large", param, ctx)
+            self.fail(f"{text[:30]} is too large", param, ctx)
         except ValueError:
             self.fail(f"{shown(value)} is not {self.bounds.words}", param, ctx)
