@@ -15,7 +15,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import history
-from benchmarks.shared import shared_training
-from darknet_py.arrays import Codes
 from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
 from darknet_py.kernels import choose_kernels
@@ -33,7 +30,7 @@ from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
-from darknet_py.training.threads import Threads, process_choice, thread_choices
+from darknet_py.training.threads import Threads, thread_choices
 from darknet_py.writing.generation import SHARED, generate, generate_samples
 
 HERE = Path(__file__).parent
@@ -115,11 +112,10 @@ def bench_beside_torch(
 ) -> list[str]:
     """Milliseconds of one update and the ratios to PyTorch's and to the bare products.
 
-    numpy's in as many processes as the program would choose; compiled with a thread on each
+    numpy's with as many threads as the program would try first; compiled with a thread on each
     processor, and with one.
     """
     net = make_net(kind, size, adam)
-    processes = process_choice(net, 1 << 33)
     rng = np.random.default_rng(0)
     symbols = rng.integers(0, 96, (net.options.time_steps + 1, net.streams))
     layers, width, steps, streams = size
@@ -130,17 +126,12 @@ def bench_beside_torch(
     if peer.process:
         made = peer.ask(make={**job, "adam": adam, "threads": processors(), "compile": compiled})
 
-    stack = ExitStack()
-
     def by_numpy() -> Callable[[int], float]:
         """Seconds of an update."""
-        train: Callable[[Codes, Codes], object] = net.train_batch
-        if processes > 1:
-            train = stack.enter_context(shared_training(net, processes)).train_batch
 
         def work(count: int) -> float:
-            with limit_threads(threads if processes == 1 else 1):
-                return seconds(lambda: train(symbols[:-1], symbols[1:]), count)
+            with limit_threads(threads):
+                return seconds(lambda: net.train_batch(symbols[:-1], symbols[1:]), count)
 
         return work
 
@@ -172,14 +163,13 @@ def bench_beside_torch(
     if isinstance(made, str):
         works["torch"] = lambda count: float(peer.ask(run=count))
     times: dict[str, list[float]] = {name: [] for name in works}
-    with stack:
-        for work in works.values():
-            work(2)
-        repeats = {name: max(1, int(PAIR_SECONDS / work(1))) for name, work in works.items()}
-        for _ in range(ROUNDS):
-            for name, work in works.items():
-                time.sleep(SLEEP)
-                times[name].append(work(repeats[name]))
+    for work in works.values():
+        work(2)
+    repeats = {name: max(1, int(PAIR_SECONDS / work(1))) for name, work in works.items()}
+    for _ in range(ROUNDS):
+        for name, work in works.items():
+            time.sleep(SLEEP)
+            times[name].append(work(repeats[name]))
 
     def ratio(above: str, below: str) -> str:
         if above not in times:
@@ -196,7 +186,6 @@ def bench_beside_torch(
         ratio("torch", "numpy"),
         ratio("torch", "compiled"),
         ratio("compiled", "bare"),
-        str(processes),
         ratio("alone", "compiled"),
     ]
 
@@ -387,7 +376,6 @@ HEAD = (
     "PyTorch / numpy",
     "PyTorch / compiled",
     "compiled / bare products",
-    "processes",
     "one thread / all",
 )
 
@@ -401,7 +389,7 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
     yield f"Machine: {machine_name()}; PyTorch"
-    yield f"with {processors()} threads, numpy's with threads or processes as the program would"
+    yield f"with {processors()} threads, numpy's with threads as the program would"
     yield "choose, the compiled engine with a thread on each processor. The bare products are those"
     yield "of the update by numpy, with one thread or all, as is faster. The last column is what"
     yield "the engine's threads bring: the time of one by that of all."

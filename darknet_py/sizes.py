@@ -9,27 +9,24 @@ from darknet_py.errors import CfgError
 from darknet_py.model import Model
 
 
-def training_bytes(model: Model, time_steps: int | None = None, processes: int = 1) -> int:
+def training_bytes(model: Model, time_steps: int | None = None) -> int:
     """Memory to train, about: vectors of parameters, and activations of so many time steps.
 
-    time_steps: of a segment; by default the whole datum. processes: of this machine that share the
-    streams.
+    time_steps: of a segment; by default the whole datum.
     """
     options = model.options
     steps = options.time_steps if time_steps is None else time_steps
     # Of each masked matrix the mask, and the matrix without it.
     masks = 2 * sum(matrix.size for matrix in masked_matrices(model))
-    # Parameters, updates, the optimizer's one or two, their average, and the best network so far;
-    # and what the processes add up in.
-    own = (5 if options.adam else 4) + (1 if options.average else 0)
-    vectors = own * processes + (processes if processes > 1 else 0)
+    # Parameters, updates, the optimizer's one or two, their average, and the best network so far.
+    vectors = (5 if options.adam else 4) + (1 if options.average else 0)
     kept = sum(layer.training_floats(steps, options.streams) for layer in model.layers)
     # Two buffers of deltas and the layers' scratch are shared by all layers.
     widest = max(max(layer.inputs, layer.outputs) for layer in model.layers)
     scratch = max(layer.scratch_floats(steps, options.streams) for layer in model.layers)
     deltas = 2 * steps * options.streams * widest + scratch
     kept += options.streams * model.state_size() * -(-options.time_steps // max(1, steps))
-    numbers = vectors * len(model.parameters) + masks * processes + kept + deltas
+    numbers = vectors * len(model.parameters) + masks + kept + deltas
     return numbers * model.dtype.itemsize
 
 

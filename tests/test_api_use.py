@@ -19,7 +19,7 @@ TEXT = words(3000).encode()
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That of a short run on a text given as bytes."""
     out = tmp_path_factory.mktemp("run")
-    dn.train("tiny", TEXT, out=out, batches=5, seed=1, processes=1, overrides={"rnn.output": 16})
+    dn.train("tiny", TEXT, out=out, batches=5, seed=1, overrides={"rnn.output": 16})
     return out
 
 
@@ -43,7 +43,6 @@ def test_progress_is_shown_where_it_is_asked_for(
             out=tmp_path / str(progress),
             batches=3,
             seed=1,
-            processes=1,
             progress=progress,
             callback=lambda row: rows.append(row.batch),
         )

@@ -29,7 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("book.txt").write_text(words(600))
     Path("mine.cfg").write_text("[net]\ninputs=256\n[gru]\noutput=8\n[softmax]\n")
     small = {"rnn.output": 8, "batch": 4, "time_steps": 8}
-    dn.train("tiny", "book.txt", batches=2, seed=1, processes=1, overrides=small)
+    dn.train("tiny", "book.txt", batches=2, seed=1, overrides=small)
     return tmp_path
 
 

@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.autotune import Autotuner
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
 from darknet_py.kernels import KERNELS, Kernels, choose_kernels, plain
@@ -20,7 +21,6 @@ from darknet_py.network import Network
 from darknet_py.training import threads, train
 from darknet_py.training.profiling import PASSES, PRODUCTS, UPDATE, VALIDATION, Profile
 from darknet_py.training.threads import Threads
-from darknet_py.trials import Trials
 from tests.support.networks import draw_symbols, make_network
 
 Array = NDArray[Any]
@@ -219,7 +219,7 @@ class Timed:
     def __init__(self, net: Network, seconds: dict[int, float]) -> None:
         self.seconds = seconds
         self.threads = Threads(net)
-        self.threads.trials = Trials(sorted(seconds, reverse=True))
+        self.threads.autotuner = Autotuner(sorted(seconds, reverse=True))
 
     def run(self, batches: int) -> list[int]:
         used = []
@@ -249,7 +249,7 @@ def test_a_trial_that_is_hopeless_is_over_with_its_first_batch() -> None:
 
 def test_a_narrow_network_has_one_thread_and_a_fixed_number_stays() -> None:
     net = make_network("[net] inputs=7 batch=2 time_steps=3", "[rnn] output=5", "[softmax]")
-    assert Threads(net).trials.choices == [1]
+    assert Threads(net).autotuner.choices == [1]
     fixed = Threads(net, 2)
     with fixed:
         for _ in range(50):
@@ -280,7 +280,6 @@ def test_the_engines_threads_are_all_or_one_whatever_the_width(
     kernels = choose_kernels("compiled")
     net = make_network(*sections, dtype=np.float32, kernels=kernels)
     assert threads.thread_choices(net) == [4, 1]
-    assert threads.process_choice(net, 1 << 40) == 1
     with Threads(net, 3):
         assert kernels.threads == 3
     double = make_network(*sections, kernels=choose_kernels("compiled"))

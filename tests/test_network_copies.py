@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from benchmarks.shared import shared_training
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
@@ -150,18 +148,6 @@ def test_a_pickle_is_about_as_large_as_its_vectors() -> None:
     train(net, range(2))
     vectors = 4 * net.parameters.nbytes
     assert vectors < len(pickle.dumps(net)) < 1.05 * vectors + 20_000
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="one process only on Windows")
-def test_a_network_with_workers_is_not_copied(tmp_path: Path) -> None:
-    net = network("gru")
-    for copier in COPIERS.values():
-        with (
-            shared_training(net, 2),
-            pytest.raises(DarknetError, match="copy it after the training"),
-        ):
-            copier(net)
-    assert bits(copy.deepcopy(net)) == bits(net)
 
 
 def test_a_network_of_several_ranks_is_not_copied() -> None:

@@ -69,12 +69,12 @@ BOTH_WAYS = """
 import json, sys
 import darknet_py as dn
 from darknet_py.ranks.mpi import find_ranks
-from darknet_py.trials import Trials
+from darknet_py.autotune import Autotuner
 for cfg, memory, name in json.loads(sys.argv[1]):
     for way in ("after", "during"):
         ranks = find_ranks()
         ranks.overlaps = way == "during"
-        ranks.trials = Trials([ranks.overlaps])
+        ranks.autotuner = Autotuner([ranks.overlaps])
         dn.train(
             cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
             kernels="numpy", memory_limit=memory,

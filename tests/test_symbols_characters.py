@@ -67,7 +67,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         out=folder / "run",
         batches=250,
         seed=1,
-        processes=1,
         val_every=100,
         sample_every=1,
         overrides={"rnn.output": 32},

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.usefixtures("run_inputs")
 
 def told(*args: str) -> dict[str, str]:
     """What stands behind each name, of a run of two batches."""
-    outcome = invoke("train", "net.cfg", *args, "--seed", "1", "--processes", "1")
+    outcome = invoke("train", "net.cfg", *args, "--seed", "1")
     assert outcome.status == 0, outcome.stderr
     pairs = (line.partition(": ") for line in outcome.lines)
     return {name: value for name, _, value in pairs}

@@ -86,22 +86,18 @@ def test_the_command_has_each_option_with_its_bounds() -> None:
 
 @pytest.mark.usefixtures("run_inputs")
 def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> None:
-    dn.train("net.cfg", "text.txt", batches=2, seed=1, processes=1)
+    dn.train("net.cfg", "text.txt", batches=2, seed=1)
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
     gradient batches seconds val_every patience save_every sample_every plot threads kernels
-    segment_steps processes memory"""
+    segment_steps memory"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {own.key for own in OPTIONS if own.key}
     assert kept == set(names.split()) - {
         *("cfg", "source", "cfg_path", "data", "digest", "val_digest", "segment_steps")
     }
     assert Plan.of_kept(facts["plan"]) == read_checkpoint("backup/net.state").plan
-    earlier = ("processes", "val_from")
-    older = {key: value for key, value in facts["plan"].items() if key not in earlier}
-    plan = Plan.of_kept({**older, "of a later version": 1})
-    assert (plan.processes, plan.val_from) == (1, "end")
 
 
 # --- values
@@ -120,7 +116,7 @@ def test_train_refuses_what_an_option_cannot_be(option: Option, wrong: Any) -> N
         dn.train("no such cfg", "no such text", **given)
 
 
-@pytest.mark.parametrize("name", ["batches", "val_every", "save_every", "processes", "threads"])
+@pytest.mark.parametrize("name", ["batches", "val_every", "save_every", "threads"])
 def test_none_at_all_is_refused_where_a_run_could_not_go_on(name: str) -> None:
     given: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"^{name} must be a whole number (of at least|from) 1"):
@@ -206,7 +202,6 @@ def test_what_is_not_given_stays_as_it_was() -> None:
         "threads": 1,
         "memory_limit": 1 << 30,
         "kernels": "numpy",
-        "processes": 1,
     }
     dn.train("net.cfg", "text.txt", batches=2, seed=1, gradient="exact", **free)
     before = read_checkpoint("backup/net.state").plan

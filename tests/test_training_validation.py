@@ -181,7 +181,7 @@ def test_validation_takes_under_a_twentieth_of_the_time_also_after_a_slow_start(
             clock.spent = 0.0
             begun.append(clock.now)
 
-    dn.train("net.cfg", "text.txt", batches=3000, seed=1, threads=1, callback=note, processes=1)
+    dn.train("net.cfg", "text.txt", batches=3000, seed=1, threads=1, callback=note)
     share = (clock.spent - clock.validation) / (clock.now - begun[0])
     assert 0.01 < share < 0.05
 

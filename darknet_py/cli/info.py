@@ -25,7 +25,6 @@ from darknet_py.sizes import row_bytes, segment_steps, training_bytes
 from darknet_py.speed import generating_speed, rounded, training_speed
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import USUAL, columns, is_terminal, visible
-from darknet_py.training.threads import process_choice
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
 
@@ -89,7 +88,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
         return _header_rows(facts["weights"], "symbol")
     name = bundled_name(facts["cfg"])
     rows = [("cfg", facts["cfg"] if name is None else f"{name}, which comes with darknet-py")]
-    unit, processes = facts["unit"], facts["processes"]
+    unit = facts["unit"]
     if facts["weights"]:
         rows += _header_rows(facts["weights"], unit)
     if facts["obstacle"]:
@@ -97,15 +96,13 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     streams = counted(facts["streams"] * facts["subdivisions"], "stream")
     steps = counted(facts["time_steps"], "time step")
     parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
-    peak = f", {facts['peak_memory'] / 1e6:,.0f} MB with {processes} processes"
-    among = peak if processes > 1 else ""
     speed = {what: rounded(value) for what, value in facts["characters_per_second"].items()}
     return [
         *rows,
         ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
         (
             "memory",
-            f"about {facts['single_memory'] / 1e6:,.0f} MB to train{among}, and the text",
+            f"about {facts['peak_memory'] / 1e6:,.0f} MB to train, and the text",
         ),
         (
             "validation",
@@ -218,8 +215,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.options
     obstacle = _obstacle(net)
-    processes = process_choice(net, memory() // 2)
-    needed = training_bytes(net, net.step.segment_steps, processes)
+    needed = training_bytes(net, net.step.segment_steps)
     layers = [
         {
             "index": layer.index,
@@ -251,9 +247,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         },
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
-        "processes": processes,
-        "single_memory": training_bytes(net, net.step.segment_steps) + program_memory(),
-        "peak_memory": needed + processes * program_memory(),
+        "peak_memory": needed + program_memory(),
         "layers": layers,
     }
     return facts, fault

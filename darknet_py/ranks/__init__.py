@@ -2,12 +2,11 @@
 
 Every rank runs the same loop. Each has the whole network and draws the offsets and jumps of all
 streams, so that it knows its own; before each update their gradients are added up, in one exchange
-with all else that they have to tell each other. The first one writes and talks. There are three
+with all else that they have to tell each other. The first one writes and talks. There are two
 kinds:
 
     Ranks                     one process alone: it says what the others do
     mpi.MpiRanks              those that mpiexec has started, on any number of machines
-    processes.ProcessRanks    processes of this machine that the first one starts
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.autotune import Autotuner
 from darknet_py.errors import DarknetError, TrainingError
 from darknet_py.ranks import ALONE, Ranks, take_apart
 from darknet_py.ranks.waiting import Waiting
-from darknet_py.trials import Trials
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ class MpiRanks(Ranks):
         if is_threaded:
             self._waiting = Waiting(comm.Dup(), comm.allgather(self.host))
         # The first rank's counts, and comes with each message.
-        self.trials = Trials([True, False] if self.decide(is_threaded) else [False])
+        self.autotuner = Autotuner([True, False] if self.decide(is_threaded) else [False])
 
     def start_adding(self, vector: Array) -> None:
         self._sums.append(self._adder.submit(self.add, vector))
@@ -66,7 +66,7 @@ class MpiRanks(Ranks):
 
     def finish_adding(self, *vectors: Array) -> None:
         dtype = vectors[0].dtype
-        choice = np.array([self.is_first and self.trials.choice], dtype)
+        choice = np.array([self.is_first and self.autotuner.choice], dtype)
         count = sum(map(len, vectors)) + 1
         if len(self._message) != count or self._message.dtype != dtype:
             self._message = np.empty(count, dtype)
@@ -80,7 +80,7 @@ class MpiRanks(Ranks):
         self.overlaps = bool(choice[0])
 
     def batch_done(self, seconds: float) -> None:
-        self.trials.batch_done(seconds)
+        self.autotuner.batch_done(seconds)
 
     def total(self, number: float) -> float:
         with self._waiting:

@@ -16,10 +16,8 @@ def introduction(run: Run) -> list[str]:
     """Lines about its text, network, batches, end and files."""
     net, options = run.net, run.net.options
     unit = f"{unit_of(net)}s"
-    processes = max(run.ranks.size, run.plan.processes)
-    size = training_bytes(net, net.step.segment_steps, run.plan.processes)
-    size += run.plan.processes * program_memory()
-    shared = f", shared by {processes} processes" if processes > 1 else ""
+    size = training_bytes(net, net.step.segment_steps) + program_memory()
+    shared = f", shared by {run.ranks.size} processes" if run.ranks.size > 1 else ""
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
         *_held_out(run, unit),

@@ -1,4 +1,4 @@
-"""The loop of a training run, and what surrounds it: processes, kernels, threads."""
+"""The loop of a training run, and what surrounds it: kernels, threads."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import cast
 
 import numpy as np
 
-from darknet_py.errors import TrainingError
-from darknet_py.ranks.processes import StartedProcesses, join
 from darknet_py.symbols import Symbols, unit_of, utf8_characters
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
@@ -242,16 +239,13 @@ def train_run(
     stop: Callable[[], bool] | None,
     scoring: Progress | None,
 ) -> Result:
-    """Train with the processes, kernels and threads of the run's plan, from here to its end.
+    """Train with the kernels and threads of the run's plan, from here to its end.
 
     Raises TrainingError and OSError.
     """
 
     with ExitStack() as stack:
-        if run.ranks.size == 1 and run.plan.processes > 1:
-            _start_processes(run, stack)
-        fixed = run.plan.threads or (1 if run.plan.processes > 1 else None)
-        threads = stack.enter_context(Threads(run.net, fixed))
+        threads = stack.enter_context(Threads(run.net, run.plan.threads))
         # Where a run diverges its own message says so.
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
@@ -267,52 +261,5 @@ def train_run(
         end = None if result.val is None else (float(result.batches), result.val)
         plotting.write_curves(*paths, unit_of(run.net), end)
     if profile:
-        whose = "" if run.plan.processes == 1 else " of the first process"
-        log.info("where the time%s went:\n%s", whose, "\n".join(run.profile.lines()))
+        log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
     return result
-
-
-def _start_processes(run: Run, stack: ExitStack) -> None:
-    """Start the processes that the plan wants, and go on as the first of them; or alone."""
-    plan = run.plan
-    try:
-        ranks = StartedProcesses(
-            plan.processes, run.net.parameters.nbytes, plan.threads or 1, _WORK
-        )
-    except TrainingError as error:
-        _go_on_alone(run, error)
-        return
-    stack.enter_context(ranks)
-    try:
-        ranks.decide(run)
-        ranks.total(0)
-    except TrainingError as error:
-        ranks.end()
-        _go_on_alone(run, error)
-        return
-    run.divide(ranks)
-    log.info("training with %d processes (--processes 1 for one)", plan.processes)
-
-
-def _go_on_alone(run: Run, error: TrainingError) -> None:
-    log.warning("warning: %s: continuing with one process", error)
-    run.plan = dataclasses.replace(run.plan, processes=1)
-
-
-_WORK = f"from {__name__} import work; work(*place)"
-
-
-def work(*place: int) -> None:
-    """What the other processes do: train like the first one, from where its run stands.
-
-    place: see `ranks.processes.join`.
-    """
-    logging.disable()
-    ranks = join(*place)
-    try:
-        run = ranks.decide(cast("Run", None))
-        ranks.total(0)
-        run.divide(ranks)
-        train_run(run, False, None, None, None)
-    except Exception as error:
-        ranks.fail(f"{type(error).__name__}: {error}")

@@ -32,7 +32,6 @@ from darknet_py.training.journal import Journal
 from darknet_py.training.run import Run, batch_of_row, batch_of_sample
 from darknet_py.training.settings import FREE, SAME, Plan, Settings
 from darknet_py.training.start import (
-    check_processes,
     divide_streams,
     make_step,
     say_unused,
@@ -130,7 +129,6 @@ def resumed_run(
         val_digest=texts.val_digest,
         segment_steps=net.step.segment_steps,
     )
-    check_processes(plan.processes, plan.gradient, net, ranks)
     net.use_rand(Rand(old.seed, checkpoint.progress["drawn"]))
     offsets = np.zeros(net.options.streams, np.int64)
     streams = Streams(texts.training, net.options.streams, net.rand, offsets)

@@ -193,11 +193,6 @@ class Run:
         """Whether the user wants it to end."""
         return bool(self.told(STOPPED))
 
-    def divide(self, ranks: Ranks) -> None:
-        """Go on as one of these ranks, each with its share of the streams. Raises CfgError."""
-        self.ranks = self.validation.ranks = ranks
-        self.net.step.divide(ranks)
-
     def check_same(self) -> None:
         """Raise TrainingError where a rank would train something else than the first one."""
         if self.ranks.size == 1:

@@ -191,11 +191,6 @@ class Settings:
         Whole(1, 1024),
         "Threads that compute.  [default: chosen by width and load]",
     )
-    processes: int | None = option(
-        Whole(1, 256),
-        "Processes that share the streams, each with --threads threads.  [default: chosen by "
-        "cores, width and streams; 1 with batch norm or --threads]",
-    )
 
     def __post_init__(self) -> None:
         for own in OPTIONS:
@@ -266,7 +261,6 @@ class Plan(Settings):
     sample_every: int
     plot: bool
     kernels: str
-    processes: int
     cfg: str = fact(Text())
     source: str = fact(Text())
     cfg_path: str = fact(Text())
@@ -291,9 +285,7 @@ class Plan(Settings):
     @classmethod
     def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
         """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
-        # States of earlier versions lack these.
-        earlier: dict[str, Any] = {"processes": 1, "val_from": "end"}
-        values = earlier | {name: kept[key] for key, name in KEYS.items() if key in kept}
+        values = {name: kept[key] for key, name in KEYS.items() if key in kept}
         plan = cls(**values)
         if any(getattr(plan, name) != value for name, value in values.items()):
             raise ValueError("a value that no run has")

@@ -26,7 +26,6 @@ from darknet_py.training.folder import RunFolder
 from darknet_py.training.run import Run
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
 from darknet_py.training.texts import Texts, read_texts
-from darknet_py.training.threads import process_choice, process_obstacle
 from darknet_py.training.transfer import take_layers
 from darknet_py.training.validation import Validation
 from darknet_py.weights import dialect_of
@@ -68,8 +67,6 @@ def new_run(
             raise
         raise CfgError(f"{error}; or train the bundled {other}") from error
     divide_streams(net, ranks, gradient)
-    processes = asked.processes or _process_choice(asked, net, limit, ranks)
-    check_processes(processes, gradient, net, ranks)
     val = DEFAULTS["val"] if asked.val is None else asked.val
     val_from = asked.val_from or DEFAULTS["val_from"]
     texts = read_texts(net, data, val, ranks, val_from)
@@ -90,7 +87,6 @@ def new_run(
         "seed": seed,
         "dialect": net.dialect.name,
         "kernels": kernels.name,
-        "processes": processes,
     }
     plan = Plan(
         **settings,
@@ -160,12 +156,6 @@ def _make_network(
     return net
 
 
-def _process_choice(asked: Settings, net: Network, memory_limit: int, ranks: Ranks) -> int:
-    """The processes that share the streams, where nobody says how many."""
-    alone = ranks.size > 1 or asked.gradient == "darknet-cpu" or asked.threads is not None
-    return 1 if alone else process_choice(net, memory_limit)
-
-
 def _warn_of_no_context(net: Network) -> None:
     """Tell where no state ever reaches a second symbol, as in darknet's cfgs to generate with."""
     options = net.options
@@ -221,17 +211,6 @@ def divide_streams(net: Network, ranks: Ranks, gradient: str) -> None:
             "--gradient darknet-cpu runs in one process only; start it without mpiexec"
         )
     net.step.divide(ranks)
-
-
-def check_processes(count: int, gradient: str, net: Network, ranks: Ranks) -> None:
-    """Raise TrainingError where so many processes cannot train the network together."""
-    if count == 1 or ranks.size > 1:
-        return
-    obstacle = process_obstacle(net, count)
-    if gradient != "exact":
-        obstacle = "the replay of the C program uses one"
-    if obstacle:
-        raise TrainingError(f"--processes {count}: {obstacle}; use fewer")
 
 
 def say_unused(asked: Settings, texts: Texts) -> None:

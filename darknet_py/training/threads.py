@@ -1,24 +1,16 @@
-"""How many BLAS threads and how many processes train a network: chosen by the width of its layers,
-and tried as a run goes.
-"""
+"""How many threads train a network: chosen by the width of its layers, and tried as a run goes."""
 
 from __future__ import annotations
-
-import sys
 
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.autotune import Autotuner
 from darknet_py.machine import processors
 from darknet_py.network import Network
-from darknet_py.sizes import training_bytes
-from darknet_py.trials import Trials
 
 # Below this width a second thread never saved time, between the two it does on an idle machine.
 NARROW, WIDE = 128, 256
-# Streams that a process needs so that a second one pays, the widths between which it does, and the
-# most that are started unasked: more have not been measured.
-STREAMS_EACH, WIDTHS, PROCESSES = 8, range(64, 513), 4
 # Operations after which comparing products is given up: about 2 seconds.
 COMPARED = 2e11
 
@@ -55,33 +47,6 @@ def _matrices(net: Network) -> set[tuple[int, int]]:
 def _width(net: Network) -> int:
     """The least side of the matrix where that is largest."""
     return max(map(min, _matrices(net)), default=1)
-
-
-def process_choice(net: Network, memory_limit: int) -> int:
-    """How many processes are to share the streams, within `memory_limit` bytes: one a processor,
-    where that is quicker than BLAS threads (`ranks/processes.py`); one with the compiled engine.
-    """
-    if shares_work(net):
-        return 1
-    if _width(net) not in WIDTHS or net.step.segment_steps < net.options.time_steps:
-        return 1
-    count = min(processors(), net.options.streams // STREAMS_EACH, PROCESSES)
-    while count > 1 and (
-        process_obstacle(net, count) or training_bytes(net, processes=count) > memory_limit
-    ):
-        count -= 1
-    return max(1, count)
-
-
-def process_obstacle(net: Network, count: int) -> str:
-    """Why so many processes cannot share the streams; empty where they can."""
-    if net.rolling_statistics():
-        return "batch norm needs all streams in one process"
-    if net.options.streams < count:
-        return f"the network has {net.options.streams} streams"
-    if sys.platform == "win32" or not sys.executable:
-        return "this system supports only one"
-    return ""
 
 
 def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[int, int]) -> bool:
@@ -133,18 +98,18 @@ class Threads:
 
     def __init__(self, net: Network, fixed: int | None = None) -> None:
         # On a busy machine a first batch on all processors could take a hundred times as long.
-        self.trials = Trials([fixed] if fixed else thread_choices(net))
+        self.autotuner = Autotuner([fixed] if fixed else thread_choices(net))
         self._team = net.kernels if shares_work(net) else None
 
     @property
     def count(self) -> int:
         """Threads in use."""
-        return self.trials.choice
+        return self.autotuner.choice
 
     def batch_done(self, seconds: float) -> None:
         """Take note of a batch's time, and change the number of threads where that is due."""
         before = self.count
-        self.trials.batch_done(seconds)
+        self.autotuner.batch_done(seconds)
         if self.count != before:
             self._set()
 

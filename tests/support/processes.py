@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
-import select
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -18,7 +16,6 @@ from tests.support.commands import COMMAND, ENVIRONMENT
 posix = pytest.mark.skipif(
     sys.platform == "win32", reason="signals, pipes, terminals and a shell of POSIX"
 )
-linux = pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 
 
 def start(
@@ -59,18 +56,6 @@ def wait_for_import(process: subprocess.Popen[bytes], module: str) -> None:
         if line.decode().rpartition("|")[2].strip() == module:
             return
     raise AssertionError(f"ended without importing {module}")
-
-
-def watch(processes: Iterable[int]) -> list[int]:
-    """Handles for `wait_for_ends`, of processes that need not be children (Linux)."""
-    return [os.pidfd_open(process) for process in processes]
-
-
-def wait_for_ends(watched: Iterable[int]) -> None:
-    """Until all of these have ended."""
-    for handle in watched:
-        select.select([handle], [], [])
-        os.close(handle)
 
 
 def processes_below(parent: int) -> list[int]:

@@ -19,7 +19,7 @@ AGAIN = 30.0  # seconds between trials; more where they would take over 1/20 of 
 SLOWER = 1.25
 
 
-class Trials(Generic[T]):
+class Autotuner(Generic[T]):
     """The ways to choose from, `choices`, the likeliest first, and the `choice` in use.
 
     The last one is the first to be tried.
