@@ -48,5 +48,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time that progress bars read, which a test moves on."""
     time = [0.0]
-    monkeypatch.setattr("darknet_py.bars.time.perf_counter", lambda: time[0])
+    for read in ("tqdm.std.time", "darknet_py.training.progress.time.perf_counter"):
+        monkeypatch.setattr(read, lambda: time[0])
     return time

@@ -6,7 +6,6 @@ import logging
 
 import click
 
-from darknet_py.bars import progress_bar
 from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import TextWriter
@@ -25,6 +24,7 @@ from darknet_py.cli.options import (
 )
 from darknet_py.cli.options import temperature as temperature_of
 from darknet_py.finding import open_network
+from darknet_py.progress import progress_bar
 from darknet_py.rand import seed_from_clock, seed_of_text
 from darknet_py.symbols import Symbols
 from darknet_py.writing.generation import generate, generate_samples
@@ -170,7 +170,7 @@ def command(
         for first in range(0, samples, SIDE_BY_SIDE):
             count = min(SIDE_BY_SIDE, samples - first)
             begin = seed_of_text(seed, first)
-            with progress_bar("reading the prompt", "reading") as progress:
+            with progress_bar("reading the prompt") as progress:
                 texts = generate_samples(
                     net,
                     start,
@@ -187,7 +187,7 @@ def command(
                     writer.write(shown)
                     writer.write(text)
         return
-    with progress_bar("reading the prompt", "reading") as progress:
+    with progress_bar("reading the prompt") as progress:
         drawn = generate(
             net, start, length, seed=seed, sampling=sampling, stop=until, progress=progress
         )

@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from darknet_py.bars import progress_bar
 from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import FileName
 from darknet_py.cli.console import print_json
@@ -28,6 +27,7 @@ from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
 from darknet_py.finding import find_weights, open_network, state_beside
+from darknet_py.progress import progress_bar
 from darknet_py.symbols import LONGER, Symbols, utf8_characters, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
 from darknet_py.training.settings import Plan
@@ -139,7 +139,7 @@ def command(
             "--streams 64 scores a text of this length much faster, with nearly the same result"
         )
     limits = threadpool_limits(threads, user_api="blas")
-    with progress_bar("scoring the text", "scoring") as progress, limits:
+    with progress_bar("scoring the text") as progress, limits:
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
     facts: dict[str, Any] = dataclasses.asdict(score)
     unit = known.unit

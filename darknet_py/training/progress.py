@@ -1,20 +1,25 @@
-"""What a person sees of a run while it trains: one line on a terminal, or lines in a log."""
+"""What a person sees of a run while it trains: a bar, or lines in a log."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from contextlib import ExitStack
 from types import TracebackType
+from typing import Any
 
-from darknet_py.bars import Bar, clock
-from darknet_py.terminal import is_terminal, say
+from darknet_py.progress import FREE, make_bar, progress_bar, shows_bars
+from darknet_py.terminal import columns, say
 from darknet_py.training.run import Row
 
 LOG_SECONDS = 5.0  # between two lines of a log, unless every batch is wanted
+# Columns below which the bar has its short form: the share, the time left and the losses.
+WIDE = 80
 
 
 class Progress:
-    """Called with every batch. On a terminal it draws one line again and again; in a log it writes
+    """Called with every batch. On a terminal and in a notebook it moves a bar; in a log it writes
     darknet's line for a batch every few seconds, and for each validation.
 
     every_batch: write a line for each. first_loss, top_rate: of the batches so far.
@@ -28,63 +33,71 @@ class Progress:
         self._first: Row | None = None
         self._last: Row | None = None
         self._val: float | None = None
-        self._bar = Bar(stays=True)
-        self._scoring_since: float | None = None
+        self._bar: Any = None
+        self._score = ExitStack()
+        self._show_score: Any = None
         self._written = -1e9
 
     def __call__(self, row: Row) -> None:
-        if self.first_loss is None:
-            self.first_loss = row.loss
-        self.top_rate = max(self.top_rate, row.rate)
         if self._first is None:
-            self._first = row
+            self._first, self.first_loss = row, row.loss
         self._last = row
+        self.top_rate = max(self.top_rate, row.rate)
         if row.val is not None:
             self._val = row.val
         if self.quiet:
             return
-        if is_terminal(sys.stderr):
-            self._bar.draw(*self._training_line(row), at_once=row.batch == row.limit)
+        if shows_bars():
+            self._draw(row)
         else:
             self._log(row)
 
     def scoring(self, done: int, total: int) -> None:
         """Show how far the score at the end is, for which nothing that is to be saved waits."""
-        if not self._bar.is_drawn:
+        if self._bar is None:
             return
-        if self._scoring_since is None:
-            self._scoring_since = time.perf_counter()
-        begun = self._scoring_since
-        self._bar.draw_part(done, total, begun, "saved; scoring the held-out text", "scoring")
+        if self._show_score is None:
+            self._bar.refresh()
+            self._show_score = self._score.enter_context(progress_bar("saved; scoring"))
+        self._show_score(done, total)
 
     def ended(self, val: float | None) -> None:
-        """Let the last line have the held-out loss of the network at the end."""
+        """Let the bar have the held-out loss of the network at the end."""
         if val is not None:
             self._val = val
 
-    # --- a line on a terminal
+    def _draw(self, row: Row) -> None:
+        """Move the bar, which counts the share of the run that is done, or updates where nobody
+        knows their number.
+        """
+        share = _share(row)
+        if self._bar is None:
+            begun = (share or 0) * (1 - 1 / row.batch)
+            # All of the run counts for the time that is left, not only its last moments.
+            self._bar = make_bar(total=share and 1, initial=begun, smoothing=0, miniters=0)
+        self._describe(row)
+        self._bar.update((row.batch if share is None else share) - self._bar.n)
 
-    def _training_line(self, row: Row) -> tuple[float | None, list[list[str]]]:
-        """The share that is done, and the forms of the line, the longest first."""
-        first = self._first
+    def _describe(self, row: Row) -> None:
+        """Let the bar have this row's numbers, as many as fit the terminal."""
+        bar, first = self._bar, self._first
         assert first is not None
-        rate = (row.seen - first.seen) / max(row.elapsed - first.elapsed, 1e-9)
-        speed = f"{rate / 1000:.0f}k" if rate >= 1000 else f"{rate:.0f}"
-        share, left = _share_and_rest(first, row)
-        loss = f"loss {row.avg:.3f}"
-        val = [] if self._val is None else [f"held out {self._val:.3f}"]
-        short_val = [] if self._val is None else [f"val {self._val:.3f}"]
-        when = clock(row.elapsed) if left is None else f"{clock(left)} left"
-        short_when = when.removesuffix(" left")
-        return share, [
-            [f"batch {row.batch}", loss, *val, f"{speed} {row.unit}s/s", when],
-            [loss, *val, f"{speed} {row.unit}s/s", when],
-            [loss, *short_val, f"{speed}/s", when],
-            [loss, *short_val, f"{speed}/s", short_when],
-            [loss, *short_val, short_when],
-        ]
-
-    # --- lines in a log
+        width = columns(sys.stderr)
+        is_wide = width >= WIDE
+        values = [f"loss {row.avg:.3f}"]
+        if self._val is not None:
+            values.append(f"{'held out' if is_wide else 'val'} {self._val:.3f}")
+        if is_wide and row.batch > first.batch:
+            rate = (row.seen - first.seen) / max(row.elapsed - first.elapsed, 1e-9)
+            values.append(f"{bar.format_sizeof(rate)} {row.unit}s/s")
+        bar.set_description_str(f"batch {row.batch}: ", refresh=False)
+        bar.set_postfix_str(", ".join(values), refresh=False)
+        if bar.total is None:
+            bar.bar_format = f"{'{desc}' * is_wide}{{elapsed}}{{postfix}}"
+        else:
+            form = "{desc}{percentage:3.0f}%|{bar}| {remaining} left{postfix}"
+            bar.bar_format = form if is_wide else "{percentage:3.0f}% {remaining}{postfix}"
+        bar.ncols = width - FREE
 
     def _log(self, row: Row) -> None:
         now = time.perf_counter()
@@ -104,22 +117,16 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._bar.is_drawn and self._last is not None:
-            self._bar.draw(*self._training_line(self._last), at_once=True)
-        self._bar.close()
+        self._score.close()
+        if self._bar is not None and self._last is not None:
+            self._describe(self._last)
+            with contextlib.closing(self._bar):
+                self._bar.refresh()
 
 
-def _share_and_rest(first: Row, row: Row) -> tuple[float | None, float | None]:
-    """The share of the run that is done, and the seconds that are left; None where nobody knows."""
-    rests = []
-    shares = []
+def _share(row: Row) -> float | None:
+    """The share of the run that is done; None where nobody knows its length."""
+    shares = [row.batch / row.limit] if row.limit else []
     if row.time_limit is not None:
         shares.append(row.elapsed / row.time_limit)
-        rests.append(row.time_limit - row.elapsed)
-    if row.limit:
-        shares.append(row.batch / row.limit)
-        pace = (row.elapsed - first.elapsed + first.seconds) / (row.batch - first.batch + 1)
-        rests.append(pace * (row.limit - row.batch))
-    if not shares:
-        return None, None
-    return min(1.0, max(shares)), max(0.0, min(rests))
+    return min(1.0, max(shares)) if shares else None
