@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from darknet_py.program import Value
+
 Array = NDArray[Any]
 
 
@@ -25,6 +27,10 @@ class Activation:
     name: str
     apply: Callable[[Array], Any]
     slope: Callable[[Array, Array], Any] | None
+
+    def __call__(self, x: Value) -> Value:
+        """f(x) in the formula of a layer's `step`."""
+        return x if self.slope is None else x.program.write("activate", x, by=self)
 
 
 def _linear(x: Array) -> None:
@@ -175,3 +181,6 @@ ACTIVATIONS = {
         Activation("lhtan", _lhtan, _lhtan_slope),
     )
 }
+
+# As formulas name them.
+sigmoid, tanh = ACTIVATIONS["logistic"], ACTIVATIONS["tanh"]

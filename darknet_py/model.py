@@ -26,7 +26,9 @@ from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.likely import NEAR, NEAR_IN_FILES, likely_key
 from darknet_py.machine import memory
+from darknet_py.numpy_step import NumpyStep
 from darknet_py.options import NetOptions
+from darknet_py.program import Program, Value
 from darknet_py.rand import Rand
 
 NetworkState = tuple[State, ...]
@@ -319,16 +321,28 @@ class Model:
         compiled = (kernels or self.kernels).stepper(layers, state, streams)
         if compiled is not None:
             return compiled
-        steps = [layer.stepper(state[layer.index], streams) for layer in layers]
-        coded = None if self.layers[0].takes_symbols else np.eye(self.inputs, dtype=self.dtype)
+        return NumpyStep(self.program(count), state[:count], streams, self.dtype)
 
-        def step(symbols: Any) -> Array:
-            x: Any = symbols if coded is None else coded[symbols]
-            for layer_step in steps:
-                x = layer_step(x)
-            return x
+    def program(self, count: int | None = None) -> Program:
+        """One time step of a prediction by the first `count` layers, or by all: see `program`.
 
-        return step
+        Raises CfgError for a layer that has no `step`.
+        """
+        program = Program()
+        x = program.symbols
+        if not self.layers[0].takes_symbols:
+            x = program.write("one_hot", x, width=self.inputs)
+        for layer, state in zip(self.layers[:count], self.initial_state(1), strict=False):
+            before = tuple(Value(program, part.shape[1]) for part in state)
+            try:
+                y, after = layer.step(x, before)
+            except NotImplementedError:
+                raise CfgError(
+                    f"{self.cfg.path}: layer {layer.index}: [{layer.kind}] has no step, the "
+                    f"formula by which networks write text and are exported"
+                ) from None
+            x = program.end_part(y, before, after)
+        return program
 
     def logits(self, symbols: Codes, state: NetworkState) -> tuple[Steps, NetworkState]:
         """What comes into the output layer, a buffer of the one before; the state after."""

@@ -8,6 +8,7 @@ from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.program import Value, Values
 
 
 class ActivationLayer(Layer):
@@ -33,6 +34,9 @@ class ActivationLayer(Layer):
         np.copyto(self.y, x)
         self.activation.apply(self.y)
         return self.y, state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return self.activation(x), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         if below is not None:

@@ -19,7 +19,6 @@ from its forward stays in buffers that the next call overwrites.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -30,10 +29,10 @@ from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
 from darknet_py.kernels import Kernels, Walk
 from darknet_py.options import NetOptions
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 State = tuple[Array, ...]
-Stepper = Callable[[Any], Array]
 
 
 @dataclass
@@ -265,22 +264,13 @@ class Layer:
         """
         raise NotImplementedError
 
-    def stepper(self, state: State, streams: int) -> Stepper:
-        """A function from x of one time step to y (streams, outputs), a buffer.
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        """The layer's forward for one time step of a prediction, as a formula: see `program`.
 
-        x: (streams, inputs), or symbols (streams,); where streams is 1 all arrays, the symbol too,
-        come without that axis. It starts in `state` and goes on from call to call; for what
-        generates symbol by symbol. The parameters are those of now: later changes may not be seen.
+        x (streams, inputs), or symbols (streams,) for a first layer that takes them -> y (streams,
+        outputs) and the state after. It is what generates and what is exported.
         """
-        after = state
-
-        def step(x: Any) -> Array:
-            nonlocal after
-            rows = np.asarray(x)[None, None] if streams == 1 else np.asarray(x)[None]
-            y, after = self.forward(rows, after, PREDICTION)
-            return y[0, 0] if streams == 1 else y[0]
-
-        return step
+        raise NotImplementedError
 
     def operations(self) -> int:
         """Additions and multiplications that one symbol costs on its way forward, about."""

@@ -17,6 +17,7 @@ from darknet_py.dialect import ALEXEYAB
 from darknet_py.kernels.plain import deviation
 from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
 from darknet_py.options import NetOptions
+from darknet_py.program import Value, Values, normalize
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -63,6 +64,12 @@ class BatchnormLayer(Layer):
         if options.streams * options.time_steps == 1:
             raise section.error("cannot train on one symbol at a time")
 
+    def affine(self) -> tuple[Array, Array]:
+        """What it does when it does not train: x gains + shifts."""
+        gains = self.scales.values / deviation(self.rolling.variance.values, self.dialect)
+        biases = self.biases.values if self.has_biases else 0
+        return gains, biases - self.rolling.mean.values * gains
+
     def operations(self) -> int:
         return 2 * self.outputs
 
@@ -70,18 +77,15 @@ class BatchnormLayer(Layer):
         return 2 * time_steps * streams * self.outputs
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
         if not run.training:
-            divisor = deviation(self.rolling.variance.values, self.dialect)
-            gains = self.scales.values / divisor
-            shifts = biases - self.rolling.mean.values * gains
-            self.kernels.affine_activate(x_norm, gains, shifts, LINEAR)
+            self.kernels.affine_activate(x_norm, *self.affine(), LINEAR)
             return x_norm, state
         # One batch of all rows: (1, time_steps * streams, inputs)
         self.x_norm = x_norm.reshape(1, -1, self.inputs)
         self.y = self.buffers.array("y", self.x_norm.shape, x.dtype)
+        biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         mean = self.buffers.array("mean", (1, 1, self.inputs), x.dtype)
         self.variance = self.buffers.array("variance", (1, 1, self.inputs), x.dtype)
         self.kernels.normalize_activate(
@@ -96,6 +100,9 @@ class BatchnormLayer(Layer):
         )
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return normalize(x, self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)

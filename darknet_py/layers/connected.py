@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 
@@ -24,12 +23,12 @@ from darknet_py.layers.base import (
     RollingStatistics,
     Setting,
     State,
-    Stepper,
     Workspace,
 )
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
 from darknet_py.options import NetOptions
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 # With fewer time steps than this, copying a matrix costs more than it saves.
@@ -193,25 +192,12 @@ class Connected:
             np.clip(delta, -clip, clip, out=delta)
         self.norm.backward(delta, steps)
 
-    # --- symbol by symbol
+    # --- one time step of a prediction
 
-    def stepper(self, streams: int) -> Stepper:
-        """A function from x of one time step, or symbols, to y: see Layer.stepper."""
-        weights = self.matrix()
-        multiply = self.product.stepper(weights, streams)
-        gains, shifts = self.norm.affine()
-        activate = self.activation.apply
-        y = np.empty((streams, self.outputs) if streams > 1 else self.outputs, weights.dtype)
-
-        def step(x: Any) -> Array:
-            multiply(x, y)
-            if gains is not None:
-                np.multiply(y, gains, out=y)
-            np.add(y, shifts, out=y)
-            activate(y)
-            return y
-
-        return step
+    def __call__(self, x: Value) -> Value:
+        """y in the formula of a layer's `step`."""
+        product = x.program.write("connect", x, by=self, width=self.outputs)
+        return self.activation(product)
 
     def matrix(self) -> Array:
         """(outputs, inputs), what it multiplies with."""
@@ -282,8 +268,8 @@ class ConnectedLayer(Layer):
         y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
-    def stepper(self, state: State, streams: int) -> Stepper:
-        return self.connected.stepper(streams)
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return self.connected(x), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         if self.walk is not None:

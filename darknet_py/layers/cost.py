@@ -17,6 +17,7 @@ import numpy as np
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.program import Value, Values
 
 TYPES = ("sse", "masked", "smooth", "L1")
 
@@ -41,6 +42,9 @@ class CostLayer(LossLayer):
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
+        return x, state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         return x, state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:

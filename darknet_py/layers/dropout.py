@@ -20,6 +20,7 @@ import numpy as np
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.program import Value, Values, dropout
 
 # Numbers in a block, bits in a number.
 BLOCK = 16
@@ -92,6 +93,9 @@ class DropoutLayer(Layer):
         np.multiply(self.keeps(run, x.shape), 1 / (1 - self.probability), out=self.factor)
         y = self.buffers.array("y", x.shape, x.dtype)
         return np.multiply(x, self.factor, out=y), state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return dropout(x, self), state
 
     def keeps(self, run: Pass, shape: tuple[int, ...]) -> Array:
         """Which elements of an input of this shape are not zeroed."""

@@ -12,18 +12,17 @@ wh. Formulas: darknet's `gru_layer.c` forward, and its derivative.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from darknet_py.activations import ACTIVATIONS
+from darknet_py.activations import ACTIVATIONS, sigmoid
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 FILE_UPSTREAM = ("wz", "wr", "wh", "uz", "ur", "uh")
@@ -37,13 +36,14 @@ class GruLayer(RecurrentLayer):
     kind = "gru"
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
-        super().__init__(setting, outputs, batch_normalize, outputs)
+        super().__init__(setting, outputs, batch_normalize, s=outputs)
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
-        self.u = Stack([self.parts[name] for name in ("uz", "ur", "uh")])
-        self.wzr = Stack([self.parts[name] for name in ("wz", "wr")])
-        self.wh = self.parts["wh"]
+        self.uz, self.ur, self.uh = (self.parts[name] for name in ("uz", "ur", "uh"))
+        self.wz, self.wr, self.wh = (self.parts[name] for name in ("wz", "wr", "wh"))
+        self.u = Stack([self.uz, self.ur, self.uh])
+        self.wzr = Stack([self.wz, self.wr])
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> GruLayer:
@@ -98,23 +98,13 @@ class GruLayer(RecurrentLayer):
                 self.kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
         return s[1:], (s[time_steps].copy(),)
 
-    def stepper(self, state: State, streams: int) -> Stepper:
-        n = self.outputs
-        (s,) = self.rows_of(state, streams)
-        u_step, zr_step, h_step = (brick.stepper(streams) for brick in self.bricks())
-
-        def step(x: Any) -> Array:
-            gates = u_step(x)
-            zr, h = gates[..., : 2 * n], gates[..., 2 * n :]
-            np.add(zr, zr_step(s), out=zr)
-            self.kernels.logistic(zr)
-            np.add(h, h_step(zr[..., n:] * s), out=h)
-            self.activation.apply(h)
-            np.subtract(s, h, out=s)
-            np.multiply(s, zr[..., :n], out=s)
-            return np.add(s, h, out=s)
-
-        return step
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        (s,) = state
+        z = sigmoid(self.wz(s) + self.uz(x))
+        r = sigmoid(self.wr(s) + self.ur(x))
+        h = self.activation(self.wh(r * s) + self.uh(x))
+        s = z * (s - h) + h
+        return s, (s,)
 
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.activations import sigmoid
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.program import Value, Values
 
 
 class LogisticLayer(LossLayer):
@@ -36,6 +38,9 @@ class LogisticLayer(LossLayer):
         np.copyto(self.p, x)
         self.kernels.logistic(self.p)
         return self.p, state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return sigmoid(x), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (1 - p) d, for a loss that comes after this layer."""

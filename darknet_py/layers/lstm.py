@@ -12,17 +12,17 @@ product per step. Formulas: darknet's `lstm_layer.c` forward, and its derivative
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from darknet_py.activations import sigmoid, tanh
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 GATES = "fiog"
@@ -38,12 +38,13 @@ class LstmLayer(RecurrentLayer):
     kind = "lstm"
 
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
-        super().__init__(setting, outputs, batch_normalize, outputs, outputs)
+        super().__init__(setting, outputs, batch_normalize, h=outputs, c=outputs)
         self.forget_bias = setting.options.forget_bias
         self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
-        self.u = Stack([self.parts[f"u{gate}"] for gate in GATES])
-        self.w = Stack([self.parts[f"w{gate}"] for gate in GATES])
+        self.uf, self.ui, self.uo, self.ug = u = [self.parts[f"u{gate}"] for gate in GATES]
+        self.wf, self.wi, self.wo, self.wg = w = [self.parts[f"w{gate}"] for gate in GATES]
+        self.u, self.w = Stack(u), Stack(w)
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> LstmLayer:
@@ -91,24 +92,15 @@ class LstmLayer(RecurrentLayer):
                 self.kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
 
-    def stepper(self, state: State, streams: int) -> Stepper:
-        n = self.outputs
-        h, c = self.rows_of(state, streams)
-        u_step, w_step = (brick.stepper(streams) for brick in self.bricks())
-
-        def step(x: Any) -> Array:
-            gates = u_step(x)
-            np.add(gates, w_step(h), out=gates)
-            rises, g = gates[..., : 3 * n], gates[..., 3 * n :]
-            self.kernels.logistic(rises)
-            np.tanh(g, out=g)
-            np.multiply(c, rises[..., :n], out=c)
-            np.multiply(g, rises[..., n : 2 * n], out=g)
-            np.add(c, g, out=c)
-            np.tanh(c, out=h)
-            return np.multiply(h, rises[..., 2 * n :], out=h)
-
-        return step
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        h, c = state
+        f = sigmoid(self.wf(h) + self.uf(x))
+        i = sigmoid(self.wi(h) + self.ui(x))
+        o = sigmoid(self.wo(h) + self.uo(x))
+        g = tanh(self.wg(h) + self.ug(x))
+        c = f * c + i * g
+        h = o * tanh(c)
+        return h, (h, c)
 
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None

@@ -10,9 +10,6 @@ whose product is a column of W.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
 from darknet_py.arrays import Array, Rows
@@ -64,13 +61,6 @@ class Product:
         self.kernels.product(delta.T, x, out=product)
         self.weights.updates += product
 
-    def stepper(self, weights: Array, streams: int) -> Callable[[Any, Array], Any]:
-        """A function (x, out) of one time step that multiplies by `weights`; see Layer.stepper."""
-        if streams == 1:
-            return lambda x, out: np.dot(weights, x, out=out)
-        table = np.ascontiguousarray(weights.T)
-        return lambda x, out: np.matmul(x, table, out=out)
-
 
 class LookUp(Product):
     """x W^T where x is symbols; W is transposed so that what is looked up lies in one piece."""
@@ -89,7 +79,3 @@ class LookUp(Product):
         table.fill(0)
         self.kernels.add_by_symbol(delta, x, table)
         self.weights.updates += table.T
-
-    def stepper(self, weights: Array, streams: int) -> Callable[[Any, Array], Any]:
-        table = np.ascontiguousarray(weights.T)
-        return lambda x, out: np.copyto(out, table[x])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array, Steps
+from darknet_py.arrays import Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
@@ -14,16 +14,14 @@ from darknet_py.options import NetOptions
 
 
 class RecurrentLayer(Layer):
-    """A layer with a state: arrays (streams, features), `features` of each in `state_sizes`."""
+    """A layer with a state: arrays (streams, features), `features` of each by name in `sizes`."""
 
     takes_symbols = True
 
-    def __init__(
-        self, setting: Setting, outputs: int, batch_normalize: bool, *state_sizes: int
-    ) -> None:
+    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, **sizes: int) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
         self.batch_normalize = batch_normalize
-        self.state_sizes = state_sizes
+        self.sizes = sizes
         self.scratch = setting.scratch
         self.kernels = setting.kernels
 
@@ -35,11 +33,7 @@ class RecurrentLayer(Layer):
         return [own for brick in self.bricks() for own in brick.statistics()]
 
     def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return tuple(np.zeros((streams, size), dtype) for size in self.state_sizes)
-
-    def rows_of(self, state: State, streams: int) -> tuple[Array, ...]:
-        """Copies of a state as a stepper keeps it: without the axis of the streams for one."""
-        return tuple(part[0].copy() if streams == 1 else part.copy() for part in state)
+        return tuple(np.zeros((streams, size), dtype) for size in self.sizes.values())
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""

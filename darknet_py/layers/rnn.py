@@ -14,16 +14,15 @@ Only the self layer has to walk through time. The other two multiply all steps a
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Parameter, Pass, Setting, State, Stepper
+from darknet_py.layers.base import Parameter, Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 # AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
@@ -44,7 +43,7 @@ class RnnLayer(RecurrentLayer):
         shortcut: bool,
     ) -> None:
         self.hidden = self_layer.outputs
-        super().__init__(setting, output_layer.outputs, self_layer.batch_normalize, self.hidden)
+        super().__init__(setting, output_layer.outputs, self_layer.batch_normalize, s=self.hidden)
         self.input_layer = input_layer
         self.self_layer = self_layer
         self.output_layer = output_layer
@@ -113,18 +112,12 @@ class RnnLayer(RecurrentLayer):
         y = self.output_layer.forward(states[1:], run.training)
         return y, (states[time_steps].copy(),)
 
-    def stepper(self, state: State, streams: int) -> Stepper:
-        (s,) = self.rows_of(state, streams)
-        input_step, self_step, output_step = (brick.stepper(streams) for brick in self.bricks())
-
-        def step(x: Any) -> Array:
-            a, b = input_step(x), self_step(s)
-            if self.shortcut:
-                np.add(b, s, out=b)
-            np.add(a, b, out=s)
-            return output_step(s)
-
-        return step
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        (s,) = state
+        a = self.input_layer(x)
+        b = self.self_layer(s)
+        s = a + (b + s) if self.shortcut else a + b
+        return self.output_layer(s), (s,)
 
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None

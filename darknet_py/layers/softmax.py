@@ -13,6 +13,7 @@ import numpy as np
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.program import Value, Values, softmax
 
 
 class SoftmaxLayer(LossLayer):
@@ -53,6 +54,9 @@ class SoftmaxLayer(LossLayer):
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state
+
+    def step(self, x: Value, state: Values) -> tuple[Value, Values]:
+        return softmax(x, self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""

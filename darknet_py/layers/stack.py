@@ -15,7 +15,7 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array
-from darknet_py.layers.base import Parameter, Setting, Stepper
+from darknet_py.layers.base import Parameter, Setting
 from darknet_py.layers.connected import Connected, Step, StepBack
 
 
@@ -108,13 +108,6 @@ class Stack(Connected):
         for part in self.parts:
             part.product.forward(x, out[:, first : first + part.outputs])
             first += part.outputs
-
-    def stepper(self, streams: int) -> Stepper:
-        self._collect(with_matrix=False)
-        return super().stepper(streams)
-
-    def matrix(self) -> Array:
-        return np.concatenate([part.weights.values for part in self.parts])
 
 
 def _rows(together: Array, pieces: Sequence[Parameter]) -> Iterator[tuple[Array, Parameter]]:
