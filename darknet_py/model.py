@@ -332,8 +332,8 @@ class Model:
         x = program.symbols
         if not self.layers[0].takes_symbols:
             x = program.write("one_hot", x, width=self.inputs)
-        for layer, state in zip(self.layers[:count], self.initial_state(1), strict=False):
-            before = tuple(Value(program, part.shape[1]) for part in state)
+        for layer in self.layers[:count]:
+            before = tuple(Value(program, size) for size in layer.state_sizes.values())
             try:
                 y, after = layer.step(x, before)
             except NotImplementedError:

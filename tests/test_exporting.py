@@ -687,7 +687,7 @@ def test_a_layer_of_a_kind_that_other_programs_do_not_know(
     with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no PyTorch module"):
         module_text(net)
     pytest.importorskip("onnx")
-    with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no ONNX form"):
+    with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no step"):
         onnx_model(net)
     write_npz(tmp_path / "net.npz", net)
 

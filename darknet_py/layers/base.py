@@ -203,6 +203,8 @@ class Layer:
         self.index = index
         self.inputs = inputs
         self.outputs = outputs
+        # Features of each array of its state, by name.
+        self.state_sizes: dict[str, int] = {}
         self.learning_rate = 1.0
         self.dontload = self.dontloadscales = self.dontsave = self.stopbackward = False
         self.buffers = Workspace()
@@ -243,7 +245,7 @@ class Layer:
 
     def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
         """The state before the first symbol: zeros, each `(streams, features)`."""
-        return ()
+        return tuple(np.zeros((streams, size), dtype) for size in self.state_sizes.values())
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where this layer cannot be trained with these `[net]` options."""

@@ -53,6 +53,7 @@ class Connected:
         with connected.steps_back(x, delta) as step_back:
             step_back(t, below)                      t from the last down
 
+    kernel: the parameter that files have, whose matrix is `weights`.
     symbols: x is the symbols themselves, (time_steps, streams). stepwise: it is used one step at a
     time, on the state of a recurrent layer.
     """
@@ -79,6 +80,7 @@ class Connected:
         self.weights = Parameter(
             f"{name}.weight", (outputs, inputs), decayed=True, recurrent=stepwise
         )
+        self.kernel = self.weights
         self.product = (
             LookUp(self.weights, self.buffers, setting.kernels)
             if symbols

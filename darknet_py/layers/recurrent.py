@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-
 from darknet_py.arrays import Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
@@ -14,14 +10,16 @@ from darknet_py.options import NetOptions
 
 
 class RecurrentLayer(Layer):
-    """A layer with a state: arrays (streams, features), `features` of each by name in `sizes`."""
+    """A layer with a state: arrays (streams, features), `features` of each in `state_sizes`."""
 
     takes_symbols = True
 
-    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, **sizes: int) -> None:
+    def __init__(
+        self, setting: Setting, outputs: int, batch_normalize: bool, **state_sizes: int
+    ) -> None:
         super().__init__(setting.index, setting.inputs, outputs)
         self.batch_normalize = batch_normalize
-        self.sizes = sizes
+        self.state_sizes = state_sizes
         self.scratch = setting.scratch
         self.kernels = setting.kernels
 
@@ -31,9 +29,6 @@ class RecurrentLayer(Layer):
 
     def statistics(self) -> list[RollingStatistics]:
         return [own for brick in self.bricks() for own in brick.statistics()]
-
-    def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
-        return tuple(np.zeros((streams, size), dtype) for size in self.sizes.values())
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
