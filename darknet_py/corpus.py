@@ -44,18 +44,40 @@ def read_text(
     the text itself as bytes.
 
     A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
+    Between the files of a folder there is a newline. Byte-order marks are left out; only a single
+    file keeps the one it starts with.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
-    in what it reads from stdin (`keep`), which can then be anything.
+    in what it reads from stdin (`keep`), which can then be anything. It keeps all marks.
     Returns a flat array. Of a folder, subfolders, hidden files, empty ones and those that cannot be
     text are not read; the logger names how many.
     Raises CorpusError, naming file and offset, for a NUL byte that is refused, for what is no
     token, and for a source that is missing, empty, unreadable or no text, like a compressed file.
     """
-    pieces = [
-        _symbols(data, name, tokenized, nul)
-        for name, data in read_pieces(source, is_text=nul != "keep")
-    ]
+    files = read_pieces(source, is_text=nul != "keep")
+    if tokenized:
+        pieces = [_tokens(data, name) for name, data in files]
+    else:
+        texts = [_checked_bytes(data, name, nul) for name, data in files]
+        if nul == "refuse":
+            texts = _to_be_joined(texts, GIVEN if isinstance(source, bytes) else os.fspath(source))
+        pieces = [np.frombuffer(text, np.uint8) for text in texts]
     return np.concatenate(pieces) if len(pieces) > 1 else pieces[0]
+
+
+def _to_be_joined(texts: list[bytes], name: str) -> list[bytes]:
+    """Texts with a newline at the end of all but the last and without byte-order marks; a single
+    one keeps the mark it starts with.
+
+    name: of where they are from.
+    """
+    kept = 0
+    if len(texts) == 1 and texts[0].startswith(codecs.BOM_UTF8):
+        kept = len(codecs.BOM_UTF8)
+        log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
+    if marks := sum(text.count(codecs.BOM_UTF8, kept) for text in texts):
+        log.info("%s: left out %s", name, counted(marks, "byte-order mark"))
+        texts = [text[:kept] + text[kept:].replace(codecs.BOM_UTF8, b"") for text in texts]
+    return [text if text.endswith(b"\n") else text + b"\n" for text in texts[:-1]] + texts[-1:]
 
 
 def read_pieces(
@@ -106,12 +128,13 @@ def _texts_of(folder: Path) -> list[Path]:
         only = f" ({skipped} skipped)" if skipped else ""
         advice = _to_join(folder, files) if has_more else "; give a folder that holds some"
         raise CorpusError(f"{folder} holds no text files{only}{advice}")
+    message = f"{folder}: {counted(len(files), 'file')} read"
     if skipped:
-        message = f"{folder}: {counted(len(files), 'file')} read, {skipped} skipped"
-        if has_more or binary:
-            log.warning("warning: %s%s", message, _to_join(folder, files) if has_more else "")
-        else:
-            log.info(message)
+        message += f", {skipped} skipped"
+    if has_more or binary:
+        log.warning("warning: %s%s", message, _to_join(folder, files) if has_more else "")
+    else:
+        log.info(message)
     return files
 
 
@@ -287,39 +310,42 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         yield line
 
 
-def read_token_names(path: str | os.PathLike[str], newlines: bool = True) -> list[str]:
+def read_token_names(
+    path: str | os.PathLike[str], newlines: bool = True, mark: bool = False
+) -> list[str]:
     """The text of each token, one a line; `<NEWLINE>` means a newline. Raises CorpusError.
 
-    newlines: False takes `<NEWLINE>` as it is, as AlexeyAB's program does.
+    newlines: False takes `<NEWLINE>` as it is, as AlexeyAB's program does. mark: keep a byte-order
+    mark in the first name, as C does.
     """
     lines = [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in read_lines(path)]
+    if lines and not mark:
+        lines[0] = lines[0].removeprefix("\ufeff")
     return ["\n" if newlines and line == "<NEWLINE>" else line for line in lines]
 
 
-def _symbols(data: bytes, name: str, tokenized: bool, nul: Nul) -> Array:
-    if nul == "end" and not tokenized:
+def _checked_bytes(data: bytes, name: str, nul: Nul) -> bytes:
+    """A text of bytes, up to a NUL byte that ends it. Raises CorpusError for one refused."""
+    if nul == "end":
         data = data.partition(b"\0")[0]
     if not data:
         raise CorpusError(f"{name} is empty; give a text")
-    if tokenized:
-        return _tokens(data, name)
     offset = data.find(b"\0")
     if offset >= 0 and nul == "refuse":
         raise CorpusError(
             f"{name} is not a text: NUL byte at offset {offset}; give a plain text file"
         )
-    if data.startswith(codecs.BOM_UTF8):
-        log.info("%s: starts with a UTF-8 byte-order mark, which is kept as text", name)
-    return np.frombuffer(data, np.uint8)
+    return data
 
 
 def _tokens(data: bytes, name: str) -> Array:
-    words = data.split()
+    words = data.removeprefix(codecs.BOM_UTF8).split()
     for number, word in enumerate(words, 1):
         if not word.isdigit() or len(word) > 9:
             raise CorpusError(
-                f"{name}: token {number} is {word[:40].decode('utf-8', 'replace')!r}; tokens are "
-                f"whole numbers from 0 to 999999999, separated by white space"
+                f"{name}: token {number} is {word[:40].decode('utf-8', 'replace')!r}; with "
+                f"--tokenized or more than 256 symbols, a network trains on whole numbers from 0 "
+                f"to 999999999, separated by white space"
             )
     if not words:
         raise CorpusError(

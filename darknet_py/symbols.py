@@ -25,7 +25,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.bounds import Made, checked, integers
 from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names, text_files
-from darknet_py.errors import CorpusError, DarknetError
+from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.file_kinds import conversion
 from darknet_py.model import Model
 from darknet_py.network import Network
@@ -79,7 +79,9 @@ class Symbols:
                 f"{net.cfg.path}: --tokens is only for networks of tokens, and this network works "
                 "on bytes; put tokenized=1 into [net] if it was trained on tokens"
             )
-        return cls(net.inputs, is_tokens, read_token_names(tokens), os.fspath(tokens))
+        names = read_token_names(tokens)
+        warn_of_count(names, tokens, net)
+        return cls(net.inputs, is_tokens, names, os.fspath(tokens))
 
     @property
     def unit(self) -> str:
@@ -125,7 +127,7 @@ class Symbols:
         return np.concatenate(pieces)
 
     def _tokens(self, text: bytes, place: str) -> Array:
-        decoded = text.decode("utf-8", "replace")
+        decoded = text.decode("utf-8", "replace").removeprefix("\ufeff")
         words = decoded.split() if self._word is None else self._word.findall(decoded)
         symbols = np.empty(len(words), np.int64)
         for index, word in enumerate(words):
@@ -161,10 +163,7 @@ class Symbols:
         """These symbols without a character of UTF-8 that is cut at either end."""
         if self.is_tokens:
             return symbols
-        first = 0
-        while first < min(3, len(symbols)) and symbols[first] & 0xC0 == 0x80:
-            first += 1
-        return symbols[first : len(symbols) - cut_character(bytes(symbols[-4:]))]
+        return symbols[_first_whole(symbols) : len(symbols) - cut_character(bytes(symbols[-4:]))]
 
     def name(self, symbol: int) -> str:
         """The name of a symbol that is printed by its name, or its number where it has none."""
@@ -201,15 +200,33 @@ def unit_of(net: Model) -> str:
     return "byte" if net.writes_bytes else "token"
 
 
+def warn_of_count(names: list[str], path: str | os.PathLike[str], net: Network) -> None:
+    """Say where the names in a file are more or fewer than the network's symbols."""
+    if len(names) != net.inputs:
+        log.warning(
+            "warning: %s has %s, and the network has %s: check that the file belongs to the "
+            "network; a symbol without a name is printed as its number",
+            *(path, counted(len(names), "name"), counted(net.inputs, "symbol")),
+        )
+
+
 def utf8_characters(text: Array) -> int:
     """How many characters these bytes are: as UTF-8, or as one byte each where more than one
-    in 50 would be none of UTF-8.
+    in 50 would be none of UTF-8. One that is cut at either end is none.
     """
     count = wrong = 0
-    for part in _decoded(text):
+    for part in _decoded(text[_first_whole(text) :]):
         count += len(part)
         wrong += part.count("\ufffd")
     return count if wrong * 50 <= count else len(text)
+
+
+def _first_whole(text: Sequence[int] | Array) -> int:
+    """Where the first character begins that is not cut at its start."""
+    first = 0
+    while first < min(3, len(text)) and text[first] & 0xC0 == 0x80:
+        first += 1
+    return first
 
 
 def _decoded(text: Array) -> Iterator[str]:
@@ -225,10 +242,7 @@ def first_not_utf8(text: Array) -> int | None:
     A character that is cut at either end does no harm.
     """
     decoder = codecs.getincrementaldecoder("utf-8")()
-    begin = 0
-    while begin < min(3, len(text)) and text[begin] & 0xC0 == 0x80:
-        begin += 1
-    for first in range(begin, len(text), PART):
+    for first in range(_first_whole(text), len(text), PART):
         held_back = len(decoder.getstate()[0])
         try:
             decoder.decode(text[first : first + PART].tobytes())
@@ -249,8 +263,7 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
     name = "stdin" if name == "-" else name
     is_folder = os.path.isdir(name)
     if is_folder:
-        name, begin, size = _part_of(name, offset)
-        text, offset = text[begin : begin + size], offset - begin
+        name, text, offset = _bad_file(name) or (name, text, offset)
     what, advice, old = "not UTF-8", "A text in an older encoding should be converted first", name
     if _is_partly_utf8(text):
         what, old = "UTF-8 only in parts", ""
@@ -276,15 +289,13 @@ def _is_partly_utf8(text: Array) -> bool:
     return right * 10 >= beyond
 
 
-def _part_of(folder: str, offset: int) -> tuple[str, int, int]:
-    """The file of a folder in which an offset of its whole text lies; where it begins, its size."""
-    begin = 0
+def _bad_file(folder: str) -> tuple[str, Array, int] | None:
+    """The first file of a folder that is not UTF-8, its text, and the offset of the first byte."""
     for path in text_files(Path(folder).iterdir()):
-        size = path.stat().st_size
-        if offset < begin + size:
-            return os.fspath(path), begin, size
-        begin += size
-    return folder, 0, begin
+        text = np.fromfile(path, np.uint8)
+        if (offset := first_not_utf8(text)) is not None:
+            return os.fspath(path), text, offset
+    return None
 
 
 def cut_character(data: bytes) -> int:

@@ -234,7 +234,11 @@ def test_networks_that_c_accepts_print_the_recorded_bytes(name: str) -> None:
     path, record = recorded(name)
     files = (path / "test.cfg", path / "model.weights")
     runs = [("generate", generate_args(name, each), each) for each in record["generate_in_c_order"]]
-    runs += [(key, ["-seed", record[key]["seed"]], record[key]) for key in ("valid", "vec")]
+    runs += [
+        (key, ["-seed", record[key]["seed"]], record[key])
+        for key in ("valid", "vec")
+        if key in record
+    ]
     inputs = read_cfg(files[0]).net.integer("inputs", 0)
     for command, args, each in runs:
         stdin = (path / each["stdin"]).read_bytes() if "stdin" in each else b""

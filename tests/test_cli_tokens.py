@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import shutil
@@ -56,6 +57,12 @@ def saved(size: int) -> Network:
     net = randomized(dn.load_network(write_cfg(Path("net.cfg"), *sections), batch=1, time_steps=1))
     net.save_weights("net.weights")
     return net
+
+
+def name_all(net: Network) -> None:
+    """Let the file of names have one for each token."""
+    names = [*NAMES, *(f"w{n}" for n in range(len(NAMES), net.inputs))]
+    Path("names").write_text("\n".join(names) + "\n", encoding="utf-8")
 
 
 # --- generate ------------------------------------------------------------------------------------
@@ -114,6 +121,7 @@ def test_what_is_no_token_is_an_error_that_says_what_is_one(
     error = invoke("generate", "net.weights", *SEED, f"{option}={wrong}").error()
     for part in (option, f"word {len(wrong.split())} ", f"0 to {net.inputs - 1}", "--tokens FILE"):
         assert part in error
+    name_all(net)
     args = (f"{option}={wrong}", "--tokens", "names")
     error = invoke("generate", "net.weights", *SEED, *args).error()
     for part in (option, f"word {len(wrong.split())} ", f"0 to {net.inputs - 1}", "name in names"):
@@ -200,6 +208,7 @@ def test_a_text_that_is_no_tokens_is_an_error_that_names_it(net: Network) -> Non
     error = invoke("valid", "net.weights", "bad", "-q").error()
     assert "bad: word 3 is 'Once'" in error
     assert "--tokens" in error
+    name_all(net)
     error = invoke("valid", "net.weights", "bad", "--tokens", "names", "-q").error()
     assert "word 4 is 'Once'" in error
     Path("bad").write_bytes(b" \n")
@@ -273,6 +282,43 @@ def test_a_report_about_a_run_on_tokens(
     Path("text").write_text(printed(TEXT, names=True), encoding="utf-8")
     assert printed(TEXT, names=True) in passages(page("--text", "text", "--tokens", "names"))
     assert "text: word 1 is 'the'" in invoke("report", "backup", "-q", "--text", "text").error()
+
+
+# --- files of names ------------------------------------------------------------------------------
+
+
+def test_a_mark_is_no_part_of_the_first_name(net: Network) -> None:
+    Path("marked").write_bytes(codecs.BOM_UTF8 + Path("names").read_bytes())
+    texts = {generated("--prompt", r"the\n", "--tokens", file) for file in ("names", "marked")}
+    assert len(texts) == 1
+    Path("text").write_bytes(codecs.BOM_UTF8 + b"the\nNew York")
+    assert Symbols.of(net, "marked").read_file("text").tolist() == [2, 0, 1]
+
+
+@pytest.mark.parametrize("count", [3, 19, 20, 21])
+def test_names_that_are_not_as_many_as_the_symbols_are_warned_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """With both counts, in every command."""
+    monkeypatch.chdir(tmp_path)
+    saved(20)
+    Path("names").write_text("".join(f"w{n}\n" for n in range(count)))
+    Path("numbers").write_text("0 1 2 " * 200)
+    run = ("--batches", "2", "--seed", "1", "--tokenized", "-q")
+    assert invoke("train", "net.cfg", "numbers", *run).status == 0
+    for command in (
+        ("generate", "net.weights", "--length", "5"),
+        ("valid", "net.weights", "numbers"),
+        ("vec", "net.weights", "numbers"),
+        ("report", "backup"),
+        ("export", "net.weights", "page.html"),
+        ("rnn", "generate", "net.cfg", "net.weights", "-len", "5", "-srand", "1"),
+    ):
+        option = "-tokens" if command[0] == "rnn" else "--tokens"
+        outcome = invoke(*command, option, "names", "-q")
+        assert outcome.status == 0
+        told = [line for line in outcome.lines if f"{count} names" in line and "20 symbols" in line]
+        assert len(told) == (count != 20)
 
 
 # --- networks of bytes ---------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import io
 import logging
@@ -217,7 +218,39 @@ def test_what_is_refused_of_stdin_is_called_stdin(
 def test_the_files_of_a_folder_are_read_in_sorted_order(tmp_path: Path) -> None:
     for name in ("b.txt", "a.txt", "c", "B.txt", "a10", "a9"):
         write(tmp_path / name, f"<{name}>".encode())
-    assert bytes(read_text(tmp_path)) == b"<B.txt><a.txt><a10><a9><b.txt><c>"
+    assert bytes(read_text(tmp_path)) == b"<B.txt>\n<a.txt>\n<a10>\n<a9>\n<b.txt>\n<c>"
+
+
+def test_the_files_of_a_folder_do_not_run_into_each_other(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, text in (("a", b"Clara"), ("b", b"Anna\n"), ("c", b"Eve")):
+        write(tmp_path / name, text)
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        assert bytes(read_text(tmp_path)) == b"Clara\nAnna\nEve"
+    assert caplog.messages == [f"{tmp_path}: 3 files read"]
+
+
+def test_marks_inside_joined_files_are_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of files joined here, and of files that were joined before."""
+    for name in ("a", "b", "c"):
+        write(tmp_path / name, codecs.BOM_UTF8 + name.encode())
+    with caplog.at_level(logging.INFO, "darknet_py"):
+        assert bytes(read_text(tmp_path)) == b"a\nb\nc"
+    (told,) = (message for message in caplog.messages if "byte-order" in message)
+    assert "3 byte-order marks" in told
+    joined = b"".join((tmp_path / name).read_bytes() for name in ("a", "b", "c"))
+    assert bytes(read_text(joined)) == codecs.BOM_UTF8 + b"abc"
+    write(tmp_path / "joined", joined)
+    for nul in ("end", "keep"):
+        assert bytes(read_text(tmp_path / "joined", nul=nul)) == joined
+
+
+def test_a_mark_is_no_token(tmp_path: Path) -> None:
+    path = write(tmp_path / "tokens", codecs.BOM_UTF8 + b"1 2")
+    assert read_text(path, tokenized=True).tolist() == [1, 2]
 
 
 def test_hidden_files_and_folders_within_are_skipped(tmp_path: Path) -> None:

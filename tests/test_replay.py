@@ -104,7 +104,9 @@ def test_generate_in_c_order(folder: str) -> None:
         rand = Rand(run["srand"], net.initial_draws)
         prompt = run["seed"].encode("latin-1")
         symbols = generate(Replay(net), prompt, run["len"], run["temp"], rand)
-        assert bytes(symbols) + b"\n" == (path / run["stdout"]).read_bytes()
+        # Of a token, C prints the low byte.
+        text = bytes(symbol & 255 for symbol in symbols)
+        assert text + b"\n" == (path / run["stdout"]).read_bytes()
 
 
 # AlexeyAB's program was built with optimization there, which sums in another order.

@@ -160,8 +160,9 @@ def test_a_bundled_cfg_goes_by_its_name(tmp_path: Path) -> None:
 def test_a_text_from_stdin_and_a_folder_train_as_the_file_does(tmp_path: Path) -> None:
     text = Path("text.txt").read_bytes()
     Path("texts").mkdir()
-    Path("texts/a").write_bytes(text[:1000])
-    Path("texts/b").write_bytes(text[1000:])
+    lines = text.splitlines(keepends=True)
+    Path("texts/a").write_bytes(b"".join(lines[:20]))
+    Path("texts/b").write_bytes(b"".join(lines[20:]))
     common = ("--batches", "3", "--seed", "1", "--out")
     train(*common, "of-file")
     train(*common, "of-folder", text="texts")

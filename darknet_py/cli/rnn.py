@@ -40,6 +40,7 @@ from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
 from darknet_py.speed import long_wait, training_speed
+from darknet_py.symbols import warn_of_count
 from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
 
@@ -390,9 +391,15 @@ def _print_symbols(
 ) -> None:
     """drawn: the seed where it was taken from the clock, so that the text can be repeated."""
     is_upstream = net.dialect is UPSTREAM
-    names = None if tokens is None else read_token_names(tokens, newlines=is_upstream)
+    names = None
+    if tokens is not None:
+        names = read_token_names(tokens, newlines=is_upstream, mark=True)
+        warn_of_count(names, tokens, net)
     if drawn is not None:
         log.info("srand %d (the time; -srand %d repeats this text)", drawn, drawn)
+    if names is None:
+        # C prints the low byte of a token.
+        symbols = (symbol & 255 for symbol in symbols)
     # C writes every byte, also those of a character that is cut.
     with TextWriter(raw=not is_terminal(sys.stdout), names=names) as writer:
         for symbol in symbols:

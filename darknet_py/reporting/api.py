@@ -132,7 +132,7 @@ def _passage(
     elif not os.path.exists(place):
         raise CorpusError(f"{place}: the run's text is not there; give one with --text FILE")
     else:
-        found = read_text(place, net.options.tokenized)
+        found = read_text(place, tokenized=not net.writes_bytes)
         if not isinstance(plan.val, str):
             training, held_out = split(found, plan.val, plan.val_from)
             found = held_out if len(held_out) > 1 else training

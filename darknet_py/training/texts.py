@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import shlex
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from darknet_py.symbols import unit_of, warn_of_encoding
 log = logging.getLogger(__name__)
 
 FEW_ENDS = 10  # one line end of Windows in so many is told
+# Lines that show whether a text is sorted, at the least, places where one is looked for, bytes that
+# are looked at for one, and the share of them that is in order.
+MANY, PLACES, LONGEST, NEARLY = 100, 1000, 512, 0.95
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def read_texts(
     data: a path, `-` for stdin, or the text itself. Raises CorpusError.
     A file that the first rank alone has is sent to the others.
     """
-    tokenized = model.options.tokenized
+    tokenized = not model.writes_bytes
     unit = unit_of(model)
     if data == "-" and ranks.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
@@ -71,6 +75,12 @@ def read_texts(
             raise CorpusError(f"{val} has only one {unit}; held-out text needs at least 2")
         val = os.path.abspath(val)
     else:
+        if unit == "byte" and val and val_from == "end" and _is_sorted(text):
+            log.warning(
+                "warning: the lines of %s are sorted, so the held-out end is another part of the "
+                "alphabet: shuffle them with shuf%s, or add --val-from spread",
+                *(name, f" {shlex.quote(name)} > shuffled.txt" if os.path.isfile(name) else ""),
+            )
         text, held_out = split(text, val, val_from)
     least = model.options.time_steps + 1
     if len(text) < least:
@@ -117,6 +127,29 @@ def _tell_line_ends(text: Array, name: str) -> None:
             *(name, "" if ends * 2 > lines else "some ", new_text("tr -d '\\r' <", name)),
             " for each file that has them" if os.path.isdir(name) else "",
         )
+
+
+def _is_sorted(text: Array) -> bool:
+    """Whether a text is a list of lines in the order of the alphabet, by PLACES of it.
+
+    Nearly all lines looked at must stand before the next one, and before the one that is a tenth of
+    them further on, so that one of several lists in a text is not taken for the whole. Lines that
+    begin with a digit do not count: a log is sorted too.
+    """
+    found: list[bytes] = []
+    for place in range(0, len(text), max(1, len(text) // PLACES)):
+        # The first whole line from there on, or its beginning.
+        _, _, rest = text[place : place + LONGEST].tobytes().partition(b"\n")
+        line = rest.partition(b"\n")[0].strip().lower()
+        if line and not line[:1].isdigit() and [line] != found[-1:]:
+            found.append(line)
+    if len(found) < MANY:
+        return False
+    for step in (1, len(found) // 10):
+        pairs = list(zip(found, found[step:], strict=False))
+        if sum(one < other for one, other in pairs) < NEARLY * len(pairs):
+            return False
+    return True
 
 
 def _digest(text: Array) -> str:
