@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.program import Operand, Operation, Part, Program, Value
+from darknet_py.program import Operand, Operation, Part, Program, Value, joined
 
 
 class NumpyStep:
@@ -133,19 +133,6 @@ class NumpyStep:
     def _one_hot(self, operation: Operation) -> None:
         table = np.eye(operation.y.width, dtype=self._dtype)
         self._call(table.take, self._symbols, 0, self._buffer(operation.y))
-
-
-def joined(operations: Sequence[Operation]) -> list[list[Operation]]:
-    """The operations in order, each in a list; the products with one x share the list of the first.
-
-    Products with batch norm and those without do not share a list.
-    """
-    lists: dict[object, list[Operation]] = {}
-    for own in operations:
-        is_product = own.name == "connect"
-        key = (own.inputs[0], own.by.batch_normalize) if is_product else own.y
-        lists.setdefault(key, []).append(own)
-    return list(lists.values())
 
 
 def together(connected: Sequence[Any]) -> tuple[Array, Array | None, Array]:

@@ -16,6 +16,7 @@ order. What carries a program out is elsewhere: `numpy_step.py`, and for other p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -108,6 +109,19 @@ class Program:
         self.parts.append(Part(self._written, y, before, after))
         self._written = []
         return y
+
+
+def joined(operations: Sequence[Operation]) -> list[list[Operation]]:
+    """The operations in order, each in a list; the products with one x share the list of the first.
+
+    Products with batch norm and those without do not share a list.
+    """
+    lists: dict[object, list[Operation]] = {}
+    for own in operations:
+        is_product = own.name == "connect"
+        key = (own.inputs[0], own.by.batch_normalize) if is_product else own.y
+        lists.setdefault(key, []).append(own)
+    return list(lists.values())
 
 
 def normalize(x: Value, layer: Any) -> Value:

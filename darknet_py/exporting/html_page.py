@@ -1,11 +1,12 @@
 """A network as one HTML page that writes text in any browser, without a network connection.
 
 The page is put together from the files of the folder `page`: markup, style, and modules of
-JavaScript that compute the same forward as `layers`. A `Writer` is what a page needs of them, so
+JavaScript, which carry out the network's `program`. A `Writer` is what a page needs of them, so
 that other pages can have it too. It has
 
     the parts     markup (a <main> without it), style, and one script made of the modules
-    the network   a description in JSON: layers, tensors with their shapes, what symbols stand for
+    the network   a description in JSON: the operations of each layer, tensors with their shapes,
+                  what symbols stand for
     its numbers   in base64: tensors of 32 bits, then those of 16, little endian
 """
 
@@ -22,30 +23,19 @@ from typing import Any
 
 import numpy as np
 
+from darknet_py.activations import Activation
 from darknet_py.arrays import Array
 from darknet_py.cfg import Cfg
-from darknet_py.errors import CfgError, DarknetError, counted
+from darknet_py.errors import DarknetError, counted
 from darknet_py.files import MARK, base_name, with_mark, write_whole
-from darknet_py.layers import Layer
-from darknet_py.layers.activation import ActivationLayer
-from darknet_py.layers.base import Parameter
-from darknet_py.layers.connected import ConnectedLayer
-from darknet_py.layers.crnn import Convolution, CrnnLayer
-from darknet_py.layers.gru import GruLayer
-from darknet_py.layers.rnn import RnnLayer
-from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
+from darknet_py.program import Operand, Operation, Value, joined
 from darknet_py.symbols import Symbols, unit_of
 
 # The modules in the order in which they need each other.
 MODULES = (
     *("activations", "weights", "network", "rand", "sampling", "symbols", "session"),
     *("text_view", "odds_view", "view"),
-)
-# The kinds of layers that network.mjs computes.
-KINDS = (
-    *("rnn", "crnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm", "softmax"),
-    *("logistic", "cost"),
 )
 # Browsers hold texts of up to half a billion letters, and base64 takes four for three bytes.
 MAX_BYTES = 300_000_000
@@ -116,13 +106,13 @@ def page_of(title: str, style: str, body: str) -> str:
 def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     """What a page needs to write with this network; arguments: see `write_page`.
 
-    Raises CfgError for a network that writes no text or has a layer that pages do not know, and
+    Raises CfgError for a network that writes no text or has a layer without a `step`, and
     DarknetError for one that is too large.
     """
     net.check_symbols_match()
-    tensors = [(tensor, 16 if half and tensor.decayed else 32) for tensor in _tensors(net)]
-    tensors.sort(key=lambda pair: -pair[1])  # Stable: within each width the order stays.
-    size = sum(tensor.size * bits // 8 for tensor, bits in tensors)
+    record = _Record(net, half)
+    tensors = sorted(record.tensors.values(), key=lambda own: -own.bits)
+    size = sum(own.values.size * own.bits // 8 for own in tensors)
     if size > MAX_BYTES:
         hint = "" if half else "; --half needs half of that"
         raise DarknetError(
@@ -130,14 +120,12 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             f"network has {size / 1e6:,.0f} MB{hint}"
         )
     description = {
-        "layers": [_described(net, layer) for layer in net.layers],
-        "inputs": net.inputs,
+        "layers": record.layers,
+        "widths": [value.width for value in record.places],
         "outputs": net.outputs,
         "output_layer": net.output_layer.index,
         "initial_draws": net.initial_draws,
-        "root_epsilon": net.dialect.root_epsilon,
-        "deviation_epsilon": net.dialect.deviation_epsilon,
-        "tensors": [[tensor.name, tensor.shape, bits] for tensor, bits in tensors],
+        "tensors": [[own.name, own.values.shape, own.bits] for own in tensors],
         "symbols": {
             "inputs": net.inputs,
             "tokens": symbols.is_tokens,
@@ -145,7 +133,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             "prompt": list(symbols.default_prompt),
         },
     }
-    numbers = b"".join(_numbers(net, tensor, bits) for tensor, bits in tensors)
+    numbers = b"".join(_numbers(net, own) for own in tensors)
     return Writer(
         markup=part("writer.html"),
         style=part("writer.css"),
@@ -156,50 +144,89 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     )
 
 
-def _tensors(net: Network) -> list[Parameter]:
-    """Its parameters; in place of the kernels of a [crnn] the matrices that they are on text."""
-    kernels = {
-        brick.kernel.name: brick
-        for layer in net.layers
-        if isinstance(layer, CrnnLayer)
-        for brick in layer.bricks()
-        if isinstance(brick, Convolution)
-    }
-    tensors = net.tensors()
-    for place, tensor in enumerate(tensors):
-        if tensor.name in kernels:
-            matrix = kernels[tensor.name].matrix()
-            tensors[place] = Parameter(tensor.name, matrix.shape, decayed=True, values=matrix)
-    return tensors
+@dataclass(frozen=True)
+class _Tensor:
+    """Numbers of a page, of `bits` bits each."""
+
+    name: str
+    values: Array
+    bits: int
 
 
-def _described(net: Network, layer: Layer) -> dict[str, Any]:
-    """A layer with the options that its forward needs."""
-    if layer.kind not in KINDS:
-        raise CfgError(f"{net.cfg.path}: layer {layer.index}: no page can compute [{layer.kind}]")
-    described: dict[str, Any] = {
-        "kind": layer.kind,
-        "outputs": layer.outputs,
-        "takes_symbols": layer.index == 0 and layer.takes_symbols,
-    }
-    if isinstance(layer, RnnLayer):
-        described["activation"] = layer.input_layer.activation.name
-        described["self_activation"] = layer.self_layer.activation.name
-        described["shortcut"] = layer.shortcut
-    elif isinstance(layer, ConnectedLayer):
-        described["activation"] = layer.connected.activation.name
-    elif isinstance(layer, GruLayer | ActivationLayer):
-        described["activation"] = layer.activation.name
-    elif isinstance(layer, SoftmaxLayer):
-        described["groups"] = layer.groups
-        described["temperature"] = layer.temperature
-    return described
+class _Record:
+    """A network's program as network.mjs takes it, and the tensors that it names.
+
+    Batch norm is gains and shifts, and a convolution is the matrix that it is on text.
+    """
+
+    def __init__(self, net: Network, half: bool) -> None:
+        program = net.program()
+        self.half = half
+        self.tensors: dict[str, _Tensor] = {}
+        self.places: dict[Value, int] = {program.symbols: 0}
+        self.layers = [
+            {
+                "kind": layer.kind,
+                "outputs": layer.outputs,
+                "operations": [self._described(own) for own in joined(part.operations)],
+                "y": self._place(part.y),
+                "states": [
+                    [self._place(before), self._place(after)]
+                    for before, after in zip(part.before, part.after, strict=True)
+                ],
+            }
+            for layer, part in zip(net.layers, program.parts, strict=True)
+        ]
+
+    def _place(self, value: Value) -> int:
+        return self.places.setdefault(value, len(self.places))
+
+    def _tensor(self, name: str, values: Array, is_matrix: bool = False) -> str:
+        self.tensors[name] = _Tensor(name, values, 16 if self.half and is_matrix else 32)
+        return name
+
+    def _input(self, x: Operand) -> int | str | dict[str, float]:
+        if isinstance(x, Value):
+            return self._place(x)
+        return {"number": x} if isinstance(x, int | float) else self._tensor(x.name, x.values)
+
+    def _described(self, operations: list[Operation]) -> dict[str, Any]:
+        """An operation, or products of one x."""
+        name = operations[0].name
+        parameters = getattr(self, f"_{name}", None)
+        return {
+            "do": name,
+            "x": [self._input(x) for x in operations[0].inputs],
+            "y": [self._place(own.y) for own in operations],
+            **(parameters(*(own.by for own in operations)) if parameters else {}),
+        }
+
+    # --- the parameters of an operation, by its name
+
+    def _connect(self, *connected: Any) -> dict[str, list[str]]:
+        rows = [self._tensor(own.kernel.name, own.matrix(), True) for own in connected]
+        return {"rows": rows, **self._normalize(*(own.norm for own in connected))}
+
+    def _normalize(self, *norms: Any) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {"gains": [], "shifts": []}
+        for norm in norms:
+            name = norm.biases.name.removesuffix(".bias")
+            for kind, values in zip(found, norm.affine(), strict=True):
+                if values is not None:
+                    found[kind].append(self._tensor(f"{name}.{kind}", values))
+        return found
+
+    def _activate(self, activation: Activation) -> dict[str, str]:
+        return {"f": activation.name}
+
+    def _softmax(self, layer: Any) -> dict[str, float]:
+        return {"groups": layer.groups, "temperature": layer.temperature}
 
 
-def _numbers(net: Network, tensor: Parameter, bits: int) -> bytes:
+def _numbers(net: Network, tensor: _Tensor) -> bytes:
     """The tensor as it is in the page. Raises DarknetError where 16 bits are too few."""
     values: Array = np.ascontiguousarray(tensor.values, "<f4")
-    if bits == 32:
+    if tensor.bits == 32:
         return values.tobytes()
     if bool((np.isfinite(values) & (np.abs(values) > LARGEST_HALF)).any()):
         raise DarknetError(

@@ -42,10 +42,3 @@ export const FUNCTIONS = {
   hardtan: (x) => Math.min(1, Math.max(-1, x)),
   lhtan,
 };
-
-// x = f(x), in place.
-export function activate(name, x) {
-  if (name === "linear") return;
-  const f = FUNCTIONS[name];
-  for (let i = 0; i < x.length; i++) x[i] = f(x[i]);
-}

@@ -67,7 +67,7 @@ class Page {
       option.textContent = `${index}: ${layer.kind} ${layer.outputs}`;
       byId("layer").append(option);
       // The last layer with a state has the most to tell.
-      if (["rnn", "crnn", "gru", "lstm"].includes(layer.kind)) byId("layer").value = String(index);
+      if (layer.states.length) byId("layer").value = String(index);
     });
     this.limitUnit();
     const top = 0.75 * Math.log2(this.network.outputs);
