@@ -355,7 +355,7 @@ neither with more machines nor with more streams, while computation grows with t
 machines on the bytes are the same and only latency grows, which matters for the smallest network
 alone. Efficiency counts bytes, not what is learnt from them: N machines with as many streams
 each make a batch N times as large, and already 64 streams instead of 32 learnt no more in the same
-time when the recipes were searched (docs/recipes.md).
+time when the recipes were searched (benchmarks/recipes/README.md).
 """
 
 

@@ -11,7 +11,7 @@ context at least. Time spent scoring is not counted.
 
 With --search the rate is doubled and halved until the loss rises on both sides of the best one.
 With --results each network is a line of JSON in a file, and what is there already is not trained
-again; `make docs` makes docs/recipes-tried.md of benchmarks/recipes/peers.*.jsonl.
+again: benchmarks/recipes/peers.*.jsonl, of which benchmarks/search_recipes.py makes tables.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reference pages from the program itself: `make docs`.
 
 docs/cli.md is what the commands print for --help; docs/api.md the signatures and docstrings of the
-public names; docs/recipes-tried.md the results of the searches (tools/recipe_tables.py).
+public names.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from click.testing import CliRunner
 
 import darknet_py
 from darknet_py.cli import main
-from tools.recipe_tables import tried_page
 
 DOCS = Path(__file__).parent.parent / "docs"
 CLI_HEAD = """# The command line
@@ -143,13 +142,6 @@ def api_page() -> str:
     return "\n".join([API_HEAD, *functions, *classes, *errors, version])
 
 
-PAGES = {
-    DOCS / "cli.md": cli_page,
-    DOCS / "api.md": api_page,
-    DOCS / "recipes-tried.md": tried_page,
-}
-
-
 if __name__ == "__main__":
-    for path, make in PAGES.items():
-        path.write_text(make(), encoding="utf-8")
+    (DOCS / "cli.md").write_text(cli_page(), encoding="utf-8")
+    (DOCS / "api.md").write_text(api_page(), encoding="utf-8")
