@@ -6,9 +6,11 @@ import contextlib
 import copy
 import itertools
 import os
+import threading
 import warnings
+import weakref
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -23,6 +25,7 @@ from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.layers.base import Parameter
 from darknet_py.model import Model
 from darknet_py.options import NetOptions
+from darknet_py.rand import Rand
 from darknet_py.step import Step
 
 
@@ -41,6 +44,84 @@ def _swap(one: Flat, other: Flat) -> None:
         other[part] = kept
 
 
+class Guard:
+    """Lets one thread at a time compute with the network of this name.
+
+    What only reads the parameters waits for its turn. What changes the network is an error in one
+    thread while another one is changing it.
+    changes: how often the parameters have been changed.
+    """
+
+    _all: ClassVar[weakref.WeakSet[Guard]] = weakref.WeakSet()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.changes = 0
+        self._lock = threading.RLock()
+        # The call that is changing the network, and whether it changes the parameters.
+        self._change = "", False
+        Guard._all.add(self)
+
+    @contextlib.contextmanager
+    def reading(self, since: int | None = None) -> Iterator[None]:
+        """Within it the parameters stay as they are.
+
+        since: `changes` as it was when what is continued here began. Raises DarknetError while
+        another thread changes the parameters, and if they have changed since then.
+        """
+        self._acquire()
+        try:
+            if since is not None and since != self.changes:
+                raise DarknetError(
+                    f"{self.name}: the parameters have changed since this text was begun; begin it "
+                    f"again"
+                )
+            yield
+        finally:
+            self._lock.release()
+
+    @contextlib.contextmanager
+    def changing(self, call: str, parameters: bool = True) -> Iterator[None]:
+        """Within it only this thread uses the network, in a call of this name.
+
+        parameters: whether it changes them, or only hidden states. Raises DarknetError while
+        another thread changes the network; waits for what only reads it.
+        """
+        self._acquire(call)
+        before = self._change
+        self._change = call, parameters or before[1]
+        self.changes += parameters
+        try:
+            yield
+        finally:
+            self.changes += parameters
+            self._change = before
+            self._lock.release()
+
+    def _acquire(self, change: str = "") -> None:
+        if not self._lock.acquire(blocking=False):
+            call, parameters = self._change
+            if parameters or (call and change):
+                raise DarknetError(
+                    f"{self.name}: `{call}` is changing this network in another thread; wait until "
+                    f"it returns, or give each thread a copy (copy.deepcopy)"
+                )
+            self._lock.acquire()
+
+    @classmethod
+    def forked(cls) -> None:
+        """In a forked child, let go of what threads of the parent were computing with."""
+        for guard in cls._all:
+            if guard._lock.acquire(blocking=False):
+                guard._lock.release()
+            else:
+                guard._lock, guard._change = threading.RLock(), ("", False)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=Guard.forked)
+
+
 class Network(Model):
     """The network that `cfg` describes, its parameters all zero until they are initialized or
     loaded.
@@ -49,6 +130,13 @@ class Network(Model):
     kernels: what its layers compute with, by default numpy's.
     seen: symbols trained on so far, over all runs. step: what trains it.
     `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
+    Any number of threads may generate with and evaluate one network: they take turns, and each gets
+    the results of a single thread. `train_batch`, `predict`, `load_weights` and other calls that
+    change the network wait for these threads. While such a call runs, every other thread that uses
+    the network gets a DarknetError, except that generating and evaluating wait for `predict` and
+    `reset_state`, which change only hidden states. A text that was begun before the parameters
+    changed cannot be continued. `forward` and other calls that return buffers are for one thread,
+    and so are changes of the array `parameters`. Different networks are independent.
     Raises CfgError. A CfgWarning names what is ignored in the cfg.
     """
 
@@ -61,6 +149,7 @@ class Network(Model):
     ) -> None:
         super().__init__(cfg, dialect, dtype, kernels)
         self.step = Step(self)
+        self.guard = Guard(cfg.path)
         self.prediction_state = self.initial_state(self.streams)
         self._is_trainable = False
 
@@ -68,6 +157,14 @@ class Network(Model):
     def streams(self) -> int:
         """Sequences that are trained on side by side, and that `predict` reads."""
         return self.options.streams
+
+    def initialize(self, rand: Rand) -> None:
+        """Set the parameters of a new darknet network, drawn from `rand` in its order.
+
+        Raises DarknetError while another thread changes the network.
+        """
+        with self.guard.changing("initialize"):
+            super().initialize(rand)
 
     # --- training and prediction
 
@@ -77,35 +174,45 @@ class Network(Model):
         inputs, targets: integers `(time_steps, streams)`, the targets being the next symbols.
         Returns the loss in nats per symbol. With `state=carry` the hidden state goes on from the
         last datum, without its gradient; otherwise every datum starts from zeros.
-        Raises CfgError where the network cannot be trained, ValueError for wrong arrays.
+        Waits for other threads that generate or evaluate. Raises CfgError if the network cannot
+        be trained, ValueError for wrong arrays, DarknetError while another thread changes the
+        network.
         """
         if not self._is_trainable:
             self.check_trainable()
             self._is_trainable = True
-        return self.step.train_datum(
+        datum = (
             self._symbols("inputs", inputs, self.options.time_steps),
             self._symbols("targets", targets, self.options.time_steps),
         )
+        with self.guard.changing("train_batch"):
+            return self.step.train_datum(*datum)
 
     def predict(self, inputs: ArrayLike) -> Steps:
         """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).
 
         Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
-        call; `reset_state` zeroes it. Raises ValueError for wrong arrays.
+        call; `reset_state` zeroes it. Waits for other threads that generate or evaluate. Raises
+        ValueError for wrong arrays, DarknetError while another thread changes the network.
         """
         codes = self._symbols("inputs", inputs, None)
-        y, self.prediction_state = self.forward(codes, self.prediction_state)
-        return y.copy()
+        with self.guard.changing("predict", parameters=False):
+            y, self.prediction_state = self.forward(codes, self.prediction_state)
+            return y.copy()
 
     def reset_state(self, stream: int | None = None) -> None:
-        """Zero the hidden state of training and of prediction, for one stream or for all."""
-        self.step.reset_state(stream)
-        if stream is None:
-            self.prediction_state = self.initial_state(self.streams)
-            return
-        for state in self.prediction_state:
-            for part in state:
-                part[stream] = 0
+        """Zero the hidden state of training and of prediction, for one stream or for all.
+
+        Raises DarknetError while another thread changes the network.
+        """
+        with self.guard.changing("reset_state", parameters=False):
+            self.step.reset_state(stream)
+            if stream is None:
+                self.prediction_state = self.initial_state(self.streams)
+                return
+            for state in self.prediction_state:
+                for part in state:
+                    part[stream] = 0
 
     def _symbols(self, name: str, value: ArrayLike, steps: int | None) -> Codes:
         """`value` as an array (time_steps, streams), of `steps` where that is given."""
@@ -128,15 +235,17 @@ class Network(Model):
         """Read the parameters, but those of layers with dontload=1, and `seen` from a weights file.
 
         dialect: of the file, `auto` going by its header. Where it is not the network's own, the
-        parameters are put in the network's order. Raises WeightsError.
+        parameters are put in the network's order. Waits for other threads that generate or
+        evaluate. Raises WeightsError, DarknetError while another thread changes the network.
         """
         origin = weights_file.dialect_of(path, dialect)
-        if origin is self.dialect:
-            self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
-        else:
-            self._load_converted(path, origin)
-        has_statistics = [any(not p.trained for p in layer.loaded()) for layer in self.layers]
-        self.settle_statistics(itertools.compress(self.layers, has_statistics))
+        with self.guard.changing("load_weights"):
+            if origin is self.dialect:
+                self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
+            else:
+                self._load_converted(path, origin)
+            has_statistics = [any(not p.trained for p in layer.loaded()) for layer in self.layers]
+            self.settle_statistics(itertools.compress(self.layers, has_statistics))
 
     def _load_converted(self, path: str | os.PathLike[str], origin: Dialect) -> None:
         with warnings.catch_warnings():
@@ -149,9 +258,11 @@ class Network(Model):
     def take_parameters(self, other: Network, path: str | os.PathLike[str]) -> None:
         """Copy all parameters of a network of the same cfg in another dialect.
 
-        Raises WeightsError, naming the `path` they came from, for numbers that have no place here.
+        Raises WeightsError, naming the `path` they came from, for numbers that have no place here,
+        DarknetError while another thread changes the network.
         """
-        self._copy_by_name(self.tensors(), other, other.tensors(), path)
+        with self.guard.changing("take_parameters"):
+            self._copy_by_name(self.tensors(), other, other.tensors(), path)
 
     def _copy_by_name(
         self,
@@ -196,9 +307,10 @@ class Network(Model):
     def save_weights(self, path: str | os.PathLike[str]) -> None:
         """Write a weights file, without layers that have dontsave=1, whole or not at all.
 
-        Raises OSError.
+        Raises OSError, DarknetError while another thread changes the parameters.
         """
-        weights_file.write_weights(path, self._to_save(), self.seen, self.dialect)
+        with self.guard.reading():
+            weights_file.write_weights(path, self._to_save(), self.seen, self.dialect)
 
     def _to_save(self) -> list[Parameter]:
         return [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]
@@ -206,25 +318,31 @@ class Network(Model):
     def read_saved(self, path: str | os.PathLike[str]) -> tuple[Flat, int]:
         """The parameters and `seen` of a file of `save_weights`; the network stays as it is.
 
-        Where layers are not saved, their parameters are the network's. Raises WeightsError.
+        Where layers are not saved, their parameters are the network's. Raises WeightsError,
+        DarknetError while another thread changes the network.
         """
-        own = self.parameters.copy()
-        try:
-            header = weights_file.read_weights(path, self._to_save())
-            return self.parameters.copy(), header.seen
-        finally:
-            np.copyto(self.parameters, own)
+        with self.guard.changing("read_saved"):
+            own = self.parameters.copy()
+            try:
+                header = weights_file.read_weights(path, self._to_save())
+                return self.parameters.copy(), header.seen
+            finally:
+                np.copyto(self.parameters, own)
 
     # --- other parameters for a while
 
     @contextlib.contextmanager
     def holding(self, other: Flat) -> Iterator[None]:
-        """Within it the parameters are what `other` has, and that has the network's own."""
-        _swap(self.parameters, other)
-        try:
-            yield
-        finally:
+        """Within it the parameters are what `other` has, and that has the network's own.
+
+        Raises DarknetError while another thread changes the network.
+        """
+        with self.guard.changing("holding"):
             _swap(self.parameters, other)
+            try:
+                yield
+            finally:
+                _swap(self.parameters, other)
 
     def averaged(self) -> contextlib.AbstractContextManager[None]:
         """Within it the parameters are their average over the last updates, where `average` in
@@ -236,33 +354,42 @@ class Network(Model):
     def take_average(self) -> None:
         """Make that average, if there is one, the parameters."""
         if self.step.average is not None:
-            np.copyto(self.parameters, self.step.average)
+            with self.guard.changing("take_average"):
+                np.copyto(self.parameters, self.step.average)
 
     # --- copies
 
     def __copy__(self) -> Network:
         return copy.deepcopy(self)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Network:
+        with self.guard.reading():
+            twin = memo[id(self)] = type(self).__new__(type(self))
+            twin.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return twin
+
     def __getstate__(self) -> dict[str, Any]:
         """What `copy` and `pickle` keep, from which a whole and independent network is built again.
 
         Buffers are left out, so a copy between `forward_loss` and `backward` needs a new forward.
-        Raises DarknetError where other processes compute a part of it.
+        Raises DarknetError where other processes compute a part of it, or while another thread
+        changes the parameters; they must not change before a pickle is complete.
         """
         if self.step.ranks.size > 1:
             raise DarknetError(
                 f"{self.cfg.path}: several processes train this network together: copy it after "
                 f"the training, or copy its `parameters`"
             )
-        return {
-            "made of": (self.cfg, self.dialect, self.dtype.type),
-            "kernels": self.kernels.name,
-            "rand": self.rand,
-            "vectors": self._vectors(),
-            "states": (self.step.state, self.prediction_state),
-            "statistics": self.statistics_steps,
-            "settings": [_settings_of(part) for part in self._parts()],
-        }
+        with self.guard.reading():
+            return {
+                "made of": (self.cfg, self.dialect, self.dtype.type),
+                "kernels": self.kernels.name,
+                "rand": self.rand,
+                "vectors": self._vectors(),
+                "states": (self.step.state, self.prediction_state),
+                "statistics": self.statistics_steps,
+                "settings": [_settings_of(part) for part in self._parts()],
+            }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         choice = "numpy" if kept["kernels"] == "numpy" else "auto"

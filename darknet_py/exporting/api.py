@@ -48,7 +48,7 @@ def export(
     fold_batchnorm: turn batch norm into weights and biases. half: matrices of a page in 16 bits
     instead of 32. tokens: a file with the names of tokens, for a page. force: overwrite a file that
     this program did not write. Raises ValueError for another suffix, DarknetError where a library
-    is missing or the format cannot hold the network, OSError.
+    is missing, the format cannot hold the network or another thread trains it, OSError.
     """
     check_network(net)
     target = Path(checked("path", path, File()))
@@ -76,12 +76,13 @@ def write_network(
 
     half, tokens: of a page.
     """
-    if fold:
-        net, cfg = folded(net), folded_cfg(cfg)
-    if path.suffix == PAGE:
-        write_page(path, net, half=half, tokens=tokens)
-    else:
-        WRITERS[path.suffix](path, net, cfg)
+    with net.guard.reading():
+        if fold:
+            net, cfg = folded(net), folded_cfg(cfg)
+        if path.suffix == PAGE:
+            write_page(path, net, half=half, tokens=tokens)
+        else:
+            WRITERS[path.suffix](path, net, cfg)
     files = (file for together in targets_of(path) for file in together)
     return sorted(files, key=lambda file: file != path)
 

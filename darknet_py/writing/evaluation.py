@@ -90,16 +90,18 @@ def evaluate(
     streams: pieces of the text that are read side by side, each after the WARM_UP symbols before
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
+    Several threads may evaluate one network, one after the other; one that trains it waits.
     Raises CorpusError for unknown symbols or a text of fewer than two symbols, ValueError for
-    an argument that it cannot have, such as the name of a file in the place of its text.
+    an argument that it cannot have, such as the name of a file instead of its text,
+    DarknetError while another thread trains the network.
     """
     streams = checked("streams", streams, Whole(1))
     if progress is not None:
         checked("progress", progress, Function("a function of what is done and the number of all"))
     symbols = _scorable(net, text)
-    score = score_pieces(
-        net, symbols, cut(len(symbols) - 1, streams), _prompt(net, prompt), progress=progress
-    )
+    pieces, start = cut(len(symbols) - 1, streams), _prompt(net, prompt)
+    with net.guard.reading():
+        score = score_pieces(net, symbols, pieces, start, progress=progress)
     words = _words(net, symbols)
     last = None if words is None else int(words[-1])
     has_words = last is not None and _has_words(symbols, last)
@@ -113,7 +115,8 @@ def trace(
 ) -> Iterator[Evaluation]:
     """The score of `text` up to each of its symbols but the first: `evaluate` as it goes.
 
-    Raises CorpusError like `evaluate`.
+    Raises CorpusError and DarknetError like `evaluate`, and DarknetError if the parameters change
+    before the text ends.
     """
     symbols = _scorable(net, text)
     words = _words(net, symbols)
@@ -166,10 +169,13 @@ def _losses(
     net: Network, symbols: np.ndarray, prompt: str | Sequence[int] | np.ndarray
 ) -> Iterator[np.ndarray]:
     """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
-    state = feed(net, _prompt(net, prompt), net.initial_state(1))
+    begun = net.guard.changes
+    with net.guard.reading(begun):
+        state = feed(net, _prompt(net, prompt), net.initial_state(1))
     for first in range(0, len(symbols) - 1, FEED_STEPS):
         piece = symbols[first : first + FEED_STEPS + 1, None]
-        losses, state = net.losses(piece[:-1], piece[1:], state)
+        with net.guard.reading(begun):
+            losses, state = net.losses(piece[:-1], piece[1:], state)
         yield losses[:, 0]
 
 
@@ -207,13 +213,15 @@ def hidden_vectors(
     with one space between its words; where nothing at all is to be fed, symbol 0 is.
     carry: the state goes on from line to line, as in C, instead of starting from zero at each.
     symbols: how tokens are written in the lines; by default as numbers.
-    Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
+    Raises CorpusError for unknown symbols, ValueError for a layer that does not exist, DarknetError
+    while another thread trains the network, or if its parameters change before the lines end.
     """
     if not 0 <= layer < len(net.layers):
         raise ValueError(f"layer {layer}: the network has the layers 0 to {len(net.layers) - 1}")
     if symbols is None:
         symbols = Symbols.of(net)
     start = _prompt(net, prompt)
+    begun = net.guard.changes
     state = net.initial_state(1)
     for number, line in enumerate(lines, 1):
         if symbols.is_tokens:
@@ -227,9 +235,11 @@ def hidden_vectors(
         everything = np.concatenate([start, read]).astype(np.int64)
         if not len(everything):
             everything = np.zeros(1, np.int64)
-        state = feed(net, everything[:-1], state)
-        y, state = net.forward(everything[-1:, None], state, count=layer + 1)
-        yield shown, y[0, 0].copy()
+        with net.guard.reading(begun):
+            state = feed(net, everything[:-1], state)
+            y, state = net.forward(everything[-1:, None], state, count=layer + 1)
+            vector = y[0, 0].copy()
+        yield shown, vector
 
 
 def _power_of_two(bits: float) -> float:

@@ -57,8 +57,10 @@ def generate(
     temperature, top_k, top_p, greedy: see Sampling; or all of them as `sampling`. stop: ends the
     text once it has these symbols. progress: called, while the prompt is read, with the symbols
     read so far and the number of all.
-    The network's own states are left alone. Raises CorpusError for a prompt with unknown symbols,
-    CfgError where outputs are not inputs, ValueError for an argument that it cannot have.
+    The network's own states are left alone. Several threads may generate with one network.
+    Raises CorpusError for a prompt with unknown symbols, CfgError where outputs are not inputs,
+    ValueError for an argument that it cannot have; and with each symbol, DarknetError while another
+    thread trains the network, or if its parameters have changed since the text was begun.
     """
     check_network(net)
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
@@ -156,7 +158,9 @@ class Session:
     """A text that a person and a network write together: the state carries on.
 
     seed: where the draws come from, as in `generate`. Raises CfgError where outputs are not inputs.
-    It cannot be copied. For example:
+    It cannot be copied, and belongs to one thread; several may each have a Session with one
+    network. Its methods raise DarknetError while another thread trains the network, and, until
+    `reset`, if its parameters have changed. For example:
 
         session = Session(load_network("backup"), seed=1)
         session.feed(b"Once")
@@ -258,9 +262,10 @@ def _after_prompt(
     symbols = check_symbols(net, prompt, "prompt")
     if not len(symbols):
         symbols = np.zeros(1, np.int64)
-    one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
-    state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
-    predictor = _Predictor(net, state, streams, quick_kernels(net, streams, length))
+    with net.guard.reading():
+        one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
+        state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
+        predictor = _Predictor(net, state, streams, quick_kernels(net, streams, length))
     predictor.feed(np.repeat(symbols[-1:], streams))
     return predictor
 
@@ -273,7 +278,10 @@ class _Predictor:
     ) -> None:
         self.streams = streams
         self.operations = streams * sum(layer.operations() for layer in net.layers)
-        self._step: Any = net.stepper(state, streams, kernels)
+        self._guard = net.guard
+        with self._guard.reading():
+            self._begun = self._guard.changes
+            self._step: Any = net.stepper(state, streams, kernels)
         self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
         # Whether many symbols can be written in one call.
         has_one = self._softmax is not None and self._softmax.groups == 1
@@ -284,28 +292,33 @@ class _Predictor:
 
     def feed(self, symbols: Array) -> None:
         """One symbol of each stream, (streams,)."""
-        self._read_waiting()
+        if self._waiting is not None:
+            with self._guard.reading(self._begun):
+                self._read_waiting()
         self._waiting, self.is_new = symbols, False
 
     def _read_waiting(self) -> None:
         if self._waiting is not None:
             symbols = self._waiting if self.streams > 1 else self._waiting[0]
-            self._y = self._step(symbols).reshape(1, self.streams, -1)
+            # What comes may be a buffer of the network.
+            self._y = np.array(self._step(symbols)).reshape(1, self.streams, -1)
             self._waiting = None
 
     def write(self, uniform: Array, sampling: Sampling) -> Array:
         """Read what waits and write a symbol for each draw, (streams, count)."""
         assert self._waiting is not None
-        chosen = self._step.write(self._waiting, uniform, sampling.temperature, sampling.greedy)
+        with self._guard.reading(self._begun):
+            chosen = self._step.write(self._waiting, uniform, sampling.temperature, sampling.greedy)
         self._waiting = chosen[-1]
         return np.asarray(chosen)
 
     def probabilities(self, temperature: float) -> np.ndarray:
         """Of each symbol to come next, (streams, symbols), f32, a new array."""
-        self._read_waiting()
-        if self._softmax is None:
-            return self._y[0].astype(np.float32)
-        return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)
+        with self._guard.reading(self._begun):
+            self._read_waiting()
+            if self._softmax is None:
+                return self._y[0].astype(np.float32)
+            return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)
 
 
 def feed(
