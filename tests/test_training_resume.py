@@ -19,7 +19,7 @@ import darknet_py as dn
 from darknet_py.errors import DarknetError
 from darknet_py.files import TEMPORARY_SUFFIX
 from darknet_py.sizes import training_bytes
-from darknet_py.training.checkpoint import read_checkpoint
+from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from darknet_py.training.folder import LOCK
 from tests.support.clock import Clock
 from tests.support.commands import invoke, run
@@ -210,6 +210,16 @@ def test_another_network_cannot_go_on() -> None:
     assert "[rnn] became [gru]: with other layers" in resume_error()
     write_cfg(Path("net.cfg"), NET.replace("adam=1", ""), RNN, CONNECTED, SOFTMAX)
     assert "does not fit" in resume_error("--accept-changes")
+
+
+@pytest.mark.usefixtures("begun")
+@pytest.mark.parametrize("name", ["statistics_steps", "validation"])
+def test_a_state_that_lacks_something_is_refused(name: str) -> None:
+    state = Path("backup/net.state")
+    checkpoint = read_checkpoint(state)
+    del checkpoint.progress[name]
+    write_checkpoint(state, checkpoint)
+    assert name in resume_error("--accept-changes")
 
 
 @pytest.mark.usefixtures("begun")

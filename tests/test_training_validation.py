@@ -19,7 +19,6 @@ from darknet_py.network import Network
 from darknet_py.ranks import ALONE
 from darknet_py.sizes import training_bytes
 from darknet_py.training import validation
-from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import Row
 from darknet_py.training.validation import Validation, validation_rows
@@ -132,22 +131,6 @@ def printed_or_inf(weights: bytes) -> float:
     Path("other/net_best.weights").write_bytes(weights)
     Path("other/net.cfg").write_bytes(Path("backup/net.cfg").read_bytes())
     return best_loss("other")
-
-
-def test_a_state_of_before_there_was_one_measure_goes_on() -> None:
-    """Its best network is scored again."""
-    invoke("train", "net.cfg", "text.txt", "--batches", "12", "--seed", "1", "--val-every", "4")
-    checkpoint = read_checkpoint("backup/net.state")
-    facts = checkpoint.progress["validation"]
-    for name in ("due", "lowest", "symbols"):
-        del facts[name]
-    del checkpoint.progress["statistics_steps"]
-    facts["best_loss"] = 0.01  # of another measure
-    from darknet_py.training.checkpoint import write_checkpoint
-
-    write_checkpoint("backup/net.state", checkpoint)
-    result = dn.train(resume=True, batches=13)
-    assert result.best_val == pytest.approx(best_loss(), abs=2e-4)
 
 
 def test_with_another_held_out_text_the_best_network_is_scored_again() -> None:

@@ -18,7 +18,6 @@ from darknet_py.dialect import DIALECTS
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
 from darknet_py.files import base_name
 from darknet_py.kernels import choose_kernels
-from darknet_py.layers.base import RollingStatistics
 from darknet_py.machine import memory
 from darknet_py.network import Network
 from darknet_py.options import NetOptions, check_effect, override
@@ -234,9 +233,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
         run.first_seen = int(progress["first_seen"])
         run.avg = float(progress["avg"])
         run.elapsed_before = float(progress["elapsed"])
-        # The count may be missing; then the statistics are taken for those of a trained network.
-        settled = [RollingStatistics.SETTLED] * len(net.statistics_steps)
-        net.statistics_steps = progress.get("statistics_steps") or settled
+        net.statistics_steps = progress["statistics_steps"]
         is_measured = run.validation.restore(progress["validation"], arrays.get("best"))
     except (KeyError, TypeError, ValueError) as error:
         raise TrainingError(

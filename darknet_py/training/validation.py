@@ -33,8 +33,7 @@ SOON = 4  # times the batches so far, which the next one is never further away t
 MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
 # Pieces that are read side by side, and the symbols that each of them has at least.
 STREAMS, PIECE = 64, 512
-_FIRST_FACTS = ("loss", "best_loss", "best_batch", "number", "stale")
-_FACTS = (*_FIRST_FACTS, "due", "lowest", "symbols", "whole")
+_FACTS = ("symbols", "loss", "best_loss", "best_batch", "lowest", "whole", "number", "stale", "due")
 
 
 class Validation:
@@ -87,14 +86,11 @@ class Validation:
 
         Raises KeyError where one is missing.
         """
-        own = self.symbols
-        # The last of them may be missing: format 1 once had none.
+        symbols = self.symbols
         for name in _FACTS:
-            setattr(self, name, facts[name] if name in _FIRST_FACTS else facts.get(name))
-        is_same = self.symbols == own or self.best_loss is None
-        self.symbols = own
-        if self.lowest is None:
-            self.lowest = math.inf if self.best_loss is None else self.best_loss
+            setattr(self, name, facts[name])
+        is_same = self.symbols == symbols or self.best_loss is None
+        self.symbols = symbols
         self.best_parameters = best_parameters
         return is_same
 
