@@ -107,7 +107,7 @@ def make_net(
     return net
 
 
-def bench_beside_torch(
+def bench_with_torch(
     peer: Peer, kind: str, size: tuple[int, int, int, int], adam: bool, compiled: bool = False
 ) -> list[str]:
     """Milliseconds of one update and the ratios to PyTorch's and to the bare products.
@@ -273,7 +273,7 @@ def generating(name: str, kernels: str) -> Network:
 
 
 def bench_generation(name: str, length: int, kernels: str) -> str:
-    """Characters a second of one stream, beside the network's matrices times vectors alone."""
+    """Characters a second of one stream, versus the network's matrices times vectors alone."""
     net = generating(name, kernels)
     matrices = [t.values for t in net.tensors() if t.decayed and t.name != "0.input.weight"]
     vectors = [np.ones((1, matrix.shape[1]), np.float32) for matrix in matrices]
@@ -322,7 +322,7 @@ def bench_rand() -> str:
 
 
 def bench_samples(count: int, length: int) -> str:
-    """Characters a second of so many texts as one batch, beside one text."""
+    """Characters a second of `count` texts as one batch, versus one text."""
     net = generating("rnn", "compiled")
     with limit_threads(thread_choices(net)[0]):
         ratios = []
@@ -388,11 +388,11 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "Made by `make bench`: medians of pairs measured in turn in one run, the smallest and the"
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
-    yield f"Machine: {machine_name()}; PyTorch"
-    yield f"with {processors()} threads, numpy's with threads as the program would"
-    yield "choose, the compiled engine with a thread on each processor. The bare products are those"
-    yield "of the update by numpy, with one thread or all, as is faster. The last column is what"
-    yield "the engine's threads bring: the time of one by that of all."
+    yield f"Machine: {machine_name()}."
+    yield f"PyTorch and the engine have {processors()} threads; numpy has those that `train` would"
+    yield "try first. The bare products are those of the update by numpy, with one thread or all,"
+    yield "whichever is faster. The last column is the time of the engine's one thread by that of"
+    yield "all."
     yield ""
     yield f"| {' | '.join(HEAD)} |"
     yield f"|{'---|' * len(HEAD)}"
@@ -404,13 +404,13 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     if compiled_torch:
         rows.append(("rnn", SIZES[0], False, True))
     for kind, size, adam, compiled in rows:
-        cells = bench_beside_torch(peer, kind, size, adam, compiled)
+        cells = bench_with_torch(peer, kind, size, adam, compiled)
         measured[cells[0]] = history.numbers(HEAD, cells)
         yield f"| {' | '.join(cells)} |"
     yield ""
-    yield "`rnn` is darknet's layer with batch norm and leaky activations, trained by SGD; `plain`"
-    yield "the same with tanh and without batch norm, against `torch.nn.RNN`; `gru` and `lstm` are"
-    yield "trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
+    yield "`rnn` is darknet's layer with batch norm and leaky activations, trained by SGD. `plain`"
+    yield "is the same with tanh and without batch norm, against `torch.nn.RNN`. `gru` and `lstm`"
+    yield "are trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
     yield ""
     for name, length in (("tiny", 5000), ("tiny-gru", 5000), ("rnn", 700)):
         for kernels in ("numpy", "compiled"):

@@ -1,10 +1,10 @@
-"""Several processes beside one, and what a cost model says about more: `make bench-scaling`.
+"""Several processes versus one, and a cost model for more: `make bench-scaling`.
 
 Every size is measured as one process with all threads and as two ranks with one thread each, at the
 same number of streams in all. Then the time of the all-reduce by size, from which the model has its
-latency and its bandwidth, is checked against 1, 2 and 4 ranks; and against two hosts where they can
-be made (tools/two_hosts.py). Last, what it brings to add gradients up during the backward pass,
-with links of several speeds played by pauses.
+latency and its bandwidth, is checked against 1, 2 and 4 ranks, and against two hosts if they can be
+made (tools/two_hosts.py). Last, what it brings to add gradients up during the backward pass, with
+pauses that stand for links of several speeds.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ LINKS = {
 
 
 def network_of(kind: str, size: tuple[int, int, int, int]) -> Network:
-    """One of the benchmark's, or the bundled one of this name with so many streams."""
+    """One of the benchmark's, or the bundled one of this name with `size[-1]` streams."""
     if kind != "shakespeare":
         return make_net(kind, size, adam=False, kernels="auto")
     cfg = read_cfg(bundled_cfgs()[kind])
@@ -119,7 +119,7 @@ def all_reduce_times() -> list[tuple[int, float]]:
 class SlowRanks(MpiRanks):
     """Ranks whose sums take as much longer as they would over a link between two machines.
 
-    In a pause the core is free for the backward pass, as it is where a network card does the work.
+    In a pause the core is free for the backward pass, as if a network card did the work.
     """
 
     latency, bandwidth = 0.0, math.inf
@@ -156,7 +156,7 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
 
 
 def started(ranks: int, *args: object, hosts: TwoHosts | None = None) -> str:
-    """What the first of so many ranks of this program prints; of two ranks, it may be on hosts."""
+    """What the first of `ranks` ranks of this program prints; two ranks may be on `hosts`."""
     command = [sys.executable, "-m", "benchmarks.bench_scaling", *map(str, args)]
     if hosts:
         command = hosts.mpi(command)
@@ -202,7 +202,7 @@ def report(write: Path | None) -> None:
 
 
 def joining(count: float, ranks: int, latency: float, bandwidth: float) -> float:
-    """Seconds of an all-reduce of so many numbers: a ring's bytes, a tree's latencies."""
+    """Seconds of an all-reduce of `count` numbers: a ring's bytes, a tree's latencies."""
     if ranks == 1:
         return 0.0
     steps = 2 * np.ceil(np.log2(ranks))
@@ -217,7 +217,7 @@ def fitted(measured: list[tuple[int, float]], ranks: int) -> tuple[float, float]
 
 
 def checked(latency: float, bandwidth: float) -> list[str]:
-    """The model beside 1, 2 and 4 ranks at the same streams a rank, where cores are enough."""
+    """The model versus 1, 2 and 4 ranks with the same streams each."""
     lines = [
         "| ranks | streams in all | measured, ms | model, ms |",
         "|---|---|---|---|",
@@ -314,8 +314,8 @@ def described(kind: str, size: tuple[int, int, int, int]) -> str:
 
 HEAD = """
 Machine: {machine}.
-Medians of one run. The same streams in all on both sides, `[rnn]` without batch norm (`plain`) and
-`[gru]`, compiled loops, SGD.
+Medians of one run. Both sides have the same number of streams in all. `plain` is `[rnn]` without
+batch norm. The engine computes; the optimizer is SGD.
 """
 MODEL = """## A cost model
 
@@ -327,35 +327,32 @@ a rank, `plain` 2x256, 32 steps (ranks beyond the cores take turns):
 HOSTS = """
 ## Two hosts
 
-A rank of one thread on each of two hosts, beside one process of one thread at the same streams in
+A rank of one thread on each of two hosts, versus one process of one thread with the same streams in
 all. The hosts are network namespaces of this machine (tools/two_hosts.py): each has one of the two
 cores, and what they send crosses the system's TCP, which takes processor time from both. Their
 all-reduce: {latency:.0f} microseconds, {bandwidth:.2f} GB/s. Gradients added up after the backward
-pass, and during it; the ratio of one process's time to the shorter of them. The model: half of the
-streams by one process, and the all-reduce after it. On paper, by the same model, the ratio over
-slower links, of machines whose cores need not carry the messages.
+pass, and during it; the ratio of one process's time to the shorter of them. The model is half of
+the streams by one process, and the all-reduce after it. The last columns are the ratio that the
+model gives for slower links, on machines whose cores do not carry the messages.
 """
 OVERLAP = """
 ## During the backward pass
 
-When a layer's gradient is complete, its sum can begin while the layers below are computed. Updates
-that add up after the backward pass, and during it, taking turns; two ranks of one thread. The links
-are played: each sum is followed by a pause as long as the model has it for two machines, in which
-the core is free. Within one machine and over fast links the cores have no time to spare and it
-costs some percent. A run tries both in its first updates, and again every half minute or when
-updates have become slower, and keeps what is quicker on the first rank.
+When a layer's gradient is complete, its sum can begin while the layers below are computed. These
+are updates that add up after the backward pass, and during it, taking turns, with two ranks of one
+thread. Pauses stand for the links: each sum is followed by a pause of the length that the model
+gives for two machines, in which the core is free. Within one machine and over fast links the cores
+have no time to spare, and adding up during the pass costs some percent. A run tries both in its
+first updates, and again every half minute or when updates become slower, and keeps the faster one.
 """
 PAPER = """
 ## On paper
 
-How many streams every machine needs to keep 90 % efficiency by the model, that is, so that the
-all-reduce takes a tenth of the time, with two cores like these, for links as their makers state
-them, and without what the backward pass hides. What limits is the all-reduce's bytes: they shrink
-neither with more machines nor with more streams, while computation grows with the streams. From 64
-machines on the bytes are the same and only latency grows, which matters for the smallest network
-alone. Efficiency counts bytes, not what is learnt from them: N machines with as many streams
-each make a batch N times as large, and already 64 streams instead of 32 learnt no more in the same
-time when the recipes were searched (benchmarks/recipes/README.md).
+The streams that every machine needs so that the all-reduce takes a tenth of the time by the model:
+two cores like these, links as their makers state them, and no sums during the backward pass. The
+limit is the all-reduce's bytes, which shrink neither with more machines nor with more streams.
+Efficiency counts bytes, not what a network learns from them: N machines make a batch N times as
+large, and a larger batch learns less from each byte (benchmarks/recipes/README.md).
 """
 
 

@@ -1,10 +1,10 @@
-"""The same networks in PyTorch, in an environment of its own: `bench.py` starts this program.
+"""The same networks in PyTorch, in a separate environment: `bench.py` starts this program.
 
 Reads a job a line from stdin, JSON, and answers with a line each: {"make": {...}} builds a network
 and answers what it is, {"run": N} answers the seconds of one update, the mean of N.
 
 Written as PyTorch's users write it for speed: an embedding for the first product, products over all
-time steps at once, fused modules where there is one. Its GRU resets after the recurrent product and
+time steps at once, fused modules if there is one. Its GRU resets after the recurrent product and
 not before; the work is the same.
 """
 

@@ -16,7 +16,7 @@ from typing import Any
 
 Rows = dict[str, dict[str, float]]
 # What is compared: the smaller, the better. The second is a ratio measured in pairs, so that it
-# holds also where the machine has other work to do.
+# holds even if the machine has other work to do.
 COMPARED = ("compiled, ms", "compiled / bare products")
 
 
@@ -63,9 +63,9 @@ def last(path: Path, processor: str) -> dict[str, Any] | None:
 
 
 def comparison(new: dict[str, Any], old: dict[str, Any] | None) -> Iterator[str]:
-    """What has changed since an earlier run, a line for each network that both measured."""
+    """What has changed since another run, a line for each network that both measured."""
     if old is None:
-        yield "no earlier run on this processor"
+        yield "no other run on this processor"
         return
     yield f"since {old['commit']} of {old['date']}:"
     for name, row in new["rows"].items():

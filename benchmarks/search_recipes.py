@@ -10,7 +10,7 @@ file, one on each line.
 
 First the time of an update is measured for each candidate, with nothing else running. Then each is
 trained for as many batches as fit into the time in which the recipe reads --bytes, so that a loss
-does not depend on what else the machine does. Only the first nine tenths of TEXT are used: a
+does not depend on other work of the machine. Only the first nine tenths of TEXT are used: a
 candidate is trained on the first nine tenths of these, and scored on their rest, with the best
 network of its run. The last tenth of TEXT is left for the losses in docs/recipes.md.
 
@@ -71,7 +71,7 @@ Rows = list[dict[str, Any]]
 
 
 def shortened(value: str) -> str:
-    """A number as the words have it: .5 for 0.5."""
+    """A number as in the words: .5 for 0.5."""
     return re.sub(r"^0(?=\.)", "", value)
 
 
@@ -149,8 +149,7 @@ def median_seconds(candidate: Candidate, text: bytes) -> float:
             seed=1,
             callback=lambda row: seconds.append(row.seconds),
         )
-    late = itertools.pairwise(seconds[UPDATES // 2 :])
-    return statistics.median(after - before for before, after in late)
+    return statistics.median(seconds[UPDATES // 2 :])
 
 
 def trained(

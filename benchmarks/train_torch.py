@@ -1,5 +1,5 @@
 # mypy: ignore-errors
-"""PyTorch beside a recipe: the same text, the same time, the same score.
+"""PyTorch versus a recipe: the same text, the same time, the same score.
 
 `python benchmarks/train_torch.py gru TEXT --seconds 240`, in an environment that has PyTorch. A
 network as its users write it: an embedding, two recurrent layers and a linear one, 32 streams of 64
@@ -92,7 +92,7 @@ def detached(state):
 
 
 def rate_factor(batches, share):
-    """Of the rate, after so many batches and this share of the time."""
+    """Of the rate, after `batches` and this share of the time."""
     return min(1.0, (batches + 1) / WARM_UP) * min(1.0, (1 - share) / COOLDOWN)
 
 
@@ -143,7 +143,7 @@ def trained(kind, width, rate, text, seconds, seed):
 
 
 def next_rate(losses, first, searching):
-    """What is tried next where the losses of some rates are known; None at the end."""
+    """What is tried next after the losses of some rates; None at the end."""
     rates = [first]
     if searching and losses:
         best = min(losses, key=losses.get)

@@ -34,5 +34,5 @@ def test_a_run_is_compared_with_the_last_of_the_same_processor(tmp_path: Path) -
     new = history.entry({"rnn": {"compiled, ms": 6.0}, "gru": {"compiled, ms": 1.0}}, "A", "")
     assert list(history.comparison(new, before))[1:] == ["  rnn: compiled, ms 5 -> 6 (+20%)"]
     assert list(history.comparison(new, history.last(path, "C"))) == [
-        "no earlier run on this processor"
+        "no other run on this processor"
     ]
