@@ -27,7 +27,6 @@ from tests.support.networks import draw_symbols, make_network
 Call = Callable[[Network], Any]
 
 TEXT = [int(n) for n in np.random.default_rng(5).integers(0, 7, 60)]
-# Its [activation] writes symbol by symbol through the buffers of its forward.
 SECTIONS = (
     "[net] inputs=7 batch=2 time_steps=5 learning_rate=.05 tokenized=1",
     "[rnn] output=6 activation=tanh",
@@ -114,20 +113,23 @@ class Other:
         return self.result if self.error is None else self.error
 
 
-def in_the_middle(net: Network, layer: int, call: Call, patch: pytest.MonkeyPatch) -> list[Other]:
-    """Let another thread do a call as soon as this layer has computed something."""
+def in_the_middle(net: Network, call: Call, patch: pytest.MonkeyPatch) -> list[Other]:
+    """Let another thread do a call when a layer, or the softmax, has first computed something."""
     others: list[Other] = []
     mine = threading.current_thread()
-    forward = net.layers[layer].forward
 
-    def interrupted(*given: Any) -> Any:
-        done = forward(*given)
-        if not others and threading.current_thread() is mine:
-            others.append(Other(call, net))
-            others[0].come_as_far_as_it_can()
-        return done
+    def interrupted(compute: Callable[..., Any]) -> Callable[..., Any]:
+        def computed(*given: Any) -> Any:
+            done = compute(*given)
+            if not others and threading.current_thread() is mine:
+                others.append(Other(call, net))
+                others[0].come_as_far_as_it_can()
+            return done
 
-    patch.setattr(net.layers[layer], "forward", interrupted)
+        return computed
+
+    for owner, name in ((net.layers[1], "forward"), (net.output_layer, "probabilities")):
+        patch.setattr(owner, name, interrupted(getattr(owner, name)))
     return others
 
 
@@ -138,7 +140,7 @@ def test_calls_that_overlap_give_what_they_give_alone(
 ) -> None:
     alone = [READING[name](network()) for name in (first, second)]
     net = network()
-    others = in_the_middle(net, 1, READING[second], monkeypatch)
+    others = in_the_middle(net, READING[second], monkeypatch)
     assert [READING[first](net), others[0].outcome()] == alone
 
 
@@ -146,7 +148,7 @@ def test_calls_that_overlap_give_what_they_give_alone(
 def test_a_change_waits_for_an_evaluation(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = READING["evaluate"](network()), CHANGING[name](network())
     net = network()
-    others = in_the_middle(net, 1, CHANGING[name], monkeypatch)
+    others = in_the_middle(net, CHANGING[name], monkeypatch)
     assert (READING["evaluate"](net), others[0].outcome()) == alone
 
 
@@ -203,7 +205,7 @@ def test_while_one_thread_predicts_no_other_changes_the_network(
 ) -> None:
     alone = CHANGING["predict"](network())
     net = network()
-    others = in_the_middle(net, 1, CHANGING[name], monkeypatch)
+    others = in_the_middle(net, CHANGING[name], monkeypatch)
     assert CHANGING["predict"](net) == alone
     assert type(others[0].outcome()) is DarknetError
     assert "predict" in str(others[0].outcome())
@@ -214,7 +216,7 @@ def test_while_one_thread_predicts_others_wait(name: str, monkeypatch: pytest.Mo
     call = {**READING, **KEEPING}[name]
     alone = CHANGING["predict"](network()), call(network())
     net = network()
-    others = in_the_middle(net, 1, call, monkeypatch)
+    others = in_the_middle(net, call, monkeypatch)
     assert CHANGING["predict"](net) == alone[0]
     if name in READING:
         assert others[0].outcome() == alone[1]

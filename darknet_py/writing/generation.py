@@ -300,8 +300,7 @@ class _Predictor:
     def _read_waiting(self) -> None:
         if self._waiting is not None:
             symbols = self._waiting if self.streams > 1 else self._waiting[0]
-            # What comes may be a buffer of the network.
-            self._y = np.array(self._step(symbols)).reshape(1, self.streams, -1)
+            self._y = self._step(symbols).reshape(1, self.streams, -1)
             self._waiting = None
 
     def write(self, uniform: Array, sampling: Sampling) -> Array:
