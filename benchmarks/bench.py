@@ -24,14 +24,15 @@ from threadpoolctl import threadpool_limits
 from benchmarks import history
 from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.corpus import Streams, read_text
-from darknet_py.kernels import choose_kernels
+from darknet_py.engine import choose
+from darknet_py.engine.compiled.team import TEAM
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.training.threads import Threads, thread_choices
-from darknet_py.writing.generation import SHARED, generate, generate_samples
+from darknet_py.writing.generation import generate, generate_samples
 
 HERE = Path(__file__).parent
 TEXT = HERE.parent / "data" / "tales.txt"
@@ -86,7 +87,7 @@ class Peer:
 
 
 def make_net(
-    kind: str, size: tuple[int, int, int, int], adam: bool, kernels: str = "numpy"
+    kind: str, size: tuple[int, int, int, int], adam: bool, engine: str = "numpy"
 ) -> Network:
     layers, width, steps, streams = size
     section = {
@@ -101,7 +102,7 @@ def make_net(
             f"learning_rate=.001\n{section * layers}[connected]\noutput=256\nactivation=linear\n"
             "[softmax]\n"
         ),
-        kernels=choose_kernels(kernels),
+        tier=choose(engine),
     )
     net.initialize(Rand(1))
     return net
@@ -137,9 +138,9 @@ def bench_with_torch(
 
     def by_engine(threads: int) -> Callable[[int], float]:
         own = make_net(kind, size, adam, "compiled")
-        own.kernels.threads = threads
 
         def work(count: int) -> float:
+            TEAM.threads = threads
             with limit_threads(1):
                 return seconds(lambda: own.train_batch(symbols[:-1], symbols[1:]), count)
 
@@ -259,12 +260,10 @@ def bare_products(net: Network) -> Callable[[], None]:
     return run
 
 
-def generating(name: str, kernels: str) -> Network:
+def generating(name: str, engine: str) -> Network:
     """A bundled network, new, with rolling variances of 1, for one stream."""
     cfg = override(find_cfg(name), {"batch": 1, "time_steps": 1})
-    net = Network(cfg, kernels=choose_kernels(kernels))
-    if kernels == "compiled" and len(net.parameters) > SHARED:
-        net.kernels.threads = processors()
+    net = Network(cfg, tier=choose(engine))
     net.initialize(Rand(1))
     for tensor in net.tensors():
         if tensor.name.endswith("rolling_variance"):
@@ -272,9 +271,9 @@ def generating(name: str, kernels: str) -> Network:
     return net
 
 
-def bench_generation(name: str, length: int, kernels: str) -> str:
+def bench_generation(name: str, length: int, engine: str) -> str:
     """Characters a second of one stream, versus the network's matrices times vectors alone."""
-    net = generating(name, kernels)
+    net = generating(name, engine)
     matrices = [t.values for t in net.tensors() if t.decayed and t.name != "0.input.weight"]
     vectors = [np.ones((1, matrix.shape[1]), np.float32) for matrix in matrices]
 
@@ -290,7 +289,7 @@ def bench_generation(name: str, length: int, kernels: str) -> str:
             rates.append(1 / whole)
             shares.append(bare / whole)
     return (
-        f"`{name}` generates, {kernels}, {statistics.median(rates):,.0f} bytes a second, "
+        f"`{name}` generates, {engine}, {statistics.median(rates):,.0f} bytes a second, "
         f"{spread(shares, '.0%')} of the rate of its bare matrix-vector products"
     )
 
@@ -413,8 +412,8 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "are trained by Adam, against `torch.nn.GRU` and `torch.nn.LSTM`."
     yield ""
     for name, length in (("tiny", 5000), ("tiny-gru", 5000), ("rnn", 700)):
-        for kernels in ("numpy", "compiled"):
-            yield f"* {bench_generation(name, length, kernels)}"
+        for engine in ("numpy", "compiled"):
+            yield f"* {bench_generation(name, length, engine)}"
     if not quick:
         for kind, size, adam in (("rnn", SIZES[0], False), ("lstm", (2, 256, 64, 32), True)):
             yield f"* {bench_busy(kind, size, adam)}"

@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.bench import SIZES, machine_name, make_net
 from darknet_py.arrays import Array
 from darknet_py.cfg import bundled_cfgs, read_cfg
-from darknet_py.kernels import choose_kernels
+from darknet_py.engine import choose
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -63,9 +63,9 @@ LINKS = {
 def network_of(kind: str, size: tuple[int, int, int, int]) -> Network:
     """One of the benchmark's, or the bundled one of this name with `size[-1]` streams."""
     if kind != "shakespeare":
-        return make_net(kind, size, adam=False, kernels="auto")
+        return make_net(kind, size, adam=False, engine="auto")
     cfg = read_cfg(bundled_cfgs()[kind])
-    net = Network(cfg.override("batch", size[-1], "benchmark"), kernels=choose_kernels("auto"))
+    net = Network(cfg.override("batch", size[-1], "benchmark"), tier=choose("auto"))
     net.initialize(Rand(1))
     return net
 
@@ -135,7 +135,7 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
     from mpi4py import MPI
 
     ranks = SlowRanks(MPI.COMM_WORLD)
-    net = make_net(kind, size, adam=False, kernels="auto")
+    net = make_net(kind, size, adam=False, engine="auto")
     net.step.divide(ranks)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     times: dict[tuple[str, bool], list[float]] = {}

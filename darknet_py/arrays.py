@@ -1,9 +1,11 @@
-"""Names for the shapes of arrays; to a type checker all are arrays of any dtype."""
+"""Names for the shapes of arrays, to a type checker all of any dtype; and arrays in parts."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[Any]
@@ -16,3 +18,35 @@ Steps: TypeAlias = NDArray[Any]
 Rows: TypeAlias = NDArray[Any]
 # All numbers of a network, one after another in the order of the weights file.
 Flat: TypeAlias = NDArray[Any]
+
+# Bytes that two threads should not write in turn: a cache line and its neighbor.
+LINE = 128
+
+
+def aligned(count: int, dtype: Any = np.float32) -> Array:
+    """A vector of so many numbers, zeros, that begins at the start of a cache line."""
+    size = np.dtype(dtype).itemsize
+    flat = np.zeros(count + LINE // size, dtype)
+    first = -flat.ctypes.data % LINE // size
+    return flat[first : first + count]
+
+
+# Numbers in a part of an array: three float32 parts fit in 1 MB of cache.
+PART = 1 << 16
+
+
+def parts(shape: tuple[int, ...]) -> Iterator[slice]:
+    """Slices of the first axis that contain about PART numbers each.
+
+    Element-wise arithmetic is bound by memory, so it walks over large arrays part by part.
+    """
+    count = shape[0]
+    size = 1
+    for extent in shape[1:]:
+        size *= extent
+    step = max(1, PART // max(1, size))
+    if step >= count:
+        yield slice(0, count)
+        return
+    for first in range(0, count, step):
+        yield slice(first, min(first + step, count))

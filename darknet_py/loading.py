@@ -10,11 +10,11 @@ from pathlib import Path
 from darknet_py.cfg import Cfg, bundled_cfgs, read_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.kernels import Kernels
 from darknet_py.layers.crnn import uses_keys_of_alexeyab
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps
+from darknet_py.tier import NUMPY, Tier
 from darknet_py.weights import dialect_of, read_beginning, read_header
 
 
@@ -89,7 +89,7 @@ def network_for_training(
     rand: Rand,
     dialect: str | None = None,
     memory_limit: int | None = None,
-    kernels: Kernels | None = None,
+    tier: Tier = NUMPY,
 ) -> Network:
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
 
@@ -105,7 +105,7 @@ def network_for_training(
         chosen = dialect_of(weights)
     else:
         chosen = dialect_of_new(cfg)
-    net = Network(cfg, chosen, kernels=kernels)
+    net = Network(cfg, chosen, tier=tier)
     if memory_limit is not None:
         net.step.segment_steps = segment_steps(net, memory_limit)
     net.initialize(rand)

@@ -25,8 +25,8 @@ def memory() -> int:
 def program_memory() -> int:
     """The bytes that training takes before any array, about: Python and its libraries.
 
-    Measured with Python 3.11 on Linux; several times as many with compiled kernels, whose compiler
-    is in memory.
+    Measured with Python 3.11 on Linux; several times as many with the engine, whose compiler is in
+    memory.
     """
     has_compiler = importlib.util.find_spec("numba") is not None
     return 155_000_000 if has_compiler else 36_000_000

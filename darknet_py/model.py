@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,6 @@ from darknet_py.arrays import Array, Codes, Flat, Steps
 from darknet_py.cfg import Cfg, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CfgWarning, CostWarning
-from darknet_py.kernels import Kernels
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
@@ -30,14 +30,22 @@ from darknet_py.numpy_step import NumpyStep
 from darknet_py.options import NetOptions
 from darknet_py.program import Program, Value
 from darknet_py.rand import Rand
+from darknet_py.tier import NUMPY, Tier
 
 NetworkState = tuple[State, ...]
 
 
-def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
+def untimed(_name: str) -> AbstractContextManager[None]:
+    """Measure nothing."""
+    return nullcontext()
+
+
+def _make_layers(
+    cfg: Cfg, layers: Mapping[str, type[Layer]], first: Setting
+) -> list[tuple[Section, Layer]]:
     """A layer for each section after `[net]`, each fitted to the outputs of the one before.
 
-    first: the setting of the first of them.
+    layers: by the names of their sections. first: the setting of the first of them.
     """
     made: list[tuple[Section, Layer]] = []
     setting = first
@@ -48,12 +56,12 @@ def _make_layers(cfg: Cfg, first: Setting) -> list[tuple[Section, Layer]]:
             warnings.warn(message, CostWarning, stacklevel=2)
             CostLayer.make(section, setting).read_common(section)
             continue
-        if section.name not in LAYERS:
+        if section.name not in layers:
             raise CfgError(
                 f"{section.place}: unknown section [{printable(section.name)}]; the sections are "
-                + ", ".join(f"[{name}]" for name in LAYERS)
+                + ", ".join(f"[{name}]" for name in layers)
             )
-        layer = LAYERS[section.name].make(section, setting)
+        layer = layers[section.name].make(section, setting)
         layer.read_common(section)
         made.append((section, layer))
         setting = setting.after(layer)
@@ -79,7 +87,7 @@ class Model:
     loaded.
 
     dtype: float32 as in the weights file; float64 for checking gradients.
-    kernels: what its layers compute with, by default numpy's.
+    tier: what it computes with. timed: what measures the work within, by its name.
     seen: symbols trained on so far, over all runs. rand: draws the rates of `policy=random`; its
     seed is that of dropout.
     Raises CfgError. A CfgWarning names what is ignored in the cfg.
@@ -90,25 +98,26 @@ class Model:
         cfg: Cfg,
         dialect: Dialect = UPSTREAM,
         dtype: type[np.floating[Any]] = np.float32,
-        kernels: Kernels | None = None,
+        tier: Tier = NUMPY,
     ) -> None:
         self.cfg = cfg
         self.options = NetOptions.of(cfg.net)
         self.dialect = dialect
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.kernels = Kernels() if kernels is None else kernels
+        self.tier = tier
+        self.timed: Callable[[str], AbstractContextManager[None]] = untimed
         self.seen = 0
         self.rand = Rand(0)
         self._scratch = Workspace()
         made = _make_layers(
             cfg,
+            {**LAYERS, **tier.layers},
             Setting(
                 0,
                 self.options.inputs,
                 self.options,
                 dialect,
                 self._scratch,
-                self.kernels,
                 self.options.image,
             ),
         )
@@ -296,7 +305,8 @@ class Model:
         after = list(state)
         for layer in self.layers[:count]:
             own = run if layer.index >= self.first_trained else PREDICTION
-            x, after[layer.index] = layer.forward(x, state[layer.index], own)
+            with self.timed(f"{layer.index} [{layer.kind}] forward"):
+                x, after[layer.index] = layer.forward(x, state[layer.index], own)
         return x, tuple(after)
 
     def _coded(self, symbols: Codes) -> Array:
@@ -305,23 +315,21 @@ class Model:
             return symbols
         return np.eye(self.inputs, dtype=self.dtype)[symbols]
 
-    def stepper(
-        self, state: NetworkState, streams: int = 1, kernels: Kernels | None = None
-    ) -> Callable[[Any], Array]:
+    def stepper(self, state: NetworkState, streams: int = 1) -> NumpyStep:
         """A function from one symbol of each stream, integers (streams,), to what comes into the
         output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
 
         For one stream all arrays come without that axis. It starts in `state` and goes on from
         call to call, much quicker than `forward`. The parameters are those of now. Its state is
-        within it: `copy` gives back the same function. kernels: by default the model's own; with
-        compiled ones it may be a `kernels.Writer`.
+        within it: `copy` gives back the same function.
         """
-        count = self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
-        layers = self.layers[:count]
-        compiled = (kernels or self.kernels).stepper(layers, state, streams)
-        if compiled is not None:
-            return compiled
+        count = self.written_layers
         return NumpyStep(self.program(count), state[:count], streams, self.dtype)
+
+    @property
+    def written_layers(self) -> int:
+        """How many layers `stepper` goes through."""
+        return self.output_layer.index + (not isinstance(self.output_layer, SoftmaxLayer))
 
     def program(self, count: int | None = None) -> Program:
         """One time step of a prediction by the first `count` layers, or by all: see `program`.
@@ -390,11 +398,12 @@ class Model:
             shape = (*targets.shape, layer.inputs)
             has_below = layer.index > self.first_trained
             below = self._scratch.array(name, shape, self.dtype) if has_below else None
-            if isinstance(layer, RecurrentLayer) and d_after is not None:
-                after = d_after[layer.index]
-                d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
-            else:
-                layer.backward(delta, below)
+            with self.timed(f"{layer.index} [{layer.kind}] backward"):
+                if isinstance(layer, RecurrentLayer) and d_after is not None:
+                    after = d_after[layer.index]
+                    d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
+                else:
+                    layer.backward(delta, below)
             if below is not None:
                 delta = below
             if layer_done is not None:

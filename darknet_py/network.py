@@ -20,13 +20,14 @@ from darknet_py.arrays import Array, Codes, Flat, Steps
 from darknet_py.bounds import integers, unknown_symbol
 from darknet_py.cfg import Cfg
 from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.engine import choose
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.layers.base import Parameter
 from darknet_py.model import Model
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from darknet_py.step import Step
+from darknet_py.tier import NUMPY, Tier
 
 
 def _settings_of(part: object) -> dict[str, Any]:
@@ -127,7 +128,7 @@ class Network(Model):
     loaded.
 
     dtype: float32 as in the weights file; float64 for checking gradients.
-    kernels: what its layers compute with, by default numpy's.
+    tier: what it computes with, as `engine.choose` gives it; by default numpy.
     seen: symbols trained on so far, over all runs. step: what trains it.
     `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
     Any number of threads may generate with and evaluate one network: they take turns, and each gets
@@ -145,9 +146,9 @@ class Network(Model):
         cfg: Cfg,
         dialect: Dialect = UPSTREAM,
         dtype: type[np.floating[Any]] = np.float32,
-        kernels: Kernels | None = None,
+        tier: Tier = NUMPY,
     ) -> None:
-        super().__init__(cfg, dialect, dtype, kernels)
+        super().__init__(cfg, dialect, dtype, tier)
         self.step = Step(self)
         self.guard = Guard(cfg.path)
         self.prediction_state = self.initial_state(self.streams)
@@ -383,7 +384,7 @@ class Network(Model):
         with self.guard.reading():
             return {
                 "made of": (self.cfg, self.dialect, self.dtype.type),
-                "kernels": self.kernels.name,
+                "tier": self.tier.name,
                 "rand": self.rand,
                 "vectors": self._vectors(),
                 "states": (self.step.state, self.prediction_state),
@@ -392,11 +393,11 @@ class Network(Model):
             }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        choice = "numpy" if kept["kernels"] == "numpy" else "auto"
+        tier = choose("numpy" if kept["tier"] == "numpy" else "auto")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DarknetWarning)
             cfg, dialect, dtype = kept["made of"]
-            Network.__init__(self, cfg, dialect, dtype, choose_kernels(choice))
+            Network.__init__(self, cfg, dialect, dtype, tier)
         for part, settings in zip(self._parts(), kept["settings"], strict=True):
             vars(part).update(settings)
         for name, vector in self._vectors().items():

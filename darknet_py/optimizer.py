@@ -13,8 +13,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from darknet_py.arrays import Array
-from darknet_py.kernels import Kernels
+from darknet_py.arrays import Array, parts
 from darknet_py.layers.base import Layer, Parameter
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
@@ -28,8 +27,7 @@ class Sgd:
     The decay acts on matrices only.
     """
 
-    def __init__(self, like: Array, options: NetOptions, kernels: Kernels) -> None:
-        self.kernels = kernels
+    def __init__(self, like: Array, options: NetOptions) -> None:
         self.velocity = np.zeros(like.shape, like.dtype)
         self.count = 0
         self.momentum = options.momentum
@@ -51,21 +49,26 @@ class Sgd:
 
     def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
         """One step of the entries `span` of the network's vectors."""
-        self.kernels.sgd(
-            values[span],
-            updates[span],
-            self.velocity[span],
-            rate / self.symbols,
-            self.momentum,
-            decay,
-        )
+        values, updates, velocity = values[span], updates[span], self.velocity[span]
+        number = values.dtype.type
+        for part in parts(values.shape):
+            v = velocity[part]
+            np.multiply(v, self.momentum, out=v)
+            np.add(v, updates[part], out=v)
+            if decay:
+                np.subtract(v, values[part] * number(decay), out=v)
+            np.add(values[part], v * number(rate / self.symbols), out=values[part])
 
 
 class Adam:
-    """Adam, with darknet's decay `decay symbols w` on every trained parameter."""
+    """Adam, with darknet's decay `decay symbols w` on every trained parameter.
 
-    def __init__(self, like: Array, options: NetOptions, kernels: Kernels) -> None:
-        self.kernels = kernels
+    With d = updates - decay values, and `count` numbering the updates from 1:
+    first = B1 first + (1-B1) d; second = B2 second + (1-B2) d^2;
+    values += rate (first/(1-B1^count)) / (sqrt(second/(1-B2^count)) + eps).
+    """
+
+    def __init__(self, like: Array, options: NetOptions) -> None:
         self.first = np.zeros(like.shape, like.dtype)
         self.second = np.zeros(like.shape, like.dtype)
         self.count = 0
@@ -86,24 +89,31 @@ class Adam:
 
     def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
         """One step of the entries `span` of the network's vectors."""
+        values, updates = values[span], updates[span]
+        first, second = self.first[span], self.second[span]
+        number = values.dtype.type
+        B1, B2, eps = self.options.B1, self.options.B2, self.options.eps
+        unbias, unbias_root = map(number, self.unbiased(rate))
+        for part in parts(values.shape):
+            m, v = first[part], second[part]
+            d = updates[part] - values[part] * number(decay) if decay else updates[part].copy()
+            np.multiply(m, number(B1), out=m)
+            np.add(m, d * number(1 - B1), out=m)
+            np.multiply(d, d, out=d)
+            np.multiply(d, number(1 - B2), out=d)
+            np.multiply(v, number(B2), out=v)
+            np.add(v, d, out=v)
+            np.sqrt(v, out=d)
+            np.multiply(d, unbias_root, out=d)
+            np.add(d, number(eps), out=d)
+            np.divide(m, d, out=d)
+            np.multiply(d, unbias, out=d)
+            np.add(values[part], d, out=values[part])
+
+    def unbiased(self, rate: float) -> tuple[float, float]:
+        """What `first` and the root of `second` are multiplied by in this update."""
         options = self.options
-        self.kernels.adam(
-            values[span],
-            updates[span],
-            self.first[span],
-            self.second[span],
-            rate,
-            options.B1,
-            options.B2,
-            options.eps,
-            decay,
-            self.count,
-        )
-
-
-def make_optimizer(like: Array, options: NetOptions, kernels: Kernels) -> Sgd | Adam:
-    """The optimizer that `[net]` asks for, over vectors shaped like `like`."""
-    return Adam(like, options, kernels) if options.adam else Sgd(like, options, kernels)
+        return rate / (1 - options.B1**self.count), (1 - options.B2**self.count) ** -0.5
 
 
 def step_all(

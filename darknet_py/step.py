@@ -22,7 +22,6 @@ from darknet_py.optimizer import (
     bound_gradient,
     cooldown_factor,
     learning_rate,
-    make_optimizer,
     mix,
     shrink,
     step_all,
@@ -62,7 +61,7 @@ class Step:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.optimizer = make_optimizer(model.parameters, model.options, model.kernels)
+        self.optimizer = model.tier.optimizer(model.parameters, model.options)
         self.dropconnect = DropConnect(model) if model.options.dropconnect else None
         self._average = np.zeros_like(model.parameters) if model.options.average else None
         self.segment_steps = model.options.time_steps
@@ -231,6 +230,7 @@ class Step:
         self.last_rate = rate * cooldown_factor(options, self.progress)
         trained = model.layers[model.first_trained :]
         shrink(trained, self.last_rate, options.weight_decay)
-        step_all(self.optimizer, model.parameters, model.updates, trained, self.last_rate)
+        with model.timed("update"):
+            step_all(self.optimizer, model.parameters, model.updates, trained, self.last_rate)
         if self._average is not None:
             mix(self._average, model.parameters, self.optimizer.count, options.average)

@@ -48,7 +48,7 @@ def shell(line: str, **named: Any) -> subprocess.CompletedProcess[bytes]:
 def test_training_goes_on_when_nobody_reads_what_it_says(ending: str) -> None:
     if "full" in ending and not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
-    shell(f"$D train net.cfg text.txt --batches 40 --kernels numpy {ending}")
+    shell(f"$D train net.cfg text.txt --batches 40 --engine numpy {ending}")
     assert "net_final.weights" in files_in(Path("backup"))
 
 
@@ -224,7 +224,7 @@ def test_progress_that_no_run_has_is_one_line() -> None:
 @posix
 def test_ctrl_c_at_any_moment_is_no_traceback_and_status_130() -> None:
     """From the moment at which Python itself is up."""
-    args = ("train", "net.cfg", "text.txt", "--batches", "1000000", "--kernels", "numpy")
+    args = ("train", "net.cfg", "text.txt", "--batches", "1000000", "--engine", "numpy")
     watched = (sys.executable, "-X", "importtime", "-m", "darknet_py")
     for moment in ("darknet_py.cli.console", "click", "numpy", "threadpoolctl", 1, 2, 30):
         if isinstance(moment, str):

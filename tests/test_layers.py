@@ -11,11 +11,11 @@ import pytest
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
-from darknet_py.kernels import plain as kernels
 from darknet_py.layers import Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, Pass, State
 from darknet_py.layers.connected import FEW_STEPS
 from darknet_py.layers.dropout import draw
+from darknet_py.layers.norm import SMALLEST_DEVIATION
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -118,7 +118,7 @@ def test_the_deltas_of_inputs_and_state(section: str, bn: int, dialect: Dialect)
 
     expected = numeric(value, x), [numeric(value, part) for part in state]
     value()
-    assert smallest_deviation(net, [(), state]) > kernels.SMALLEST_DEVIATION
+    assert smallest_deviation(net, [(), state]) > SMALLEST_DEVIATION
     below = np.full_like(x, np.nan)
     before: State | None = ()
     if isinstance(layer, RecurrentLayer):

@@ -16,8 +16,9 @@ from darknet_py import load_network
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
+from darknet_py.engine import choose, writer
+from darknet_py.engine.layers import FusedCrnn
 from darknet_py.errors import CfgError, DarknetWarning, WeightsError
-from darknet_py.kernels import choose_kernels
 from darknet_py.layers.crnn import Convolution, CrnnLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.loading import dialect_of_new, network_as_in_c, network_for_training
@@ -378,23 +379,25 @@ def test_the_replay_does_not_train_it() -> None:
 
 @forms
 @pytest.mark.parametrize("bn", [0, 1])
-def test_compiled_kernels_compute_the_same(form: str, bn: int) -> None:
-    """1 x 1 by the walk of [rnn], others by numpy's products."""
+def test_the_engine_computes_the_same(form: str, bn: int) -> None:
+    """By the walk of [rnn]; with groups by numpy."""
     pytest.importorskip("numba")
     head = "[net] inputs=6 batch=8 time_steps=9 learning_rate=.1"
     section = f"{form} activation=leaky batch_normalize={bn}"
     sections = [head, section, "[connected] output=4 activation=tanh", section, LINEAR, END]
     nets = [
-        make_network(*sections, dtype=np.float32, kernels=choose_kernels(name), reach=0.5)
+        make_network(*sections, dtype=np.float32, tier=choose(name), reach=0.5)
         for name in ("numpy", "compiled")
     ]
     for seed in range(3):
         losses = [net.train_batch(*draw_symbols(net, seed)) for net in nets]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     np.testing.assert_allclose(nets[1].parameters, nets[0].parameters, rtol=1e-3, atol=1e-5)
-    walks = [crnn_of(nets[1], index).walk for index in (0, 2)]
-    assert all((walk is not None) == (form == FORMS["1x1"]) for walk in walks)
-    steps = [net.stepper(net.initial_state(1)) for net in nets]
+    for layer in (nets[1].layers[0], nets[1].layers[2]):
+        assert isinstance(layer, FusedCrnn)
+        assert (layer.walk is not None) == ("groups" not in form)
+    state = nets[0].initial_state(1)
+    steps = [nets[0].stepper(state), writer(nets[1], state, 1) or nets[1].stepper(state)]
     for symbol in (3, 0, 5):
         logits = [np.asarray(step(symbol)) for step in steps]
         np.testing.assert_allclose(logits[1], logits[0], rtol=1e-3, atol=1e-4)

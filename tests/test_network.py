@@ -12,7 +12,7 @@ from darknet_py import load_network
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CfgError, WeightsError
-from darknet_py.kernels import Kernels, plain
+from darknet_py.layers.norm import Bias, Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import segment_steps, training_bytes
@@ -593,14 +593,14 @@ def test_delta_clip_bounds_what_comes_into_every_connected_layer(
     batch_normalize: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = []
-    name = "normalize_activate_backward" if batch_normalize else "activate_backward"
-    real = getattr(plain, name)
+    norm = Norm if batch_normalize else Bias
+    real = norm.backward
 
-    def note(delta: np.ndarray, *rest: object) -> None:
+    def note(self: Bias, delta: np.ndarray, steps: slice) -> None:
         seen.append(float(np.abs(delta).max()))
-        real(delta, *rest)
+        real(self, delta, steps)
 
-    monkeypatch.setattr(Kernels, name, staticmethod(note))
+    monkeypatch.setattr(norm, "backward", note)
     bounded = [
         layer.replace("]", f"] batch_normalize={batch_normalize}") for layer in RECURRENT[:4]
     ]

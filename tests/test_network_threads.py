@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
+from darknet_py.engine import choose
 from darknet_py.errors import DarknetError
-from darknet_py.kernels import choose_kernels
 from darknet_py.network import Guard, Network
 from darknet_py.rand import Rand
 from darknet_py.writing.evaluation import hidden_vectors, trace
@@ -37,8 +37,8 @@ SECTIONS = (
 )
 
 
-def network(kernels: str = "numpy") -> Network:
-    return make_network(*SECTIONS, dtype=np.float32, kernels=choose_kernels(kernels))
+def network(engine: str = "numpy") -> Network:
+    return make_network(*SECTIONS, dtype=np.float32, tier=choose(engine))
 
 
 def _session(net: Network) -> list[Any]:
@@ -152,12 +152,12 @@ def test_a_change_waits_for_an_evaluation(name: str, monkeypatch: pytest.MonkeyP
     assert (READING["evaluate"](net), others[0].outcome()) == alone
 
 
-@pytest.mark.parametrize("kernels", ["numpy", "auto"])
-def test_many_threads_at_once(kernels: str) -> None:
+@pytest.mark.parametrize("engine", ["numpy", "auto"])
+def test_many_threads_at_once(engine: str) -> None:
     """All of them set off together and change turns as often as the interpreter can."""
     calls = [*READING.values()] * 2
-    alone = [call(network(kernels)) for call in calls]
-    net = network(kernels)
+    alone = [call(network(engine)) for call in calls]
+    net = network(engine)
     barrier = threading.Barrier(len(calls))
 
     def use(call: Call) -> Call:

@@ -77,7 +77,7 @@ for cfg, memory, name in json.loads(sys.argv[1]):
         ranks.autotuner = Autotuner([ranks.overlaps])
         dn.train(
             cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
-            kernels="numpy", memory_limit=memory,
+            engine="numpy", memory_limit=memory,
         )
 """
 
@@ -247,8 +247,8 @@ def test_several_ranks_take_no_text_from_stdin() -> None:
 
 @needs_mpi
 def test_another_number_of_ranks_goes_on() -> None:
-    """With compiled kernels, where they can be had."""
-    args = ("train", "net.cfg", "text.txt", *RUN, "--kernels", "auto")
+    """With the engine, if it is possible here."""
+    args = ("train", "net.cfg", "text.txt", *RUN, "--engine", "auto")
     assert invoke(*args, "--batches", "40", "--out", "one").status == 0
     assert run_ranks(2, *args, "--batches", "15")[0] == 0
     assert run_ranks(4, "train", "--resume", "--batches", "30")[0] == 0

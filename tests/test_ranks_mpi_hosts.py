@@ -51,7 +51,7 @@ def tell(row):
 
 dn.train(
     "net.cfg", "text.txt", out="two", batches=60, seed=3, val_every=10, save_every=7,
-    kernels="numpy", threads=1, callback=tell,
+    engine="numpy", threads=1, callback=tell,
 )
 """,
 )

@@ -21,14 +21,15 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
+from darknet_py import engine
 from darknet_py.cfg import read_cfg
 from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
-from darknet_py.kernels import Kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import training_bytes
 from darknet_py.step import Step
+from darknet_py.tier import NUMPY
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.run import CSV_COLUMNS, Row
@@ -127,7 +128,7 @@ def test_the_table_is_consistent_in_itself_and_with_the_log() -> None:
 
 
 def test_the_losses_are_those_of_train_batch_on_the_streams_of_the_text() -> None:
-    train("--batches", "6", "--seed", "3", "--kernels", "numpy")
+    train("--batches", "6", "--seed", "3", "--engine", "numpy")
     net = dn.load_network("net.cfg", seed=3)
     rand = Rand(3, net.initial_draws)
     streams = Streams(split(read_text("text.txt"), 0.1)[0], 4, rand)
@@ -239,12 +240,15 @@ def test_the_command_ends_after_its_time(clock: Clock) -> None:
 def test_compiling_is_not_counted_as_training(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def prepare(own: Kernels) -> None:
-        clock.now += 100
+    class SlowTeam:
+        threads = 1
 
-    monkeypatch.setattr(Kernels, "prepare", prepare)
+        def compile(self) -> None:
+            clock.now += 100
+
+    monkeypatch.setattr(engine, "NUMPY", dataclasses.replace(NUMPY, team=SlowTeam()))
     clock.batch, clock.validation = 1.0, 0.0
-    result = dn.train("net.cfg", "text.txt", seconds=5, kernels="numpy")
+    result = dn.train("net.cfg", "text.txt", seconds=5, engine="numpy")
     assert result.batches == 5
     assert result.seconds == 5
 

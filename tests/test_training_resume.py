@@ -316,7 +316,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
     Path("text.txt").write_bytes(words(100).encode())
     args = ("net.cfg", "text.txt", "--seed", "3", "--val-every", "5", "--save-every", "1")
     # Without the compiler, which takes each process a second to load.
-    common = ("--batches", "1000", "--kernels", "numpy")
+    common = ("--batches", "1000", "--engine", "numpy")
     assert invoke("train", *args, *common, "--out", "whole").status == 0
     rng = random.Random(os.environ.get("PYTEST_SEED", "kill"))
     reached = kills = 0

@@ -90,7 +90,7 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
-    gradient batches seconds val_every patience save_every sample_every plot threads kernels
+    gradient batches seconds val_every patience save_every sample_every plot threads engine
     segment_steps memory"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {own.key for own in OPTIONS if own.key}
@@ -201,7 +201,7 @@ def test_what_is_not_given_stays_as_it_was() -> None:
         "sample_every": 2,
         "threads": 1,
         "memory_limit": 1 << 30,
-        "kernels": "numpy",
+        "engine": "numpy",
     }
     dn.train("net.cfg", "text.txt", batches=2, seed=1, gradient="exact", **free)
     before = read_checkpoint("backup/net.state").plan

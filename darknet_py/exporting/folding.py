@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.cfg import Cfg, Option, Section
 from darknet_py.errors import DarknetWarning, WeightsError
-from darknet_py.kernels.plain import deviation
+from darknet_py.layers.norm import deviation
 from darknet_py.network import Network
 
 

@@ -180,7 +180,7 @@ class _Graph:
         return self._affine(x, layer, layer.biases if layer.has_biases else None)
 
     def _affine(self, x: str, norm: Any, biases: Parameter | None) -> str:
-        """x gain + (bias - mean gain), with gain = scale / deviation: see `kernels.deviation`."""
+        """x gain + (bias - mean gain), with gain = scale / deviation: see `norm.deviation`."""
         dialect = self.net.dialect
         deviation = self._parameter(norm.rolling.variance)
         if dialect.root_epsilon:

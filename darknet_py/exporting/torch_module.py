@@ -28,7 +28,7 @@ from darknet_py.layers.connected import Connected
 from darknet_py.network import Network
 from darknet_py.program import Operation
 
-# What `kernels.softmax` takes smaller temperatures for.
+# What a softmax takes smaller temperatures for.
 SMALLEST_TEMPERATURE = 1e-30
 _WIDTH = 100
 # Names that no class of a layer can have.
@@ -156,7 +156,7 @@ class _Module:
         return [f"{name}(", *(f"    {part}," for part in parts), "),"]
 
     def _deviation(self) -> str:
-        """The divisor of batch norm in the network's dialect: see `kernels.deviation`."""
+        """The divisor of batch norm in the network's dialect: see `norm.deviation`."""
         dialect = self.net.dialect
         if dialect.root_epsilon:
             return f"(self.rolling_variance + {dialect.root_epsilon:g}).sqrt()"

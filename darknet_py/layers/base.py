@@ -24,10 +24,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from darknet_py.arrays import Array, Codes, Steps
+from darknet_py.arrays import Array, Codes, Steps, aligned
 from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
-from darknet_py.kernels import Kernels, Walk
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
@@ -87,8 +86,7 @@ class RollingStatistics:
     # Steps after which only darknet's own share is left, in either dialect.
     SETTLED = 1 << 20
 
-    def __init__(self, name: str, outputs: int, share: float, kernels: Kernels) -> None:
-        self.kernels = kernels
+    def __init__(self, name: str, outputs: int, share: float) -> None:
         self.mean, self.variance = (
             Parameter(f"{name}.{kind}", (outputs,), trained=False, normal=True)
             for kind in ("rolling_mean", "rolling_variance")
@@ -122,8 +120,9 @@ class RollingStatistics:
 
     def fold(self, mean: Array, variance: Array, kept: float, weights: Array) -> None:
         """Fold in the statistics of some steps, with what `weights` gave."""
-        self.kernels.roll(self.mean.values, mean, kept, weights)
-        self.kernels.roll(self.variance.values, variance, kept, weights)
+        for rolling, now in ((self.mean.values, mean), (self.variance.values, variance)):
+            np.multiply(rolling, kept, out=rolling)
+            np.add(rolling, weights @ now.reshape(len(now), -1), out=rolling)
 
 
 class Workspace:
@@ -133,13 +132,13 @@ class Workspace:
         self._flat: dict[str, Array] = {}
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The buffer `name`, uninitialized, as an array of this shape; it grows where it must."""
+        """The buffer `name`, uninitialized, as an array of this shape; it grows if it must."""
         size = 1
         for extent in shape:
             size *= extent
         flat = self._flat.get(name)
         if flat is None or len(flat) < size or flat.dtype != dtype:
-            flat = self._flat[name] = np.empty(size, dtype)
+            flat = self._flat[name] = aligned(size, dtype)
         return flat[:size].reshape(shape)
 
 
@@ -148,7 +147,6 @@ class Setting:
     """Where a layer is made: its index, the features that come in, and the network around it.
 
     scratch: buffers for the time of one backward, which all layers of a network share.
-    kernels: what they compute with.
     image: height, width and channels of what comes in, where that is the network's own image.
     """
 
@@ -157,7 +155,6 @@ class Setting:
     options: NetOptions
     dialect: Dialect
     scratch: Workspace
-    kernels: Kernels
     image: tuple[int, int, int] | None = None
 
     def after(self, layer: Layer) -> Setting:
@@ -196,8 +193,6 @@ class Layer:
     keeps_image: ClassVar[bool] = False
     # Set where a layer must see a whole datum at once, so that it cannot be computed in parts.
     needs_whole_datum = False
-    # What the last forward was computed by, where that was compiled (kernels.walk).
-    walk: Walk | None = None
 
     def __init__(self, index: int, inputs: int, outputs: int) -> None:
         self.index = index
@@ -217,11 +212,6 @@ class Layer:
         self.dontsave = section.flag("dontsave")
         self.stopbackward = section.flag("stopbackward")
         section.flag("onlyforward")  # has no meaning for these layers
-
-    @property
-    def walk_kind(self) -> str:
-        """Of the compiled walk that computes it, where there is one."""
-        return self.kind
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> Layer:
@@ -262,7 +252,8 @@ class Layer:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
         Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
-        Follows a forward of a training pass, once; overwrites `delta`.
+        Follows a forward of a training pass, once; overwrites `delta`. When it returns, the updates
+        are complete.
         """
         raise NotImplementedError
 

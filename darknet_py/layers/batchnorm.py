@@ -14,8 +14,8 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.kernels.plain import deviation
 from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.layers.norm import BatchNorm, affine_activate, deviation
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values, normalize
 from darknet_py.rand import Rand
@@ -33,12 +33,10 @@ class BatchnormLayer(Layer):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting.index, setting.inputs, setting.inputs)
         index, inputs = setting.index, setting.inputs
-        self.kernels, self.dialect = setting.kernels, setting.dialect
+        self.dialect = setting.dialect
         self.biases = Parameter(f"{index}.bias", (inputs,))
         self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
-        self.rolling = RollingStatistics(
-            str(index), inputs, self.dialect.rolling_batchnorm, self.kernels
-        )
+        self.rolling = RollingStatistics(str(index), inputs, self.dialect.rolling_batchnorm)
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> BatchnormLayer:
@@ -80,7 +78,7 @@ class BatchnormLayer(Layer):
         x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
         np.copyto(x_norm, x)
         if not run.training:
-            self.kernels.affine_activate(x_norm, *self.affine(), LINEAR)
+            affine_activate(x_norm, *self.affine(), LINEAR)
             return x_norm, state
         # One batch of all rows: (1, time_steps * streams, inputs)
         self.x_norm = x_norm.reshape(1, -1, self.inputs)
@@ -88,16 +86,8 @@ class BatchnormLayer(Layer):
         biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
         mean = self.buffers.array("mean", (1, 1, self.inputs), x.dtype)
         self.variance = self.buffers.array("variance", (1, 1, self.inputs), x.dtype)
-        self.kernels.normalize_activate(
-            self.x_norm,
-            self.y,
-            mean,
-            self.variance,
-            self.scales.values,
-            biases,
-            LINEAR,
-            self.dialect,
-        )
+        self.formula = BatchNorm(self.scales.values, biases, LINEAR, self.dialect)
+        self.formula.forward(self.x_norm, self.y, mean, self.variance)
         self.rolling.add(mean, self.variance)
         return self.y.reshape(x.shape), state
 
@@ -107,16 +97,13 @@ class BatchnormLayer(Layer):
     def backward(self, delta: Steps, below: Steps | None) -> None:
         scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
         bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
-        self.kernels.normalize_activate_backward(
+        self.formula.backward(
             delta.reshape(self.x_norm.shape),
             self.y,
             self.x_norm,
             self.variance,
-            self.scales.values,
             scale_sums,
             bias_sums,
-            LINEAR,
-            self.dialect,
         )
         self.scales.updates += scale_sums[0, 0]
         if self.has_biases:

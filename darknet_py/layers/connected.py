@@ -82,9 +82,9 @@ class Connected:
         )
         self.kernel = self.weights
         self.product = (
-            LookUp(self.weights, self.buffers, setting.kernels)
+            LookUp(self.weights, self.buffers)
             if symbols
-            else Product(self.weights, stepwise, self.buffers, setting.kernels)
+            else Product(self.weights, stepwise, self.buffers)
         )
         self.norm = (
             Norm(name, outputs, activation, self.buffers, setting)
@@ -264,9 +264,6 @@ class ConnectedLayer(Layer):
         return self.connected.training_floats(time_steps, streams)
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        self.walk = self.connected.setting.kernels.walk(self, x, run.training)
-        if self.walk is not None:
-            return self.walk.forward(x, state)
         y = self.connected.forward(self._rows(x), run.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
@@ -274,9 +271,6 @@ class ConnectedLayer(Layer):
         return self.connected(x), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
-        if self.walk is not None:
-            self.walk.backward(delta, below, None)
-            return
         self.connected.backward(self._rows(delta), None if below is None else self._rows(below))
 
     def _rows(self, x: Array) -> Array:

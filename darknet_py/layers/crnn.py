@@ -25,7 +25,6 @@ from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Rows
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
-from darknet_py.kernels import Kernels
 from darknet_py.layers.base import Parameter, Setting, Workspace
 from darknet_py.layers.connected import Connected, orthogonal
 from darknet_py.layers.norm import Norm
@@ -85,10 +84,8 @@ class TapProduct(Product):
     piece, so it is copied before a forward.
     """
 
-    def __init__(
-        self, weights: Parameter, groups: int, buffers: Workspace, kernels: Kernels
-    ) -> None:
-        super().__init__(weights, False, buffers, kernels)
+    def __init__(self, weights: Parameter, groups: int, buffers: Workspace) -> None:
+        super().__init__(weights, False, buffers)
         self.groups = groups
 
     def prepare(self, pays: bool) -> None:
@@ -97,16 +94,16 @@ class TapProduct(Product):
 
     def forward(self, x: Array, out: Rows) -> None:
         for above, below in blocks(self.weights.shape, self.groups):
-            self.kernels.product(x[:, below], self.matrix[above].T, out=out[:, above])
+            np.matmul(x[:, below], self.matrix[above].T, out=out[:, above])
 
     def backward(self, delta: Rows, below: Rows) -> None:
         for above, inputs in blocks(self.weights.shape, self.groups):
-            self.kernels.product(delta[:, above], self.matrix[above], out=below[:, inputs])
+            np.matmul(delta[:, above], self.matrix[above], out=below[:, inputs])
 
     def add_updates(self, x: Array, delta: Rows) -> None:
         product = self.buffers.array("product", self.weights.shape, delta.dtype)
         for above, below in blocks(self.weights.shape, self.groups):
-            self.kernels.product(delta[:, above].T, x[:, below], out=product[above])
+            np.matmul(delta[:, above].T, x[:, below], out=product[above])
         self.weights.updates += product
 
 
@@ -144,7 +141,7 @@ class Convolution(Connected):
             tap=self.weights,
         )
         if not self.is_matrix:
-            self.product = TapProduct(self.weights, groups, self.buffers, setting.kernels)
+            self.product = TapProduct(self.weights, groups, self.buffers)
         if isinstance(self.norm, Norm):
             self.norm.rolling.share = setting.dialect.rolling_batchnorm
 
@@ -225,12 +222,6 @@ class CrnnLayer(RnnLayer):
             convolution("output", hidden, outputs, False),
             section.flag("shortcut"),
         )
-
-    @property
-    def walk_kind(self) -> str:
-        """Kernels of 1 x 1 are matrices, so that the layer is an `[rnn]`."""
-        is_rnn = all(isinstance(own, Convolution) and own.is_matrix for own in self.bricks())
-        return "rnn" if is_rnn else "crnn"
 
 
 def _check_image(section: Section, setting: Setting) -> None:

@@ -73,9 +73,6 @@ class GruLayer(RecurrentLayer):
         return (6 * time_steps + 2) * streams * self.outputs
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        self.walk = self.kernels.walk(self, x, run.training)
-        if self.walk is not None:
-            return self.walk.forward(x, state)
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
@@ -91,11 +88,13 @@ class GruLayer(RecurrentLayer):
             for t in range(time_steps):
                 zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]
                 np.add(zr, zr_step(t, s[t]), out=zr)
-                self.kernels.logistic(zr)
+                sigmoid.apply(zr)
                 np.multiply(zr[:, n:], s[t], out=reset[t])
                 np.add(h, h_step(t, reset[t]), out=h)
                 self.activation.apply(h)
-                self.kernels.gru_mix(zr[:, :n], s[t], h, s[t + 1])
+                np.subtract(s[t], h, out=s[t + 1])
+                np.multiply(s[t + 1], zr[:, :n], out=s[t + 1])
+                np.add(s[t + 1], h, out=s[t + 1])
         return s[1:], (s[time_steps].copy(),)
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
@@ -109,8 +108,6 @@ class GruLayer(RecurrentLayer):
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
-        if self.walk is not None:
-            return self.walk.backward(delta, below, d_after)
         time_steps, streams = delta.shape[:2]
         n = self.outputs
         d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)
@@ -128,7 +125,8 @@ class GruLayer(RecurrentLayer):
                 wanted = t > 0 or d_after is not None
                 z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
                 d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
-                self.kernels.gru_mix_backward(delta[t], z, self.s[t], h, d_z, d_h)
+                np.multiply(delta[t], 1 - z, out=d_h)
+                np.multiply(d_h, (self.s[t] - h) * z, out=d_z)
                 if self.activation.name == "tanh":
                     np.multiply(d_h, 1 - h * h, out=d_h)
                 else:

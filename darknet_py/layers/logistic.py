@@ -23,7 +23,6 @@ class LogisticLayer(LossLayer):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting.index, setting.inputs, setting.inputs)
-        self.kernels = setting.kernels
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> LogisticLayer:
@@ -36,7 +35,7 @@ class LogisticLayer(LossLayer):
         self.x = x
         self.p = self.buffers.array("p", x.shape, x.dtype)
         np.copyto(self.p, x)
-        self.kernels.logistic(self.p)
+        sigmoid.apply(self.p)
         return self.p, state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:

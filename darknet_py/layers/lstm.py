@@ -74,9 +74,6 @@ class LstmLayer(RecurrentLayer):
         return (wide * time_steps + 2) * streams * self.outputs
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        self.walk = self.kernels.walk(self, x, run.training)
-        if self.walk is not None:
-            return self.walk.forward(x, state)
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
         self.gates = gates = self.u.forward(x, run.training)
@@ -89,8 +86,37 @@ class LstmLayer(RecurrentLayer):
         with self.w.steps(time_steps, streams, run.training) as w_step:
             for t in range(time_steps):
                 np.add(gates[t], w_step(t, h[t]), out=gates[t])
-                self.kernels.lstm_step(gates[t], c[t], c[t + 1], self.tanh_c[t], h[t + 1])
+                self._step_forward(t)
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
+
+    def _step_forward(self, t: int) -> None:
+        """From what comes into the gates of a time step to the gates, c and h."""
+        n, gates, c = self.outputs, self.gates[t], self.c[t + 1]
+        sigmoid.apply(gates[:, : 3 * n])
+        tanh.apply(gates[:, 3 * n :])
+        f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
+        np.multiply(f, self.c[t], out=c)
+        np.add(c, i * g, out=c)
+        np.tanh(c, out=self.tanh_c[t])
+        np.multiply(o, self.tanh_c[t], out=self.h[t + 1])
+
+    def _step_backward(self, t: int, d_h: Array, d_c: Array, d_gates: Array) -> None:
+        """From the deltas of h and c after a time step to that of c before it, in place.
+
+        d_gates: (streams, 4 outputs), gets the delta of what comes into the gates.
+        """
+        n, gates, tanh_c = self.outputs, self.gates[t], self.tanh_c[t]
+        f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
+        d_f, d_i, d_o, d_g = (d_gates[:, k * n : (k + 1) * n] for k in range(4))
+        np.add(d_c, d_h * o * (1 - tanh_c * tanh_c), out=d_c)
+        np.multiply(d_c, self.c[t], out=d_f)
+        np.multiply(d_c, g, out=d_i)
+        np.multiply(d_h, tanh_c, out=d_o)
+        np.multiply(d_c, i, out=d_g)
+        rises = gates[:, : 3 * n]
+        np.multiply(d_gates[:, : 3 * n], rises * (1 - rises), out=d_gates[:, : 3 * n])
+        np.multiply(d_g, 1 - g * g, out=d_g)
+        np.multiply(d_c, f, out=d_c)
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         h, c = state
@@ -105,8 +131,6 @@ class LstmLayer(RecurrentLayer):
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
-        if self.walk is not None:
-            return self.walk.backward(delta, below, d_after)
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
         wide = (time_steps, streams, 4 * self.outputs)
@@ -122,9 +146,7 @@ class LstmLayer(RecurrentLayer):
         with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
             for t in range(time_steps - 1, -1, -1):
                 wanted = t > 0 or d_after is not None
-                self.kernels.lstm_step_backward(
-                    delta[t], d_c, self.gates[t], self.c[t], self.tanh_c[t], d_gates[t]
-                )
+                self._step_backward(t, delta[t], d_c, d_gates[t])
                 if self.batch_normalize:
                     np.copyto(d_w[t], d_gates[t])
                 w_back(t, d_h if wanted else None)

@@ -5,16 +5,117 @@
 
 Both work on a buffer x (time_steps, streams, outputs) that the product is written into, on all its
 steps or on some of them at a time. `begin` comes before the first step, `end` after the last, and
-`begin_backward` and `end_backward` likewise; `Connected` calls them. The formulas, and darknet's
-source of them, are in `kernels/plain.py`.
+`begin_backward` and `end_backward` likewise; `Connected` calls them. `BatchNorm` has the formulas
+of batch norm, for `[batchnorm]`, too.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
 from darknet_py.activations import Activation
-from darknet_py.arrays import Array
-from darknet_py.kernels.plain import deviation
+from darknet_py.arrays import Array, parts
+from darknet_py.dialect import Dialect
 from darknet_py.layers.base import Parameter, RollingStatistics, Setting, Workspace
+
+# The backward pass of batch norm treats a standard deviation below this as if it were this:
+# a column that is nearly constant over the streams would blow the gradient up.
+SMALLEST_DEVIATION = 1e-5**0.5
+
+
+@lru_cache(maxsize=256)
+def _row(length: int, value: float, dtype: Any) -> Array:
+    """A (1, length) row; `row @ x` sums x over its rows as fast as BLAS can."""
+    row = np.full((1, length), value, dtype)
+    row.setflags(write=False)
+    return row
+
+
+def deviation(variance: Array, dialect: Dialect) -> Array:
+    """The divisor of batch norm: sqrt(variance + root_epsilon) + deviation_epsilon."""
+    root = np.sqrt(variance + variance.dtype.type(dialect.root_epsilon))
+    return root + variance.dtype.type(dialect.deviation_epsilon)
+
+
+def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activation) -> None:
+    """x = f(x * gains + shifts), in place: batch norm with rolling statistics."""
+    for part in parts(x.shape):
+        np.multiply(x[part], gains, out=x[part])
+        np.add(x[part], shifts, out=x[part])
+        activation.apply(x[part])
+
+
+@dataclass
+class BatchNorm:
+    """y = f(norm(x) scales + biases) in training: norm is over the streams of each time step.
+
+    Arrays are (time_steps, streams, features), the statistics and sums (time_steps, 1, features).
+    """
+
+    scales: Array
+    biases: Array
+    activation: Activation
+    dialect: Dialect
+
+    def forward(self, x: Array, y: Array, mean: Array, variance: Array) -> None:
+        """Overwrites x with norm(x), and writes y and the statistics.
+
+        The variance is the unbiased one, divided by streams - 1.
+        """
+        streams = x.shape[1]
+        average = _row(streams, 1 / streams, x.dtype)
+        unbiased = _row(streams, 1 / (streams - 1), x.dtype)
+        for part in parts(x.shape):
+            xs, ys, means, variances = x[part], y[part], mean[part], variance[part]
+            np.matmul(average, xs, out=means)
+            np.subtract(xs, means, out=xs)
+            np.multiply(xs, xs, out=ys)
+            np.matmul(unbiased, ys, out=variances)
+            np.multiply(xs, 1 / deviation(variances, self.dialect), out=xs)
+            np.multiply(xs, self.scales, out=ys)
+            np.add(ys, self.biases, out=ys)
+            self.activation.apply(ys)
+
+    def backward(
+        self,
+        delta: Array,
+        y: Array,
+        x_norm: Array,
+        variance: Array,
+        scale_sums: Array,
+        bias_sums: Array,
+    ) -> None:
+        """Take `delta` from y back through f and norm to x, in place; y is used up.
+
+        With q = 1/(s + e), s the standard deviation over n streams, and d the delta of x_norm:
+        `q (d - mean(d) - x_norm sum(d x_norm)/(n-1) (s + e)/s)`; without the last factor if e
+        stands under the root. q is bounded by 1/SMALLEST_DEVIATION.
+        scale_sums, bias_sums: get the parameters' updates of each step.
+        """
+        streams = delta.shape[1]
+        ones = _row(streams, 1, delta.dtype)
+        slope = self.activation.slope
+        for part in parts(delta.shape):
+            d, ys, xs = delta[part], y[part], x_norm[part]
+            if slope is not None:
+                slope(ys, ys)
+                np.multiply(d, ys, out=d)
+            np.matmul(ones, d, out=bias_sums[part])
+            np.multiply(d, xs, out=ys)
+            np.matmul(ones, ys, out=scale_sums[part])
+            divisor = deviation(variance[part], self.dialect)
+            along = scale_sums[part] / (streams - 1)
+            if self.dialect.deviation_epsilon:
+                root = np.sqrt(variance[part])
+                along *= np.divide(divisor, root, out=np.ones_like(root), where=root > 0)
+            np.multiply(xs, along, out=ys)
+            np.subtract(d, ys, out=d)
+            np.subtract(d, bias_sums[part] / streams, out=d)
+            np.multiply(d, self.scales / np.maximum(divisor, SMALLEST_DEVIATION), out=d)
 
 
 class Bias:
@@ -23,7 +124,6 @@ class Bias:
     def __init__(
         self, name: str, outputs: int, activation: Activation, buffers: Workspace, setting: Setting
     ) -> None:
-        self.kernels = setting.kernels
         self.activation = activation
         self.buffers = buffers
         self.biases = Parameter(f"{name}.bias", (outputs,))
@@ -54,7 +154,9 @@ class Bias:
     def forward(self, steps: slice) -> Array:
         """The product of these time steps -> y of them."""
         y = self.y[steps]
-        self.kernels.bias_activate(y, self.biases.values, self.activation)
+        for part in parts(y.shape):
+            np.add(y[part], self.biases.values, out=y[part])
+            self.activation.apply(y[part])
         return y
 
     def end(self) -> None:
@@ -64,8 +166,14 @@ class Bias:
         self.bias_sums = self._sums("bias_sums", time_steps)
 
     def backward(self, delta: Array, steps: slice) -> None:
-        """The delta of y of these time steps -> that of the product, in place."""
-        self.kernels.activate_backward(delta, self.y[steps], self.bias_sums[steps], self.activation)
+        """The delta of y of these time steps -> that of the product, in place; y is used up."""
+        y, sums, slope = self.y[steps], self.bias_sums[steps], self.activation.slope
+        ones = _row(delta.shape[1], 1, delta.dtype)
+        for part in parts(delta.shape):
+            if slope is not None:
+                slope(y[part], y[part])
+                np.multiply(delta[part], y[part], out=delta[part])
+            np.matmul(ones, delta[part], out=sums[part])
 
     def end_backward(self) -> None:
         """Add to the updates what the steps have summed up."""
@@ -90,7 +198,7 @@ class Norm(Bias):
         super().__init__(name, outputs, activation, buffers, setting)
         self.dialect = setting.dialect
         self.scales = Parameter(f"{name}.scale", (outputs,), normal=True)
-        self.rolling = RollingStatistics(name, outputs, self.dialect.rolling, self.kernels)
+        self.rolling = RollingStatistics(name, outputs, self.dialect.rolling)
 
     def after_weights(self) -> list[Parameter]:
         return [self.scales, *self.rolling.parameters]
@@ -113,6 +221,9 @@ class Norm(Bias):
             self.y = self.buffers.array("y", x.shape, x.dtype)
             self.mean = self._sums("mean", len(x))
             self.variance = self._sums("variance", len(x))
+            self.formula = BatchNorm(
+                self.scales.values, self.biases.values, self.activation, self.dialect
+            )
         else:
             self.gains, self.shifts = self.affine()
 
@@ -120,18 +231,9 @@ class Norm(Bias):
         """As in Bias; in training x becomes norm(x), which the backward needs."""
         x, y = self.x[steps], self.y[steps]
         if self.training:
-            self.kernels.normalize_activate(
-                x,
-                y,
-                self.mean[steps],
-                self.variance[steps],
-                self.scales.values,
-                self.biases.values,
-                self.activation,
-                self.dialect,
-            )
+            self.formula.forward(x, y, self.mean[steps], self.variance[steps])
         else:
-            self.kernels.affine_activate(x, self.gains, self.shifts, self.activation)
+            affine_activate(x, self.gains, self.shifts, self.activation)
         return y
 
     def end(self) -> None:
@@ -144,16 +246,13 @@ class Norm(Bias):
         self.scale_sums = self._sums("scale_sums", time_steps)
 
     def backward(self, delta: Array, steps: slice) -> None:
-        self.kernels.normalize_activate_backward(
+        self.formula.backward(
             delta,
             self.y[steps],
             self.x[steps],
             self.variance[steps],
-            self.scales.values,
             self.scale_sums[steps],
             self.bias_sums[steps],
-            self.activation,
-            self.dialect,
         )
 
     def end_backward(self) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array, Rows
-from darknet_py.kernels import Kernels
 from darknet_py.layers.base import Parameter, Workspace
 
 
@@ -24,10 +23,7 @@ class Product:
     where the rows are few, as those of one time step are.
     """
 
-    def __init__(
-        self, weights: Parameter, transposes: bool, buffers: Workspace, kernels: Kernels
-    ) -> None:
-        self.kernels = kernels
+    def __init__(self, weights: Parameter, transposes: bool, buffers: Workspace) -> None:
         self.weights = weights
         self.transposes = transposes
         self.buffers = buffers
@@ -51,31 +47,35 @@ class Product:
         return self.buffers.array(name, values.shape[::-1], values.dtype)
 
     def forward(self, x: Array, out: Rows) -> None:
-        self.kernels.product(x, self.transposed, out=out)
+        np.matmul(x, self.transposed, out=out)
 
     def backward(self, delta: Rows, below: Rows) -> None:
-        self.kernels.product(delta, self.weights.values, out=below)
+        np.matmul(delta, self.weights.values, out=below)
 
     def add_updates(self, x: Array, delta: Rows) -> None:
         product = self.buffers.array("product", self.weights.shape, delta.dtype)
-        self.kernels.product(delta.T, x, out=product)
+        np.matmul(delta.T, x, out=product)
         self.weights.updates += product
 
 
 class LookUp(Product):
     """x W^T where x is symbols; W is transposed so that what is looked up lies in one piece."""
 
-    def __init__(self, weights: Parameter, buffers: Workspace, kernels: Kernels) -> None:
-        super().__init__(weights, True, buffers, kernels)
+    def __init__(self, weights: Parameter, buffers: Workspace) -> None:
+        super().__init__(weights, True, buffers)
 
     def forward(self, x: Array, out: Rows) -> None:
         if self._copy is None:
             np.copyto(out, self.weights.values[:, x].T)
         else:
-            self.kernels.gather(self._copy, x, out)
+            np.take(self._copy, x, axis=0, out=out, mode="clip")
 
     def add_updates(self, x: Array, delta: Rows) -> None:
         table = self._table("updates")
         table.fill(0)
-        self.kernels.add_by_symbol(delta, x, table)
+        order = np.argsort(x, kind="stable")
+        found, firsts = np.unique(x[order], return_index=True)
+        ends = np.append(firsts[1:], len(order))
+        for symbol, first, end in zip(found, firsts, ends, strict=True):
+            table[symbol] += np.add.reduce(delta[order[first:end]], axis=0)
         self.weights.updates += table.T

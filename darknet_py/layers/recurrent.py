@@ -21,7 +21,6 @@ class RecurrentLayer(Layer):
         self.batch_normalize = batch_normalize
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
-        self.kernels = setting.kernels
 
     def bricks(self) -> list[Connected]:
         """The connected layers that it computes with, the one that sees the input first."""

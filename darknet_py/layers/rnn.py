@@ -94,9 +94,6 @@ class RnnLayer(RecurrentLayer):
         return (2 * time_steps + 1) * streams * self.hidden
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        self.walk = self.kernels.walk(self, x, run.training)
-        if self.walk is not None:
-            return self.walk.forward(x, state)
         time_steps, streams = x.shape[:2]
         a = self.input_layer.forward(x, run.training)
         shape = (time_steps + 1, streams, self.hidden)
@@ -122,8 +119,6 @@ class RnnLayer(RecurrentLayer):
     def backward_through_time(
         self, delta: Steps, below: Steps | None, d_after: State | None
     ) -> State | None:
-        if self.walk is not None:
-            return self.walk.backward(delta, below, d_after)
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)
         d_state = self.scratch.array("d_state", shape, delta.dtype)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.arrays import Array, Codes, Steps
+from darknet_py.arrays import Array, Codes, Steps, parts
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
 from darknet_py.program import Value, Values, softmax
@@ -23,7 +23,6 @@ class SoftmaxLayer(LossLayer):
 
     def __init__(self, setting: Setting, groups: int, temperature: float, noloss: bool) -> None:
         super().__init__(setting.index, setting.inputs, setting.inputs)
-        self.kernels = setting.kernels
         self.groups = groups
         self.temperature = temperature
         self.has_loss = not noloss
@@ -47,8 +46,23 @@ class SoftmaxLayer(LossLayer):
         grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)
         p = self.buffers.array("p", grouped, x.dtype)
         self.log_sums = self.buffers.array("log_sums", (*grouped[:3], 1), x.dtype)
-        self.kernels.softmax(x.reshape(grouped), temperature, p, self.log_sums)
+        self._normalize(x.reshape(grouped), temperature, p)
         return p.reshape(x.shape)
+
+    def _normalize(self, x: Array, temperature: float, out: Array) -> None:
+        """out = exp(x/T) / its sum over the last axis; log_sums (..., 1) = log(sum exp(x/T))."""
+        # Bounded, so that the largest x, 0 after the subtraction, is not 0 times infinity.
+        inverse = x.dtype.type(min(1 / temperature, 1e30))
+        for part in parts(x.shape):
+            p = out[part]
+            peak = np.max(x[part], axis=-1, keepdims=True)
+            np.subtract(x[part], peak, out=p)
+            if temperature != 1:
+                np.multiply(p, inverse, out=p)
+            np.exp(p, out=p)
+            total = np.sum(p, axis=-1, keepdims=True)
+            np.divide(p, total, out=p)
+            np.add(np.log(total), peak * inverse, out=self.log_sums[part])
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
@@ -73,11 +87,18 @@ class SoftmaxLayer(LossLayer):
         log_sums = np.take_along_axis(self.log_sums[..., 0], group, axis=-1)
         return (log_sums - x)[..., 0]
 
+    def _subtract_from_truth(self, p: Array, symbols: Array) -> None:
+        """p = (truth - p) / T, in place: p (rows, inputs), symbols (rows,), the truth's."""
+        np.negative(p, out=p)
+        p[np.arange(len(p)), symbols] += 1
+        if self.temperature != 1:
+            np.divide(p, self.temperature, out=p)
+
     def loss_delta(self, targets: Codes) -> Steps:
         delta = self.p
         rows = delta.reshape(-1, self.inputs)
         symbols = targets.reshape(-1).astype(np.intp)
-        self.kernels.softmax_delta(rows, symbols, self.temperature)
+        self._subtract_from_truth(rows, symbols)
         if self.groups > 1:
             size = self.inputs // self.groups
             other = np.arange(self.groups) != (symbols // size)[:, None]

@@ -55,7 +55,7 @@ def train(
     tokenized: bool = False,
     threads: int | None = None,
     memory_limit: int | None = None,
-    kernels: str | None = None,
+    engine: str | None = None,
     plot: bool = False,
     profile: bool = False,
     callback: Callable[[Row], object] | None = None,
@@ -70,7 +70,7 @@ def train(
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
-    machine's). kernels: `auto`, `numpy` or `compiled`.
+    machine's). engine: `auto`, `numpy` or `compiled`.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
     resume: continue the run in `out` where it stopped; what is not given is as it was. The cfg

@@ -1,4 +1,4 @@
-"""The loop of a training run, and what surrounds it: kernels, threads."""
+"""The loop of a training run, and what surrounds it: profile, threads."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def train_run(
     stop: Callable[[], bool] | None,
     scoring: Progress | None,
 ) -> Result:
-    """Train with the kernels and threads of the run's plan, from here to its end.
+    """Train with the threads of the run's plan, from here to its end.
 
     Raises TrainingError and OSError.
     """
@@ -249,8 +249,9 @@ def train_run(
         # Where a run diverges its own message says so.
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
-            stack.enter_context(run.profile.running(run.net.kernels))
-        run.net.kernels.prepare()
+            stack.enter_context(run.profile.running(run.net))
+        if team := run.net.tier.team:
+            team.compile()
         run.stop = stop
         run.start_clock()
         with run.table, run.samples:

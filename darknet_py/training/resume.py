@@ -15,9 +15,9 @@ import numpy as np
 from darknet_py.cfg import Cfg, find_cfg, parse_cfg
 from darknet_py.corpus import GIVEN, Streams
 from darknet_py.dialect import DIALECTS
+from darknet_py.engine import choose
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
 from darknet_py.files import base_name
-from darknet_py.kernels import choose_kernels
 from darknet_py.machine import memory
 from darknet_py.network import Network
 from darknet_py.options import NetOptions, check_effect, override
@@ -80,14 +80,14 @@ def resumed_run(
     else:
         parsed = override(parse_cfg(old.cfg, old.cfg_path), keys, "--set")
     check_effect(parsed.net, keys, None if old.gradient == "exact" else False)
-    kernels = choose_kernels(asked.kernels or ("numpy" if old.kernels == "numpy" else "auto"))
+    tier = choose(asked.engine or ("numpy" if old.engine == "numpy" else "auto"))
     with warnings.catch_warnings():
         # They were shown when the run began, unless the cfg has changed.
         if not changes:
             warnings.simplefilter("ignore", CfgWarning)
         elif old.gradient != "exact":
             warnings.simplefilter("ignore", CostWarning)
-        net = Network(parsed, DIALECTS[old.dialect], kernels=kernels)
+        net = Network(parsed, DIALECTS[old.dialect], tier=tier)
     _check_fixed(old, net.options, where)
     step = make_step(net, old.gradient)
     divide_streams(net, ranks, old.gradient)
@@ -115,7 +115,7 @@ def resumed_run(
         )
     settings = asked.given(*FREE)
     settings["overrides"] = overrides
-    settings["kernels"] = kernels.name
+    settings["engine"] = tier.name
     plan = dataclasses.replace(
         old,
         **settings,
@@ -145,12 +145,12 @@ def resumed_run(
     say_unused(asked, texts)
     for change in changes:
         log.warning("warning: %s", change)
-    if plan.kernels != old.kernels:
+    if plan.engine != old.engine:
         log.warning(
-            "warning: the run began with %s loops and continues with %s ones: the last digits "
-            "will differ",
-            old.kernels,
-            plan.kernels,
+            "warning: the run began with --engine %s and continues with %s: the last digits will "
+            "differ",
+            old.engine,
+            plan.engine,
         )
     if ranks.is_first:
         folder.write_cfg(net.cfg)

@@ -178,9 +178,10 @@ class Settings:
         flag="--memory",
         key="memory",
     )
-    kernels: str | None = option(
+    engine: str | None = option(
         OneOf(("auto", "numpy", "compiled")),
-        "Element-wise loops: numpy's, or compiled by numba; auto compiles if numba is installed.",
+        "Train with numpy alone, or with layers that numba compiles; auto compiles if numba is "
+        "installed.",
         default="auto",
     )
     plot: bool | None = option(
@@ -260,7 +261,7 @@ class Plan(Settings):
     save_every: int
     sample_every: int
     plot: bool
-    kernels: str
+    engine: str
     cfg: str = fact(Text())
     source: str = fact(Text())
     cfg_path: str = fact(Text())

@@ -9,10 +9,10 @@ from contextlib import ExitStack
 
 from darknet_py.cfg import INITIAL, Cfg, bundled_cfgs, find_cfg
 from darknet_py.corpus import Streams
+from darknet_py.engine import choose
 from darknet_py.errors import CfgError, CfgWarning, CostWarning, TrainingError, counted
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
-from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.loading import network_for_training
 from darknet_py.machine import memory
 from darknet_py.network import Network
@@ -22,6 +22,7 @@ from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
 from darknet_py.step import TrainingStep
 from darknet_py.symbols import unit_of
+from darknet_py.tier import Tier
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.run import Run
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
@@ -56,8 +57,8 @@ def new_run(
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     weights = None if asked.weights is None else find_weights(asked.weights)
     limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
-    kernels = choose_kernels(asked.kernels or DEFAULTS["kernels"])
-    net = _make_network(asked, parsed, weights, Rand(seed), limit, kernels)
+    tier = choose(asked.engine or DEFAULTS["engine"])
+    net = _make_network(asked, parsed, weights, Rand(seed), limit, tier)
     try:
         step = make_step(net, gradient)
     except CfgError as error:
@@ -86,7 +87,7 @@ def new_run(
         "val": texts.val,
         "seed": seed,
         "dialect": net.dialect.name,
-        "kernels": kernels.name,
+        "engine": tier.name,
     }
     plan = Plan(
         **settings,
@@ -141,13 +142,13 @@ def _make_network(
     weights: os.PathLike[str] | None,
     rand: Rand,
     limit: int,
-    kernels: Kernels,
+    tier: Tier,
 ) -> Network:
     """The network, with the weights that it starts from, or some of their layers."""
     if weights is None or asked.weights_layers is None:
-        return network_for_training(cfg, weights, rand, asked.dialect, limit, kernels)
+        return network_for_training(cfg, weights, rand, asked.dialect, limit, tier)
     dialect = asked.dialect or dialect_of(weights).name
-    net = network_for_training(cfg, None, rand, dialect, limit, kernels)
+    net = network_for_training(cfg, None, rand, dialect, limit, tier)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CfgWarning)
         other = open_network(weights, asked.weights_cfg, option="--weights-cfg")

@@ -16,8 +16,8 @@ COMPARED = 2e11
 
 
 def shares_work(net: Network) -> bool:
-    """Whether the threads are those of the compiled engine rather than of BLAS."""
-    return net.kernels.has_team and net.dtype == np.float32
+    """Whether the threads are those of the engine rather than of BLAS."""
+    return net.tier.team is not None and net.dtype == np.float32
 
 
 def thread_choices(net: Network) -> list[int]:
@@ -99,7 +99,7 @@ class Threads:
     def __init__(self, net: Network, fixed: int | None = None) -> None:
         # On a busy machine a first batch on all processors could take a hundred times as long.
         self.autotuner = Autotuner([fixed] if fixed else thread_choices(net))
-        self._team = net.kernels if shares_work(net) else None
+        self._team = net.tier.team if shares_work(net) else None
 
     @property
     def count(self) -> int:

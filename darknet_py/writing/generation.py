@@ -10,10 +10,9 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.bounds import SEED, Whole, checked
+from darknet_py.engine import writer
 from darknet_py.errors import DarknetError
-from darknet_py.kernels import Kernels, choose_kernels
 from darknet_py.layers.softmax import SoftmaxLayer
-from darknet_py.machine import processors
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
@@ -26,10 +25,10 @@ Progress = Callable[[int, int], object]
 FEED_STEPS = 256
 # Draws of a text that are made at once.
 UNIFORM_BLOCK = 1024
-# Of numpy's kernels, about: seconds of a symbol beside its operations, and operations a second.
+# Of numpy, about: seconds of a symbol in addition to its operations, and operations a second.
 CALLS, SPEED = 8e-5, 1e10
-# Seconds that compiled kernels must save. Numbers of a network that several threads write with.
-WORTH, SHARED = 1.5, 1 << 19
+# Seconds that the engine must save, which takes about as long to load.
+WORTH = 1.5
 # Operations that are done before what was written is handed on.
 AT_ONCE = 5e8
 
@@ -97,16 +96,10 @@ def _write(
         yield symbols
 
 
-def quick_kernels(net: Network, streams: int, length: int) -> Kernels:
-    """What to write so long a text with: the network's own kernels, or compiled ones where they
-    save more time than it takes to load them.
-    """
-    own = net.kernels
+def pays(net: Network, streams: int, length: int) -> bool:
+    """Whether so long a text is worth loading the engine for."""
     operations = streams * sum(layer.operations() for layer in net.layers)
-    if own.name == "numpy" and length * (CALLS + operations / SPEED) > WORTH:
-        own = choose_kernels("auto")
-        own.threads = processors() if len(net.parameters) > SHARED else 1
-    return own
+    return length * (CALLS + operations / SPEED) > WORTH
 
 
 def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
@@ -265,7 +258,7 @@ def _after_prompt(
     with net.guard.reading():
         one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
         state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
-        predictor = _Predictor(net, state, streams, quick_kernels(net, streams, length))
+        predictor = _Predictor(net, state, streams, pays(net, streams, length))
     predictor.feed(np.repeat(symbols[-1:], streams))
     return predictor
 
@@ -274,14 +267,15 @@ class _Predictor:
     """What comes next after each symbol that is fed to some streams, from a state on."""
 
     def __init__(
-        self, net: Network, state: NetworkState, streams: int, kernels: Kernels | None = None
+        self, net: Network, state: NetworkState, streams: int, is_long: bool = False
     ) -> None:
         self.streams = streams
         self.operations = streams * sum(layer.operations() for layer in net.layers)
         self._guard = net.guard
         with self._guard.reading():
             self._begun = self._guard.changes
-            self._step: Any = net.stepper(state, streams, kernels)
+            compiled = writer(net, state, streams) if is_long or net.tier.team else None
+            self._step: Any = compiled or net.stepper(state, streams)
         self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
         # Whether many symbols can be written in one call.
         has_one = self._softmax is not None and self._softmax.groups == 1

@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py.kernels import plain as kernels
 from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected
-from darknet_py.layers.norm import Norm
+from darknet_py.layers.norm import SMALLEST_DEVIATION, Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.support.networks import Array, draw_symbols, summed_loss
@@ -75,7 +74,7 @@ def check_gradient(net: Network, state: Any = None, share: float = 1) -> None:
     state = state or net.initial_state(net.streams)
     net.use_rand(Rand(4))
     loss, _ = net.step.accumulate(inputs, targets, state)
-    assert smallest_deviation(net, state) > kernels.SMALLEST_DEVIATION
+    assert smallest_deviation(net, state) > SMALLEST_DEVIATION
     analytic = -net.updates
     assert loss == pytest.approx(summed_loss(net, inputs, targets, state), rel=1e-13)
     numeric = share * numeric_gradient(net, inputs, targets, state)

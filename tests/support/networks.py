@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
-from darknet_py.kernels import Kernels
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.tier import NUMPY, Tier
 
 Array = NDArray[Any]
 
@@ -37,10 +37,10 @@ def make_network(
     dtype: type[np.floating[Any]] = np.float64,
     seed: int = 1,
     reach: float = 1,
-    kernels: Kernels | None = None,
+    tier: Tier = NUMPY,
 ) -> Network:
     """The network of these sections, every parameter of it drawn at random."""
-    net = Network(parse_cfg(cfg_text(*sections)), dialect, dtype, kernels)
+    net = Network(parse_cfg(cfg_text(*sections)), dialect, dtype, tier)
     randomize(net, seed, reach)
     return net
 

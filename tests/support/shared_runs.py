@@ -28,7 +28,7 @@ KINDS = {
 }
 SYMBOLS = 72  # per batch of the first kind
 # Without the compiler, which takes each process a second to load.
-RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7", "--kernels", "numpy")
+RUN = ("--seed", "3", "--val-every", "10", "--save-every", "7", "--engine", "numpy")
 
 
 def write_inputs(folder: Path) -> None:

@@ -11,9 +11,10 @@ import pytest
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
-from darknet_py.kernels import choose_kernels
-from darknet_py.kernels.compiled.walks import Walk
-from darknet_py.layers.base import PREDICTION, Pass
+from darknet_py.engine import choose
+from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.layers import Fused
+from darknet_py.layers.base import PREDICTION, Layer, Pass
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from tests.support.networks import draw_symbols, make_network
@@ -34,15 +35,21 @@ CASES = list(itertools.product(SECTIONS, (0, 1)))
 TRAINING = Pass(training=True)
 
 
-def make(section: str, kernels: str, threads: int = 1, **options: Any) -> Network:
+def make(section: str, engine: str, threads: int = 1, **options: Any) -> Network:
     dialect = options.pop("dialect", UPSTREAM)
     first = f"[net] inputs={SYMBOLS} batch={STREAMS} time_steps={STEPS}"
     first += "".join(f" {name}={value}" for name, value in options.items())
     last = (f"[connected] output={SYMBOLS} activation=leaky", "[softmax]")
-    chosen = choose_kernels(kernels)
-    chosen.threads = threads
+    TEAM.threads = threads
     sections = (first, section, section, *last)
-    return make_network(*sections, dialect=dialect, dtype=np.float32, reach=0.3, kernels=chosen)
+    return make_network(
+        *sections, dialect=dialect, dtype=np.float32, reach=0.3, tier=choose(engine)
+    )
+
+
+def is_walked(layer: Layer) -> bool:
+    """Whether the engine computed its last forward."""
+    return isinstance(layer, Fused) and layer.walk is not None
 
 
 def draw_state(net: Network, seed: int) -> Any:
@@ -61,7 +68,7 @@ def computed(net: Network, run: Pass) -> list[Array]:
     layers = net.layers[:-1]
     for layer in layers:
         x, after = layer.forward(x, state[layer.index], run)
-        assert isinstance(layer.walk, Walk) == (net.kernels.name == "compiled")
+        assert is_walked(layer) == (net.tier.name == "compiled")
         found += [x.copy(), *after]
     if run.training:
         delta = np.random.default_rng(3).standard_normal(x.shape).astype(np.float32)
@@ -92,8 +99,9 @@ def assert_alike(section: str, run: Pass, **options: Any) -> None:
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is too small for the engine."""
-    monkeypatch.setattr("darknet_py.kernels.compiled.engine.ROWS", 1)
-    monkeypatch.setattr("darknet_py.kernels.compiled.engine.SMALL", 1)
+    monkeypatch.setattr("darknet_py.engine.layers.ROWS", 1)
+    monkeypatch.setattr("darknet_py.engine.layers.STEPS", 1)
+    monkeypatch.setattr("darknet_py.engine.vectors.SMALL", 1)
 
 
 @pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB], ids=lambda dialect: dialect.name)
@@ -146,12 +154,10 @@ def test_segments_give_the_gradient_of_the_whole() -> None:
 
 
 def test_double_precision_is_numpys() -> None:
-    kernels = choose_kernels("compiled")
-    net = make_network(
-        *("[net] inputs=5 batch=3 time_steps=4", "[rnn] output=5", "[softmax]"), kernels=kernels
-    )
+    sections = ("[net] inputs=5 batch=3 time_steps=4", "[rnn] output=5", "[softmax]")
+    net = make_network(*sections, tier=choose("compiled"))
     net.train_batch(*draw_symbols(net))
-    assert net.layers[0].walk is None
+    assert not is_walked(net.layers[0])
 
 
 def test_deltas_that_are_not_numbers_are_not_clipped() -> None:

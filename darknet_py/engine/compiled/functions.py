@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels.compiled.jit import bits_of_float, compiled, float_of_bits
+from darknet_py.engine.compiled.jit import bits_of_float, compiled, float_of_bits
 
 f32 = np.float32
 ZERO, ONE, TWO, HALF = f32(0), f32(1), f32(2), f32(0.5)

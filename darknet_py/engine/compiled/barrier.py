@@ -8,8 +8,8 @@ they are late, as on a busy machine.
 
 from __future__ import annotations
 
-from darknet_py.kernels.compiled.jit import (
-    LINE,
+from darknet_py.arrays import LINE
+from darknet_py.engine.compiled.jit import (
     compiled,
     load_acquire,
     pause,

@@ -1,5 +1,8 @@
 """How the engine is compiled, and what of the processor and the system it must know.
 
+The one file that uses what numba does not document: `numba.core`, and how functions are kept on
+disk. pyproject.toml has the versions that it was tested with.
+
 All of the engine is numba's nopython code over raw memory: an address is an integer, and an array
 is made of it where one is needed.
 """
@@ -16,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numba
-import numpy as np
 from llvmlite import binding, ir
 from numba import extending
 from numba.core import cgutils, types
@@ -26,8 +28,6 @@ log = logging.getLogger("darknet_py")
 WORD = ir.IntType(64)
 FLOAT = ir.FloatType()
 FLOAT_BYTES = 4
-# Bytes that two threads should not write in turn: a cache line and its neighbor.
-LINE = 128
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
@@ -124,7 +124,7 @@ def link() -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def sources() -> str:
-    """A digest of the engine's sources."""
+    """A digest of the sources of this folder."""
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -144,6 +144,11 @@ def _vector_width() -> int:
 VECTOR = _vector_width()
 if not VECTOR:
     log.debug("no vector products for this processor: BLAS is used")
+
+
+def function_of(builder: Any, name: str, signature: Any) -> Any:
+    """A function of LLVM or of the system, to be called by its name."""
+    return cgutils.get_or_insert_function(builder.module, signature, name)
 
 
 def intrinsic(function: Any) -> Any:
@@ -220,14 +225,6 @@ def bits_of_float(context: Any, number: Any) -> Any:
     return types.int32(types.float32), build
 
 
-def aligned(count: int, dtype: Any = np.float32) -> Any:
-    """A vector of so many numbers, zeros, that begins at the start of a cache line."""
-    size = np.dtype(dtype).itemsize
-    flat = np.zeros(count + LINE // size, dtype)
-    first = -flat.ctypes.data % LINE // size
-    return flat[first : first + count]
-
-
 # --- between threads ------------------------------------------------------------------------------
 
 
@@ -272,7 +269,7 @@ def pause(context: Any) -> Any:
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         if IS_X86:
             nothing = ir.FunctionType(ir.VoidType(), [])
-            hint = cgutils.get_or_insert_function(builder.module, nothing, "llvm.x86.sse2.pause")
+            hint = function_of(builder, "llvm.x86.sse2.pause", nothing)
             builder.call(hint, [])
         else:
             builder.fence("seq_cst")
@@ -302,7 +299,7 @@ def yield_processor(context: Any) -> Any:
 
     def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         answers = ir.FunctionType(ir.IntType(32), [])
-        builder.call(cgutils.get_or_insert_function(builder.module, answers, _YIELD), [])
+        builder.call(function_of(builder, _YIELD, answers), [])
         return context.get_dummy_value()
 
     return types.void(), build

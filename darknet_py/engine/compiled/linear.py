@@ -1,10 +1,10 @@
-"""A connected layer, or several side by side, in compiled code: the brick of the walks.
+"""A connected layer, or several side by side, in compiled code: what the walks are made of.
 
 The twin of `layers/connected.py`, `norm.py` and `stack.py`: a product, then a bias or batch norm
 with the activation, forward and backward, for all time steps or for some. Each thread computes its
 own columns of each part and sees no other's, but where `forward_products` and `below` say.
 
-A BRICK is a record of sizes and addresses. Parts are connected layers with the same input whose
+A LINEAR is a record of sizes and addresses. Parts are connected layers with the same input whose
 outputs stand side by side: x (time_steps, streams, inputs), y (time_steps, streams, parts *
 outputs). Deltas are minus the gradient; updates are added to.
 """
@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.kernels.compiled.barrier import wait
-from darknet_py.kernels.compiled.functions import ONE, ZERO, activate, times_slope
-from darknet_py.kernels.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
-from darknet_py.kernels.compiled.product import (
+from darknet_py.engine.compiled.barrier import wait
+from darknet_py.engine.compiled.functions import ONE, ZERO, activate, times_slope
+from darknet_py.engine.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
+from darknet_py.engine.compiled.product import (
     CHUNK,
     PANEL,
     PANEL_BYTES,
@@ -40,7 +40,7 @@ BLOCK = 128
 SPARE = ROWS * PANEL + 4 * BLOCK
 
 _WORD = np.int64
-BRICK = np.dtype(
+LINEAR = np.dtype(
     [
         *((name, _WORD) for name in ("parts", "inputs", "outputs", "time_steps", "streams")),
         *((name, _WORD) for name in ("norm", "kind", "symbols")),
@@ -59,7 +59,7 @@ BRICK = np.dtype(
     ]
 )
 
-brick_at = reader(BRICK)
+linear_at = reader(LINEAR)
 
 
 # --- forward --------------------------------------------------------------------------------------
@@ -68,7 +68,7 @@ brick_at = reader(BRICK)
 @exported
 def pack_forward(address: int, rank: int, threads: int) -> None:
     """Pack a thread's own columns of W^T, all parts, or those of the table of symbols."""
-    b = brick_at(address)
+    b = linear_at(address)
     if b.ready:
         return
     first, end = share(b.outputs, rank, threads)
@@ -95,7 +95,7 @@ def forward_products(
 
     Reads all columns of x.
     """
-    b = brick_at(address)
+    b = linear_at(address)
     first, end = share(b.outputs, rank, threads)
     if first == end:
         return
@@ -124,7 +124,7 @@ def forward_products(
 @exported
 def forward_norm(address: int, step: int, steps: int, rank: int, threads: int, spare: int) -> None:
     """From the products of some steps to y of them, own columns."""
-    b = brick_at(address)
+    b = linear_at(address)
     first, end = share(b.outputs, rank, threads)
     width = b.parts * b.outputs
     for t in range(step, step + steps):
@@ -159,7 +159,7 @@ def forward(address: int, rank: int, threads: int, spare: int) -> None:
 
     Reads all columns of x.
     """
-    b = brick_at(address)
+    b = linear_at(address)
     pack_forward(address, rank, threads)
     few = max(1, CHUNK // b.streams)
     for step in range(0, b.time_steps, few):
@@ -252,7 +252,7 @@ def backward_norm(
 
     delta: of all steps, (time_steps, streams, parts * outputs).
     """
-    b = brick_at(address)
+    b = linear_at(address)
     first, end = share(b.outputs, rank, threads)
     width = b.parts * b.outputs
     for t in range(step, step + steps):
@@ -324,7 +324,7 @@ def _normalize_back(
     smallest: Any,
     spare: int,
 ) -> None:
-    """Through batch norm; see kernels/plain.normalize_activate_backward for the formula."""
+    """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
     count = len(sums)
     along = floats(spare + ROWS * PANEL_BYTES + BLOCK * FLOAT_BYTES, (count,))
     factor = floats(spare + ROWS * PANEL_BYTES + 2 * BLOCK * FLOAT_BYTES, (count,))
@@ -355,7 +355,7 @@ def _normalize_back(
 @exported
 def pack_backward(address: int, rank: int, threads: int) -> None:
     """Pack a thread's own columns of W, the parts below each other: depth parts * outputs."""
-    b = brick_at(address)
+    b = linear_at(address)
     first, end = share(b.inputs, rank, threads)
     depth = b.parts * b.outputs
     for part in range(b.parts):
@@ -371,7 +371,7 @@ def below(
 
     Reads all columns of delta.
     """
-    b = brick_at(address)
+    b = linear_at(address)
     first, end = share(b.inputs, rank, threads)
     if first < end:
         depth = b.parts * b.outputs
@@ -386,7 +386,7 @@ def add_updates(
     address: int, delta: int, counters: int, rank: int, threads: int, spare: int
 ) -> None:
     """Add what all steps give to the updates of the matrices; delta: that of the products."""
-    b = brick_at(address)
+    b = linear_at(address)
     rows = b.time_steps * b.streams
     width = b.parts * b.outputs
     first, end = share(b.outputs, rank, threads)
@@ -422,7 +422,7 @@ def backward(
 
     Adds to the updates, and writes the delta of x to `out`, an address or 0 where it is not wanted.
     """
-    b = brick_at(address)
+    b = linear_at(address)
     backward_norm(address, delta, 0, b.time_steps, rank, threads, spare)
     if out != 0:
         pack_backward(address, rank, threads)

@@ -1,38 +1,38 @@
 """`[rnn]`'s walk through time, compiled: the twin of `layers/rnn.py`, which has the formulas.
 
-Bricks: the input, self and output layer. Each thread has its own columns of the state; it needs
-those of the others for the next step's product, so they wait for each other once a step.
+Connected layers: the input, self and output layer. Each thread has its own columns of the state;
+it needs those of the others for the next step's product, so they wait for each other once a step.
 """
 
 from __future__ import annotations
 
-from darknet_py.kernels.compiled import brick
-from darknet_py.kernels.compiled.barrier import wait
-from darknet_py.kernels.compiled.jit import FLOAT_BYTES, exported, floats
-from darknet_py.kernels.compiled.product import share
-from darknet_py.kernels.compiled.records import brick_of, walk_at
+from darknet_py.engine.compiled import linear
+from darknet_py.engine.compiled.barrier import wait
+from darknet_py.engine.compiled.jit import FLOAT_BYTES, exported, floats
+from darknet_py.engine.compiled.product import share
+from darknet_py.engine.compiled.records import linear_of, walk_at
 
 
 @exported
 def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """state (time_steps + 1, streams, outputs): the first is given."""
     w = walk_at(job)
-    inner, own, outer = brick_of(job, 0), brick_of(job, 1), brick_of(job, 2)
+    inner, own, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
     first, end = share(w.outputs, rank, threads)
     row = w.outputs * FLOAT_BYTES
     step = w.streams * row
-    brick.forward(inner, rank, threads, spare)
-    brick.pack_forward(own, rank, threads)
+    linear.forward(inner, rank, threads, spare)
+    linear.pack_forward(own, rank, threads)
     for t in range(w.time_steps):
-        brick.forward_products(own, w.state + t * step, t, 1, rank, threads, spare)
-        brick.forward_norm(own, t, 1, rank, threads, spare)
+        linear.forward_products(own, w.state + t * step, t, 1, rank, threads, spare)
+        linear.forward_norm(own, t, 1, rank, threads, spare)
         for s in range(w.streams):
             at = t * step + s * row + first * FLOAT_BYTES
             before = floats(w.state + at, (end - first,))
             after = floats(w.state + step + at, (end - first,))
             a, b = (
-                floats(w.bricks[0].y + at, (end - first,)),
-                floats(w.bricks[1].y + at, (end - first,)),
+                floats(w.linears[0].y + at, (end - first,)),
+                floats(w.linears[1].y + at, (end - first,)),
             )
             if w.shortcut:
                 for j in range(len(after)):
@@ -41,18 +41,18 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
                 for j in range(len(after)):
                     after[j] = a[j] + b[j]
         wait(counters, rank, threads)
-    brick.forward(outer, rank, threads, spare)
+    linear.forward(outer, rank, threads, spare)
 
 
 @exported
 def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """d_before: the delta of the first state; given that of the last where `continues`."""
     w = walk_at(job)
-    inner, own, outer = brick_of(job, 0), brick_of(job, 1), brick_of(job, 2)
+    inner, own, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
     first, end = share(w.outputs, rank, threads)
     row = w.outputs * FLOAT_BYTES
     step = w.streams * row
-    brick.backward(outer, w.delta, w.d_state, counters, rank, threads, spare)
+    linear.backward(outer, w.delta, w.d_state, counters, rank, threads, spare)
     if w.continues:
         last = w.d_state + (w.time_steps - 1) * step
         for s in range(w.streams):
@@ -60,20 +60,20 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
             d, more = floats(last + at, (end - first,)), floats(w.d_before + at, (end - first,))
             for j in range(len(d)):
                 d[j] += more[j]
-    brick.pack_backward(own, rank, threads)
+    linear.pack_backward(own, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
             at = t * step + s * row + first * FLOAT_BYTES
             d, to = floats(w.d_state + at, (end - first,)), floats(w.d_self + at, (end - first,))
             for j in range(len(d)):
                 to[j] = d[j]
-        brick.backward_norm(own, w.d_self, t, 1, rank, threads, spare)
+        linear.backward_norm(own, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
         if t == 0 and not w.continues:
             break
         before = w.d_state + (t - 1) * step if t > 0 else w.d_before
         keep = 1 if t > 0 else 0
-        brick.below(own, w.d_self + t * step, w.streams, before, keep, rank, threads, spare)
+        linear.below(own, w.d_self + t * step, w.streams, before, keep, rank, threads, spare)
         if w.shortcut:
             for s in range(w.streams):
                 at = s * row + first * FLOAT_BYTES
@@ -81,5 +81,5 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                 to = floats(before + at, (end - first,))
                 for j in range(len(d)):
                     to[j] += d[j]
-    brick.add_updates(own, w.d_self, counters, rank, threads, spare)
-    brick.backward(inner, w.d_state, w.below, counters, rank, threads, spare)
+    linear.add_updates(own, w.d_self, counters, rank, threads, spare)
+    linear.backward(inner, w.d_state, w.below, counters, rank, threads, spare)

@@ -16,12 +16,11 @@ from typing import Any
 import numba
 import numpy as np
 
-from darknet_py.kernels.compiled import brick, gru, lstm, rnn, vectors, writing
-from darknet_py.kernels.compiled.barrier import SPINS, wait
-from darknet_py.kernels.compiled.jit import (
+from darknet_py.arrays import LINE, Array, aligned
+from darknet_py.engine.compiled import gru, linear, lstm, rnn, vectors, writing
+from darknet_py.engine.compiled.barrier import SPINS, wait
+from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
-    LINE,
-    aligned,
     compiled,
     fence,
     keep_on_disk,
@@ -33,7 +32,7 @@ from darknet_py.kernels.compiled.jit import (
     words,
     yield_processor,
 )
-from darknet_py.kernels.compiled.records import (
+from darknet_py.engine.compiled.records import (
     ADAM,
     CONNECTED,
     GRU,
@@ -43,7 +42,7 @@ from darknet_py.kernels.compiled.records import (
     SOFTMAX,
     SOFTMAX_DELTA,
     WRITE,
-    brick_of,
+    linear_of,
     walk_at,
 )
 
@@ -51,7 +50,7 @@ MOST = 64
 # The posts begin with a line for each thread's counter of the barrier. After those each thread has
 # a line of these words.
 _CALLED, _HEARD, _HOLD, _ASLEEP, _STOP, _JOB, _THREADS = (MOST * LINE + 8 * k for k in range(7))
-_SPARE = -(-brick.SPARE * FLOAT_BYTES // LINE) * LINE
+_SPARE = -(-linear.SPARE * FLOAT_BYTES // LINE) * LINE
 # Times that an idle thread lets others run before it sleeps: about a millisecond.
 IDLE = 3000
 DONE, SLEEPING, STOPPED = range(3)
@@ -74,10 +73,10 @@ def work(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     elif code == LSTM + 1:
         lstm.backward(job, counters, rank, threads, spare)
     elif code == CONNECTED:
-        brick.forward(brick_of(job, 0), rank, threads, spare)
+        linear.forward(linear_of(job, 0), rank, threads, spare)
     elif code == CONNECTED + 1:
         w = walk_at(job)
-        brick.backward(brick_of(job, 0), w.delta, w.below, counters, rank, threads, spare)
+        linear.backward(linear_of(job, 0), w.delta, w.below, counters, rank, threads, spare)
     elif code == SGD:
         vectors.sgd(job, rank, threads)
     elif code == ADAM:
@@ -171,11 +170,13 @@ def _make_enter() -> Any:
 class Team:
     """The threads of this process; `run` gives them a job.
 
+    threads: how many compute a job for which nothing else is said, 1 to begin with.
     They are made when they are first needed and end with the interpreter, or with `stop`. In a
     forked child there are none, until it needs some of its own.
     """
 
     def __init__(self) -> None:
+        self.threads = 1
         self._lock = threading.Lock()
         self._enter: Any = None
         self._reset()
@@ -204,10 +205,10 @@ class Team:
         if self._enter is None:
             self._enter = _make_enter()
 
-    def run(self, job: Any, threads: int) -> None:
+    def run(self, job: Array, threads: int | None = None) -> None:
         """Compute a record (records.py) with so many threads; the same bits with any number."""
         self.compile()
-        threads = min(threads, MOST)
+        threads = min(threads or self.threads, MOST)
         with self._lock:
             while self.size < threads:
                 self._add()

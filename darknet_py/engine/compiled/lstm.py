@@ -1,41 +1,41 @@
 """`[lstm]`'s walk through time, compiled: the twin of `layers/lstm.py`, which has the formulas.
 
-Bricks: the u of the gates, of the input, and the w, of the state, each of four parts f, i, o, g.
-A thread has the same columns of all four gates and of h and c.
+Connected layers: the u of the gates, of the input, and the w, of the state, each of four parts f,
+i, o, g. A thread has the same columns of all four gates and of h and c.
 """
 
 from __future__ import annotations
 
-from darknet_py.kernels.compiled import brick
-from darknet_py.kernels.compiled.barrier import wait
-from darknet_py.kernels.compiled.functions import ONE, logistic, tanh
-from darknet_py.kernels.compiled.jit import FLOAT_BYTES, exported, floats
-from darknet_py.kernels.compiled.product import share
-from darknet_py.kernels.compiled.records import brick_of, walk_at
+from darknet_py.engine.compiled import linear
+from darknet_py.engine.compiled.barrier import wait
+from darknet_py.engine.compiled.functions import ONE, logistic, tanh
+from darknet_py.engine.compiled.jit import FLOAT_BYTES, exported, floats
+from darknet_py.engine.compiled.product import share
+from darknet_py.engine.compiled.records import linear_of, walk_at
 
 
 @exported
 def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """state, cell: h and c, (time_steps + 1, streams, outputs), the first given."""
     w = walk_at(job)
-    of_input, of_state = brick_of(job, 0), brick_of(job, 1)
+    of_input, of_state = linear_of(job, 0), linear_of(job, 1)
     n = w.outputs
     first, end = share(n, rank, threads)
     count = end - first
-    brick.forward(of_input, rank, threads, spare)
-    brick.pack_forward(of_state, rank, threads)
+    linear.forward(of_input, rank, threads, spare)
+    linear.pack_forward(of_state, rank, threads)
     for t in range(w.time_steps):
         h = w.state + t * w.streams * n * FLOAT_BYTES
-        brick.forward_products(of_state, h, t, 1, rank, threads, spare)
-        brick.forward_norm(of_state, t, 1, rank, threads, spare)
+        linear.forward_products(of_state, h, t, 1, rank, threads, spare)
+        linear.forward_norm(of_state, t, 1, rank, threads, spare)
         for s in range(w.streams):
             r = t * w.streams + s
-            if not w.bricks[1].add:
+            if not w.linears[1].add:
                 for part in range(4):
                     at = ((r * 4 + part) * n + first) * FLOAT_BYTES
                     gate, more = (
                         floats(w.gates + at, (count,)),
-                        floats(w.bricks[1].y + at, (count,)),
+                        floats(w.linears[1].y + at, (count,)),
                     )
                     for j in range(count):
                         gate[j] += more[j]
@@ -69,7 +69,7 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
     of the last, else 0.
     """
     w = walk_at(job)
-    of_input, of_state = brick_of(job, 0), brick_of(job, 1)
+    of_input, of_state = linear_of(job, 0), linear_of(job, 1)
     n = w.outputs
     first, end = share(n, rank, threads)
     count = end - first
@@ -82,7 +82,7 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
             more = floats(w.d_before + at, (count,))
             for j in range(count):
                 d[j] += more[j]
-    brick.pack_backward(of_state, rank, threads)
+    linear.pack_backward(of_state, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
             r = t * w.streams + s
@@ -113,13 +113,13 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                     source, to = floats(w.d_gates + at, (count,)), floats(w.d_self + at, (count,))
                     for j in range(count):
                         to[j] = source[j]
-        brick.backward_norm(of_state, w.d_self, t, 1, rank, threads, spare)
+        linear.backward_norm(of_state, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
         if t > 0 or w.continues:
             out = w.delta + (t - 1) * step if t > 0 else w.d_before
             keep = 1 if t > 0 else 0
-            brick.below(
+            linear.below(
                 of_state, w.d_self + t * 4 * step, w.streams, out, keep, rank, threads, spare
             )
-    brick.add_updates(of_state, w.d_self, counters, rank, threads, spare)
-    brick.backward(of_input, w.d_gates, w.below, counters, rank, threads, spare)
+    linear.add_updates(of_state, w.d_self, counters, rank, threads, spare)
+    linear.backward(of_input, w.d_gates, w.below, counters, rank, threads, spare)

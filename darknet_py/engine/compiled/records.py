@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.kernels.compiled.brick import BRICK
-from darknet_py.kernels.compiled.jit import compiled, reader
+from darknet_py.engine.compiled.jit import compiled, reader
+from darknet_py.engine.compiled.linear import LINEAR
 
 _WORD = np.int64
 # What a job is; + 1: backward.
@@ -21,17 +21,17 @@ WALK = np.dtype(
         *((name, _WORD) for name in ("delta", "below", "d_state", "d_gates", "d_self")),
         *((name, _WORD) for name in ("d_more", "d_before", "d_cell")),
         ("kind", _WORD),
-        ("bricks", BRICK, (3,)),
+        ("linears", LINEAR, (3,)),
     ]
 )
 
 
 walk_at = reader(WALK)
-_BRICK_BYTES = BRICK.itemsize
-_BRICKS = int(dict(WALK.fields or {})["bricks"][1])
+_LINEAR_BYTES = LINEAR.itemsize
+_LINEARS = int(dict(WALK.fields or {})["linears"][1])
 
 
 @compiled
-def brick_of(job: int, index: int) -> int:
-    """The address of a brick of the walk that lies at `job`."""
-    return job + _BRICKS + index * _BRICK_BYTES
+def linear_of(job: int, index: int) -> int:
+    """The address of a connected layer of the walk that lies at `job`."""
+    return job + _LINEARS + index * _LINEAR_BYTES

@@ -1,40 +1,48 @@
-"""What a model steps through text by, compiled: see `Model.stepper`."""
+"""A network writes many symbols in one call of compiled code."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array
-from darknet_py.kernels.compiled import records
-from darknet_py.kernels.compiled.jit import aligned
-from darknet_py.kernels.compiled.walks import WALKS, Walk
-from darknet_py.kernels.compiled.writing import WRITE
+from darknet_py.arrays import Array, aligned
+from darknet_py.engine.compiled import records
+from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.compiled.writing import WRITE
+from darknet_py.engine.walks import Walk, walk_of
+from darknet_py.layers.base import State, Workspace
+from darknet_py.machine import processors
+from darknet_py.model import Model, NetworkState
+
+# Parameters of a network that several threads write with.
+SHARED = 1 << 19
 
 
-class CompiledStepper:
-    """A function from one symbol of each stream to what comes into the output layer.
+class Writer:
+    """A function from one symbol of each stream to what comes into the output layer, a buffer.
 
-    It begins in the `state` that it is made with. The parameters are those of then.
+    It begins in the `state` that it is made with. The parameters are those of then. threads: that
+    share the work.
     """
 
-    def __init__(
-        self, walks: Sequence[Walk], state: Any, streams: int, compute: Callable[[Array], None]
-    ) -> None:
+    def __init__(self, walks: Sequence[Walk[Any]], state: Sequence[State], streams: int) -> None:
         self.walks = walks
         self.streams = streams
-        self.compute = compute
-        self.symbols = walks[0].bricks[0].symbols.reshape(streams)
+        self.threads = 1
         before: Array | None = None
-        for walk, own in zip(walks, state, strict=True):
-            walk.begin(own)
+        for walk, start in zip(walks, state, strict=True):
+            walk.prepare((1, streams), training=False)
+            walk.begin(start)
             walk.record["code"] = walk.code
-            for place, brick in enumerate(walk.bricks):
-                brick.begin(self.symbols[None] if before is None and place == 0 else None)
+            if before is None:
+                self.symbols = walk.linears[0].symbols.reshape(streams)
+            for place, linear in enumerate(walk.linears):
+                is_first = before is None and place == 0
+                linear.begin(self.symbols[None] if is_first else None)
             if before is not None:
-                walk.bricks[0].record["x"] = before.ctypes.data
+                walk.linears[0].record["x"] = before.ctypes.data
             before = walk.outcome()[0]
         assert before is not None
         self.logits = before.reshape(streams, -1)
@@ -81,33 +89,34 @@ class CompiledStepper:
 
     @property
     def is_packed(self) -> bool:
-        return bool(self.walks[0].bricks[0].record["ready"])
+        return bool(self.walks[0].linears[0].record["ready"])
 
     def _read(self, symbols: Any) -> None:
         """Raises IndexError for a symbol that there is not."""
         self.symbols[...] = symbols
-        known = self.walks[0].bricks[0].connected.inputs
+        known = self.walks[0].linears[0].connected.inputs
         if self.symbols.min() < 0 or self.symbols.max() >= known:
             raise IndexError(f"symbols must be from 0 to {known - 1}")
 
     def _compute(self) -> None:
-        self.compute(self.job)
+        TEAM.run(self.job, self.threads)
         # What was packed by the first call serves all others.
         if not self.is_packed:
             for walk in self.walks:
-                for brick in walk.bricks:
-                    brick.record["ready"] = 1
+                for linear in walk.linears:
+                    linear.record["ready"] = 1
 
 
-def make_stepper(
-    layers: Sequence[Any], state: Any, streams: int, compute: Callable[[Array], None]
-) -> CompiledStepper | None:
-    """That of these layers; None where there is a kind that has no walk."""
-    # Dropout does nothing where nothing is trained.
-    own = [layer for layer in layers if layer.kind != "dropout"]
-    if not own or any(layer.walk_kind not in WALKS for layer in own) or own[0].index != 0:
+def make_writer(model: Model, state: NetworkState, streams: int) -> Writer | None:
+    """See `engine.writer`."""
+    # Dropout does nothing here.
+    layers = [layer for layer in model.layers[: model.written_layers] if layer.kind != "dropout"]
+    if not layers or not layers[0].takes_symbols or layers[0].index != 0:
         return None
-    if not own[0].takes_symbols or own[0].parameters()[0].values.dtype != np.float32:
+    walks = [walk for layer in layers if (walk := walk_of(layer, Workspace()))]
+    if len(walks) < len(layers):
         return None
-    walks = [WALKS[layer.walk_kind](layer, (1, streams), False, compute) for layer in own]
-    return CompiledStepper(walks, [state[layer.index] for layer in own], streams, compute)
+    writer = Writer(walks, [state[layer.index] for layer in layers], streams)
+    if len(model.parameters) > SHARED:
+        writer.threads = processors()
+    return writer

@@ -16,11 +16,12 @@ import pytest
 from numpy.typing import NDArray
 
 from darknet_py.activations import ACTIVATIONS
-from darknet_py.kernels import choose_kernels
-from darknet_py.kernels.compiled import functions, product, records, team
-from darknet_py.kernels.compiled.jit import aligned, link
-from darknet_py.kernels.compiled.team import TEAM
-from darknet_py.kernels.compiled.vectors import PASS
+from darknet_py.arrays import aligned
+from darknet_py.engine import choose
+from darknet_py.engine.compiled import functions, product, records, team
+from darknet_py.engine.compiled.jit import link
+from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.compiled.vectors import PASS
 from darknet_py.writing.generation import generate
 from tests.support.networks import draw_symbols, make_network
 
@@ -46,7 +47,7 @@ SIZES = sorted(
 
 
 def call(name: str, *arguments: int) -> None:
-    link()[f"darknet_py_kernels_compiled_product_{name}"](*arguments)
+    link()[f"darknet_py_engine_compiled_product_{name}"](*arguments)
 
 
 def draw(rng: np.random.Generator, *shape: int) -> Array:
@@ -222,7 +223,7 @@ def test_a_forked_child_begins_without_threads() -> None:
 @pytest.mark.parametrize("end", ["pass", "raise SystemExit(3)", "raise KeyboardInterrupt"])
 def test_a_program_with_a_team_ends(end: str) -> None:
     program = (
-        f"from tests.test_kernels_engine import soft\nsoft(2)\nprint('done', flush=True)\n{end}"
+        f"from tests.test_engine_compiled import soft\nsoft(2)\nprint('done', flush=True)\n{end}"
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert ended.stdout == "done\n"
@@ -241,7 +242,7 @@ def trained_and_written() -> str:
             "[connected] output=256 activation=linear",
             "[softmax]",
             dtype=np.float32,
-            kernels=choose_kernels("compiled"),
+            tier=choose("compiled"),
         )
         inputs, targets = draw_symbols(net)
         for _ in range(3):
@@ -254,8 +255,8 @@ def trained_and_written() -> str:
 
 def test_what_was_just_compiled_has_the_bits_of_what_is_read_from_disk(tmp_path: Path) -> None:
     program = (
-        "from tests.test_kernels_engine import trained_and_written\n"
-        "from darknet_py.kernels.compiled.jit import _EXPORTS\n"
+        "from tests.test_engine_compiled import trained_and_written\n"
+        "from darknet_py.engine.compiled.jit import _EXPORTS\n"
         "print(trained_and_written(), *{own.compiled.cache_hits for own in _EXPORTS.values()})"
     )
     before = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
@@ -274,8 +275,8 @@ SLEEPY = """
 import faulthandler
 import numpy as np
 from darknet_py.cfg import parse_cfg
-from darknet_py.kernels import choose_kernels
-from darknet_py.kernels.compiled import team
+from darknet_py.engine import choose
+from darknet_py.engine.compiled import team
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 
@@ -284,9 +285,9 @@ team.keep_on_disk = lambda *_: None
 faulthandler.dump_traceback_later(3000, exit=True)  # of threads that wait for each other
 layers = "[rnn]\\noutput=8\\n[connected]\\noutput=16\\n[softmax]\\n"
 cfg = "[net]\\ninputs=16\\nbatch=2\\ntime_steps=2\\n" + layers
-net = Network(parse_cfg(cfg), kernels=choose_kernels("compiled"))
+net = Network(parse_cfg(cfg), tier=choose("compiled"))
 net.initialize(Rand(1))
-net.kernels.threads = 2
+team.TEAM.threads = 2
 symbols = np.ones((2, 2), np.int64)
 for _ in range(400):
     net.train_batch(symbols, symbols)

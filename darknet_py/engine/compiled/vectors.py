@@ -1,6 +1,6 @@
 """What is done to whole vectors and rows, compiled, each thread with its share of them.
 
-The twins of the functions of the same names in `kernels/plain.py`.
+The formulas are those of `optimizer.py` and `layers/softmax.py`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.kernels.compiled.functions import ZERO, exp
-from darknet_py.kernels.compiled.jit import (
+from darknet_py.engine.compiled.functions import ZERO, exp
+from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
     compiled,
     compiled_ordered,
@@ -59,7 +59,7 @@ def sgd(job: int, rank: int, threads: int) -> None:
 
 @exported
 def adam(job: int, rank: int, threads: int) -> None:
-    """values, updates, first and second moment; the numbers as `passes.adam` makes them."""
+    """values, updates, first and second moment; the numbers as in `optimizers.py`."""
     p = pass_at(job)
     start, end = part(p.count, rank, threads, GRAIN)
     at, own = start * FLOAT_BYTES, (end - start,)

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba import types
 
-from darknet_py.kernels.compiled.barrier import wait
-from darknet_py.kernels.compiled.jit import (
+from darknet_py.engine.compiled.barrier import wait
+from darknet_py.engine.compiled.jit import (
     FLOAT,
     FLOAT_BYTES,
     VECTOR,
@@ -32,6 +32,7 @@ from darknet_py.kernels.compiled.jit import (
     compiled,
     exported,
     floats,
+    function_of,
     intrinsic,
 )
 
@@ -113,9 +114,7 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
     a, a_row, b, b_panel, c, c_row, depth, keep = operands
     panels = _panels_across(rows) if form == _WIDE else 1
     vector = ir.VectorType(FLOAT, _WIDTH)
-    fma = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.v{_WIDTH}f32"
-    )
+    fma = function_of(builder, f"llvm.fma.v{_WIDTH}f32", ir.FunctionType(vector, [vector] * 3))
 
     def pointer(address: Any) -> Any:
         return builder.inttoptr(address, FLOAT.as_pointer())
@@ -211,11 +210,8 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
 def _prefetch(builder: Any, place: Any) -> None:
     """Let a cache line come that will be written."""
     byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-    function = cgutils.get_or_insert_function(
-        builder.module,
-        ir.FunctionType(ir.VoidType(), [byte, number, number, number]),
-        "llvm.prefetch.p0",
-    )
+    signature = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = function_of(builder, "llvm.prefetch.p0", signature)
     builder.call(function, [builder.bitcast(place, byte), number(1), number(3), number(1)])
 
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.kernels.compiled import brick, gru, lstm, rnn
-from darknet_py.kernels.compiled.barrier import wait
-from darknet_py.kernels.compiled.functions import ZERO
-from darknet_py.kernels.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
-from darknet_py.kernels.compiled.product import share
-from darknet_py.kernels.compiled.records import CONNECTED, GRU, LSTM, RNN, brick_of, walk_at
-from darknet_py.kernels.compiled.vectors import softmax_row
+from darknet_py.engine.compiled import gru, linear, lstm, rnn
+from darknet_py.engine.compiled.barrier import wait
+from darknet_py.engine.compiled.functions import ZERO
+from darknet_py.engine.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
+from darknet_py.engine.compiled.product import share
+from darknet_py.engine.compiled.records import CONNECTED, GRU, LSTM, RNN, linear_of, walk_at
+from darknet_py.engine.compiled.vectors import softmax_row
 
 _WORD = np.int64
 # Probabilities up to this one are never drawn, as in sampling.py.
@@ -59,7 +59,7 @@ def _step(w: Any, counters: int, rank: int, threads: int, spare: int) -> None:
             lstm.forward(job, counters, rank, threads, spare)
             _carry(walk.cell, walk.outputs, w.streams, rank, threads)
         else:
-            brick.forward(brick_of(job, 0), rank, threads, spare)
+            linear.forward(linear_of(job, 0), rank, threads, spare)
         if walk.code != CONNECTED:
             _carry(walk.state, walk.outputs, w.streams, rank, threads)
         wait(counters, rank, threads)

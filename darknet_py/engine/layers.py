@@ -1,0 +1,110 @@
+"""The layers that the engine computes: each is the layer of its kind with another forward and
+backward.
+
+float32 only. A forward that is too small to pay, or of another dtype, is that of the layer itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from darknet_py.arrays import Array, Steps
+from darknet_py.engine import vectors
+from darknet_py.engine.compiled import records
+from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.optimizers import FusedAdam, FusedSgd
+from darknet_py.engine.walks import Walk, walk_of
+from darknet_py.layers.base import Layer, Pass, State
+from darknet_py.layers.connected import ConnectedLayer
+from darknet_py.layers.crnn import CrnnLayer
+from darknet_py.layers.gru import GruLayer
+from darknet_py.layers.lstm import LstmLayer
+from darknet_py.layers.recurrent import RecurrentLayer
+from darknet_py.layers.rnn import RnnLayer
+from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.tier import Tier
+
+# Rows, and time steps, below which a forward that does not train is not worth packing matrices for.
+ROWS, STEPS = 64, 4
+
+
+class Fused(Layer):
+    """Forward and backward as one job each, with all time steps, products included."""
+
+    # That of the last forward; None if numpy computed it.
+    walk: Walk[Any] | None = None
+    _kept: Walk[Any] | None = None
+
+    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+        time_steps, streams = x.shape[:2]
+        pays = run.training or (time_steps >= STEPS and time_steps * streams >= ROWS)
+        self._kept = self._kept or walk_of(self, self.buffers)
+        self.walk = self._kept if pays else None
+        if self.walk is None:
+            return super().forward(x, state, run)
+        return self.walk.forward(x, state, run.training)
+
+    def backward(self, delta: Steps, below: Steps | None) -> None:
+        if self.walk is None:
+            super().backward(delta, below)
+        else:
+            self.walk.backward(delta, below, None)
+
+
+class FusedRecurrent(Fused, RecurrentLayer):
+    def backward_through_time(
+        self, delta: Steps, below: Steps | None, d_after: State | None
+    ) -> State | None:
+        if self.walk is None:
+            return super().backward_through_time(delta, below, d_after)
+        return self.walk.backward(delta, below, d_after)
+
+
+class FusedConnected(Fused, ConnectedLayer):
+    pass
+
+
+class FusedRnn(FusedRecurrent, RnnLayer):
+    pass
+
+
+class FusedCrnn(FusedRecurrent, CrnnLayer):
+    pass
+
+
+class FusedGru(FusedRecurrent, GruLayer):
+    pass
+
+
+class FusedLstm(FusedRecurrent, LstmLayer):
+    pass
+
+
+class FusedSoftmax(SoftmaxLayer):
+    def _normalize(self, x: Array, temperature: float, out: Array) -> None:
+        if not vectors.pays(x, out, self.log_sums):
+            super()._normalize(x, temperature, out)
+            return
+        arrays = x, out, self.log_sums
+        shape = self.log_sums.size, x.shape[-1]
+        vectors.compute(records.SOFTMAX, shape, arrays, min(1 / temperature, 1e30))
+
+    def _subtract_from_truth(self, p: Array, symbols: Array) -> None:
+        if not vectors.pays(p):
+            super()._subtract_from_truth(p, symbols)
+            return
+        arrays = p, p, np.ascontiguousarray(symbols, np.int64)
+        vectors.compute(records.SOFTMAX_DELTA, p.shape, arrays, 1 / self.temperature)
+
+
+_FUSED: tuple[type[Layer], ...] = (
+    FusedConnected,
+    FusedRnn,
+    FusedCrnn,
+    FusedGru,
+    FusedLstm,
+    FusedSoftmax,
+)
+COMPILED = Tier("compiled", {layer.kind: layer for layer in _FUSED}, FusedSgd, FusedAdam, TEAM)
