@@ -1,4 +1,4 @@
-"""Export and import: round trips to the byte, the same probabilities elsewhere, damaged files."""
+"""Export and import: round trips to the byte, damaged files, the commands."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import importlib.util
 import io
 import os
 import re
-import subprocess
 import sys
 import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import parse_cfg, read_cfg
-from darknet_py.cli import COMMANDS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, WeightsError
-from darknet_py.exporting.folding import fold_batchnorm
 from darknet_py.exporting.interchange import (
     facts_of,
     read_network,
@@ -34,118 +29,25 @@ from darknet_py.exporting.interchange import (
     write_safetensors,
 )
 from darknet_py.exporting.onnx import onnx_model
-from darknet_py.exporting.torch_module import module_text, write_torch_module
+from darknet_py.exporting.torch_module import module_text
 from darknet_py.finding import load_network
 from darknet_py.layers import LAYERS
 from darknet_py.layers.base import Layer
 from darknet_py.network import Network
 from tests.support.commands import invoke
-from tests.support.networks import Array, cfg_text, make_network, randomize
+from tests.support.exports import (
+    NETWORKS,
+    PARTS,
+    network,
+    save,
+    small,
+    with_infinite_variances,
+)
+from tests.support.networks import cfg_text, randomize
 from tests.support.runs import files_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
 safetensors = pytest.importorskip("safetensors")
-
-TIME_STEPS, STREAMS = 6, 3
-PARTS = ["[connected] output=4 activation=linear", "[softmax]"]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _registered() -> Any:
-    """The commands, also where the group does not list them yet."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, module in (("export", "export"), ("import", "import_weights")):
-            if name not in COMMANDS:
-                patch.setitem(COMMANDS, name, f"darknet_py.cli.{module}")
-        yield
-
-
-# --- networks ------------------------------------------------------------------------------------
-
-
-def network(*sections: str, dialect: Dialect = UPSTREAM, seed: int = 1) -> Network:
-    """The network of these sections, float32, its parameters drawn."""
-    return make_network(*sections, dialect=dialect, dtype=np.float32, seed=seed)
-
-
-def small(dialect: Dialect = UPSTREAM, **how: Any) -> Network:
-    """A network with every kind of tensor."""
-    sections = [
-        "[net] inputs=4 batch=2 time_steps=3",
-        "[rnn] output=3 hidden=2 activation=tanh batch_normalize=1",
-        "[lstm] output=2",
-        *PARTS,
-    ]
-    net = network(*sections, dialect=dialect, **how)
-    net.seen = 123_456_789_012
-    return net
-
-
-def random_sections(random: Random) -> list[str]:
-    """The sections of a small network of any layers."""
-    size = random.randint(1, 5)
-    sections = [f"[net] inputs={size} batch=2 time_steps=2"]
-    for _ in range(random.randint(1, 4)):
-        kind = random.choice(
-            ["rnn", "crnn", "gru", "lstm", "connected", "dropout", "activation", "batchnorm"]
-        )
-        output, norm = random.randint(1, 5), random.randint(0, 1)
-        activation = f"activation={random.choice(list(ACTIVATIONS))}"
-        sizes = [
-            f"output={output} hidden={random.randint(1, 4)} size=1",
-            f"output={output} hidden={random.randint(1, 4)} size=3 pad=1",
-            f"output_filters={output} hidden_filters={random.randint(1, 4)}",
-        ]
-        options = {
-            "rnn": f"output={output} hidden={random.randint(1, 4)} {activation} "
-            f"batch_normalize={norm} shortcut={random.randint(0, 1)} "
-            f"logistic={random.randint(0, 2)}",
-            "crnn": f"{random.choice(sizes)} {activation} batch_normalize={norm} "
-            f"shortcut={random.randint(0, 1)}",
-            "gru": f"output={output} batch_normalize={norm} tanh={random.randint(0, 1)}",
-            "lstm": f"output={output} batch_normalize={norm}",
-            "connected": f"output={output} {activation} batch_normalize={norm}",
-            "activation": activation,
-        }
-        sections.append(f"[{kind}] {options.get(kind, '')}")
-        size = output if "output" in options.get(kind, "") else size
-    groups = random.choice([n for n in range(1, size + 1) if size % n == 0])
-    temperature = random.choice(["1", ".5", "2", ".1"])
-    softmax = f"[softmax] groups={groups} temperature={temperature}"
-    ending = random.choice(["", softmax, softmax, f"{softmax}\n[cost]", "[logistic]", "[cost]"])
-    return sections + ending.split("\n") if ending else sections
-
-
-def random_network(random: Random) -> Network:
-    dialect = random.choice([UPSTREAM, ALEXEYAB])
-    net = network(*random_sections(random), dialect=dialect, seed=random.randint(0, 1 << 30))
-    net.seen = random.randint(0, 1 << 40)
-    return net
-
-
-NETWORKS = st.randoms(use_true_random=False).map(random_network)
-
-
-def outputs_of(net: Network, symbols: Array) -> Array:
-    """symbols (time_steps, streams) -> the network's outputs, (time_steps, streams, outputs)."""
-    y, _ = net.forward(symbols, net.initial_state(symbols.shape[1]))
-    return y.copy()
-
-
-def symbols_for(net: Network, seed: int = 3) -> Array:
-    return np.random.default_rng(seed).integers(0, net.inputs, (TIME_STEPS, STREAMS))
-
-
-def assert_same_outputs(actual: Array, expected: Array) -> None:
-    """To 1e-5, and relative to it for outputs that are no probabilities."""
-    np.testing.assert_allclose(actual, expected, rtol=1e-5, atol=1e-5)
-
-
-def save(net: Network, path: Path) -> Path:
-    """A weights file and its cfg beside it."""
-    net.save_weights(path)
-    path.with_suffix(".cfg").write_text(net.cfg.text())
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -356,14 +258,6 @@ def with_nan(entries: dict[str, Any]) -> None:
     entries["0.self.weight"] = np.array([[0, 1], [np.nan, 1]], np.float32)
 
 
-def with_infinite_variances(net: Network) -> Network:
-    """`net` with the first variance of each batch norm infinite."""
-    for tensor in net.tensors():
-        if tensor.name.endswith("rolling_variance"):
-            tensor.values[0] = np.inf
-    return net
-
-
 @pytest.mark.parametrize("suffix", [".npz", ".safetensors"])
 def test_infinite_variances_survive_a_round_trip(suffix: str, tmp_path: Path) -> None:
     """Each command warns once."""
@@ -381,14 +275,6 @@ def test_infinite_variances_survive_a_round_trip(suffix: str, tmp_path: Path) ->
         what = "3 rolling variances are infinite; these outputs are normalized to 0"
         assert warned == [f"warning: {source}: {what}"]
     assert weights.read_bytes() == back.read_bytes()
-
-
-def test_infinite_variances_fold_to_0() -> None:
-    net = with_infinite_variances(small())
-    folded = fold_batchnorm(net)
-    assert np.isfinite(folded.parameters).all()
-    symbols = symbols_for(net)
-    assert_same_outputs(outputs_of(folded, symbols), outputs_of(net, symbols))
 
 
 DAMAGES = {
@@ -689,253 +575,3 @@ def test_a_layer_of_a_kind_that_other_programs_do_not_know(
         with pytest.raises(CfgError, match=r"layer 1: \[doubling\] has no step"):
             make(net)
     write_npz(tmp_path / "net.npz", net)
-
-
-# --- folded batch norm ---------------------------------------------------------------------------
-
-
-@given(net=NETWORKS)
-@settings(max_examples=60)
-def test_a_folded_network_computes_the_same(net: Network, folder: Path) -> None:
-    source, out = save(net, folder / "plain.weights"), folder / "folded.weights"
-    outcome = invoke("export", source, out, "--fold-batchnorm")
-    assert outcome.status == 0, outcome.stderr
-    folded = load_network(out.with_suffix(".cfg"), out)
-    assert folded.seen == net.seen
-    assert folded.dialect is net.dialect
-    symbols = symbols_for(net)
-    assert_same_outputs(outputs_of(folded, symbols), outputs_of(net, symbols))
-    own = [layer.index for layer in net.layers if layer.kind == "batchnorm"]
-    left = {int(name.split(".")[0]) for name in tensors_of(folded) if "rolling" in name}
-    assert left == set(own)
-    for index in own:
-        told = f"layer {index}: [batchnorm] is a layer of its own and is not folded"
-        assert told in outcome.stderr
-    has_any = any("rolling" in name for name in tensors_of(net))
-    assert ("no batch norm to fold" in outcome.stderr) == (not has_any)
-
-
-def test_only_the_keys_change_in_a_folded_cfg(weights: Path, tmp_path: Path) -> None:
-    before = small().cfg.text()
-    assert invoke("export", weights, tmp_path / "out.weights", "--fold-batchnorm").status == 0
-    after = below_mark(tmp_path / "out.cfg")
-    assert after == before.replace("batch_normalize=1", "batch_normalize=0")
-    assert invoke("generate", tmp_path / "out.weights", "--length", "2").status == 0
-
-
-@pytest.mark.parametrize("variance", [-1.0, float("inf")])
-def test_statistics_that_cannot_be_folded(variance: float) -> None:
-    net = small()
-    tensors = {tensor.name: tensor.values for tensor in net.tensors()}
-    tensors["0.self.rolling_variance"][1] = variance
-    if variance > 0:
-        tensors["0.self.scale"][1] = np.inf
-    with pytest.raises(WeightsError, match=r"the batch norm of 0\.self cannot be folded"):
-        fold_batchnorm(net)
-
-
-# --- elsewhere: ONNX -----------------------------------------------------------------------------
-
-
-def onnx_outputs(net: Network, symbols: Array) -> Array:
-    """The same as `outputs_of`, step by step in onnxruntime."""
-    onnx = pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    model = onnx_model(net)
-    onnx.checker.check_model(model, full_check=True)
-    session = runtime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    first, *states = session.get_inputs()
-    assert (first.name, first.type, first.shape) == ("symbols", "tensor(int64)", ["streams"])
-    names = [output.name for output in session.get_outputs()]
-    assert names == ["probabilities", *(f"{state.name}.after" for state in states)]
-    zeros = [part for own in net.initial_state(symbols.shape[1]) for part in own]
-    assert [state.shape[1] for state in states] == [part.shape[1] for part in zeros]
-    values, rows = zeros, []
-    for row in symbols:
-        feeds = {state.name: value for state, value in zip(states, values, strict=True)}
-        y, *values = session.run(None, {"symbols": row, **feeds})
-        rows.append(y)
-    return np.array(rows)
-
-
-def test_infinite_variances_go_into_onnx() -> None:
-    net = with_infinite_variances(small())
-    symbols = symbols_for(net)
-    assert np.isfinite(outputs_of(net, symbols)).all()
-    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
-
-
-@given(net=NETWORKS, streams=st.integers(1, STREAMS))
-@settings(max_examples=60)
-def test_onnx_computes_the_same(net: Network, streams: int) -> None:
-    symbols = symbols_for(net)[:, :streams]
-    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
-
-
-def test_an_onnx_file_has_names_facts_and_any_number_of_streams(
-    weights: Path, tmp_path: Path
-) -> None:
-    onnx = pytest.importorskip("onnx")
-    runtime = pytest.importorskip("onnxruntime")
-    assert invoke("export", weights, tmp_path / "net.onnx").status == 0
-    model = onnx.load(tmp_path / "net.onnx")
-    assert {prop.key: prop.value for prop in model.metadata_props} == facts_of(small())
-    kept = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    for name, values in tensors_of(small()).items():
-        np.testing.assert_array_equal(kept[name], values)
-    session = runtime.InferenceSession(tmp_path / "net.onnx")
-    for streams in (1, 5):
-        feeds = {"0.s": (streams, 2), "1.h": (streams, 2), "1.c": (streams, 2)}
-        zeros = {name: np.zeros(shape, np.float32) for name, shape in feeds.items()}
-        p, *_ = session.run(None, {"symbols": np.arange(streams) % 4, **zeros})
-        assert p.shape == (streams, 4)
-        np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
-
-
-# --- elsewhere: PyTorch --------------------------------------------------------------------------
-
-# Run by a python that has PyTorch, beside the exported modules and with nothing of this project.
-IN_TORCH = """
-import importlib.util, sys
-from pathlib import Path
-import numpy as np
-import torch
-
-for path in sorted(Path(sys.argv[1]).glob("*.py")):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    network = module.load()
-    symbols = torch.from_numpy(np.load(path.with_suffix(".symbols.npy")))
-    with torch.no_grad():
-        start, state = network(symbols[:2])
-        middle, state = network(symbols[2:3], state)
-        end, state = network(symbols[3:], state)
-    np.save(path.with_suffix(".log_p.npy"), torch.cat([start, middle, end]).numpy())
-    names = {name: list(value.shape) for name, value in network.state_dict().items()}
-    path.with_suffix(".names").write_text(repr(names))
-    if list(network.parameters()):
-        network(symbols)[0].exp().sum().backward()
-assert not {"darknet_py", "safetensors"} & set(sys.modules)
-"""
-
-
-def torch_python() -> str:
-    """A python that has PyTorch: the one of the environment, or this one."""
-    if found := os.environ.get("DARKNET_TORCH_PYTHON"):
-        return os.path.abspath(found)
-    if importlib.util.find_spec("torch") is None:
-        pytest.skip("no PyTorch here: DARKNET_TORCH_PYTHON names a python that has it")
-    return sys.executable
-
-
-def torch_networks() -> dict[str, Network]:
-    """Every kind of layer in every form, by name; then any."""
-    head, tail = "[net] inputs=5 batch=2", ["[connected] output=5 activation=linear", "[softmax]"]
-    found: dict[str, Network] = {}
-    for dialect in DIALECTS.values():
-        for norm in (0, 1):
-            bn = f"batch_normalize={norm}"
-            for kind, middle in {
-                "rnn": f"[rnn] output=4 hidden=3 activation=tanh {bn}",
-                "rnn_shortcut": f"[rnn] output=4 activation=logistic shortcut=1 {bn}",
-                "rnn_self": f"[rnn] output=4 activation=leaky logistic=2 {bn}",
-                "crnn": f"[crnn] output=4 hidden=3 size=1 activation=tanh {bn}",
-                "crnn_wide": f"[crnn] output_filters=4 hidden_filters=3 shortcut=1 {bn}",
-                "gru": f"[gru] output=4 {bn}",
-                "gru_tanh": f"[gru] output=4 tanh=1 {bn}",
-                "lstm": f"[lstm] output=4 {bn}",
-                "connected": f"[connected] output=4 activation=tanh {bn}",
-            }.items():
-                twice = [middle, "[dropout] probability=.3", middle]
-                name = f"{dialect.name}_{kind}_{norm}"
-                found[name] = network(head, *twice, *tail, dialect=dialect)
-            groups = f"[crnn] output=4 hidden=6 size=3 pad=1 groups=2 activation=leaky {bn}"
-            name = f"{dialect.name}_crnn_groups_{norm}"
-            found[name] = network(head, "[gru] output=4", groups, *tail, dialect=dialect)
-        found[f"{dialect.name}_batchnorm"] = network(
-            head, "[batchnorm]", "[gru] output=6", "[batchnorm]", "[softmax]", dialect=dialect
-        )
-    for name in ACTIVATIONS:
-        found[f"activation_{name}"] = network(
-            head, "[rnn] output=4 activation=linear", f"[activation] activation={name}", *tail
-        )
-        found[f"connected_{name}"] = network(
-            head, f"[connected] output=4 activation={name}", tail[0], "[softmax] temperature=3"
-        )
-    gru = "[gru] output=6 tanh=1"
-    for name, ends in {
-        "groups": ["[softmax] groups=3 temperature=.3"],
-        "cold": ["[softmax] temperature=1e-35"],
-        "logistic": ["[logistic]"],
-        "cost": ["[connected] output=3 activation=logistic", "[cost]"],
-        "softmax_in_between": ["[softmax]", "[connected] output=3", "[softmax]", "[cost]"],
-        "no_loss": ["[logistic]", "[softmax] noloss=1", "[dropout]"],
-    }.items():
-        found[f"end_{name}"] = network(head, gru, *ends)
-    for seed in range(30):
-        found[f"random_{seed}"] = random_network(Random(seed))
-    return found
-
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    TORCH_NETWORKS = torch_networks()
-
-
-@pytest.fixture(scope="module")
-def torch_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Every network as a module, with what PyTorch makes of it."""
-    python = torch_python()
-    folder = tmp_path_factory.mktemp("torch")
-    for name, net in TORCH_NETWORKS.items():
-        write_torch_module(folder / f"{name}.py", net)
-        np.save(folder / f"{name}.symbols.npy", symbols_for(net))
-    command = [python, "-I", "-W", "error", "-c", IN_TORCH, str(folder)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-@pytest.mark.parametrize("name", TORCH_NETWORKS)
-def test_pytorch_computes_the_same(name: str, torch_folder: Path) -> None:
-    net = TORCH_NETWORKS[name]
-    log_p = np.load(torch_folder / f"{name}.log_p.npy")
-    expected = outputs_of(net, symbols_for(net))
-    assert_same_outputs(np.exp(log_p), np.maximum(expected, 0))
-    likely = expected > 1e-6
-    np.testing.assert_allclose(log_p[likely], np.log(expected[likely]), rtol=1e-4, atol=1e-4)
-    names = (torch_folder / f"{name}.names").read_text()
-    shapes = {name: list(values.shape) for name, values in tensors_of(net).items()}
-    assert dict(sorted(eval(names).items())) == dict(sorted(shapes.items()))
-
-
-def test_a_module_reads_like_a_page(tmp_path: Path) -> None:
-    """Lines of up to 100 columns, no class or function that is not used."""
-    for name, net in TORCH_NETWORKS.items():
-        text = module_text(net)
-        compile(text, name, "exec")
-        assert max(map(len, text.splitlines())) <= 100
-        assert text.endswith("\n")
-        for defined in re.findall(r"^(?:class|def) (\w+)", text, re.MULTILINE):
-            if defined != "load":
-                assert len(re.findall(rf"\b{defined}\b", text)) > 1, (name, defined)
-        for imported in ("Callable", "json", "struct", "functional"):
-            assert len(re.findall(rf"\b{imported}\b", text)) != 1, (name, imported)
-        assert not re.search(r"LAST_INPUT|OUTPUTS|STATE|DEVIATION|MODULES|STEPS", text), name
-
-
-@pytest.mark.parametrize("name", ["torch", "json", "struct"])
-def test_a_module_does_not_hide_what_it_imports(name: str, weights: Path, tmp_path: Path) -> None:
-    line = invoke("export", weights, tmp_path / f"{name}.py", "-q").error()
-    assert f"would hide the module {name}" in line
-    assert files_in(tmp_path) == ["net.cfg", "net.weights"]
-
-
-def test_the_parameters_beside_a_module_can_be_imported(weights: Path, tmp_path: Path) -> None:
-    assert invoke("export", weights, tmp_path / "torch_net.py").status == 0
-    back = tmp_path / "back.weights"
-    assert invoke("import", tmp_path / "torch_net.safetensors", back).status == 0
-    assert back.read_bytes() == weights.read_bytes()

@@ -86,10 +86,12 @@ class StepText(ast.NodeTransformer):
         known = self._early or {"x": "x"}
         first, names = next(iter(known)), ", ".join(known)
         each = ", ".join(f"{name}_t" for name in known)
-        ys = "states" if self._y in self._states else "ys"
+        is_carried = self._after == self._state
+        ys = "states" if is_carried and self._y in self._states else "ys"
         lines = [*self._lines, f"{ys}.append({self._y})"]
-        if self._after != self._state:
-            lines.append(f"{self._unpacked} = {self._after}")
+        if not is_carried:
+            after = self._after if len(self._states) == 1 else self._after[1:-1]
+            lines.append(f"{self._unpacked} = {after}")
         return [
             *_assignments({name: value for name, value in known.items() if name != value}),
             f"{self._unpacked} = self.zeros({first}[0]) if state is None else state",
@@ -215,7 +217,7 @@ def _documentation(layer: Layer) -> str:
     """What the layer's file says of it: its first paragraph, and its formulas."""
     owner = next(kind for kind in type(layer).__mro__ if "kind" in vars(kind))
     module = inspect.getmodule(owner)
-    text = inspect.getdoc(module) or inspect.getdoc(owner) or layer.kind
+    text = (module and module.__doc__) or inspect.getdoc(owner) or layer.kind
     first, *others = text.split("\n\n")
     lines = textwrap.wrap(first, _WIDTH)
     formulas = next((other for other in others if re.match(r" +\S", other)), None)

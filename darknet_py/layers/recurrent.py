@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from darknet_py.arrays import Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Layer, RollingStatistics, Setting, State
+from darknet_py.layers.base import Layer, Parameter, RollingStatistics, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.options import NetOptions
+from darknet_py.rand import Rand
 
 
 class RecurrentLayer(Layer):
@@ -25,6 +26,13 @@ class RecurrentLayer(Layer):
     def bricks(self) -> list[Connected]:
         """The connected layers that it computes with, the one that sees the input first."""
         raise NotImplementedError
+
+    def parameters(self) -> list[Parameter]:
+        return [parameter for brick in self.bricks() for parameter in brick.parameters()]
+
+    def initialize(self, rand: Rand) -> None:
+        for brick in self.bricks():
+            brick.initialize(rand)
 
     def statistics(self) -> list[RollingStatistics]:
         return [own for brick in self.bricks() for own in brick.statistics()]

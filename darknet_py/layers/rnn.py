@@ -19,11 +19,10 @@ import numpy as np
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Parameter, Pass, Setting, State
+from darknet_py.layers.base import Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.program import Value, Values
-from darknet_py.rand import Rand
 
 # AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
 _SELF_ACTIVATIONS = {0: None, 1: "logistic", 2: "loggy"}
@@ -73,15 +72,8 @@ class RnnLayer(RecurrentLayer):
             section.flag("shortcut"),
         )
 
-    def parameters(self) -> list[Parameter]:
-        return [parameter for brick in self.bricks() for parameter in brick.parameters()]
-
     def bricks(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]
-
-    def initialize(self, rand: Rand) -> None:
-        for brick in self.bricks():
-            brick.initialize(rand)
 
     def operations(self) -> int:
         return super().operations() + self.hidden
