@@ -45,19 +45,20 @@ def fold_batchnorm(net: Network) -> Network:
     folded.seen = net.seen
     old = {parameter.name: parameter.values for parameter in net.tensors()}
     new = {parameter.name: parameter.values for parameter in folded.tensors()}
-    own_sections = [layer.index for layer in net.layers if layer.kind == "batchnorm"]
-    for index in own_sections:
+    scales = [name for name in old if name.endswith(".scale")]
+    kept = [net.layers[int(name.split(".")[0])] for name in scales if name in new]
+    for layer in kept:
         message = (
-            f"{net.cfg.path}: layer {index}: [batchnorm] is a layer of its own and is not folded"
+            f"{net.cfg.path}: layer {layer.index}: [{layer.kind}] is a layer of its own and is not "
+            f"folded"
         )
         warnings.warn(message, DarknetWarning, stacklevel=2)
-    scales = [name for name in old if name.endswith(".scale") and name not in new]
-    if not scales and not own_sections:
+    if not scales:
         message = f"{net.cfg.path}: no batch norm to fold"
         warnings.warn(message, DarknetWarning, stacklevel=2)
     for name, values in new.items():
         np.copyto(values, old[name])
-    for brick in [name.removesuffix(".scale") for name in scales]:
+    for brick in [name.removesuffix(".scale") for name in scales if name not in new]:
         scale, mean, variance = (
             old[f"{brick}.{kind}"].astype(np.float64)
             for kind in ("scale", "rolling_mean", "rolling_variance")
