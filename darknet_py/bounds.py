@@ -140,15 +140,6 @@ class Seconds(Number):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Bytes(Whole):
-    """A size in memory."""
-
-    @property
-    def words(self) -> str:
-        return "a whole number of bytes"
-
-
-@dataclass(frozen=True, eq=False, repr=False)
 class OneOf:
     """One of a few words."""
 

@@ -13,7 +13,7 @@ from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
 from darknet_py.layers.crnn import uses_keys_of_alexeyab
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.sizes import segment_steps
+from darknet_py.sizes import check_fits
 from darknet_py.tier import NUMPY, Tier
 from darknet_py.weights import dialect_of, read_beginning, read_header
 
@@ -88,12 +88,12 @@ def network_for_training(
     weights: str | os.PathLike[str] | None,
     rand: Rand,
     dialect: str | None = None,
-    memory_limit: int | None = None,
+    budget: int | None = None,
     tier: Tier = NUMPY,
 ) -> Network:
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
 
-    memory_limit: bytes, see `sizes.segment_steps`; refused before anything large is allocated.
+    budget: bytes that training may take, refused before anything large is allocated.
     dialect: of the files that it will write. By default that of `weights`, or `dialect_of_new`.
     Raises CfgError and WeightsError.
     """
@@ -106,8 +106,8 @@ def network_for_training(
     else:
         chosen = dialect_of_new(cfg)
     net = Network(cfg, chosen, tier=tier)
-    if memory_limit is not None:
-        net.step.segment_steps = segment_steps(net, memory_limit)
+    if budget is not None:
+        check_fits(net, budget)
     net.initialize(rand)
     if weights is not None:
         _load(net, weights)

@@ -22,6 +22,11 @@ def memory() -> int:
         return 8 << 30
 
 
+def trainable_memory() -> int:
+    """The bytes of memory that the arrays of training may take."""
+    return memory() - program_memory()
+
+
 def program_memory() -> int:
     """The bytes that training takes before any array, about: Python and its libraries.
 

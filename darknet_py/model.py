@@ -22,7 +22,6 @@ from darknet_py.errors import CfgError, CfgWarning, CostWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State, Workspace
 from darknet_py.layers.cost import CostLayer
-from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.likely import NEAR, NEAR_IN_FILES, likely_key
 from darknet_py.machine import memory
@@ -378,20 +377,12 @@ class Model:
 
     # --- backward
 
-    def backward(
-        self,
-        targets: Codes,
-        d_after: NetworkState | None = None,
-        layer_done: Callable[[Layer], object] | None = None,
-    ) -> NetworkState:
+    def backward(self, targets: Codes, layer_done: Callable[[Layer], object] | None = None) -> None:
         """From the loss of the last forward down to the lowest trained layer: adds to `updates`.
 
-        d_after: where the steps are a segment of a datum, the deltas of the states after them; the
-        deltas of the states before are returned. layer_done: called with each layer when its
-        updates are complete.
+        layer_done: called with each layer when its updates are complete.
         """
         delta = self.loss_layer.loss_delta(targets)
-        d_before: list[State] = [()] * len(self.layers)
         for layer in reversed(self.layers[self.first_trained : -1]):
             # Two buffers take turns: a layer reads the one and writes the other.
             name = f"delta{layer.index % 2}"
@@ -399,13 +390,8 @@ class Model:
             has_below = layer.index > self.first_trained
             below = self._scratch.array(name, shape, self.dtype) if has_below else None
             with self.timed(f"{layer.index} [{layer.kind}] backward"):
-                if isinstance(layer, RecurrentLayer) and d_after is not None:
-                    after = d_after[layer.index]
-                    d_before[layer.index] = layer.backward_through_time(delta, below, after) or ()
-                else:
-                    layer.backward(delta, below)
+                layer.backward(delta, below)
             if below is not None:
                 delta = below
             if layer_done is not None:
                 layer_done(layer)
-        return tuple(d_before)

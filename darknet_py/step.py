@@ -27,7 +27,6 @@ from darknet_py.optimizer import (
     step_all,
 )
 from darknet_py.ranks import ALONE, Ranks
-from darknet_py.segments import accumulate_in_segments
 
 
 class TrainingStep(Protocol):
@@ -54,7 +53,7 @@ class Step:
     """The exact gradient of a datum, and with a whole batch the optimizer's update.
 
     state: the hidden state of the own streams after the last datum. progress: the share of the run
-    that is done, which `cooldown` goes by. segment_steps: time steps that are computed at once.
+    that is done, which `cooldown` goes by.
     loss: of the last batch over all ranks, in nats per symbol. tell: gives numbers, as many on
     every rank; those of the first rank come to all with an update, as `told`.
     """
@@ -64,7 +63,6 @@ class Step:
         self.optimizer = model.tier.optimizer(model.parameters, model.options)
         self.dropconnect = DropConnect(model) if model.options.dropconnect else None
         self._average = np.zeros_like(model.parameters) if model.options.average else None
-        self.segment_steps = model.options.time_steps
         self.last_rate = 0.0
         self.loss = math.nan
         self.progress = 0.0
@@ -177,8 +175,6 @@ class Step:
         if not add:
             model.updates.fill(0)
         run = self.training_pass()
-        if self.segment_steps < len(inputs):
-            return accumulate_in_segments(model, inputs, targets, state, run, self.segment_steps)
         loss, after = model.forward_loss(inputs, targets, state, run)
         early = is_last and self.ranks.overlaps
         model.backward(targets, layer_done=self._add_layer if early else None)

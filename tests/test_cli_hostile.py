@@ -17,11 +17,9 @@ import pytest
 from darknet_py import corpus, terminal
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
-from darknet_py.sizes import segment_steps, training_bytes
 from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
-from tests.support.networks import make_network
 from tests.support.processes import posix, start, wait_for_batch, wait_for_import
 from tests.support.runs import files_in
 
@@ -134,31 +132,16 @@ def test_a_text_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         list(corpus.read_lines("/dev/zero"))
 
 
-def test_huge_time_steps_are_refused_or_cut_into_segments() -> None:
-    net = make_network(f"{NET} time_steps=2147483647".replace("time_steps=8", ""), RNN, SOFTMAX)
-    with pytest.raises(Exception, match="training needs"):
-        net.step.segment_steps = segment_steps(net, 10_000_000)
-    long = make_network(f"{NET} time_steps=1000000".replace("time_steps=8", ""), RNN, SOFTMAX)
-    long.step.segment_steps = segment_steps(long, training_bytes(long, 1000) + 1)
-    assert training_bytes(long, long.step.segment_steps) <= training_bytes(long, 1000) + 1
-    assert long.step.segment_steps >= 995
-
-
-def test_the_longest_segments_that_fit_are_chosen() -> None:
-    net = make_network("[net] inputs=9 batch=3 time_steps=200", "[lstm] output=6", "[softmax]")
-    for budget in np.linspace(training_bytes(net, 20), training_bytes(net, 200), 30).astype(int):
-        net.step.segment_steps = segment_steps(net, int(budget))
-        fitting = [n for n in range(1, 201) if training_bytes(net, n) <= budget]
-        assert net.step.segment_steps == max(fitting)
-
-
 def test_what_is_too_large_is_refused_before_anything_is_drawn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(Network, "initialize", lambda *_: pytest.fail("drawn"))
     write_cfg(Path("net.cfg"), NET, RNN.replace("8", "4000"), CONNECTED, SOFTMAX)
-    args = ("train", "net.cfg", "text.txt", "--batches", "1", "--memory", "500M")
-    assert "MB (--memory)" in invoke(*args).error()
+    monkeypatch.setattr("darknet_py.training.start.trainable_memory", lambda: 500_000_000)
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "1").error()
+    assert "has 500,000,000 for it; make the network smaller" in error
+    write_cfg(Path("net.cfg"), NET.replace("time_steps=8", "time_steps=2147483647"), RNN, SOFTMAX)
+    assert "training takes" in invoke("train", "net.cfg", "text.txt", "--batches", "1").error()
     write_cfg(Path("net.cfg"), NET.replace("batch=4", "batch=2147483647"), RNN, SOFTMAX)
     assert "2,147,483,647 streams" in invoke("info", "net.cfg").error()
 
@@ -186,7 +169,6 @@ def test_adam_without_an_average_is_refused() -> None:
         {"dialect": "foo"},
         {"save_every": 0},
         {"val_every": 0},
-        {"segment_steps": 0},
         {"seed": "x"},
         {"data": 5},
         {"overrides": {"a": 1}},

@@ -14,7 +14,6 @@ import pytest
 
 from darknet_py import load_network
 from darknet_py.cfg import bundled_cfgs, read_cfg
-from darknet_py.cli import rnn as cli_rnn
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -952,15 +951,6 @@ def test_a_text_in_the_place_of_the_weights_is_answered_with_how_it_is_given(fol
         assert refusal(command, "my.cfg", "text.txt").endswith(
             f"{told}{command} my.cfg WEIGHTS < text.txt"
         )
-
-
-def test_a_batch_that_takes_long_is_announced(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_inputs("max_batches=1")
-    monkeypatch.setattr(cli_rnn, "training_speed", lambda net: 6 / 42)
-    said = invoke("rnn", "train", "my.cfg", "-file", "text.txt").stderr
-    assert "a line for each batch, on this machine every 42 s at best" in said
 
 
 def test_missing_files_are_named(folder: Path) -> None:

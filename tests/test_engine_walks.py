@@ -15,7 +15,6 @@ from darknet_py.engine import choose
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.layers import Fused
 from darknet_py.layers.base import PREDICTION, Layer, Pass
-from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from tests.support.networks import draw_symbols, make_network
 
@@ -62,7 +61,7 @@ def draw_state(net: Network, seed: int) -> Any:
 
 def computed(net: Network, run: Pass) -> list[Array]:
     """All that comes out of the layers of one datum, forward and, in training, backward."""
-    state, d_after = draw_state(net, 1), draw_state(net, 2)
+    state = draw_state(net, 1)
     x: Array = draw_symbols(net)[0]
     found: list[Array] = []
     layers = net.layers[:-1]
@@ -74,10 +73,7 @@ def computed(net: Network, run: Pass) -> list[Array]:
         delta = np.random.default_rng(3).standard_normal(x.shape).astype(np.float32)
         for layer in reversed(layers):
             below = np.empty((STEPS, STREAMS, layer.inputs), np.float32) if layer.index else None
-            if isinstance(layer, RecurrentLayer):
-                found += layer.backward_through_time(delta, below, d_after[layer.index]) or ()
-            else:
-                layer.backward(delta, below)
+            layer.backward(delta, below)
             delta = below if below is not None else delta
             found.append(delta.copy())
         found.append(net.updates.copy())
@@ -141,16 +137,6 @@ def test_a_run_has_the_same_bits_with_any_number_of_threads(section: str, adam: 
         other.train_batch(*draw_symbols(other, seed))
     np.testing.assert_allclose(net.parameters, other.parameters, atol=2e-4)
     assert net.statistics_steps == other.statistics_steps
-
-
-def test_segments_give_the_gradient_of_the_whole() -> None:
-    section = f"[lstm] output={WIDTH}"
-    whole, parts = make(section, "compiled", 2), make(section, "compiled", 2)
-    parts.step.segment_steps = 4
-    for net in (whole, parts):
-        net.train_batch(*draw_symbols(net))
-    scale = float(np.abs(whole.updates).max())
-    np.testing.assert_allclose(parts.updates, whole.updates, atol=1e-5 * scale)
 
 
 def test_double_precision_is_numpys() -> None:

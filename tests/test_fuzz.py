@@ -219,7 +219,7 @@ COMMANDS: dict[str, tuple[list[str], list[str]]] = {
         ["net.cfg", "text.txt"],
         [
             *("--seed", "--set", "--val", "--val-every", "--save-every", "--state", "--patience"),
-            *("--weights", "--dialect", "--threads", "--memory", "--sample-every", "--tokenized"),
+            *("--weights", "--dialect", "--threads", "--sample-every", "--tokenized"),
         ],
     ),
 }

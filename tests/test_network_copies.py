@@ -119,14 +119,12 @@ def test_a_copy_is_independent(copier: Any, name: str) -> None:
 
 @every_copier
 def test_what_a_program_has_set_is_copied(copier: Any) -> None:
-    """Settings that are not in the cfg any more, segments, and what only a layer knows."""
+    """Settings that are not in the cfg any more, and what only a layer knows."""
     net = network("gru")
-    net.step.segment_steps = 2
     net.layers[0].learning_rate = 0.25
     net.layers[1].probability = 0.75  # type: ignore[attr-defined]
     net.check_trainable()
     twin = copier(net)
-    assert twin.step.segment_steps == 2
     assert train(twin, range(4)) == train(net, range(4))
     assert bits(twin) == bits(net)
 

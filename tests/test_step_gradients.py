@@ -9,7 +9,6 @@ from darknet_py import arrays
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.layers.norm import BatchNorm
-from darknet_py.rand import Rand
 from tests.support.gradients import check_gradient, random_state
 from tests.support.networks import Array, draw_symbols, make_network, norms
 
@@ -273,33 +272,6 @@ def test_batch_norm_gradient_is_bounded_where_a_column_is_nearly_constant(dialec
     norm.backward(delta, y, x, variance, scale_sums, bias_sums)
     # The two passes round differently, and a flat column magnifies that.
     np.testing.assert_allclose(delta[0], expected, rtol=1e-7, atol=1e-6)
-
-
-@pytest.mark.parametrize("steps", [1, 3, 6, 7])
-@pytest.mark.parametrize(
-    "section",
-    [
-        "[rnn] output=5 hidden=4 activation=tanh",
-        "[rnn] output=5 activation=leaky shortcut=1",
-        "[gru] output=5 tanh=1",
-        "[lstm] output=5",
-    ],
-)
-@norms
-def test_a_datum_in_parts_is_the_same(section: str, bn: int, dialect: Dialect, steps: int) -> None:
-    """Loss, gradient, state, rolling statistics and dropped elements."""
-    results = []
-    for segment_steps in (7, steps):
-        recurrent = f"{section} batch_normalize={bn}"
-        drop = "[dropout] probability=.2"
-        sections = [recurrent, drop, recurrent, drop, LINEAR, END]
-        net = make_network("[net] inputs=7 batch=8 time_steps=7", *sections, dialect=dialect)
-        net.use_rand(Rand(4))
-        net.step.segment_steps = segment_steps
-        loss, after = net.step.accumulate(*draw_symbols(net), random_state(net))
-        flat = [part.ravel() for part in sum(after, ())]
-        results.append(np.concatenate([[loss], net.updates, net.parameters, *flat]))
-    np.testing.assert_allclose(results[1], results[0], rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize("bn", [0, 1])

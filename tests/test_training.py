@@ -27,7 +27,6 @@ from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.sizes import training_bytes
 from darknet_py.step import Step
 from darknet_py.tier import NUMPY
 from darknet_py.training.checkpoint import read_checkpoint
@@ -565,25 +564,6 @@ def test_the_replay_of_c_ends_with_the_weights_of_rnn_train() -> None:
     assert len(losses) == 5
 
 
-def test_little_memory_computes_in_parts_with_the_same_result() -> None:
-    sections = ("[net] inputs=256 batch=4 time_steps=64 learning_rate=.1 decay=0", RNN)
-    write_cfg(Path("net.cfg"), *sections, CONNECTED, SOFTMAX)
-    whole = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="whole").net
-    assert whole.step.segment_steps == 64
-    limit = training_bytes(whole, 10) + 4 * len(whole.parameters)
-    parts = dn.train("net.cfg", "text.txt", batches=4, seed=1, out="a", memory_limit=limit).net
-    assert 1 <= parts.step.segment_steps <= 12
-    train("--batches", "4", "--seed", "1", "--memory", str(limit), "--out", "b")
-    assert floats("a/net_final.weights").tobytes() == floats("b/net_final.weights").tobytes()
-    np.testing.assert_allclose(parts.parameters, whole.parameters, rtol=1e-4, atol=1e-6)
-
-
-def test_too_little_memory_is_an_error(tmp_path: Path) -> None:
-    error = invoke("train", "net.cfg", "text.txt", "--memory", "5K").error()
-    assert "--memory" in error
-    assert files_in(tmp_path / "backup") == []
-
-
 def test_threads_do_not_change_the_result() -> None:
     train("--batches", "3", "--seed", "1", "--out", "a")
     train("--batches", "3", "--seed", "1", "--out", "b", "--threads", "2")
@@ -1103,7 +1083,6 @@ def test_what_cannot_be_trained_is_refused_in_one_line(
         ("--state", "keep"),
         ("--dialect", "auto"),
         ("--gradient", "other"),
-        ("--memory", "much"),
         ("--threads", "0"),
         ("--no-such-option",),
         ("one-more",),

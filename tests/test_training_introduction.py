@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from darknet_py import load_network
-from darknet_py.training import introduction
 from tests.support.commands import invoke
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
@@ -32,13 +30,6 @@ def test_the_text_the_network_and_the_end() -> None:
     assert lines["end"] == "at batch 2 or after 90 seconds of training, whichever comes first"
     assert lines["files"] == f"{Path('backup/net')}*"
     assert "weights" not in lines
-
-
-def test_an_update_that_takes_long_is_announced(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "per update" not in told("text.txt", "--batches", "2")["speed"]
-    symbols = load_network("net.cfg").options.symbols
-    monkeypatch.setattr(introduction, "training_speed", lambda net: symbols / 42)
-    assert told("text.txt", "--batches", "2")["speed"].endswith("one core, 42 seconds per update")
 
 
 def test_single_bytes_without_context_are_warned_of() -> None:
@@ -136,8 +127,3 @@ def test_a_text_that_one_update_reads_whole_is_told() -> None:
         Path("short.txt").write_bytes((b"some words " * 200)[:size])
         args = ("train", "tiny", "short.txt", "--batches", "1", "--val", "0")
         assert (f"short.txt has {size:,} bytes{said}" in invoke(*args).stderr) == is_told
-
-
-def test_the_replay_of_c_has_no_speed_to_tell() -> None:
-    assert "speed" in told("text.txt", "--batches", "1")
-    assert "speed" not in told("text.txt", "--batches", "1", "--gradient", "darknet-cpu")

@@ -16,7 +16,6 @@ import pytest
 import darknet_py as dn
 from darknet_py.bounds import (
     Bounds,
-    Bytes,
     File,
     Flag,
     FractionOrFile,
@@ -39,7 +38,6 @@ TOO_LARGE = 1 << 70
 # Of each kind of value, some that it cannot have.
 WRONG: dict[type[Bounds], list[Any]] = {
     Whole: [-1, 2.5, 3.0, math.nan, True, np.True_, "3", [3], b"3", TOO_LARGE, object()],
-    Bytes: [-1, 2.5, "4G", True],
     Seconds: [-1, 0, math.nan, math.inf, True, "90s", 1e9, [1]],
     OneOf: ["x", "", 1, None.__class__, ["exact"], b"exact"],
     Flag: [1, 0, "yes", None.__class__, []],
@@ -90,12 +88,11 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
-    gradient batches seconds val_every patience save_every sample_every plot threads engine
-    segment_steps memory"""
+    gradient batches seconds val_every patience save_every sample_every plot threads engine"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {own.key for own in OPTIONS if own.key}
     assert kept == set(names.split()) - {
-        *("cfg", "source", "cfg_path", "data", "digest", "val_digest", "segment_steps")
+        *("cfg", "source", "cfg_path", "data", "digest", "val_digest")
     }
     assert Plan.of_kept(facts["plan"]) == read_checkpoint("backup/net.state").plan
 
@@ -200,7 +197,6 @@ def test_what_is_not_given_stays_as_it_was() -> None:
         "save_every": 4,
         "sample_every": 2,
         "threads": 1,
-        "memory_limit": 1 << 30,
         "engine": "numpy",
     }
     dn.train("net.cfg", "text.txt", batches=2, seed=1, gradient="exact", **free)

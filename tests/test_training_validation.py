@@ -396,22 +396,20 @@ def test_validation_uses_as_many_rows_as_training_or_what_is_free() -> None:
         SOFTMAX,
     )
     net = dn.load_network("tokens.cfg")
-    needed = training_bytes(net, net.step.segment_steps)
+    needed = training_bytes(net)
     assert validation_rows(net, needed) == 32
     assert validation_rows(net, 1) == 32
-    net.step.segment_steps = 2
-    assert validation_rows(net, 1) == 8
     assert validation_rows(net, 1 << 40) == scoring.ROWS
 
 
 def test_no_forward_of_a_run_has_more_rows_than_memory_allows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With --memory that training just fits into, and after --resume."""
+    """With memory that training just fits into, and after --resume."""
     write_cfg(Path("net.cfg"), NET + " tokenized=1", "[gru] output=8", CONNECTED, SOFTMAX)
     Path("tokens.txt").write_text(" ".join(str(n * n % 251) for n in range(3000)))
     net = dn.load_network("net.cfg")
-    limit = training_bytes(net, net.step.segment_steps) + 1000
+    limit = training_bytes(net) + 1000
     rows: list[int] = []
     forward = Network.forward
 
@@ -420,7 +418,9 @@ def test_no_forward_of_a_run_has_more_rows_than_memory_allows(
         return forward(net, symbols, *args, **named)
 
     monkeypatch.setattr(Network, "forward", watched)
-    args = ("--tokenized", "--memory", str(limit), "--seed", "1", "--val-every", "2")
+    for module in ("start", "resume"):
+        monkeypatch.setattr(f"darknet_py.training.{module}.memory", lambda: 2 * limit)
+    args = ("--tokenized", "--seed", "1", "--val-every", "2")
     invoke("train", "net.cfg", "tokens.txt", "--batches", "4", *args)
     invoke("train", "--resume", "--batches", "8")
     assert max(rows) == 32

@@ -18,11 +18,10 @@ from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbo
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
 from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights, say_newer
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
-from darknet_py.machine import memory, program_memory
+from darknet_py.machine import memory, program_memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import override
-from darknet_py.sizes import row_bytes, segment_steps, training_bytes
-from darknet_py.speed import generating_speed, rounded, training_speed
+from darknet_py.sizes import check_fits, row_bytes, training_bytes
 from darknet_py.symbols import unit_of
 from darknet_py.terminal import USUAL, columns, is_terminal, visible
 from darknet_py.training.validation import validation_rows
@@ -33,7 +32,7 @@ from darknet_py.weights import read_header
     "info",
     cls=Command,
     context_settings=CONTEXT,
-    short_help="Show the layers, size and speed of a network.",
+    short_help="Show the layers and size of a network.",
 )
 @click.argument("source", metavar="CFG|WEIGHTS", type=CfgName())
 @cfg_option
@@ -96,7 +95,6 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     streams = counted(facts["streams"] * facts["subdivisions"], "stream")
     steps = counted(facts["time_steps"], "time step")
     parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
-    speed = {what: rounded(value) for what, value in facts["characters_per_second"].items()}
     return [
         *rows,
         ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
@@ -108,11 +106,6 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             "validation",
             f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text (partly shared "
             f"with training)",
-        ),
-        (
-            "speed",
-            f"up to {speed['train']:,} {unit}s/s to train, {speed['generate']:,} to "
-            f"generate, on one core",
         ),
     ]
 
@@ -171,9 +164,9 @@ def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
 
 
 def _obstacle(net: Network) -> str | None:
-    """Why `train` would refuse this network, or None; a datum is then computed in segments."""
+    """Why `train` would refuse this network, or None."""
     try:
-        net.step.segment_steps = segment_steps(net, memory() // 2)
+        check_fits(net, trainable_memory())
         net.check_trainable()
     except CfgError as error:
         return str(error)
@@ -215,7 +208,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
     options = net.options
     obstacle = _obstacle(net)
-    needed = training_bytes(net, net.step.segment_steps)
+    needed = training_bytes(net)
     layers = [
         {
             "index": layer.index,
@@ -224,7 +217,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "outputs": layer.outputs,
             "parameters": sum(parameter.size for parameter in layer.parameters()),
             "operations": layer.operations(),
-            "memory": 4 * layer.training_floats(net.step.segment_steps, options.streams),
+            "memory": 4 * layer.training_floats(options.time_steps, options.streams),
         }
         for layer in net.layers
     ]
@@ -241,10 +234,6 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "unit": unit_of(net),
         "parameters": count,
         "operations": operations,
-        "characters_per_second": {
-            "train": training_speed(net),
-            "generate": generating_speed(net),
-        },
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "peak_memory": needed + program_memory(),

@@ -39,7 +39,6 @@ from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
-from darknet_py.speed import long_wait, training_speed
 from darknet_py.symbols import warn_of_count
 from darknet_py.terminal import is_terminal, say
 from darknet_py.weights import read_header
@@ -316,9 +315,6 @@ def train(
             f"{KEEP_EVERY:,}, {base}_final.weights at batch {net.options.max_batches:,}, the end; "
             f"Ctrl-C saves nothing"
         )
-    datum = net.options.symbols // net.options.subdivisions
-    if (seconds := long_wait(datum, training_speed(net))) is not None:
-        log.info(f"a line for each batch, on this machine every {seconds:,} s at best")
     saved: list[str] = []
     try:
         for line in replay_train(replay, text, BACKUP, saved.append):

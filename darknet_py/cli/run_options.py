@@ -11,7 +11,6 @@ import click
 
 from darknet_py.bounds import (
     Bounds,
-    Bytes,
     File,
     Flag,
     FractionOrFile,
@@ -85,14 +84,6 @@ def duration(value: str) -> float:
     return seconds
 
 
-def size(value: str) -> int:
-    """Bytes from a size like 500M or 4G; a bare number is bytes."""
-    found = re.fullmatch(r"([0-9]+)([KMGT]?)(i?B)?", value, re.IGNORECASE)
-    if not found or len(found[1]) > 15:
-        raise click.BadParameter(f"{value!r} is not a size like 500M or 4G")
-    return int(found[1]) << 10 * " KMGT".index(found[2].upper() or " ")
-
-
 def key_value(value: str) -> tuple[str, str]:
     """The two sides of KEY=VALUE."""
     key, _, text = value.partition("=")
@@ -146,7 +137,6 @@ class FractionOrFileName(FileName):
 
 _PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object] | FileName, str], ...] = (
     (Seconds, duration, "DURATION"),
-    (Bytes, size, "SIZE"),
     (Layers, layer_map, "LAYERS"),
     (FractionOrFile, FractionOrFileName(), "FRACTION|FILE"),
 )

@@ -21,7 +21,6 @@ from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.crnn import CrnnLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
-from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.tier import Tier
@@ -50,35 +49,26 @@ class Fused(Layer):
         if self.walk is None:
             super().backward(delta, below)
         else:
-            self.walk.backward(delta, below, None)
-
-
-class FusedRecurrent(Fused, RecurrentLayer):
-    def backward_through_time(
-        self, delta: Steps, below: Steps | None, d_after: State | None
-    ) -> State | None:
-        if self.walk is None:
-            return super().backward_through_time(delta, below, d_after)
-        return self.walk.backward(delta, below, d_after)
+            self.walk.backward(delta, below)
 
 
 class FusedConnected(Fused, ConnectedLayer):
     pass
 
 
-class FusedRnn(FusedRecurrent, RnnLayer):
+class FusedRnn(Fused, RnnLayer):
     pass
 
 
-class FusedCrnn(FusedRecurrent, CrnnLayer):
+class FusedCrnn(Fused, CrnnLayer):
     pass
 
 
-class FusedGru(FusedRecurrent, GruLayer):
+class FusedGru(Fused, GruLayer):
     pass
 
 
-class FusedLstm(FusedRecurrent, LstmLayer):
+class FusedLstm(Fused, LstmLayer):
     pass
 
 

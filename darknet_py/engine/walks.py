@@ -233,21 +233,18 @@ class Walk(Generic[L]):
         """y, and the state after the last step."""
         raise NotImplementedError
 
-    def backward(self, delta: Array, below: Array | None, d_after: State | None) -> State | None:
-        """As `RecurrentLayer.backward_through_time`."""
+    def backward(self, delta: Array, below: Array | None) -> None:
+        """As `Layer.backward`."""
         self.record["delta"], self.record["below"] = address(delta), address(below)
-        self.record["continues"] = d_after is not None
-        d_before = self.begin_backward(d_after)
+        self.begin_backward()
         for linear in self.linears:
             linear.begin_backward()
         self.compute(self.code + 1)
         for linear in self.linears:
             linear.end_backward()
-        return None if d_after is None else tuple(part.copy() for part in d_before)
 
-    def begin_backward(self, d_after: State | None) -> State:
-        """Take the delta of the state after the last step; where that before the first will be."""
-        return ()
+    def begin_backward(self) -> None:
+        """Have buffers for the time of one backward."""
 
 
 class ConnectedWalk(Walk[ConnectedLayer]):
@@ -303,15 +300,11 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
     def outcome(self) -> tuple[Array, State]:
         return self.y, (self.states[-1].copy(),)
 
-    def begin_backward(self, d_after: State | None) -> State:
+    def begin_backward(self) -> None:
         time_steps, streams = self.shape
         hidden = self.layer.hidden
         self.scratch("d_state", time_steps, streams, hidden)
         self.scratch("d_self", time_steps, streams, hidden)
-        d_before = self.scratch("d_before", streams, hidden)
-        if d_after is not None:
-            np.copyto(d_before, d_after[0])
-        return (d_before,)
 
 
 class LstmWalk(RecurrentWalk[LstmLayer]):
@@ -339,7 +332,7 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
     def outcome(self) -> tuple[Array, State]:
         return self.h[1:], (self.h[-1].copy(), self.c[-1].copy())
 
-    def begin_backward(self, d_after: State | None) -> State:
+    def begin_backward(self) -> None:
         time_steps, streams = self.shape
         n = self.layer.outputs
         d_gates = self.scratch("d_gates", time_steps, streams, 4 * n)
@@ -347,12 +340,7 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
             self.scratch("d_self", time_steps, streams, 4 * n)
         else:
             self.record["d_self"] = address(d_gates)
-        d_h, d_c = self.scratch("d_before", streams, n), self.scratch("d_cell", streams, n)
-        d_c.fill(0)
-        if d_after is not None:
-            np.copyto(d_h, d_after[0])
-            np.copyto(d_c, d_after[1])
-        return d_h, d_c
+        self.scratch("d_cell", streams, n).fill(0)
 
 
 class GruWalk(RecurrentWalk[GruLayer]):
@@ -380,16 +368,12 @@ class GruWalk(RecurrentWalk[GruLayer]):
     def outcome(self) -> tuple[Array, State]:
         return self.s[1:], (self.s[-1].copy(),)
 
-    def begin_backward(self, d_after: State | None) -> State:
+    def begin_backward(self) -> None:
         time_steps, streams = self.shape
         n = self.layer.outputs
         for name, width in (("d_gates", 3 * n), ("d_self", 2 * n), ("d_more", n)):
             self.scratch(name, time_steps, streams, width)
         self.scratch("d_cell", streams, n)
-        d_before = self.scratch("d_before", streams, n)
-        if d_after is not None:
-            np.copyto(d_before, d_after[0])
-        return (d_before,)
 
 
 _WALKS: dict[str, type[Walk[Any]]] = {

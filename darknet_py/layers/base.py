@@ -168,13 +168,12 @@ class Pass:
     """What a forward needs to know besides its input and state.
 
     training: whether a backward may follow; batch norm and dropout then act as in training.
-    first_step, first_stream: which part of a datum the input is: where it begins in it.
-    all_streams: of the datum; 0 where the input has them all.
+    first_stream: the first of the datum's streams in the input. all_streams: how many the datum
+    has; 0 if the input has them all.
     seed, datum: the key of random numbers: the run's seed, and which datum of the run it is.
     """
 
     training: bool = False
-    first_step: int = 0
     first_stream: int = 0
     all_streams: int = 0
     seed: int = 0
@@ -191,8 +190,6 @@ class Layer:
     takes_symbols: ClassVar[bool] = False
     # Whether what comes out is an image like what comes in.
     keeps_image: ClassVar[bool] = False
-    # Set where a layer must see a whole datum at once, so that it cannot be computed in parts.
-    needs_whole_datum = False
 
     def __init__(self, index: int, inputs: int, outputs: int) -> None:
         self.index = index

@@ -28,7 +28,6 @@ class BatchnormLayer(Layer):
 
     kind = "batchnorm"
     keeps_image = True
-    needs_whole_datum = True
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting.index, setting.inputs, setting.inputs)

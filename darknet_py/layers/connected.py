@@ -226,7 +226,6 @@ class ConnectedLayer(Layer):
     def __init__(self, index: int, connected: Connected) -> None:
         super().__init__(index, connected.inputs, connected.outputs)
         self.connected = connected
-        self.needs_whole_datum = connected.batch_normalize
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> ConnectedLayer:

@@ -30,17 +30,16 @@ BITS = 16
 def draw(run: Pass, layer: int, shape: tuple[int, int, int]) -> Array:
     """The random numbers of a part of a datum, (time_steps, streams, features), from 0 to 65,535.
 
-    run: says where in which datum the part begins.
+    run: says which streams of which datum they are.
     """
     time_steps, streams, features = shape
     all_streams = run.all_streams or streams
     if streams < all_streams:
         # The streams of a time step are next to each other, but not those of the next time step.
-        steps = range(run.first_step, run.first_step + time_steps)
-        rows = [_draw_rows(run, layer, step * all_streams, streams, features) for step in steps]
+        firsts = range(0, time_steps * all_streams, all_streams)
+        rows = [_draw_rows(run, layer, first, streams, features) for first in firsts]
         return np.stack(rows)
-    first = run.first_step * all_streams
-    return _draw_rows(run, layer, first, time_steps * streams, features).reshape(shape)
+    return _draw_rows(run, layer, 0, time_steps * streams, features).reshape(shape)
 
 
 def _draw_rows(run: Pass, layer: int, first: int, rows: int, features: int) -> Array:

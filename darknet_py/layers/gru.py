@@ -105,9 +105,7 @@ class GruLayer(RecurrentLayer):
         s = z * (s - h) + h
         return s, (s,)
 
-    def backward_through_time(
-        self, delta: Steps, below: Steps | None, d_after: State | None
-    ) -> State | None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs
         d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)
@@ -115,14 +113,11 @@ class GruLayer(RecurrentLayer):
         d_wh = self.scratch.array("d_wh", (time_steps, streams, n), delta.dtype)
         d_reset = self.scratch.array("d_reset", (streams, n), delta.dtype)
         d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
-        if d_after is not None:
-            np.add(delta[-1], d_after[0], out=delta[-1])
         with (
             self.wh.steps_back(self.reset, d_wh) as h_back,
             self.wzr.steps_back(self.s[:time_steps], d_zr) as zr_back,
         ):
             for t in range(time_steps - 1, -1, -1):
-                wanted = t > 0 or d_after is not None
                 z, r, h = (self.gates[t, :, k * n : (k + 1) * n] for k in range(3))
                 d_z, d_r, d_h = (d_gates[t, :, k * n : (k + 1) * n] for k in range(3))
                 np.multiply(delta[t], 1 - z, out=d_h)
@@ -135,11 +130,9 @@ class GruLayer(RecurrentLayer):
                 h_back(t, d_reset)
                 np.multiply(d_reset, self.s[t] * r * (1 - r), out=d_r)
                 np.copyto(d_zr[t], d_gates[t, :, : 2 * n])
-                zr_back(t, d_before if wanted else None)
-                if wanted:
+                zr_back(t, d_before if t > 0 else None)
+                if t > 0:
                     np.add(d_before, delta[t] * z, out=d_before)
                     np.add(d_before, d_reset * r, out=d_before)
-                if t > 0:
                     np.add(delta[t - 1], d_before, out=delta[t - 1])
         self.u.backward(d_gates, below)
-        return None if d_after is None else (d_before.copy(),)

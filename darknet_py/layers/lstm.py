@@ -128,9 +128,7 @@ class LstmLayer(RecurrentLayer):
         h = o * tanh(c)
         return h, (h, c)
 
-    def backward_through_time(
-        self, delta: Steps, below: Steps | None, d_after: State | None
-    ) -> State | None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
         shape = (streams, self.outputs)
         wide = (time_steps, streams, 4 * self.outputs)
@@ -140,17 +138,12 @@ class LstmLayer(RecurrentLayer):
         d_h = self.scratch.array("d_h", shape, delta.dtype)
         d_c = self.scratch.array("d_c", shape, delta.dtype)
         d_c.fill(0)
-        if d_after is not None:
-            np.add(delta[-1], d_after[0], out=delta[-1])
-            np.copyto(d_c, d_after[1])
         with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
             for t in range(time_steps - 1, -1, -1):
-                wanted = t > 0 or d_after is not None
                 self._step_backward(t, delta[t], d_c, d_gates[t])
                 if self.batch_normalize:
                     np.copyto(d_w[t], d_gates[t])
-                w_back(t, d_h if wanted else None)
+                w_back(t, d_h if t > 0 else None)
                 if t > 0:
                     np.add(delta[t - 1], d_h, out=delta[t - 1])
         self.u.backward(d_gates, below)
-        return None if d_after is None else (d_h.copy(), d_c.copy())

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from darknet_py.arrays import Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Layer, Parameter, RollingStatistics, Setting, State
+from darknet_py.layers.base import Layer, Parameter, RollingStatistics, Setting
 from darknet_py.layers.connected import Connected
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
@@ -50,17 +49,3 @@ class RecurrentLayer(Layer):
 
     def training_floats(self, time_steps: int, streams: int) -> int:
         return sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
-
-    def backward(self, delta: Steps, below: Steps | None) -> None:
-        """As in every layer, where the state after the last step has no delta."""
-        self.backward_through_time(delta, below, None)
-
-    def backward_through_time(
-        self, delta: Steps, below: Steps | None, d_after: State | None
-    ) -> State | None:
-        """`backward` where the steps are a part of a longer datum.
-
-        d_after: the delta of the state after the last step. Returns that of the state before the
-        first, None where d_after is None.
-        """
-        raise NotImplementedError

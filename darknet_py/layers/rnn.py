@@ -108,25 +108,19 @@ class RnnLayer(RecurrentLayer):
         s = a + (b + s) if self.shortcut else a + b
         return self.output_layer(s), (s,)
 
-    def backward_through_time(
-        self, delta: Steps, below: Steps | None, d_after: State | None
-    ) -> State | None:
+    def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
         shape = (time_steps, streams, self.hidden)
         d_state = self.scratch.array("d_state", shape, delta.dtype)
         d_self = self.scratch.array("d_self", shape, delta.dtype)
         d_before = self.scratch.array("d_before", shape[1:], delta.dtype)
         self.output_layer.backward(delta, d_state)
-        if d_after is not None:
-            np.add(d_state[-1], d_after[0], out=d_state[-1])
         with self.self_layer.steps_back(self.states[:time_steps], d_self) as self_back:
             for t in range(time_steps - 1, -1, -1):
-                wanted = t > 0 or d_after is not None
                 np.copyto(d_self[t], d_state[t])
-                self_back(t, d_before if wanted else None)
-                if wanted and self.shortcut:
-                    np.add(d_before, d_state[t], out=d_before)
+                self_back(t, d_before if t > 0 else None)
                 if t > 0:
+                    if self.shortcut:
+                        np.add(d_before, d_state[t], out=d_before)
                     np.add(d_state[t - 1], d_before, out=d_state[t - 1])
         self.input_layer.backward(d_state, below)
-        return None if d_after is None else (d_before.copy(),)

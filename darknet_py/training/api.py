@@ -54,7 +54,6 @@ def train(
     gradient: str | None = None,
     tokenized: bool = False,
     threads: int | None = None,
-    memory_limit: int | None = None,
     engine: str | None = None,
     plot: bool = False,
     profile: bool = False,
@@ -69,8 +68,7 @@ def train(
     those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
-    `--time`, `overrides` its `--set`, `memory_limit` its `--memory` in bytes (default: half of the
-    machine's). engine: `auto`, `numpy` or `compiled`.
+    `--time`, `overrides` its `--set`. engine: `auto`, `numpy` or `compiled`.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
     resume: continue the run in `out` where it stopped; what is not given is as it was. The cfg

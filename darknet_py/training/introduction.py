@@ -7,7 +7,6 @@ from darknet_py.corpus import BLOCKS
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
-from darknet_py.speed import long_wait, rounded, training_speed
 from darknet_py.symbols import unit_of, utf8_characters
 from darknet_py.training.run import Run
 
@@ -16,7 +15,7 @@ def introduction(run: Run) -> list[str]:
     """Lines about its text, network, batches, end and files."""
     net, options = run.net, run.net.options
     unit = f"{unit_of(net)}s"
-    size = training_bytes(net, net.step.segment_steps) + program_memory()
+    size = training_bytes(net) + program_memory()
     shared = f", shared by {run.ranks.size} processes" if run.ranks.size > 1 else ""
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
@@ -26,22 +25,9 @@ def introduction(run: Run) -> list[str]:
         f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
         f"{counted(options.symbols, unit_of(net))} per update",
         f"memory: about {size / 1e6:,.0f} MB, and the text",
-        *_speed(run, unit),
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]
-
-
-def _speed(run: Run, unit: str) -> list[str]:
-    """At what speed it trains, and how long an update takes, where one waits for it; the replay of
-    the C program is much slower than anything that is known here.
-    """
-    if run.plan.gradient != "exact":
-        return []
-    speed = training_speed(run.net)
-    seconds = long_wait(run.net.options.symbols, speed)
-    pace = "" if seconds is None else f", {seconds:,} seconds per update"
-    return [f"speed: up to {rounded(speed):,} {unit} per second on one core{pace}"]
 
 
 def _held_out(run: Run, unit: str) -> list[str]:

@@ -18,12 +18,12 @@ from darknet_py.dialect import DIALECTS
 from darknet_py.engine import choose
 from darknet_py.errors import CfgWarning, CostWarning, TrainingError, WeightsError
 from darknet_py.files import base_name
-from darknet_py.machine import memory
+from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import NetOptions, check_effect, override
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
-from darknet_py.sizes import segment_steps
+from darknet_py.sizes import check_fits
 from darknet_py.training import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import RunFolder, find_run, resume_command
@@ -91,10 +91,7 @@ def resumed_run(
     _check_fixed(old, net.options, where)
     step = make_step(net, old.gradient)
     divide_streams(net, ranks, old.gradient)
-    if asked.memory_limit is not None:
-        net.step.segment_steps = segment_steps(net, asked.memory_limit)
-    else:
-        net.step.segment_steps = old.segment_steps
+    check_fits(net, trainable_memory())
     _check_text(data, old, folder, ranks)
     val = old.val if asked.val is None else asked.val
     val_from = asked.val_from or old.val_from
@@ -126,13 +123,11 @@ def resumed_run(
         val=texts.val,
         val_from=val_from,
         val_digest=texts.val_digest,
-        segment_steps=net.step.segment_steps,
     )
     net.use_rand(Rand(old.seed, checkpoint.progress["drawn"]))
     offsets = np.zeros(net.options.streams, np.int64)
     streams = Streams(texts.training, net.options.streams, net.rand, offsets)
-    limit_of_run = plan.memory_limit or memory() // 2
-    validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
+    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
     run = Run(plan, net, step, streams, validation, folder, ranks)
     _restore(run, checkpoint)
     run.is_unlike = True

@@ -16,7 +16,6 @@ from typing import Any
 from darknet_py.bounds import (
     SEED,
     Bounds,
-    Bytes,
     File,
     Flag,
     FractionOrFile,
@@ -171,13 +170,6 @@ class Settings:
     tokenized: bool | None = option(
         Flag(), "DATA consists of integers, separated by white space.", key=None
     )
-    memory_limit: int | None = option(
-        Bytes(),
-        "Stay within this much memory: 500M, 4G; long time_steps are then computed in segments.  "
-        "[default: half of the machine's]",
-        flag="--memory",
-        key="memory",
-    )
     engine: str | None = option(
         OneOf(("auto", "numpy", "compiled")),
         "Train with numpy alone, or with layers that numba compiles; auto compiles if numba is "
@@ -248,8 +240,8 @@ class Plan(Settings):
     """The settings of a run with what was chosen for it, and what they stood for when it began.
 
     cfg: the text in use, with `overrides` applied; source: that of the file at `cfg_path` as it
-    was. digest, val_digest: of the symbols of `data` and of the held-out file. segment_steps: time
-    steps that are computed at once. Raises ValueError for values that no run has.
+    was. digest, val_digest: of the symbols of `data` and of the held-out file. Raises ValueError
+    for values that no run has.
     """
 
     overrides: dict[str, str]
@@ -268,7 +260,6 @@ class Plan(Settings):
     data: str = fact(Text())
     digest: str = fact(Text())
     val_digest: str = fact(Text())
-    segment_steps: int = fact(Whole(1))
 
     def __post_init__(self) -> None:
         super().__post_init__()

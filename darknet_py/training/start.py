@@ -14,7 +14,7 @@ from darknet_py.errors import CfgError, CfgWarning, CostWarning, TrainingError, 
 from darknet_py.files import base_name
 from darknet_py.finding import find_weights, open_network
 from darknet_py.loading import network_for_training
-from darknet_py.machine import memory
+from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import check_effect, override
 from darknet_py.rand import Rand, seed_from_clock
@@ -56,9 +56,8 @@ def new_run(
         parsed = parsed.as_darknet_draws()
     seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
     weights = None if asked.weights is None else find_weights(asked.weights)
-    limit = memory() // 2 if asked.memory_limit is None else asked.memory_limit
     tier = choose(asked.engine or DEFAULTS["engine"])
-    net = _make_network(asked, parsed, weights, Rand(seed), limit, tier)
+    net = _make_network(asked, parsed, weights, Rand(seed), tier)
     try:
         step = make_step(net, gradient)
     except CfgError as error:
@@ -97,12 +96,10 @@ def new_run(
         data=texts.data,
         digest=texts.digest,
         val_digest=texts.val_digest,
-        segment_steps=net.step.segment_steps,
     )
     streams = Streams(texts.training, net.options.streams, net.rand)
     say_unused(asked, texts)
-    limit_of_run = plan.memory_limit or memory() // 2
-    validation = Validation(net, texts.held_out, plan.val_every, limit_of_run, ranks)
+    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
     run = Run(plan, net, step, streams, validation, folder, ranks)
     run.check_same()
     if run.limit and net.batch_number >= run.limit:
@@ -141,14 +138,13 @@ def _make_network(
     cfg: Cfg,
     weights: os.PathLike[str] | None,
     rand: Rand,
-    limit: int,
     tier: Tier,
 ) -> Network:
     """The network, with the weights that it starts from, or some of their layers."""
     if weights is None or asked.weights_layers is None:
-        return network_for_training(cfg, weights, rand, asked.dialect, limit, tier)
+        return network_for_training(cfg, weights, rand, asked.dialect, trainable_memory(), tier)
     dialect = asked.dialect or dialect_of(weights).name
-    net = network_for_training(cfg, None, rand, dialect, limit, tier)
+    net = network_for_training(cfg, None, rand, dialect, trainable_memory(), tier)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CfgWarning)
         other = open_network(weights, asked.weights_cfg, option="--weights-cfg")

@@ -56,7 +56,7 @@ def _products_agree(net: Network, shapes: set[tuple[int, int]], counts: tuple[in
     """
     from threadpoolctl import threadpool_limits
 
-    rows = net.step.segment_steps * net.streams
+    rows = net.options.time_steps * net.streams
     if 12 * rows * sum(a * b for a, b in shapes) > COMPARED:
         return False
     rng = np.random.default_rng(0)

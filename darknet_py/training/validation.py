@@ -215,7 +215,6 @@ def validation_rows(net: Network, memory: int) -> int:
     """Rows of one forward, (time_steps * streams), within `memory` bytes: as many as training has,
     whose buffers serve again, or more where there is room beside those and the program itself.
     """
-    training = net.step.segment_steps * net.options.streams
-    needed = training_bytes(net, net.step.segment_steps)
-    free = (memory - needed - program_memory()) // row_bytes(net)
+    training = net.options.time_steps * net.options.streams
+    free = (memory - training_bytes(net) - program_memory()) // row_bytes(net)
     return min(ROWS, training + max(0, free))

@@ -35,7 +35,7 @@ def bits(net: Network) -> list[bytes]:
         net.rand.drawn,
         net.step.last_rate,
     ]
-    numbers += [net.step.progress, net.step.segment_steps]
+    numbers += [net.step.progress]
     return [array.tobytes() for array in vectors] + [repr(number).encode() for number in numbers]
 
 

@@ -72,8 +72,7 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
 def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """d_gates: of u's products; d_self: of those of z and r; d_more: of that of h.
 
-    d_before: the delta of the state before the first step; where `continues`, given that of the
-    last. d_cell: room for the delta of r s, (streams, outputs).
+    d_cell: room for the delta of r s, (streams, outputs).
     """
     w = walk_at(job)
     of_input, of_state, of_reset = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
@@ -81,13 +80,6 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
     first, end = share(n, rank, threads)
     count = end - first
     wide, step = n * FLOAT_BYTES, w.streams * n * FLOAT_BYTES
-    if w.continues:
-        for s in range(w.streams):
-            at = s * wide + first * FLOAT_BYTES
-            d = floats(w.delta + (w.time_steps - 1) * step + at, (count,))
-            more = floats(w.d_before + at, (count,))
-            for j in range(count):
-                d[j] += more[j]
     linear.pack_backward(of_state, rank, threads)
     linear.pack_backward(of_reset, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
@@ -125,11 +117,10 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                 to_r[j] = d_r[j]
         linear.backward_norm(of_state, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
-        if t == 0 and not w.continues:
+        if t == 0:
             break
-        out = w.delta + (t - 1) * step if t > 0 else w.d_before
-        keep = 1 if t > 0 else 0
-        linear.below(of_state, w.d_self + t * 2 * step, w.streams, out, keep, rank, threads, spare)
+        out = w.delta + (t - 1) * step
+        linear.below(of_state, w.d_self + t * 2 * step, w.streams, out, 1, rank, threads, spare)
         for s in range(w.streams):
             row = t * w.streams + s
             at = (row * 3 * n + first) * FLOAT_BYTES

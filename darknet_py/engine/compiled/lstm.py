@@ -65,8 +65,7 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
 def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """d_gates: of u's products; d_self: of w's, the same array without batch norm.
 
-    d_before, d_cell: the deltas of the state before the first step; where `continues`, given those
-    of the last, else 0.
+    d_cell: the delta of the cell, 0 after the last step.
     """
     w = walk_at(job)
     of_input, of_state = linear_of(job, 0), linear_of(job, 1)
@@ -75,13 +74,6 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
     count = end - first
     gate_bytes = n * FLOAT_BYTES
     step = w.streams * gate_bytes
-    if w.continues:
-        for s in range(w.streams):
-            at = s * gate_bytes + first * FLOAT_BYTES
-            d = floats(w.delta + (w.time_steps - 1) * step + at, (count,))
-            more = floats(w.d_before + at, (count,))
-            for j in range(count):
-                d[j] += more[j]
     linear.pack_backward(of_state, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
@@ -115,11 +107,8 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                         to[j] = source[j]
         linear.backward_norm(of_state, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
-        if t > 0 or w.continues:
-            out = w.delta + (t - 1) * step if t > 0 else w.d_before
-            keep = 1 if t > 0 else 0
-            linear.below(
-                of_state, w.d_self + t * 4 * step, w.streams, out, keep, rank, threads, spare
-            )
+        if t > 0:
+            out = w.delta + (t - 1) * step
+            linear.below(of_state, w.d_self + t * 4 * step, w.streams, out, 1, rank, threads, spare)
     linear.add_updates(of_state, w.d_self, counters, rank, threads, spare)
     linear.backward(of_input, w.d_gates, w.below, counters, rank, threads, spare)

@@ -15,11 +15,11 @@ SGD, ADAM, SOFTMAX, SOFTMAX_DELTA, WRITE = range(10, 15)
 WALK = np.dtype(
     [
         *((name, _WORD) for name in ("code", "time_steps", "streams", "outputs")),
-        # Flags: darknet's shortcut, whether the state after the last step has a delta.
-        *((name, _WORD) for name in ("shortcut", "continues")),
+        # Whether darknet's shortcut is in use.
+        ("shortcut", _WORD),
         *((name, _WORD) for name in ("state", "cell", "bent_cell", "gates", "reset")),
         *((name, _WORD) for name in ("delta", "below", "d_state", "d_gates", "d_self")),
-        *((name, _WORD) for name in ("d_more", "d_before", "d_cell")),
+        *((name, _WORD) for name in ("d_more", "d_cell")),
         ("kind", _WORD),
         ("linears", LINEAR, (3,)),
     ]

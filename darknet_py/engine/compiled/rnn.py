@@ -46,20 +46,13 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
 
 @exported
 def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
-    """d_before: the delta of the first state; given that of the last where `continues`."""
+    """d_state, d_self: of the state and of the self layer's products, all steps."""
     w = walk_at(job)
     inner, own, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
     first, end = share(w.outputs, rank, threads)
     row = w.outputs * FLOAT_BYTES
     step = w.streams * row
     linear.backward(outer, w.delta, w.d_state, counters, rank, threads, spare)
-    if w.continues:
-        last = w.d_state + (w.time_steps - 1) * step
-        for s in range(w.streams):
-            at = s * row + first * FLOAT_BYTES
-            d, more = floats(last + at, (end - first,)), floats(w.d_before + at, (end - first,))
-            for j in range(len(d)):
-                d[j] += more[j]
     linear.pack_backward(own, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
@@ -69,11 +62,10 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                 to[j] = d[j]
         linear.backward_norm(own, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
-        if t == 0 and not w.continues:
+        if t == 0:
             break
-        before = w.d_state + (t - 1) * step if t > 0 else w.d_before
-        keep = 1 if t > 0 else 0
-        linear.below(own, w.d_self + t * step, w.streams, before, keep, rank, threads, spare)
+        before = w.d_state + (t - 1) * step
+        linear.below(own, w.d_self + t * step, w.streams, before, 1, rank, threads, spare)
         if w.shortcut:
             for s in range(w.streams):
                 at = s * row + first * FLOAT_BYTES
