@@ -66,12 +66,6 @@ def test_its_gradient(begin: str) -> None:
     check_gradient(net, None if begin == "zero" else random_state(net))
 
 
-def test_a_datum_in_segments_has_the_same_gradient() -> None:
-    net = leaky(dtype=np.float64)
-    net.step.segment_steps = 1
-    check_gradient(net)
-
-
 @needs_node
 def test_it_is_exported_everywhere(tmp_path: Path) -> None:
     net = leaky()
