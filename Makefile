@@ -6,7 +6,7 @@ BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 .PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
 
 demo: .venv/runs
-	$(BIN)/darknet-py train tiny data/tales.txt --time 60s --seed 1 --out backup/demo
+	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
 	@echo
 	@echo "--- what it writes:"
 	@$(BIN)/darknet-py -q generate backup/demo --seed 1 --length 700 --temperature .5
@@ -16,7 +16,7 @@ demo: .venv/runs
 	@echo
 	@echo "--- try next:"
 	@echo "$(BIN)/darknet-py generate backup/demo --prompt 'Once ' --temperature .8"
-	@echo "$(BIN)/darknet-py train tiny YOUR_TEXT.txt --time 2m && $(BIN)/darknet-py generate backup"
+	@echo "$(BIN)/darknet-py train tiny YOUR_TEXT.txt && $(BIN)/darknet-py generate backup"
 
 # On all processors; TESTS=tests/test_cfg.py, or -k and so on, for a part.
 test: .venv/tests

@@ -139,6 +139,27 @@ class Seconds(Number):
         return "a number of seconds above 0 and below 1e9"
 
 
+# What hours, minutes and seconds are called behind a number.
+UNITS = "h(?:ours?)?", "m(?:ins?|inutes?)?", "s(?:ecs?|econds?)?"
+_NUMBERS = [rf"(?:([0-9.]+) ?{unit} ?)?" for unit in UNITS[:2]]
+_DURATION = re.compile(rf"{''.join(_NUMBERS)}(?:([0-9.]+) ?(?:{UNITS[2]})?)?")
+
+
+def duration(text: str) -> float:
+    """Seconds from a time like 90s, 10m, 2h or 1h30m; a bare number is seconds.
+
+    Raises ValueError for what is no time, or not below 1e9 seconds.
+    """
+    found = _DURATION.fullmatch(text)
+    if not (found and text):
+        raise ValueError
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    whole = hours * 3600 + minutes * 60 + seconds
+    if whole >= Seconds.below:
+        raise ValueError
+    return whole
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class OneOf:
     """One of a few words."""

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from darknet_py.bounds import duration
 from darknet_py.errors import CfgError, counted
 from darknet_py.files import likely_file, starts_as_weights, why_tensors
 from darknet_py.likely import nearest
@@ -139,6 +140,16 @@ class Section:
         if option is None:
             return default
         return _number(option, option.value, minimum, maximum, above)
+
+    def duration(self, key: str) -> float:
+        """Seconds, from a time like 90s or 4m; 0 where there is none. Raises CfgError."""
+        option = self.find(key)
+        if option is None:
+            return 0.0
+        try:
+            return duration(option.value)
+        except ValueError:
+            raise option.error("a time like 90s, 10m or 2h, or 0 for none") from None
 
     def choice(self, key: str, default: str, choices: Iterable[str]) -> str:
         """One of `choices`. Raises CfgError."""

@@ -28,6 +28,8 @@ class NetOptions:
         forget_bias      what the bias of an [lstm]'s forget gate starts from
         weight_decay     the pull of the matrices towards 0, apart from the gradient, see `shrink`;
                          0 is off
+        max_time         seconds of training after which a run ends where its user gives neither
+                         time nor batches; 0: none
         cooldown         the last fraction of a run of known length over which the rate falls to 0
         dropconnect      the share of the entries of the matrices that multiply the state which are
                          zeroed in an update, see `DropConnect`; 0 is off
@@ -53,6 +55,7 @@ class NetOptions:
     burn_in: int
     power: float
     max_batches: int
+    max_time: float
     step: int
     scale: float
     steps: tuple[int, ...]
@@ -141,6 +144,7 @@ class NetOptions:
             burn_in=section.integer("burn_in", 0),
             power=section.number("power", 4, minimum=0),
             max_batches=max_batches,
+            max_time=section.duration("max_time"),
             step=section.integer("step", 1, minimum=1),
             scale=section.number("scale", 1),
             steps=tuple(steps),

@@ -15,7 +15,7 @@ import darknet_py as dn
 from darknet_py.cli import COMMANDS, main
 from darknet_py.cli.commands import HINTS, SIMILAR
 from darknet_py.cli.rnn import USED
-from darknet_py.cli.run_options import duration
+from darknet_py.cli.run_options import above_zero
 from darknet_py.cli.train import _say_result
 from tests.support.commands import invoke
 
@@ -499,11 +499,13 @@ def test_a_time_of_two_words_is_answered_with_one() -> None:
         ("1h30m", 5400),
         ("7 secs", 7),
         ("2.5", 2.5),
+        ("0.5", 0.5),
+        ("2h", 7200),
     ):
-        assert duration(text) == seconds
-    for text in ("", "m", "5 mi", "min", "1h1h", "-5m", "1 2"):
+        assert above_zero(text) == seconds
+    for text in ("", "0", "m", "5 mi", "min", "1h1h", "-5m", "1 2"):
         with pytest.raises(click.BadParameter):
-            duration(text)
+            above_zero(text)
 
 
 def test_commands_of_the_c_program_for_images_are_told_apart() -> None:

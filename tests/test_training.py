@@ -21,14 +21,12 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py import engine
 from darknet_py.cfg import read_cfg
 from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.step import Step
-from darknet_py.tier import NUMPY
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.run import CSV_COLUMNS, Row
@@ -205,80 +203,6 @@ def test_a_seed_from_the_clock_is_printed_and_repeats_the_run() -> None:
     again = train("--batches", "3", "--out", "b", "--seed", found[1])
     assert not any(line.startswith("seed ") for line in again.lines)
     assert Path("a/net_final.weights").read_bytes() == Path("b/net_final.weights").read_bytes()
-
-
-def test_batches_overrides_max_batches() -> None:
-    write_cfg(Path("net.cfg"), NET + " max_batches=4", RNN, CONNECTED, SOFTMAX)
-    train()
-    assert len(rows()) == 4
-    train("--batches", "6")
-    assert len(rows()) == 6
-
-
-def test_time_ends_a_run_that_has_no_other_limit(clock: Clock) -> None:
-    elapsed: list[float] = []
-
-    def note(row: dn.Row) -> None:
-        elapsed.append(row.elapsed)
-
-    clock.batch, clock.validation = 0.0625, 0.0
-    result = dn.train("net.cfg", "text.txt", seconds=0.5, callback=note)
-    assert result.seconds == 0.5
-    assert elapsed == [0.0625 * number for number in range(1, 9)]
-    assert not result.interrupted
-    assert read_header("backup/net_final.weights").seen == 8 * SYMBOLS
-
-
-def test_the_command_ends_after_its_time(clock: Clock) -> None:
-    clock.batch, clock.validation = 1.0, 0.0
-    train("--time", "5s")
-    assert [row["seconds"] for row in rows()] == [f"{n}.000" for n in range(1, 6)]
-    assert read_header("backup/net_final.weights").seen == 5 * SYMBOLS
-
-
-def test_compiling_is_not_counted_as_training(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class SlowTeam:
-        threads = 1
-
-        def compile(self) -> None:
-            clock.now += 100
-
-    monkeypatch.setattr(engine, "NUMPY", dataclasses.replace(NUMPY, team=SlowTeam()))
-    clock.batch, clock.validation = 1.0, 0.0
-    result = dn.train("net.cfg", "text.txt", seconds=5, engine="numpy")
-    assert result.batches == 5
-    assert result.seconds == 5
-
-
-def test_a_run_cools_down_to_its_end(clock: Clock) -> None:
-    write_cfg(Path("net.cfg"), NET + " cooldown=.5 max_batches=8", RNN, CONNECTED, SOFTMAX)
-    given: list[dn.Row] = []
-    dn.train("net.cfg", "text.txt", seed=1, callback=given.append)
-    rates = [row.rate / 0.01 for row in given]
-    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
-    given.clear()
-    clock.batch, clock.validation = 1.0, 0.0
-    dn.train("net.cfg", "text.txt", seed=1, batches=10**9, seconds=8, callback=given.append)
-    assert [row.rate / 0.01 for row in given] == pytest.approx(rates)
-    write_cfg(Path("net.cfg"), NET + " cooldown=.5", RNN, CONNECTED, SOFTMAX)
-    assert "cooldown" not in train("--batches", "2").stderr
-
-
-def test_batches_end_a_run_before_its_time(clock: Clock) -> None:
-    train("--time", "1h", "--batches", "3")
-    assert len(rows()) == 3
-
-
-@pytest.mark.parametrize(
-    ("given", "seconds"),
-    [("90s", 90), ("10m", 600), ("2h", 7200), ("1h30m", 5400), ("0.5", 0.5), ("7", 7)],
-)
-def test_durations(given: str, seconds: float) -> None:
-    from darknet_py.cli.run_options import duration
-
-    assert duration(given) == seconds
 
 
 def test_settings_go_into_the_run_and_into_its_cfg() -> None:

@@ -170,7 +170,7 @@ def main(context: click.Context) -> None:
 
     \b
     Examples:
-      darknet-py train tiny mybook.txt --time 2m
+      darknet-py train tiny mybook.txt
       darknet-py generate backup/tiny_best.weights
     """
     check_graphics(context)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from darknet_py.bounds import Whole, shown
+from darknet_py.bounds import UNITS, Whole, shown
 from darknet_py.likely import GRAPHICS, INSTEAD, OTHER_NAMES, canonical, nearest
 from darknet_py.terminal import NARROWEST
 
@@ -346,8 +346,6 @@ PROMPTS = {"generate": "--prompt", "rnn generate": "-seed"}
 FROM_STDIN = ("rnn valid", "rnn validtactic", "rnn vec", "rnn generatetactic")
 # The parameter of commands that is a text.
 TEXTS = {"train": "data", "valid": "text", "vec": "lines", "rnn train": "data"}
-# What hours, minutes and seconds are called behind a number.
-UNITS = "h(?:ours?)?", "m(?:ins?|inutes?)?", "s(?:ecs?|econds?)?"
 NEAR_OPTION = 0.75  # how like an option another must be, from 0 to 1, to be taken for it
 FEW = 3  # files that a message names
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Callable
@@ -19,17 +20,13 @@ from darknet_py.bounds import (
     OneOf,
     Seconds,
     Whole,
+    duration,
 )
-from darknet_py.cli.commands import UNITS, WholeNumber
+from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName, check_no_text
 from darknet_py.training.settings import OPTIONS, OnResume, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_HOURS, _MINUTES, _SECONDS = UNITS
-_DURATION = re.compile(
-    rf"(?:([0-9.]+) ?{_HOURS} ?)?(?:([0-9.]+) ?{_MINUTES} ?)?(?:([0-9.]+) ?(?:{_SECONDS})?)?"
-)
 
 
 def run_options(command: F) -> F:
@@ -71,17 +68,12 @@ def _attributes(option: Option) -> dict[str, Any]:
     raise TypeError(f"{option.flag}: the command line has no values of this kind")
 
 
-def duration(value: str) -> float:
-    """Seconds from a time like 90s, 10m, 2h or 1h30m; a bare number is seconds."""
-    found = _DURATION.fullmatch(value)
-    try:
-        parts = [float(part or 0) for part in found.groups()] if found else [0.0, 0.0, 0.0]
-    except ValueError:
-        parts = [0.0, 0.0, 0.0]
-    seconds = parts[0] * 3600 + parts[1] * 60 + parts[2]
-    if not 0 < seconds < 1e9:
-        raise click.BadParameter(f"{value!r} is not a time above 0, like 90s, 10m or 2h")
-    return seconds
+def above_zero(value: str) -> float:
+    """Seconds from a time, see `duration`."""
+    with contextlib.suppress(ValueError):
+        if (seconds := duration(value)) > 0:
+            return seconds
+    raise click.BadParameter(f"{value!r} is not a time above 0, like 90s, 10m or 2h")
 
 
 def key_value(value: str) -> tuple[str, str]:
@@ -136,7 +128,7 @@ class FractionOrFileName(FileName):
 
 
 _PARSERS: tuple[tuple[type[Bounds], Callable[[Any], object] | FileName, str], ...] = (
-    (Seconds, duration, "DURATION"),
+    (Seconds, above_zero, "DURATION"),
     (Layers, layer_map, "LAYERS"),
     (FractionOrFile, FractionOrFileName(), "FRACTION|FILE"),
 )

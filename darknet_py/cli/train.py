@@ -67,7 +67,7 @@ def command(
 
     \b
     Examples:
-      darknet-py train tiny mybook.txt --time 2m
+      darknet-py train tiny mybook.txt --time 10m
       darknet-py train my.cfg mybook.txt --batches 5000 --set learning_rate=.002
       darknet-py train --resume --batches 10000
       darknet-py train tiny b.txt --weights backup --weights-layers 0-1 --out b

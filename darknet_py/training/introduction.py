@@ -43,11 +43,13 @@ def _held_out(run: Run, unit: str) -> list[str]:
 def _end(run: Run) -> list[str]:
     """When the run ends by itself, if it does."""
     ends = [f"at batch {run.limit:,}"] if run.limit else []
-    if run.plan.seconds is not None:
-        unit = "second" if run.plan.seconds == 1 else "seconds"
-        ends.append(f"after {run.plan.seconds:,.10g} {unit} of training")
+    if run.time_limit is not None:
+        unit = "second" if run.time_limit == 1 else "seconds"
+        ends.append(f"after {run.time_limit:,.10g} {unit} of training")
     if len(ends) == 2:
         ends = [f"{ends[0]} or {ends[1]}, whichever comes first"]
+    if run.time_limit is not None and run.plan.seconds is None:
+        ends[0] += " (max_time in the cfg; --time 10m or --batches 5000 sets another end)"
     return [f"end: {ends[0]}"] if ends else []
 
 

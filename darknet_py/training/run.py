@@ -135,7 +135,11 @@ class Run:
         self.ranks = ranks
         self.validation = validation
         self.folder = folder
-        self.limit = net.options.max_batches if plan.batches is None else plan.batches
+        self.limit, self.time_limit = net.options.max_batches, net.options.max_time or None
+        if plan.batches is not None:
+            self.limit, self.time_limit = plan.batches, None
+        if plan.seconds is not None:
+            self.time_limit = plan.seconds
         self.profile = Profile()
         self.table = folder.journal(".csv", ",".join(CSV_COLUMNS))
         self.samples = folder.journal(".samples")
@@ -224,8 +228,8 @@ class Run:
         plan, stale = self.plan, self.validation.stale
         if self.limit and self.net.batch_number >= self.limit:
             return f"reached batch {self.limit}", "a larger --batches"
-        if plan.seconds is not None and self.told(ELAPSED) >= plan.seconds:
-            return f"stopped after {plan.seconds:g} s", "a longer --time"
+        if self.time_limit is not None and self.told(ELAPSED) >= self.time_limit:
+            return f"stopped after {self.time_limit:g} s", "a longer --time"
         if plan.patience is not None and stale >= plan.patience:
             return f"stopped: no new best in {stale} validations", "a larger --patience"
         return None
@@ -240,8 +244,8 @@ class Run:
         nobody knows its length.
         """
         shares = [self.net.batch_number / self.limit] if self.limit else []
-        if self.plan.seconds is not None:
-            shares.append(self.told(ELAPSED) / self.plan.seconds)
+        if self.time_limit is not None:
+            shares.append(self.told(ELAPSED) / self.time_limit)
         return max(shares, default=0.0)
 
     def row(self, loss: float, seconds: float) -> Row:
@@ -258,7 +262,7 @@ class Run:
             epochs=batch * self.net.options.symbols / len(self.streams.text),
             val=None,
             limit=self.limit,
-            time_limit=self.plan.seconds,
+            time_limit=self.time_limit,
             unit=unit_of(self.net),
         )
 

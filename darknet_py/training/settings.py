@@ -110,7 +110,10 @@ class Settings:
     )
     batches: int | None = option(Whole(1), "Stop at this batch.  [default: the cfg's max_batches]")
     seconds: float | None = option(
-        Seconds(), "Stop after this much training: 90s, 10m, 2h.", flag="--time"
+        Seconds(),
+        "Stop after this much training: 90s, 10m, 2h.  [default: the cfg's max_time, unless "
+        "--batches is given]",
+        flag="--time",
     )
     overrides: dict[str, str] | None = option(
         Keys(),

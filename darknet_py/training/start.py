@@ -118,7 +118,7 @@ def new_run(
     run.is_unlike = weights is not None
     if asked.seed is None:
         log.info("seed %d (random; --seed %d repeats this run)", seed, seed)
-    if not run.limit and plan.seconds is None:
+    if not run.limit and run.time_limit is None:
         log.info("training until you stop it with Ctrl-C (--batches or --time ends it by itself)")
         if net.options.cooldown:
             log.info(

@@ -31,9 +31,14 @@ def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
             assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
+def rows(folder: Path, base: str = "net") -> list[dict[str, str]]:
+    """Those of BASE.csv."""
+    with open(folder / f"{base}.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def without_times(table: Path) -> list[dict[str, str]]:
-    with open(table, newline="", encoding="utf-8") as file:
-        return [{**row, "seconds": ""} for row in csv.DictReader(file)]
+    return [{**row, "seconds": ""} for row in rows(table.parent, table.stem)]
 
 
 def all_files_are_readable(folder: Path) -> None:
