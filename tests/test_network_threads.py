@@ -19,6 +19,7 @@ import darknet_py as dn
 from darknet_py.engine import choose
 from darknet_py.errors import DarknetError
 from darknet_py.network import Guard, Network
+from darknet_py.numpy_step import NumpyStep
 from darknet_py.rand import Rand
 from darknet_py.writing.evaluation import hidden_vectors, trace
 from darknet_py.writing.generation import Session, generate_samples
@@ -114,7 +115,7 @@ class Other:
 
 
 def in_the_middle(net: Network, call: Call, patch: pytest.MonkeyPatch) -> list[Other]:
-    """Let another thread do a call when a layer, or the softmax, has first computed something."""
+    """Let another thread do a call when a layer, or a step, has first computed something."""
     others: list[Other] = []
     mine = threading.current_thread()
 
@@ -128,7 +129,7 @@ def in_the_middle(net: Network, call: Call, patch: pytest.MonkeyPatch) -> list[O
 
         return computed
 
-    for owner, name in ((net.layers[1], "forward"), (net.output_layer, "probabilities")):
+    for owner, name in ((net.layers[1], "forward"), (NumpyStep, "__call__")):
         patch.setattr(owner, name, interrupted(getattr(owner, name)))
     return others
 

@@ -16,6 +16,21 @@ from darknet_py.layers.base import LossLayer, Pass, Setting, State
 from darknet_py.program import Value, Values, softmax
 
 
+def exponentials(x: Array, temperature: float, out: Array) -> tuple[Array, Array]:
+    """out = exp((x - peak) / T), with the largest x as the peak.
+
+    Returns peak / T, and the sum of `out`, both (..., 1): over the last axis.
+    """
+    # Bounded, so that the largest x, 0 after the subtraction, is not 0 times infinity.
+    inverse = x.dtype.type(min(1 / temperature, 1e30))
+    peak = np.maximum.reduce(x, axis=-1, keepdims=True)
+    np.subtract(x, peak, out=out)
+    if temperature != 1:
+        np.multiply(out, inverse, out=out)
+    np.exp(out, out=out)
+    return peak * inverse, np.add.reduce(out, axis=-1, keepdims=True)
+
+
 class SoftmaxLayer(LossLayer):
     """`[softmax]`: x (time_steps, streams, inputs) -> probabilities of the same shape."""
 
@@ -51,18 +66,10 @@ class SoftmaxLayer(LossLayer):
 
     def _normalize(self, x: Array, temperature: float, out: Array) -> None:
         """out = exp(x/T) / its sum over the last axis; log_sums (..., 1) = log(sum exp(x/T))."""
-        # Bounded, so that the largest x, 0 after the subtraction, is not 0 times infinity.
-        inverse = x.dtype.type(min(1 / temperature, 1e30))
         for part in parts(x.shape):
-            p = out[part]
-            peak = np.max(x[part], axis=-1, keepdims=True)
-            np.subtract(x[part], peak, out=p)
-            if temperature != 1:
-                np.multiply(p, inverse, out=p)
-            np.exp(p, out=p)
-            total = np.sum(p, axis=-1, keepdims=True)
-            np.divide(p, total, out=p)
-            np.add(np.log(total), peak * inverse, out=self.log_sums[part])
+            peak, total = exponentials(x[part], temperature, out[part])
+            np.divide(out[part], total, out=out[part])
+            np.add(np.log(total), peak, out=self.log_sums[part])
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x

@@ -12,7 +12,7 @@ from darknet_py.arrays import Array
 from darknet_py.bounds import SEED, Whole, checked
 from darknet_py.engine import writer
 from darknet_py.errors import DarknetError
-from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.layers.softmax import SoftmaxLayer, exponentials
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
@@ -277,8 +277,9 @@ class _Predictor:
             compiled = writer(net, state, streams) if is_long or net.tier.team else None
             self._step: Any = compiled or net.stepper(state, streams)
         self._softmax = net.output_layer if isinstance(net.output_layer, SoftmaxLayer) else None
+        self._groups = self._softmax.groups if self._softmax else 1
         # Whether many symbols can be written in one call.
-        has_one = self._softmax is not None and self._softmax.groups == 1
+        has_one = self._softmax is not None and self._groups == 1
         self.writes = has_one and hasattr(self._step, "write")
         self.is_new = True
         # The last symbols, which are read when something is to follow them.
@@ -294,7 +295,7 @@ class _Predictor:
     def _read_waiting(self) -> None:
         if self._waiting is not None:
             symbols = self._waiting if self.streams > 1 else self._waiting[0]
-            self._y = self._step(symbols).reshape(1, self.streams, -1)
+            self._y = self._step(symbols).reshape(self.streams, self._groups, -1)
             self._waiting = None
 
     def write(self, uniform: Array, sampling: Sampling) -> Array:
@@ -309,9 +310,12 @@ class _Predictor:
         """Of each symbol to come next, (streams, symbols), f32, a new array."""
         with self._guard.reading(self._begun):
             self._read_waiting()
-            if self._softmax is None:
-                return self._y[0].astype(np.float32)
-            return self._softmax.probabilities(self._y, temperature)[0].astype(np.float32)
+            p = self._y
+            if self._softmax is not None:
+                exponents = np.empty_like(p)
+                _, total = exponentials(p, temperature, exponents)
+                p = np.divide(exponents, total, out=exponents)
+            return p.reshape(self.streams, -1).astype(np.float32, copy=self._softmax is None)
 
 
 def feed(
