@@ -46,8 +46,10 @@ class NumpyStep:
         """Add the calls of a layer, the last of which make its state that before the next step."""
         for value, start in zip(part.before, state, strict=True):
             self._buffer(value)[...] = start if self._rows else start[0]
-        made = {own.y for own in part.operations}
-        read = [x for own in part.operations for x in own.inputs if isinstance(x, Value)]
+        made = {operation.y for operation in part.operations}
+        read = [
+            x for operation in part.operations for x in operation.inputs if isinstance(x, Value)
+        ]
         self._readers = Counter(x for x in (*read, part.y, *part.after) if x in made)
         for operations in joined(part.operations):
             getattr(self, f"_{operations[0].name}")(*operations)
@@ -85,7 +87,7 @@ class NumpyStep:
 
     def _connect(self, *operations: Operation) -> None:
         """All products with one x are one product, whose columns are their outputs."""
-        x, connected = operations[0].inputs[0], [own.by for own in operations]
+        x, connected = operations[0].inputs[0], [operation.by for operation in operations]
         matrix, gains, shifts = together(connected)
         y = np.zeros((*self._rows, len(shifts)), self._dtype)
         if connected[0].symbols:
@@ -98,9 +100,9 @@ class NumpyStep:
             self._call(np.multiply, y, gains, y)
         self._call(np.add, y, shifts, y)
         first = 0
-        for own in operations:
-            self._buffers[own.y] = y[..., first : first + own.y.width]
-            first += own.y.width
+        for operation in operations:
+            self._buffers[operation.y] = y[..., first : first + operation.y.width]
+            first += operation.y.width
 
     def _activate(self, operation: Operation) -> None:
         (x,) = operation.inputs
@@ -140,8 +142,8 @@ def together(connected: Sequence[Any]) -> tuple[Array, Array | None, Array]:
 
     There are no gains without batch norm.
     """
-    matrices = [own.matrix() for own in connected]
-    gains, shifts = zip(*(own.norm.affine() for own in connected), strict=True)
+    matrices = [part.matrix() for part in connected]
+    gains, shifts = zip(*(part.norm.affine() for part in connected), strict=True)
     if len(matrices) == 1:
         return matrices[0], gains[0], shifts[0]
     has_gains = gains[0] is not None

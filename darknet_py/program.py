@@ -117,10 +117,10 @@ def joined(operations: Sequence[Operation]) -> list[list[Operation]]:
     Products with batch norm and those without do not share a list.
     """
     lists: dict[object, list[Operation]] = {}
-    for own in operations:
-        is_product = own.name == "connect"
-        key = (own.inputs[0], own.by.batch_normalize) if is_product else own.y
-        lists.setdefault(key, []).append(own)
+    for operation in operations:
+        is_product = operation.name == "connect"
+        key = (operation.inputs[0], operation.by.batch_normalize) if is_product else operation.y
+        lists.setdefault(key, []).append(operation)
     return list(lists.values())
 
 

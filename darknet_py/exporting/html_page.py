@@ -2,7 +2,7 @@
 
 The page is put together from the files of the folder `page`: markup, style, and modules of
 JavaScript, which carry out the network's `program`. A `Writer` is what a page needs of them, so
-that other pages can have it too. It has
+that other pages can contain one. It has
 
     the parts     markup (a <main> without it), style, and one script made of the modules
     the network   a description in JSON: the operations of each layer, tensors with their shapes,
@@ -111,8 +111,8 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     """
     net.check_symbols_match()
     record = _Record(net, half)
-    tensors = sorted(record.tensors.values(), key=lambda own: -own.bits)
-    size = sum(own.values.size * own.bits // 8 for own in tensors)
+    tensors = sorted(record.tensors.values(), key=lambda tensor: -tensor.bits)
+    size = sum(tensor.values.size * tensor.bits // 8 for tensor in tensors)
     if size > MAX_BYTES:
         hint = "" if half else "; --half needs half of that"
         raise DarknetError(
@@ -125,7 +125,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
         "outputs": net.outputs,
         "output_layer": net.output_layer.index,
         "initial_draws": net.initial_draws,
-        "tensors": [[own.name, own.values.shape, own.bits] for own in tensors],
+        "tensors": [[tensor.name, tensor.values.shape, tensor.bits] for tensor in tensors],
         "symbols": {
             "inputs": net.inputs,
             "tokens": symbols.is_tokens,
@@ -133,7 +133,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             "prompt": list(symbols.default_prompt),
         },
     }
-    numbers = b"".join(_numbers(net, own) for own in tensors)
+    numbers = b"".join(_numbers(net, tensor) for tensor in tensors)
     return Writer(
         markup=part("writer.html"),
         style=part("writer.css"),
@@ -168,7 +168,7 @@ class _Record:
             {
                 "kind": layer.kind,
                 "outputs": layer.outputs,
-                "operations": [self._described(own) for own in joined(part.operations)],
+                "operations": [self._described(operation) for operation in joined(part.operations)],
                 "y": self._place(part.y),
                 "states": [
                     [self._place(before), self._place(after)]
@@ -197,15 +197,15 @@ class _Record:
         return {
             "do": name,
             "x": [self._input(x) for x in operations[0].inputs],
-            "y": [self._place(own.y) for own in operations],
-            **(parameters(*(own.by for own in operations)) if parameters else {}),
+            "y": [self._place(operation.y) for operation in operations],
+            **(parameters(*(operation.by for operation in operations)) if parameters else {}),
         }
 
     # --- the parameters of an operation, by its name
 
     def _connect(self, *connected: Any) -> dict[str, list[str]]:
-        rows = [self._tensor(own.kernel.name, own.matrix(), True) for own in connected]
-        return {"rows": rows, **self._normalize(*(own.norm for own in connected))}
+        rows = [self._tensor(part.kernel.name, part.matrix(), True) for part in connected]
+        return {"rows": rows, **self._normalize(*(part.norm for part in connected))}
 
     def _normalize(self, *norms: Any) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {"gains": [], "shifts": []}

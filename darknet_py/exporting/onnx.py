@@ -39,7 +39,7 @@ def write_onnx(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = Non
     """Write the model, whole or not at all.
 
     cfg: see `interchange.facts_of`. Raises OSError, CfgError for a network that no model can hold,
-    and DarknetError where the library onnx is not installed.
+    and DarknetError if the library onnx is not installed.
     """
     model = onnx_model(net, cfg)
     write_whole(path, [with_mark(model.SerializeToString())])
@@ -91,9 +91,11 @@ class _Graph:
                 name = names[before] = f"{layer.index}.{state}"
                 inputs.append(self._described(name, types.FLOAT, ("streams", before.width)))
                 results[f"{name}.after"] = after
-            for own in part.operations:
-                known = [names[x] if isinstance(x, Value) else self._fixed(x) for x in own.inputs]
-                names[own.y] = getattr(self, f"_{own.name}")(own, *known)
+            for operation in part.operations:
+                known = [
+                    names[x] if isinstance(x, Value) else self._fixed(x) for x in operation.inputs
+                ]
+                names[operation.y] = getattr(self, f"_{operation.name}")(operation, *known)
         for name, value in results.items():
             self._name(names[value], name)
         outputs = [

@@ -1,8 +1,8 @@
 """A network as the text of a PyTorch module, written for it and for readers.
 
 The file has the classes that the network needs and no others, and reads its parameters from the
-.safetensors file beside it, so that it needs nothing but PyTorch. Tensors have the same names as in
-`interchange`: they are the keys of the module's `state_dict()`.
+.safetensors file next to it, so that it needs nothing but PyTorch. Tensors have the same names as
+in `interchange`: they are the keys of the module's `state_dict()`.
 
 A layer that consists of one thing, as its recorded operations tell, is that thing. Any other is a
 class whose forward is the text of its `step`: see `torch_step`.
@@ -36,9 +36,9 @@ _RESERVED = ("Function", "Network", "Path", "State", "Tensor")
 
 
 def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
-    """Write the module, and its parameters beside it; each file whole or not at all.
+    """Write the module, and its parameters next to it; each file whole or not at all.
 
-    cfg: see `interchange.facts_of`. Raises OSError, CfgError, and DarknetError where the library
+    cfg: see `interchange.facts_of`. Raises OSError, CfgError, and DarknetError if the library
     safetensors is not installed or the module could not be imported by its name.
     """
     if Path(path).stem in {"torch", *sys.stdlib_module_names}:
@@ -68,7 +68,7 @@ class _Module:
         self.logs: set[Layer] = set()
         parts = net.program().parts
         self.modules = [
-            self._module(layer, [own for own in part.operations if own.name != "one_hot"])
+            self._module(layer, part.operations)
             for layer, part in zip(net.layers, parts, strict=True)
         ]
 
@@ -106,8 +106,10 @@ class _Module:
 
     def _module(self, layer: Layer, operations: list[Operation]) -> list[str]:
         """The lines that make a layer's module. Raises CfgError."""
+        # The network itself makes rows of symbols.
+        operations = [operation for operation in operations if operation.name != "one_hot"]
         first: Any = operations[0].by if operations else None
-        names = [own.name for own in operations]
+        names = [operation.name for operation in operations]
         if not names and not layer.state_sizes:
             return [f"nn.Identity(),  # [{layer.kind}]"]
         if names in (["connect"], ["connect", "activate"]) and _is_whole(first, layer):
@@ -247,7 +249,7 @@ def _is_whole(connected: Any, layer: Layer) -> bool:
 
 
 def _call(name: str, arguments: list[str]) -> list[str]:
-    """`name(arguments),` in one line, or in several where it is too long."""
+    """`name(arguments),` in one line, or in several if it is too long."""
     line = f"{name}({', '.join(arguments)}),"
     if len(line) + 16 <= _WIDTH:
         return [line]
@@ -262,7 +264,7 @@ _HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file 
 
     symbols (time_steps, streams): integers from 0 to LAST_INPUT
     log_p (time_steps, streams, OUTPUTS): the log of the probability of each symbol to come next
-    state: what the network remembers, zeros where it is not given: STATE
+    state: what the network remembers, zeros if it is not given: STATE
 
 Layers, formulas and names of tensors are those of darknet. Batch norm uses the statistics of the
 training. MARK.
@@ -437,7 +439,7 @@ _PIECES = {
             setattr(self, name, part)
 
     def zeros(self, like: Tensor) -> State:
-        """The state before the first symbol; like (streams, ...): where it is computed."""
+        """The state before the first symbol; like (streams, ...) has its device."""
         return tuple(like.new_zeros(len(like), size) for size in self.sizes)
 ''',
 }

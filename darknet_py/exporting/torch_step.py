@@ -29,7 +29,7 @@ _WIDTH = 96  # columns of a line within a class
 
 
 class UnreadableStep(Exception):
-    """A step that breaks these rules; the message says how."""
+    """A step that breaks these rules; the message is which one."""
 
 
 class StepText(ast.NodeTransformer):
@@ -48,7 +48,7 @@ class StepText(ast.NodeTransformer):
         is_one = len(self._states) == 1
         self._state = f"({', '.join(self._states)}{',' * is_one})"
         self._unpacked = self._state if is_one else self._state[1:-1]
-        # The names that are known so far; those of the loop; what the loop goes over, by name.
+        # The names that are known so far, and how the loop calls them. What it goes over, by name.
         self._given = {"x", *self._states}
         self._renamed = {"x": "x_t"} if self._states else {}
         self._early: dict[str, str] = {}
@@ -209,7 +209,9 @@ def _name_of(part: Any, attribute: str) -> str:
     names = tensor.name.split(".")[1:]
     names = names[:-1] if isinstance(part, Connected) else names
     if len(names) != 1:
-        raise UnreadableStep(f"its {attribute} has no name of its own: {tensor.name}")
+        raise UnreadableStep(
+            f"its {attribute} needs a name after the layer's index, not {tensor.name}"
+        )
     return names[0]
 
 
