@@ -250,13 +250,6 @@ def test_errors_name_what_to_do(args: tuple[str, ...], told: str) -> None:
     assert told in invoke(*args).error()
 
 
-def test_a_folder_in_the_place_of_a_runs_name_is_found() -> None:
-    dn.train("net.cfg", "text.txt", out="run", batches=2, seed=1)
-    dn.train("net.cfg", "text.txt", out="backup", batches=2, seed=1)
-    told = invoke("train", "--resume", "run").error()
-    assert told.endswith("but the folder run does: give it with --out run")
-
-
 def test_the_list_of_networks_fits_a_narrow_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
@@ -284,7 +277,7 @@ def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
 ) -> None:
     result = dn.train("net.cfg", "text.txt", out="run", seed=1, stop=iter([False, True]).__next__)
     assert result.interrupted
-    _say_result(result, "run", None, "")
+    _say_result(result, None, "")
     *_, shown, last = capsys.readouterr().err.splitlines()
     command = f"darknet-py generate {Path('run/net.backup')}"
     assert shown == f"to see what it writes now: {command}"

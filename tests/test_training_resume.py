@@ -146,6 +146,71 @@ def test_elapsed_time_and_average_go_on(clock: Clock) -> None:
     assert "--time" in over
 
 
+# --- which run ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_runs(run_inputs: None) -> None:
+    """The run `net` in backup, and `net` and `other` in the folder `net`."""
+    shutil.copy("net.cfg", "other.cfg")
+    dn.train("net.cfg", "text.txt", batches=2, seed=1)
+    dn.train("net.cfg", "text.txt", out="net", batches=3, seed=1)
+    dn.train("net.cfg", "text.txt", out="runs/a", batches=4, seed=1)
+    dn.train("other.cfg", "text.txt", out="both", batches=5, seed=1)
+    dn.train("net.cfg", "text.txt", out="both", batches=6, seed=1)
+
+
+@pytest.mark.parametrize(
+    ("named", "batch"),
+    [
+        ("", 2),
+        ("net.cfg", 2),
+        ("net", 3),
+        ("runs/a", 4),
+        ("runs/a/net.state", 4),
+        ("runs/a/net_final.weights", 4),
+        ("runs/a/net_best.weights text.txt", 4),
+        ("runs/a/net.cfg", 4),
+        ("both/other.csv", 5),
+        ("both/net.state", 6),
+        ("other --out both", 5),
+        ("--out runs/a", 4),
+        ("--out runs/a net.cfg text.txt", 4),
+    ],
+)
+@pytest.mark.usefixtures("two_runs")
+def test_a_run_is_resumed_by_its_folder_a_file_of_it_or_its_name(named: str, batch: int) -> None:
+    outcome = invoke("train", "--resume", *named.split(), "--batches", "9")
+    assert outcome.status == 0, outcome.stderr
+    assert f"continuing after batch {batch}\n" in outcome.stderr
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ("net --out runs/a", "leave out --out runs/a"),
+        ("both/net.state --out both", "leave out --out both"),
+        ("both", "both holds several runs (net, other): name one"),
+        ("empty", "empty holds no run"),
+        ("third", "third.state is missing"),
+        ("alone_final.weights", "--weights alone_final.weights"),
+    ],
+)
+@pytest.mark.usefixtures("two_runs")
+def test_what_names_no_run_is_told_apart(named: str, told: str) -> None:
+    Path("empty").mkdir()
+    shutil.copy("backup/net_final.weights", "alone_final.weights")
+    assert told in invoke("train", "--resume", *named.split(), "--batches", "9").error()
+
+
+@pytest.mark.usefixtures("two_runs")
+def test_a_folder_without_a_run_hides_no_name() -> None:
+    Path("other").mkdir()
+    assert dn.train("other", out="both", resume=True, batches=9).weights.parent == Path("both")
+    assert dn.train("runs/a", resume=True, batches=9).weights.parent == Path("runs/a")
+    assert dn.report("both/other_final.weights").name == "other.html"
+
+
 # --- what does not fit ---------------------------------------------------------------------------
 
 

@@ -58,10 +58,7 @@ def test_train_has_an_argument_for_each_option() -> None:
     others = {"cfg", "data", "callback", "stop", "scoring", "progress"}
     assert arguments.keys() - others == BY_NAME.keys()
     for name, option in BY_NAME.items():
-        called_only = option.resume is OnResume.CALL
-        expected = option.default if called_only and option.default is not None else None
-        if isinstance(option.bounds, Flag):
-            expected = False
+        expected = False if isinstance(option.bounds, Flag) else None
         assert arguments[name].default == expected, name
 
 

@@ -24,7 +24,7 @@ from darknet_py.bounds import (
 )
 from darknet_py.cli.commands import WholeNumber
 from darknet_py.cli.completing import CfgKey, CfgName, FileName, FolderName, check_no_text
-from darknet_py.training.settings import OPTIONS, OnResume, Option
+from darknet_py.training.settings import OPTIONS, Option
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,9 +42,7 @@ def _attributes(option: Option) -> dict[str, Any]:
     if isinstance(bounds, Flag):
         return {"is_flag": True, "help": option.help}
     about: dict[str, Any] = {"help": option.help}
-    if option.resume is OnResume.CALL:
-        about |= {"default": option.default, "show_default": True}
-    elif option.default is not None:
+    if option.default is not None:
         # Not a default of click's, since a run that goes on keeps what it had.
         about["help"] += f"  [default: {option.default}]"
     if isinstance(bounds, Keys):

@@ -25,14 +25,14 @@ from darknet_py.cli.options import (
 )
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
-from darknet_py.errors import WeightsError
+from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.files import base_name, likely_file
 from darknet_py.finding import cfg_beside, find_weights, holds_weights
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import LONGER, unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
-from darknet_py.training.folder import DEFAULT_FOLDER, resume_command
+from darknet_py.training.folder import DEFAULT_FOLDER, resume_command, run_to_resume
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
@@ -70,6 +70,7 @@ def command(
       darknet-py train tiny mybook.txt --time 10m
       darknet-py train my.cfg mybook.txt --batches 5000 --set learning_rate=.002
       darknet-py train --resume --batches 10000
+      darknet-py train --resume runs/a
       darknet-py train tiny b.txt --weights backup --weights-layers 0-1 --out b
     """
     if not options["resume"]:
@@ -145,7 +146,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     except BaseException as error:
         if ranks.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
-                _say_left(options.get("out", DEFAULT_FOLDER), cfg, interruption.is_scoring)
+                _say_left(options, cfg, interruption.is_scoring)
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
@@ -153,13 +154,18 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     if not quiet:
         since = " since --resume" if options.get("resume") else ""
         explanation = _explanation(result, progress, options)
-        _say_result(result, options.get("out", DEFAULT_FOLDER), explanation, since)
+        _say_result(result, explanation, since)
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
 
-def _say_left(out: str, cfg: str | None, is_complete: bool) -> None:
+def _say_left(options: dict[str, Any], cfg: str | None, is_complete: bool) -> None:
     """What a run leaves that is quit without saving."""
+    out = options.get("out") or DEFAULT_FOLDER
+    if options.get("resume"):
+        with contextlib.suppress(TrainingError):
+            run, _ = run_to_resume(options.get("out"), cfg)
+            out, cfg = str(run.path), run.base
     name = "*" if cfg is None else glob.escape(base_name(cfg))
     states = sorted(Path(out).glob(f"{name}.state"))
     if is_complete:
@@ -193,7 +199,7 @@ def _explanation(result: Result, progress: Progress, options: dict[str, Any]) ->
     return said
 
 
-def _say_result(result: Result, out: str, explanation: str | None, since: str) -> None:
+def _say_result(result: Result, explanation: str | None, since: str) -> None:
     """What a run came to. since: from when on its bytes and seconds are counted, in words."""
     rate = result.characters / max(result.seconds, 1e-9)
     unit = unit_of(result.net)
@@ -219,6 +225,6 @@ def _say_result(result: Result, out: str, explanation: str | None, since: str) -
         base = result.weights.name.removesuffix(".backup")
         # The best network may be much younger than this one.
         say(f"to see what it writes now: darknet-py generate {shlex.quote(str(result.weights))}")
-        say(f"to continue: {_to_continue(out, base)}")
+        say(f"to continue: {_to_continue(str(result.weights.parent), base)}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")

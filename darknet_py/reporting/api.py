@@ -37,7 +37,7 @@ def report(
     half: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write an HTML page about the run in a folder; returns its path.
+    """Write an HTML page about the run in a folder, or of one of its files; returns its path.
 
     name: of the run, where the folder holds several. out: the page; by default BASE.html there.
     text: a file to read a passage from; by default the run's held-out text. layer: whose units are

@@ -12,7 +12,6 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.training import curves as plotting
-from darknet_py.training.folder import DEFAULT_FOLDER
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
@@ -32,7 +31,7 @@ def train(
     cfg: str | os.PathLike[str] | Cfg | None = None,
     data: str | os.PathLike[str] | bytes | None = None,
     *,
-    out: str | os.PathLike[str] = DEFAULT_FOLDER,
+    out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     accept_changes: bool = False,
     weights: str | os.PathLike[str] | None = None,
@@ -71,7 +70,8 @@ def train(
     `--time`, `overrides` its `--set`. engine: `auto`, `numpy` or `compiled`.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
-    resume: continue the run in `out` where it stopped; what is not given is as it was. The cfg
+    resume: continue the run in `out` where it stopped, or the one whose folder, file or name is
+    given as `cfg`; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
     callback: called after every batch. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
@@ -119,8 +119,9 @@ def train(
             result = train_run(run, profile, both, either, shown_score)
             shown.ended(result.val)
         if interruption.is_asked:
+            folder = str(result.weights.parent)
             raise KeyboardInterrupt(
-                f"{result.ended}; saved {result.weights}: train(resume=True, out={str(out)!r}) "
+                f"{result.ended}; saved {result.weights}: train(resume=True, out={folder!r}) "
                 f"continues"
             )
         return result

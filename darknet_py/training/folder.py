@@ -18,6 +18,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.files import (
     TEMPORARY_SUFFIX,
+    WEIGHTS,
     base_name,
     check_file_place,
     newest,
@@ -169,6 +170,19 @@ def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
     return shlex.join(["darknet-py", "train", "--resume", *folder, *name])
 
 
+def run_to_resume(out: str | None, typed: str | os.PathLike[str] | None) -> tuple[RunFolder, bool]:
+    """The run that is resumed, and whether its folder or one of its files was named.
+
+    typed: a folder or file of a run; otherwise the name of a run in `out`, or its cfg. Raises
+    TrainingError.
+    """
+    if typed is None or not (_holds_runs(typed) or _run_of_file(typed)):
+        return find_run(DEFAULT_FOLDER if out is None else out, typed), False
+    if out is not None:
+        raise TrainingError(f"{typed} names a run and its folder; leave out --out {out}")
+    return find_run(typed, None), True
+
+
 def find_run(
     out: str | os.PathLike[str],
     cfg: str | os.PathLike[str] | None,
@@ -176,8 +190,11 @@ def find_run(
 ) -> RunFolder:
     """The run in the folder `out` that can be gone on with: that of `cfg`, or the only one.
 
-    command: what is typed before a folder and a run's name. Raises TrainingError.
+    out: a folder, or a file of the run. command: what is typed before a folder and a run's name.
+    Raises TrainingError.
     """
+    if cfg is None and (run := _run_of_file(out)):
+        return run
     folder = Path(out)
     typed = None if cfg is None else os.fspath(cfg)
     wanted = None if typed is None else base_name(typed)
@@ -194,13 +211,29 @@ def find_run(
     return RunFolder(folder, found[0].name.removesuffix(".state"))
 
 
+def _holds_runs(folder: str | os.PathLike[str]) -> bool:
+    return any(Path(folder).glob("*.state"))
+
+
+def _run_of_file(file: str | os.PathLike[str]) -> RunFolder | None:
+    """The run that wrote this file, if its state is next to it."""
+    path = Path(file)
+    found = re.fullmatch(f"(.+?){_OWN}", path.name)
+    if found is None or not path.is_file():
+        return None
+    run = RunFolder(path.parent, found[1])
+    return run if run.file(".state").is_file() else None
+
+
 def _why_no_run(folder: Path, pattern: str, wanted: str | None, typed: str | None) -> str:
     """What is wrong with a folder without a run, and what to do.
 
     wanted: the run's name; typed: what was given for it.
     """
     if folder.is_file():
-        return f"{folder} is a file; give the folder of a run"
+        return f"{folder} is not a file of a run with a state; give the folder of a run"
+    if typed is not None and os.path.isdir(typed):
+        return _why_no_run(Path(typed), "*.state", None, None)
     if not folder.exists():
         return f"{folder}: no such folder; give the one that the run was started with (--out)"
     table = pattern.removesuffix(".state") + ".csv"
@@ -210,12 +243,15 @@ def _why_no_run(folder: Path, pattern: str, wanted: str | None, typed: str | Non
             f"still, or ended during them; start it again"
         )
     message = f"{folder} holds no run ({pattern} is missing)"
+    if typed is not None and typed.endswith(WEIGHTS) and os.path.isfile(typed):
+        return (
+            f"{typed} has no state next to it; to start from these weights: darknet-py train CFG "
+            f"TEXT --weights {shlex.quote(typed)}"
+        )
     runs = sorted(folder.glob("*.state"))
     if typed is not None and os.path.isfile(typed) and len(runs) == 1:
         words = f"{resume_command(folder, runs[0].stem)} {shlex.quote(typed)}"
         return f"{message}; if {typed} is the text, the run comes first: {words}"
-    if wanted is not None and any(Path(wanted).glob("*.state")):
-        return f"{message}, but the folder {wanted} does: give it with --out {wanted}"
     return f"{message}; give the folder that the run was started with (--out)"
 
 

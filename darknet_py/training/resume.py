@@ -26,7 +26,7 @@ from darknet_py.ranks import Ranks
 from darknet_py.sizes import check_fits
 from darknet_py.training import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
-from darknet_py.training.folder import RunFolder, find_run, resume_command
+from darknet_py.training.folder import RunFolder, resume_command, run_to_resume
 from darknet_py.training.journal import Journal
 from darknet_py.training.run import Run, batch_of_row, batch_of_sample
 from darknet_py.training.settings import FREE, SAME, Plan, Settings
@@ -51,7 +51,8 @@ def resumed_run(
 
     Raises CfgError, CorpusError, TrainingError and OSError.
     """
-    folder = find_run(asked.folder, cfg.path if isinstance(cfg, Cfg) else cfg)
+    named = cfg.path if isinstance(cfg, Cfg) else cfg
+    folder, is_place = run_to_resume(asked.out, named)
     if ranks.is_first:
         stack.enter_context(folder.claimed())
         folder.check_cfg()
@@ -70,8 +71,8 @@ def resumed_run(
             )
     if old.plot:
         plotting.check()
-    if cfg == folder.base and not os.path.isfile(folder.base):
-        cfg = None  # The name of the run, not of a cfg file.
+    if is_place or (cfg == folder.base and not os.path.isfile(folder.base)):
+        cfg = None  # The run itself, not a cfg file.
     keys = asked.net_keys()
     overrides = {**old.overrides, **keys}
     source, changes = _source(cfg, old)

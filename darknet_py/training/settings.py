@@ -103,7 +103,10 @@ class Settings:
     )
     clear: bool | None = option(Flag(), "Set `seen` to 0.", OnResume.NEW)
     resume: bool | None = option(
-        Flag(), "Continue the run in --out where it stopped.", OnResume.CALL
+        Flag(),
+        "Continue the run in --out where it stopped, or the run whose folder, file or name comes "
+        "first.",
+        OnResume.CALL,
     )
     accept_changes: bool | None = option(
         Flag(), "With --resume: continue although the cfg or the text has changed.", OnResume.CALL
