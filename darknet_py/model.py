@@ -8,6 +8,7 @@ the same layout.
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,9 +21,10 @@ from darknet_py.cfg import Cfg, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CfgWarning, CostWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
-from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State, Workspace
+from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State
 from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.layers.workspace import Shapes, Workspace
 from darknet_py.likely import NEAR, NEAR_IN_FILES, likely_key
 from darknet_py.machine import memory
 from darknet_py.numpy_step import NumpyStep
@@ -384,14 +386,31 @@ class Model:
         """
         delta = self.loss_layer.loss_delta(targets)
         for layer in reversed(self.layers[self.first_trained : -1]):
-            # Two buffers take turns: a layer reads the one and writes the other.
-            name = f"delta{layer.index % 2}"
-            shape = (*targets.shape, layer.inputs)
-            has_below = layer.index > self.first_trained
-            below = self._scratch.array(name, shape, self.dtype) if has_below else None
+            shapes = self.delta_shapes(layer, *targets.shape)
+            below = next(iter(self._scratch.arrays(shapes, self.dtype).values()), None)
             with self.timed(f"{layer.index} [{layer.kind}] backward"):
                 layer.backward(delta, below)
             if below is not None:
                 delta = below
             if layer_done is not None:
                 layer_done(layer)
+
+    def delta_shapes(self, layer: Layer, time_steps: int, streams: int) -> Shapes:
+        """The buffer that the delta of a layer's input is in, by name; none if it is not needed.
+
+        Two buffers take turns: a layer reads the one and writes the other.
+        """
+        if layer.index <= self.first_trained:
+            return {}
+        return {f"delta{layer.index % 2}": (time_steps, streams, layer.inputs)}
+
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        """Numbers in the buffers that training on such a datum takes."""
+        shared: dict[str, int] = {}
+        for layer in self.layers[self.first_trained : -1]:
+            scratch = layer.scratch_shapes(time_steps, streams)
+            for name, shape in {**scratch, **self.delta_shapes(layer, time_steps, streams)}.items():
+                shared[name] = max(shared.get(name, 0), math.prod(shape))
+        kept = sum(layer.kept_floats(time_steps, streams) for layer in self.layers)
+        one_hot = 0 if self.layers[0].takes_symbols else time_steps * streams * self.inputs
+        return sum(shared.values()) + kept + one_hot

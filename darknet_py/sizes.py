@@ -10,31 +10,24 @@ from darknet_py.model import Model
 
 
 def training_bytes(model: Model, streams: int = 0) -> int:
-    """Memory to train, about: vectors of parameters, and activations of a datum.
+    """Memory to train: the vectors of parameters, and the buffers of a datum.
 
     streams: of the datum; by default those of the cfg.
     """
     options = model.options
-    steps, streams = options.time_steps, streams or options.streams
+    streams = streams or options.streams
     # Of each masked matrix the mask, and the matrix without it.
     masks = 2 * sum(matrix.size for matrix in masked_matrices(model))
     # Parameters, updates, the optimizer's one or two, their average, and the best network so far.
     vectors = (5 if options.adam else 4) + (1 if options.average else 0)
-    kept = sum(layer.training_floats(steps, streams) for layer in model.layers)
-    # Two buffers of deltas and the layers' scratch are shared by all layers.
-    widest = max(max(layer.inputs, layer.outputs) for layer in model.layers)
-    scratch = max(layer.scratch_floats(steps, streams) for layer in model.layers)
-    deltas = 2 * steps * streams * widest + scratch
-    kept += streams * model.state_size()
-    numbers = vectors * len(model.parameters) + masks + kept + deltas
+    buffers = model.kept_floats(options.time_steps, streams) + streams * model.state_size()
+    numbers = vectors * len(model.parameters) + masks + buffers
     return numbers * model.dtype.itemsize
 
 
 def row_bytes(model: Model) -> int:
     """What each row, of (time_steps * streams), of a forward takes, about."""
-    floats = sum(
-        layer.training_floats(2, 1) - layer.training_floats(1, 1) for layer in model.layers
-    )
+    floats = sum(layer.kept_floats(2, 1) - layer.kept_floats(1, 1) for layer in model.layers)
     floats += 0 if model.layers[0].takes_symbols else model.inputs
     return max(1, floats) * model.dtype.itemsize
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from darknet_py.errors import CfgError, WeightsError
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.sizes import check_fits, training_bytes
 from tests.support.networks import Array, cfg_text, draw_symbols, make_network, summed_loss
 from tests.support.recorded import RECORDED, case, cases
 
@@ -632,28 +630,3 @@ def test_layers_up_to_stopbackward_stay_as_they_are(adam: int) -> None:
     for tensor in net.tensors():
         changed = (tensor.values != before[tensor.name]).any()
         assert changed == (int(tensor.name.split(".")[0]) > 1), tensor.name
-
-
-# --- memory --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layer", [RNN, BN, "[gru] output=40", "[lstm] output=40"])
-def test_what_does_not_fit_is_refused_with_the_subdivisions_that_do(layer: str) -> None:
-    net = make_network("[net] inputs=7 batch=12 time_steps=300", layer, *END)
-    needed = training_bytes(net)
-    check_fits(net, needed)
-    with pytest.raises(CfgError, match=f"training takes {needed:,} bytes") as told:
-        check_fits(net, needed // 2)
-    (parts,) = re.findall(r"try --set subdivisions=(\d+)$", str(told.value))
-    section = f"[net] inputs=7 batch=12 subdivisions={parts} time_steps=300"
-    check_fits(make_network(section, layer, *END), needed // 2)
-    with pytest.raises(CfgError, match="make the network smaller"):
-        check_fits(net, 1000)
-
-
-def test_batch_norm_keeps_two_streams_in_each_part() -> None:
-    net = make_network("[net] inputs=7 batch=12 time_steps=300", BN, *END)
-    with pytest.raises(CfgError, match="subdivisions=6"):
-        check_fits(net, training_bytes(net, 2))
-    with pytest.raises(CfgError, match="make the network smaller"):
-        check_fits(net, training_bytes(net, 1))

@@ -217,7 +217,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "outputs": layer.outputs,
             "parameters": sum(parameter.size for parameter in layer.parameters()),
             "operations": layer.operations(),
-            "memory": 4 * layer.training_floats(options.time_steps, options.streams),
+            "memory": 4 * layer.kept_floats(options.time_steps, options.streams),
         }
         for layer in net.layers
     ]

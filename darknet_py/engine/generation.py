@@ -12,7 +12,8 @@ from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.writing import WRITE
 from darknet_py.engine.walks import Walk, walk_of
-from darknet_py.layers.base import State, Workspace
+from darknet_py.layers.base import State
+from darknet_py.layers.workspace import Workspace
 from darknet_py.machine import processors
 from darknet_py.model import Model, NetworkState
 

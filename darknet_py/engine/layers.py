@@ -23,6 +23,7 @@ from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.softmax import SoftmaxLayer
+from darknet_py.layers.workspace import Shapes, floats
 from darknet_py.tier import Tier
 
 # Rows, and time steps, below which a forward that does not train is not worth packing matrices for.
@@ -34,13 +35,28 @@ class Fused(Layer):
 
     # That of the last forward; None if numpy computed it.
     walk: Walk[Any] | None = None
-    _kept: Walk[Any] | None = None
+    _walk: Walk[Any] | None = None
+
+    @property
+    def whole(self) -> Walk[Any] | None:
+        """The walk of this layer; None if there is none for its sizes or dtype."""
+        self._walk = self._walk or walk_of(self, self.buffers)
+        return self._walk
+
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        if self.whole is None:
+            return super().kept_floats(time_steps, streams)
+        return floats(self.whole.shapes((time_steps, streams), training=True))
+
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        if self.whole is None:
+            return super().scratch_shapes(time_steps, streams)
+        return self.whole.scratch_shapes(time_steps, streams)
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         pays = run.training or (time_steps >= STEPS and time_steps * streams >= ROWS)
-        self._kept = self._kept or walk_of(self, self.buffers)
-        self.walk = self._kept if pays else None
+        self.walk = self.whole if pays else None
         if self.walk is None:
             return super().forward(x, state, run)
         return self.walk.forward(x, state, run.training)

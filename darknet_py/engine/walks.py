@@ -6,7 +6,7 @@ forward leaves for its backward. The buffers have names, and are those of a work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from darknet_py.engine.compiled.linear import AFFINE, BATCH_NORM, BIAS
 from darknet_py.engine.compiled.product import gradient_floats, packed_floats
 from darknet_py.engine.compiled.records import WALK
 from darknet_py.engine.compiled.team import TEAM
-from darknet_py.layers.base import Layer, State, Workspace
+from darknet_py.layers.base import Layer, State
 from darknet_py.layers.connected import Connected, ConnectedLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
@@ -26,9 +26,8 @@ from darknet_py.layers.norm import SMALLEST_DEVIATION, Norm
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.rnn import RnnLayer
 from darknet_py.layers.stack import Stack
+from darknet_py.layers.workspace import Shapes, Workspace
 
-# The buffer of a name, (time_steps, streams) as given.
-Buffer = Callable[..., Array]
 FLOAT32 = np.dtype(np.float32)
 L = TypeVar("L", bound=Layer)
 
@@ -56,16 +55,41 @@ class Linear:
 
     @property
     def moved(self) -> bool:
-        """Whether the parameters are no longer where the record says."""
+        """Whether the parameters have left the places that the record has."""
         return self.parts[0].weights.values is not self.weights[0]
 
+    def shapes(self, shape: tuple[int, int], training: bool) -> Shapes:
+        """Its buffers, by the fields of the record. shape: (time_steps, streams)."""
+        time_steps, streams = shape
+        width, outputs, inputs = (
+            self.connected.outputs,
+            self.parts[0].outputs,
+            self.connected.inputs,
+        )
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.column is None:
+            shapes["products"] = (*shape, width)
+        if self.connected.batch_normalize and training:
+            shapes["y"] = (*shape, width)
+            shapes |= dict.fromkeys(("mean", "variance"), (time_steps, 1, width))
+        if self.connected.symbols:
+            # Each symbol is a number of 64 bits.
+            return shapes | {"symbols": (time_steps, 2 * streams), "table": (inputs, width)}
+        panels = len(self.parts) * packed_floats(inputs, outputs)
+        shapes["packed"] = (max(panels, packed_floats(width, inputs)),)
+        if training:
+            shapes["scratch"] = (gradient_floats(outputs, inputs),)
+        if any(part.weights.values.strides[-1] != FLOAT32.itemsize for part in self.parts):
+            shapes |= dict.fromkeys(("taps", "tap_updates"), (outputs, inputs))
+        return shapes
+
     def place(
-        self, shape: tuple[int, int], training: bool, buffer: Buffer, gates: Array | None
+        self, shape: tuple[int, int], training: bool, buffers: dict[str, Array], gates: Array | None
     ) -> None:
-        """Fill in the record. shape: (time_steps, streams)."""
+        """Fill in the record. shape: (time_steps, streams); buffers: those of `shapes`."""
         record, connected = self.record, self.connected
-        width, outputs, inputs = connected.outputs, self.parts[0].outputs, connected.inputs
-        record["parts"], record["inputs"], record["outputs"] = len(self.parts), inputs, outputs
+        record["parts"], record["outputs"] = len(self.parts), self.parts[0].outputs
+        record["inputs"] = connected.inputs
         record["time_steps"], record["streams"] = shape
         has_norm = connected.batch_normalize
         record["norm"] = BIAS if not has_norm else BATCH_NORM if training else AFFINE
@@ -74,45 +98,34 @@ class Linear:
         record["smallest"] = SMALLEST_DEVIATION
         record["root_epsilon"] = connected.setting.dialect.root_epsilon
         record["deviation_epsilon"] = connected.setting.dialect.deviation_epsilon
+        for name, array in buffers.items():
+            if not name.startswith("tap"):
+                record[name] = address(array)
         if gates is not None and self.column is not None:
             self.y = gates
             record["add"], record["row"] = 1, gates.shape[-1]
             record["products"] = address(gates) + gates.itemsize * self.column
         else:
-            record["row"] = width
-            self.y = buffer("products", *shape, width)
-            record["products"] = address(self.y)
-        record["y"] = record["products"]
+            self.y = buffers["products"]
+            record["row"] = connected.outputs
         if record["norm"] == BATCH_NORM:
-            self.y = buffer("y", *shape, width)
-            self.mean = buffer("mean", shape[0], 1, width)
-            self.variance = buffer("variance", shape[0], 1, width)
-            for name, array in (("y", self.y), ("mean", self.mean), ("variance", self.variance)):
-                record[name] = address(array)
-        if connected.symbols:
-            self.symbols = buffer("symbols", *shape, dtype=np.int64)
-            record["symbols"] = address(self.symbols)
-            record["table"] = address(buffer("table", inputs, width))
+            self.y, self.mean, self.variance = (buffers[name] for name in ("y", "mean", "variance"))
         else:
-            panels = len(self.parts) * packed_floats(inputs, outputs)
-            record["packed"] = address(buffer("packed", max(panels, packed_floats(width, inputs))))
-            if training:
-                record["scratch"] = address(buffer("scratch", gradient_floats(outputs, inputs)))
-        self._place_parameters(buffer)
+            record["y"] = record["products"]
+        if connected.symbols:
+            self.symbols = buffers["symbols"].view(np.int64)
+        self._place_parameters(buffers)
 
-    def _place_parameters(self, buffer: Buffer) -> None:
+    def _place_parameters(self, buffers: dict[str, Array]) -> None:
         self.weights = [part.weights.values for part in self.parts]
-        self._copies = []
+        self._copies = [(buffers["taps"], buffers["tap_updates"])] if "taps" in buffers else []
         for k, part in enumerate(self.parts):
-            values, updates = part.weights.values, part.weights.updates
-            if not values.flags.c_contiguous:
-                values, updates = (buffer(name, *values.shape) for name in ("taps", "tap_updates"))
-                self._copies.append((values, updates))
-            tensors = {"biases": part.norm.biases}
-            if isinstance(part.norm, Norm):
-                tensors["scales"] = part.norm.scales
-            arrays = {name: (tensor.values, tensor.updates) for name, tensor in tensors.items()}
-            for name, pair in {"weights": (values, updates), **arrays}.items():
+            norm, matrix = part.norm, (part.weights.values, part.weights.updates)
+            arrays = {"weights": self._copies[0] if self._copies else matrix}
+            arrays["biases"] = norm.biases.values, norm.biases.updates
+            if isinstance(norm, Norm):
+                arrays["scales"] = norm.scales.values, norm.scales.updates
+            for name, pair in arrays.items():
                 self.record[name][k], self.record[f"{name}_updates"][k] = map(address, pair)
 
     def begin(self, x: Array | None) -> None:
@@ -180,6 +193,26 @@ class Walk(Generic[L]):
     def of(cls, layer: L, buffers: Workspace) -> Walk[L]:
         raise NotImplementedError
 
+    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
+        """The time steps and streams of the connected layers."""
+        return time_steps, streams
+
+    def fields(self, time_steps: int, streams: int) -> Shapes:
+        """What its forward leaves for its backward, by the fields of the record."""
+        return {}
+
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        """As of a layer, by the fields of the record."""
+        return {}
+
+    def shapes(self, shape: tuple[int, int], training: bool) -> Shapes:
+        """All of its buffers for an input of (time_steps, streams)."""
+        found = {f"walk.{name}": own for name, own in self.fields(*shape).items()}
+        for place, linear in enumerate(self.linears):
+            of_linear = linear.shapes(self.rows(*shape), training)
+            found |= {f"walk.{place}.{name}": own for name, own in of_linear.items()}
+        return found
+
     def prepare(self, shape: tuple[int, int], training: bool) -> None:
         """Be for an input of (time_steps, streams), in training or prediction."""
         if (self.shape, self.training) == (shape, training) and not self.linears[0].moved:
@@ -187,26 +220,25 @@ class Walk(Generic[L]):
         self.shape, self.training = shape, training
         self.job[...] = 0
         self.record["time_steps"], self.record["streams"] = shape
-        self.place(*shape)
+        self.kept = self.buffers.arrays(self.shapes(shape, training), FLOAT32)
+        for name in self.fields(*shape):
+            self.record[name] = address(self.kept[f"walk.{name}"])
+        self.place()
 
-    def place(self, time_steps: int, streams: int) -> None:
-        """Fill in the record."""
+    def place(self) -> None:
+        """Fill in the rest of the record."""
         raise NotImplementedError
 
-    def place_linear(self, place: int, shape: tuple[int, int], gates: Array | None = None) -> Array:
+    def place_linear(self, place: int, gates: Array | None = None) -> Array:
         """Fill in the record of a connected layer; returns its y."""
-
-        def buffer(name: str, *shape: int, dtype: Any = np.float32) -> Array:
-            return self.buffers.array(f"walk.{place}.{name}", shape, np.dtype(dtype))
-
-        self.linears[place].place(shape, self.training, buffer, gates)
-        return self.linears[place].y
-
-    def keep(self, name: str, *shape: int) -> Array:
-        """The buffer of a field of the record."""
-        array = self.buffers.array(f"walk.{name}", shape, FLOAT32)
-        self.record[name] = address(array)
-        return array
+        linear, prefix = self.linears[place], f"walk.{place}."
+        own = {
+            name.removeprefix(prefix): array
+            for name, array in self.kept.items()
+            if name.startswith(prefix)
+        }
+        linear.place(self.rows(*self.shape), self.training, own, gates)
+        return linear.y
 
     def compute(self, code: int) -> None:
         self.record["code"] = code
@@ -254,10 +286,13 @@ class ConnectedWalk(Walk[ConnectedLayer]):
     def of(cls, layer: ConnectedLayer, buffers: Workspace) -> ConnectedWalk:
         return cls(layer, [(layer.connected, None)], buffers)
 
-    def place(self, time_steps: int, streams: int) -> None:
+    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
+        # Batch norm is over all symbols of a datum.
         has_norm = self.layer.connected.batch_normalize
-        rows = (1, time_steps * streams) if has_norm else (time_steps, streams)
-        self.y = self.place_linear(0, rows).reshape(time_steps, streams, -1)
+        return (1, time_steps * streams) if has_norm else (time_steps, streams)
+
+    def place(self) -> None:
+        self.y = self.place_linear(0).reshape(*self.shape, -1)
 
     def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
         return super().forward(x, state, training)[0], state
@@ -270,11 +305,10 @@ R = TypeVar("R", bound=RecurrentLayer)
 
 
 class RecurrentWalk(Walk[R]):
-    def scratch(self, name: str, *shape: int) -> Array:
-        """A buffer for the time of one backward, which all layers share."""
-        array = self.layer.scratch.array(name, shape, FLOAT32)
-        self.record[name] = address(array)
-        return array
+    def begin_backward(self) -> None:
+        self.scratch = self.layer.scratch.arrays(self.scratch_shapes(*self.shape), FLOAT32)
+        for name, array in self.scratch.items():
+            self.record[name] = address(array)
 
 
 class RnnWalk(RecurrentWalk[RnnLayer]):
@@ -284,13 +318,18 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
     def of(cls, layer: RnnLayer, buffers: Workspace) -> RnnWalk:
         return cls(layer, [(connected, None) for connected in layer.bricks()], buffers)
 
-    def place(self, time_steps: int, streams: int) -> None:
-        hidden = self.layer.hidden
-        self.record["outputs"] = hidden
+    def fields(self, time_steps: int, streams: int) -> Shapes:
+        return {"state": (time_steps + 1, streams, self.layer.hidden)}
+
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        return dict.fromkeys(("d_state", "d_self"), (time_steps, streams, self.layer.hidden))
+
+    def place(self) -> None:
+        self.record["outputs"] = self.layer.hidden
         self.record["shortcut"] = self.layer.shortcut
-        self.states = self.keep("state", time_steps + 1, streams, hidden)
+        self.states = self.kept["walk.state"]
         for place in range(3):
-            self.y = self.place_linear(place, (time_steps, streams))
+            self.y = self.place_linear(place)
         self.linears[1].record["x"] = address(self.states)
         self.linears[2].record["x"] = address(self.states[1:])
 
@@ -300,12 +339,6 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
     def outcome(self) -> tuple[Array, State]:
         return self.y, (self.states[-1].copy(),)
 
-    def begin_backward(self) -> None:
-        time_steps, streams = self.shape
-        hidden = self.layer.hidden
-        self.scratch("d_state", time_steps, streams, hidden)
-        self.scratch("d_self", time_steps, streams, hidden)
-
 
 class LstmWalk(RecurrentWalk[LstmLayer]):
     code = records.LSTM
@@ -314,15 +347,24 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
     def of(cls, layer: LstmLayer, buffers: Workspace) -> LstmWalk:
         return cls(layer, [(layer.u, None), (layer.w, 0)], buffers)
 
-    def place(self, time_steps: int, streams: int) -> None:
-        n = self.layer.outputs
-        self.record["outputs"] = n
-        gates = self.place_linear(0, (time_steps, streams))
+    def fields(self, time_steps: int, streams: int) -> Shapes:
+        one = (streams, self.layer.outputs)
+        states = dict.fromkeys(("state", "cell"), (time_steps + 1, *one))
+        return {**states, "bent_cell": (time_steps, *one)}
+
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        n, names = self.layer.outputs, ("d_gates", "d_self")
+        # Without batch norm both stacks have the same delta.
+        used = names if self.layer.batch_normalize else names[:1]
+        gates = dict.fromkeys(used, (time_steps, streams, 4 * n))
+        return {**gates, "d_cell": (streams, n)}
+
+    def place(self) -> None:
+        self.record["outputs"] = self.layer.outputs
+        gates = self.place_linear(0)
         self.record["gates"] = address(gates)
-        self.h = self.keep("state", time_steps + 1, streams, n)
-        self.c = self.keep("cell", time_steps + 1, streams, n)
-        self.keep("bent_cell", time_steps, streams, n)
-        self.place_linear(1, (time_steps, streams), gates)
+        self.h, self.c = self.kept["walk.state"], self.kept["walk.cell"]
+        self.place_linear(1, gates)
         self.linears[1].record["x"] = address(self.h)
 
     def begin(self, state: State) -> None:
@@ -333,14 +375,10 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
         return self.h[1:], (self.h[-1].copy(), self.c[-1].copy())
 
     def begin_backward(self) -> None:
-        time_steps, streams = self.shape
-        n = self.layer.outputs
-        d_gates = self.scratch("d_gates", time_steps, streams, 4 * n)
-        if self.layer.batch_normalize:
-            self.scratch("d_self", time_steps, streams, 4 * n)
-        else:
-            self.record["d_self"] = address(d_gates)
-        self.scratch("d_cell", streams, n).fill(0)
+        super().begin_backward()
+        if not self.layer.batch_normalize:
+            self.record["d_self"] = self.record["d_gates"]
+        self.scratch["d_cell"].fill(0)
 
 
 class GruWalk(RecurrentWalk[GruLayer]):
@@ -350,16 +388,23 @@ class GruWalk(RecurrentWalk[GruLayer]):
     def of(cls, layer: GruLayer, buffers: Workspace) -> GruWalk:
         return cls(layer, [(layer.u, None), (layer.wzr, 0), (layer.wh, 2 * layer.outputs)], buffers)
 
-    def place(self, time_steps: int, streams: int) -> None:
-        n, shape = self.layer.outputs, (time_steps, streams)
-        self.record["outputs"] = n
+    def fields(self, time_steps: int, streams: int) -> Shapes:
+        n = self.layer.outputs
+        return {"state": (time_steps + 1, streams, n), "reset": (time_steps, streams, n)}
+
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        n, wide = self.layer.outputs, {"d_gates": 3, "d_self": 2, "d_more": 1}
+        gates = {name: (time_steps, streams, count * n) for name, count in wide.items()}
+        return {**gates, "d_cell": (streams, n)}
+
+    def place(self) -> None:
+        self.record["outputs"] = self.layer.outputs
         self.record["kind"] = CODES[self.layer.activation.name][0]
-        gates = self.place_linear(0, shape)
+        gates = self.place_linear(0)
         self.record["gates"] = address(gates)
-        self.s = self.keep("state", time_steps + 1, streams, n)
-        reset = self.keep("reset", time_steps, streams, n)
-        for place, x in ((1, self.s), (2, reset)):
-            self.place_linear(place, shape, gates)
+        self.s = self.kept["walk.state"]
+        for place, x in ((1, self.s), (2, self.kept["walk.reset"])):
+            self.place_linear(place, gates)
             self.linears[place].record["x"] = address(x)
 
     def begin(self, state: State) -> None:
@@ -367,13 +412,6 @@ class GruWalk(RecurrentWalk[GruLayer]):
 
     def outcome(self) -> tuple[Array, State]:
         return self.s[1:], (self.s[-1].copy(),)
-
-    def begin_backward(self) -> None:
-        time_steps, streams = self.shape
-        n = self.layer.outputs
-        for name, width in (("d_gates", 3 * n), ("d_self", 2 * n), ("d_more", n)):
-            self.scratch(name, time_steps, streams, width)
-        self.scratch("d_cell", streams, n)
 
 
 _WALKS: dict[str, type[Walk[Any]]] = {

@@ -8,6 +8,7 @@ from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
 
@@ -26,11 +27,11 @@ class ActivationLayer(Layer):
         name = section.choice("activation", "linear", ACTIVATIONS)
         return cls(setting.index, setting.inputs, ACTIVATIONS[name])
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return time_steps * streams * self.outputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return {"y": (time_steps, streams, self.outputs)}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        self.y = self.buffers.array("y", x.shape, x.dtype)
+        self.y = self.buffers.array("y", self.shapes(*x.shape[:2]), x.dtype)
         np.copyto(self.y, x)
         self.activation.apply(self.y)
         return self.y, state

@@ -24,9 +24,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from darknet_py.arrays import Array, Codes, Steps, aligned
+from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import Dialect
+from darknet_py.layers.workspace import Shapes, Workspace, floats
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
@@ -123,23 +124,6 @@ class RollingStatistics:
         for rolling, now in ((self.mean.values, mean), (self.variance.values, variance)):
             np.multiply(rolling, kept, out=rolling)
             np.add(rolling, weights @ now.reshape(len(now), -1), out=rolling)
-
-
-class Workspace:
-    """Buffers by name that are allocated once and handed out again, whatever the shape."""
-
-    def __init__(self) -> None:
-        self._flat: dict[str, Array] = {}
-
-    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-        """The buffer `name`, uninitialized, as an array of this shape; it grows if it must."""
-        size = 1
-        for extent in shape:
-            size *= extent
-        flat = self._flat.get(name)
-        if flat is None or len(flat) < size or flat.dtype != dtype:
-            flat = self._flat[name] = aligned(size, dtype)
-        return flat[:size].reshape(shape)
 
 
 @dataclass(frozen=True)
@@ -266,13 +250,17 @@ class Layer:
         """Additions and multiplications that one symbol costs on its way forward, about."""
         return self.outputs
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        """Numbers that the layer keeps from its forward for its backward, about."""
-        return 0
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        """The buffers of a training forward and its backward, `self.buffers`, by name."""
+        return {}
 
-    def scratch_floats(self, time_steps: int, streams: int) -> int:
-        """Numbers of scratch memory, shared by all layers, that its backward takes, about."""
-        return 0
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        """Buffers for the time of a backward, by name: `Setting.scratch`, which layers share."""
+        return {}
+
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        """Numbers in its buffers while it trains, those of its connected layers included."""
+        return floats(self.shapes(time_steps, streams))
 
 
 class LossLayer(Layer):

@@ -16,6 +16,7 @@ from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
 from darknet_py.layers.norm import BatchNorm, affine_activate, deviation
+from darknet_py.layers.workspace import Shapes
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values, normalize
 from darknet_py.rand import Rand
@@ -70,37 +71,36 @@ class BatchnormLayer(Layer):
     def operations(self) -> int:
         return 2 * self.outputs
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return 2 * time_steps * streams * self.outputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        sums = dict.fromkeys(("mean", "variance", "scale_sums", "bias_sums"), (1, 1, self.inputs))
+        # One batch of all rows.
+        rows = (1, time_steps * streams, self.inputs)
+        return {"x_norm": rows, "y": rows, **sums}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        x_norm = self.buffers.array("x_norm", x.shape, x.dtype)
-        np.copyto(x_norm, x)
+        shapes = self.shapes(*x.shape[:2])
+        x_norm = self.buffers.array("x_norm", shapes, x.dtype)
+        np.copyto(x_norm, x.reshape(x_norm.shape))
         if not run.training:
             affine_activate(x_norm, *self.affine(), LINEAR)
-            return x_norm, state
-        # One batch of all rows: (1, time_steps * streams, inputs)
-        self.x_norm = x_norm.reshape(1, -1, self.inputs)
-        self.y = self.buffers.array("y", self.x_norm.shape, x.dtype)
+            return x_norm.reshape(x.shape), state
+        self.kept = kept = self.buffers.arrays(shapes, x.dtype)
         biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
-        mean = self.buffers.array("mean", (1, 1, self.inputs), x.dtype)
-        self.variance = self.buffers.array("variance", (1, 1, self.inputs), x.dtype)
         self.formula = BatchNorm(self.scales.values, biases, LINEAR, self.dialect)
-        self.formula.forward(self.x_norm, self.y, mean, self.variance)
-        self.rolling.add(mean, self.variance)
-        return self.y.reshape(x.shape), state
+        self.formula.forward(x_norm, kept["y"], kept["mean"], kept["variance"])
+        self.rolling.add(kept["mean"], kept["variance"])
+        return kept["y"].reshape(x.shape), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         return normalize(x, self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
-        scale_sums = self.buffers.array("scale_sums", (1, 1, self.inputs), delta.dtype)
-        bias_sums = self.buffers.array("bias_sums", (1, 1, self.inputs), delta.dtype)
+        kept, scale_sums, bias_sums = self.kept, self.kept["scale_sums"], self.kept["bias_sums"]
         self.formula.backward(
-            delta.reshape(self.x_norm.shape),
-            self.y,
-            self.x_norm,
-            self.variance,
+            delta.reshape(kept["y"].shape),
+            kept["y"],
+            kept["x_norm"],
+            kept["variance"],
             scale_sums,
             bias_sums,
         )

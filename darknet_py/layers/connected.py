@@ -23,10 +23,10 @@ from darknet_py.layers.base import (
     RollingStatistics,
     Setting,
     State,
-    Workspace,
 )
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
+from darknet_py.layers.workspace import Shapes, Workspace, floats
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
@@ -117,9 +117,14 @@ class Connected:
         """Per character: two for each entry of the matrix, or one row of it where x is symbols."""
         return self.outputs * (3 if self.symbols else 2 * self.inputs + 2)
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        copies = self.weights.size * (2 if self.product.transposes else 1)
-        return self.norm.training_floats(time_steps, streams) + copies
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        """Its buffers by name, for training."""
+        products = {"products": (time_steps, streams, self.outputs)}
+        return products | {**self.norm.shapes(time_steps, streams), **self.product.shapes()}
+
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        """Numbers in them."""
+        return floats(self.shapes(time_steps, streams))
 
     # --- forward
 
@@ -137,8 +142,8 @@ class Connected:
         y stays in a buffer until the next call of `steps` or `forward`.
         """
         self._prepare(training or time_steps >= FEW_STEPS)
-        shape = (time_steps, streams, self.outputs)
-        self.products = self.buffers.array("products", shape, self.weights.values.dtype)
+        shapes = self.shapes(time_steps, streams)
+        self.products = self.buffers.array("products", shapes, self.weights.values.dtype)
         self.norm.begin(self.products, training)
 
         def step(t: int, x: Array) -> Array:
@@ -177,7 +182,7 @@ class Connected:
         x: what came in, all steps. delta: (time_steps, streams, outputs), that of a step needed
         when it is called.
         """
-        self.norm.begin_backward(len(delta))
+        self.norm.begin_backward()
 
         def step_back(t: int, below: Array | None) -> None:
             self._undo(delta[t : t + 1], slice(t, t + 1))
@@ -259,8 +264,11 @@ class ConnectedLayer(Layer):
     def operations(self) -> int:
         return self.connected.operations()
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return self.connected.training_floats(time_steps, streams)
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        rows = (
+            (1, time_steps * streams) if self.connected.batch_normalize else (time_steps, streams)
+        )
+        return self.connected.kept_floats(*rows)
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         y = self.connected.forward(self._rows(x), run.training)

@@ -17,6 +17,7 @@ import numpy as np
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
 TYPES = ("sse", "masked", "smooth", "L1")
@@ -37,8 +38,8 @@ class CostLayer(LossLayer):
         cost_type = section.choice("type", "sse", TYPES)
         return cls(setting.index, setting.inputs, cost_type, section.number("scale", 1))
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return time_steps * streams * self.outputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return {"d": (time_steps, streams, self.outputs)}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
@@ -54,7 +55,7 @@ class CostLayer(LossLayer):
 
     def _difference(self, targets: Array) -> Array:
         """truth - x, in a buffer."""
-        d = self.buffers.array("d", self.x.shape, self.x.dtype)
+        d = self.buffers.array("d", self.shapes(*self.x.shape[:2]), self.x.dtype)
         np.negative(self.x, out=d)
         rows = d.reshape(-1, self.inputs)
         rows[np.arange(len(rows)), targets.reshape(-1)] += 1

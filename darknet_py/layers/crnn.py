@@ -25,11 +25,12 @@ from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Rows
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
-from darknet_py.layers.base import Parameter, Setting, Workspace
+from darknet_py.layers.base import Parameter, Setting
 from darknet_py.layers.connected import Connected, orthogonal
 from darknet_py.layers.norm import Norm
 from darknet_py.layers.product import Product
 from darknet_py.layers.rnn import RnnLayer
+from darknet_py.layers.workspace import Shapes, Workspace
 from darknet_py.rand import Rand
 
 OF_UPSTREAM = ("output_filters", "hidden_filters")
@@ -88,8 +89,11 @@ class TapProduct(Product):
         super().__init__(weights, False, buffers)
         self.groups = groups
 
+    def shapes(self) -> Shapes:
+        return dict.fromkeys(("tap", "product"), self.weights.shape)
+
     def prepare(self, pays: bool) -> None:
-        self.matrix = self.buffers.array("tap", self.weights.shape, self.weights.values.dtype)
+        self.matrix = self.buffer("tap")
         np.copyto(self.matrix, self.weights.values)
 
     def forward(self, x: Array, out: Rows) -> None:
@@ -101,7 +105,7 @@ class TapProduct(Product):
             np.matmul(delta[:, above], self.matrix[above], out=below[:, inputs])
 
     def add_updates(self, x: Array, delta: Rows) -> None:
-        product = self.buffers.array("product", self.weights.shape, delta.dtype)
+        product = self.buffer("product")
         for above, below in blocks(self.weights.shape, self.groups):
             np.matmul(delta[:, above].T, x[:, below], out=product[above])
         self.weights.updates += product
@@ -168,10 +172,6 @@ class Convolution(Connected):
 
     def operations(self) -> int:
         return self.outputs * (2 * self.inputs // self.groups + 2)
-
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        copies = self.weights.size * (2 if self.product.transposes else 1)
-        return self.norm.training_floats(time_steps, streams) + copies
 
     def matrix(self) -> Array:
         """(outputs, inputs), with zeros where groups do not meet."""

@@ -20,6 +20,7 @@ import numpy as np
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values, dropout
 
 # Numbers in a block, bits in a number.
@@ -82,15 +83,14 @@ class DropoutLayer(Layer):
         probability = section.number("probability", 0.5, minimum=0, maximum=0.999)
         return cls(setting.index, setting.inputs, probability)
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return 2 * time_steps * streams * self.outputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return dict.fromkeys(("factor", "y"), (time_steps, streams, self.outputs))
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         if not run.training:
             return x, state
-        self.factor = self.buffers.array("factor", x.shape, x.dtype)
+        self.factor, y = self.buffers.arrays(self.shapes(*x.shape[:2]), x.dtype).values()
         np.multiply(self.keeps(run, x.shape), 1 / (1 - self.probability), out=self.factor)
-        y = self.buffers.array("y", x.shape, x.dtype)
         return np.multiply(x, self.factor, out=y), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:

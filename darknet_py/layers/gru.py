@@ -22,6 +22,7 @@ from darknet_py.layers.base import Parameter, Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
@@ -65,12 +66,18 @@ class GruLayer(RecurrentLayer):
     def operations(self) -> int:
         return super().operations() + 16 * self.outputs
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        own = (2 * time_steps + 1) * streams * self.outputs
-        return own + super().training_floats(time_steps, streams)
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        n = self.outputs
+        return {"s": (time_steps + 1, streams, n), "reset": (time_steps, streams, n)}
 
-    def scratch_floats(self, time_steps: int, streams: int) -> int:
-        return (6 * time_steps + 2) * streams * self.outputs
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        n, all_steps = self.outputs, (time_steps, streams)
+        gates = {
+            "d_gates": (*all_steps, 3 * n),
+            "d_zr": (*all_steps, 2 * n),
+            "d_wh": (*all_steps, n),
+        }
+        return {**gates, "d_reset": (streams, n), "d_before": (streams, n)}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
@@ -78,8 +85,8 @@ class GruLayer(RecurrentLayer):
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
         self.gates = gates = self.u.forward(x, run.training)
         # s[t] is the state before step t; reset[t] = r s[t]
-        self.s = s = self.buffers.array("s", (time_steps + 1, streams, n), gates.dtype)
-        self.reset = reset = self.buffers.array("reset", (time_steps, streams, n), gates.dtype)
+        kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
+        self.s, self.reset = s, reset = kept["s"], kept["reset"]
         s[0] = state[0]
         with (
             self.wzr.steps(time_steps, streams, run.training) as zr_step,
@@ -108,11 +115,8 @@ class GruLayer(RecurrentLayer):
     def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
         n = self.outputs
-        d_gates = self.scratch.array("d_gates", (time_steps, streams, 3 * n), delta.dtype)
-        d_zr = self.scratch.array("d_zr", (time_steps, streams, 2 * n), delta.dtype)
-        d_wh = self.scratch.array("d_wh", (time_steps, streams, n), delta.dtype)
-        d_reset = self.scratch.array("d_reset", (streams, n), delta.dtype)
-        d_before = self.scratch.array("d_before", (streams, n), delta.dtype)
+        scratch = self.scratch.arrays(self.scratch_shapes(time_steps, streams), delta.dtype)
+        d_gates, d_zr, d_wh, d_reset, d_before = scratch.values()
         with (
             self.wh.steps_back(self.reset, d_wh) as h_back,
             self.wzr.steps_back(self.s[:time_steps], d_zr) as zr_back,

@@ -13,6 +13,7 @@ from darknet_py.activations import sigmoid
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
 
@@ -28,12 +29,12 @@ class LogisticLayer(LossLayer):
     def make(cls, section: Section, setting: Setting) -> LogisticLayer:
         return cls(setting)
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return time_steps * streams * self.outputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return {"p": (time_steps, streams, self.outputs)}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         self.x = x
-        self.p = self.buffers.array("p", x.shape, x.dtype)
+        self.p = self.buffers.array("p", self.shapes(*x.shape[:2]), x.dtype)
         np.copyto(self.p, x)
         sigmoid.apply(self.p)
         return self.p, state

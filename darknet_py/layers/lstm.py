@@ -22,6 +22,7 @@ from darknet_py.layers.base import Parameter, Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
@@ -65,23 +66,25 @@ class LstmLayer(RecurrentLayer):
     def operations(self) -> int:
         return super().operations() + 24 * self.outputs
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        own = (3 * time_steps + 2) * streams * self.outputs
-        return own + super().training_floats(time_steps, streams)
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        one = (streams, self.outputs)
+        states = dict.fromkeys(("h", "c"), (time_steps + 1, *one))
+        return {**states, "tanh_c": (time_steps, *one)}
 
-    def scratch_floats(self, time_steps: int, streams: int) -> int:
-        wide = 8 if self.batch_normalize else 4
-        return (wide * time_steps + 2) * streams * self.outputs
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        # Without batch norm both stacks have the same delta; with it each has its own.
+        names = ("d_gates", "d_w") if self.batch_normalize else ("d_gates",)
+        gates = dict.fromkeys(names, (time_steps, streams, 4 * self.outputs))
+        return {**gates, **dict.fromkeys(("d_h", "d_c"), (streams, self.outputs))}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
         self.gates = gates = self.u.forward(x, run.training)
-        shape = (time_steps + 1, streams, self.outputs)
+        kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
         # h[t], c[t] are the state before step t
-        self.h = h = self.buffers.array("h", shape, gates.dtype)
-        self.c = c = self.buffers.array("c", shape, gates.dtype)
-        self.tanh_c = self.buffers.array("tanh_c", (time_steps, *shape[1:]), gates.dtype)
+        self.h, self.c, self.tanh_c = kept["h"], kept["c"], kept["tanh_c"]
+        h, c = self.h, self.c
         h[0], c[0] = state
         with self.w.steps(time_steps, streams, run.training) as w_step:
             for t in range(time_steps):
@@ -130,13 +133,9 @@ class LstmLayer(RecurrentLayer):
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
-        shape = (streams, self.outputs)
-        wide = (time_steps, streams, 4 * self.outputs)
-        d_gates = self.scratch.array("d_gates", wide, delta.dtype)
-        # Without batch norm both stacks have the same delta; with it each has its own.
-        d_w = self.scratch.array("d_w", wide, delta.dtype) if self.batch_normalize else d_gates
-        d_h = self.scratch.array("d_h", shape, delta.dtype)
-        d_c = self.scratch.array("d_c", shape, delta.dtype)
+        scratch = self.scratch.arrays(self.scratch_shapes(time_steps, streams), delta.dtype)
+        d_gates, d_h, d_c = scratch["d_gates"], scratch["d_h"], scratch["d_c"]
+        d_w = scratch.get("d_w", d_gates)
         d_c.fill(0)
         with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
             for t in range(time_steps - 1, -1, -1):

@@ -20,7 +20,8 @@ import numpy as np
 from darknet_py.activations import Activation
 from darknet_py.arrays import Array, parts
 from darknet_py.dialect import Dialect
-from darknet_py.layers.base import Parameter, RollingStatistics, Setting, Workspace
+from darknet_py.layers.base import Parameter, RollingStatistics, Setting
+from darknet_py.layers.workspace import Shapes, Workspace
 
 # The backward pass of batch norm treats a standard deviation below this as if it were this:
 # a column that is nearly constant over the streams would blow the gradient up.
@@ -138,14 +139,13 @@ class Bias:
     def initialize(self) -> None:
         self.biases.values.fill(0)
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        """What it keeps of each step, x included, and sums over it, about."""
-        return time_steps * (streams + 1) * self.biases.size
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        """Its buffers by name, for training."""
+        return {"bias_sums": (time_steps, 1, self.biases.size)}
 
-    def _sums(self, name: str, time_steps: int) -> Array:
-        """A buffer (time_steps, 1, outputs)."""
-        values = self.biases.values
-        return self.buffers.array(name, (time_steps, 1, values.size), values.dtype)
+    def buffer(self, name: str) -> Array:
+        """The buffer `name` for the steps and streams of x."""
+        return self.buffers.array(name, self.shapes(*self.y.shape[:2]), self.y.dtype)
 
     def begin(self, x: Array, training: bool) -> None:
         """x: the buffer that products will be in."""
@@ -162,8 +162,8 @@ class Bias:
     def end(self) -> None:
         pass
 
-    def begin_backward(self, time_steps: int) -> None:
-        self.bias_sums = self._sums("bias_sums", time_steps)
+    def begin_backward(self) -> None:
+        self.bias_sums = self.buffer("bias_sums")
 
     def backward(self, delta: Array, steps: slice) -> None:
         """The delta of y of these time steps -> that of the product, in place; y is used up."""
@@ -211,16 +211,17 @@ class Norm(Bias):
         self.scales.values.fill(1)
         self.rolling.clear()
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return time_steps * (2 * streams + 4) * self.biases.size
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        sums = dict.fromkeys(("mean", "variance", "scale_sums"), (time_steps, 1, self.biases.size))
+        y = (time_steps, streams, self.biases.size)
+        return {**super().shapes(time_steps, streams), "y": y, **sums}
 
     def begin(self, x: Array, training: bool) -> None:
         self.training = training
         self.x = self.y = x
         if training:
-            self.y = self.buffers.array("y", x.shape, x.dtype)
-            self.mean = self._sums("mean", len(x))
-            self.variance = self._sums("variance", len(x))
+            self.y = self.buffer("y")
+            self.mean, self.variance = self.buffer("mean"), self.buffer("variance")
             self.formula = BatchNorm(
                 self.scales.values, self.biases.values, self.activation, self.dialect
             )
@@ -241,9 +242,9 @@ class Norm(Bias):
         if self.training:
             self.rolling.add(self.mean, self.variance)
 
-    def begin_backward(self, time_steps: int) -> None:
-        super().begin_backward(time_steps)
-        self.scale_sums = self._sums("scale_sums", time_steps)
+    def begin_backward(self) -> None:
+        super().begin_backward()
+        self.scale_sums = self.buffer("scale_sums")
 
     def backward(self, delta: Array, steps: slice) -> None:
         self.formula.backward(

@@ -13,7 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array, Rows
-from darknet_py.layers.base import Parameter, Workspace
+from darknet_py.layers.base import Parameter
+from darknet_py.layers.workspace import Shapes, Workspace
 
 
 class Product:
@@ -38,13 +39,16 @@ class Product:
         """Before the products of a forward; pays: whether they are enough to copy W for."""
         self._copy = None
         if pays and self.transposes:
-            self._copy = self._table("transposed")
+            self._copy = self.buffer("transposed")
             np.copyto(self._copy, self.weights.values.T)
 
-    def _table(self, name: str) -> Array:
-        """A buffer (inputs, outputs)."""
-        values = self.weights.values
-        return self.buffers.array(name, values.shape[::-1], values.dtype)
+    def shapes(self) -> Shapes:
+        """Its buffers by name."""
+        product = {"product": self.weights.shape}
+        return product | {"transposed": self.weights.shape[::-1]} if self.transposes else product
+
+    def buffer(self, name: str) -> Array:
+        return self.buffers.array(name, self.shapes(), self.weights.values.dtype)
 
     def forward(self, x: Array, out: Rows) -> None:
         np.matmul(x, self.transposed, out=out)
@@ -53,7 +57,7 @@ class Product:
         np.matmul(delta, self.weights.values, out=below)
 
     def add_updates(self, x: Array, delta: Rows) -> None:
-        product = self.buffers.array("product", self.weights.shape, delta.dtype)
+        product = self.buffer("product")
         np.matmul(delta.T, x, out=product)
         self.weights.updates += product
 
@@ -64,6 +68,9 @@ class LookUp(Product):
     def __init__(self, weights: Parameter, buffers: Workspace) -> None:
         super().__init__(weights, True, buffers)
 
+    def shapes(self) -> Shapes:
+        return dict.fromkeys(("transposed", "updates"), self.weights.shape[::-1])
+
     def forward(self, x: Array, out: Rows) -> None:
         if self._copy is None:
             np.copyto(out, self.weights.values[:, x].T)
@@ -71,7 +78,7 @@ class LookUp(Product):
             np.take(self._copy, x, axis=0, out=out, mode="clip")
 
     def add_updates(self, x: Array, delta: Rows) -> None:
-        table = self._table("updates")
+        table = self.buffer("updates")
         table.fill(0)
         order = np.argsort(x, kind="stable")
         found, firsts = np.unique(x[order], return_index=True)

@@ -47,5 +47,6 @@ class RecurrentLayer(Layer):
     def operations(self) -> int:
         return sum(brick.operations() for brick in self.bricks())
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return sum(brick.training_floats(time_steps, streams) for brick in self.bricks())
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        connected = sum(brick.kept_floats(time_steps, streams) for brick in self.bricks())
+        return super().kept_floats(time_steps, streams) + connected

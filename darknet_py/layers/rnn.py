@@ -22,6 +22,7 @@ from darknet_py.cfg import Section
 from darknet_py.layers.base import Pass, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
 # AlexeyAB's `logistic` key: the self layer's activation, whatever the others have.
@@ -78,19 +79,19 @@ class RnnLayer(RecurrentLayer):
     def operations(self) -> int:
         return super().operations() + self.hidden
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        states = (time_steps + 1) * streams * self.hidden
-        return states + super().training_floats(time_steps, streams)
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return {"states": (time_steps + 1, streams, self.hidden)}
 
-    def scratch_floats(self, time_steps: int, streams: int) -> int:
-        return (2 * time_steps + 1) * streams * self.hidden
+    def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
+        one = (streams, self.hidden)
+        return {"d_state": (time_steps, *one), "d_self": (time_steps, *one), "d_before": one}
 
     def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         a = self.input_layer.forward(x, run.training)
-        shape = (time_steps + 1, streams, self.hidden)
         # states[t] is the state before step t: s_{t-1}
-        self.states = states = self.buffers.array("states", shape, a.dtype)
+        shapes = self.shapes(time_steps, streams)
+        self.states = states = self.buffers.array("states", shapes, a.dtype)
         states[0] = state[0]
         with self.self_layer.steps(time_steps, streams, run.training) as self_step:
             for t in range(time_steps):
@@ -110,10 +111,8 @@ class RnnLayer(RecurrentLayer):
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         time_steps, streams = delta.shape[:2]
-        shape = (time_steps, streams, self.hidden)
-        d_state = self.scratch.array("d_state", shape, delta.dtype)
-        d_self = self.scratch.array("d_self", shape, delta.dtype)
-        d_before = self.scratch.array("d_before", shape[1:], delta.dtype)
+        scratch = self.scratch.arrays(self.scratch_shapes(time_steps, streams), delta.dtype)
+        d_state, d_self, d_before = scratch.values()
         self.output_layer.backward(delta, d_state)
         with self.self_layer.steps_back(self.states[:time_steps], d_self) as self_back:
             for t in range(time_steps - 1, -1, -1):

@@ -13,6 +13,7 @@ import numpy as np
 from darknet_py.arrays import Array, Codes, Steps, parts
 from darknet_py.cfg import Section
 from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values, softmax
 
 
@@ -53,15 +54,14 @@ class SoftmaxLayer(LossLayer):
     def operations(self) -> int:
         return 4 * self.inputs
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        return time_steps * streams * self.inputs
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        grouped = (time_steps, streams, self.groups)
+        return {"p": (*grouped, self.inputs // self.groups), "log_sums": (*grouped, 1)}
 
     def probabilities(self, x: Array, temperature: float) -> Array:
         """Softmax of x (time_steps, streams, inputs) at this temperature; a buffer of the layer."""
-        grouped = (*x.shape[:2], self.groups, self.inputs // self.groups)
-        p = self.buffers.array("p", grouped, x.dtype)
-        self.log_sums = self.buffers.array("log_sums", (*grouped[:3], 1), x.dtype)
-        self._normalize(x.reshape(grouped), temperature, p)
+        p, self.log_sums = self.buffers.arrays(self.shapes(*x.shape[:2]), x.dtype).values()
+        self._normalize(x.reshape(p.shape), temperature, p)
         return p.reshape(x.shape)
 
     def _normalize(self, x: Array, temperature: float, out: Array) -> None:

@@ -17,6 +17,7 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array
 from darknet_py.layers.base import Parameter, Setting
 from darknet_py.layers.connected import Connected, Step, StepBack
+from darknet_py.layers.workspace import Shapes
 
 
 def gate_layers(
@@ -56,9 +57,13 @@ class Stack(Connected):
         self.parts = parts
         self._is_collected = False
 
-    def training_floats(self, time_steps: int, streams: int) -> int:
-        copies = 2 * sum(own.size for own in self.parameters())
-        return copies + super().training_floats(time_steps, streams)
+    def shapes(self, time_steps: int, streams: int) -> Shapes:
+        return {**super().shapes(time_steps, streams), **self._copies()}
+
+    def _copies(self) -> Shapes:
+        """The shapes of the copies of its parts' parameters and of what is added to those."""
+        kinds = ("values", "updates")
+        return {f"{own.name}.{kind}": own.shape for own in self.parameters() for kind in kinds}
 
     @contextmanager
     def steps(self, time_steps: int, streams: int, training: bool) -> Iterator[Step]:
@@ -91,7 +96,10 @@ class Stack(Connected):
         dtype = self.parts[0].weights.values.dtype
         for own, pieces in self._tensors():
             if own.values.shape != own.shape or own.values.dtype != dtype:
-                own.values, own.updates = np.empty(own.shape, dtype), np.empty(own.shape, dtype)
+                own.values, own.updates = (
+                    self.buffers.array(f"{own.name}.{kind}", self._copies(), dtype)
+                    for kind in ("values", "updates")
+                )
             if with_matrix or own is not self.weights:
                 np.concatenate([piece.values for piece in pieces], out=own.values)
 
