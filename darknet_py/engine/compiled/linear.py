@@ -126,31 +126,16 @@ def forward_norm(address: int, step: int, steps: int, rank: int, threads: int, s
     """From the products of some steps to y of them, own columns."""
     b = linear_at(address)
     first, end = share(b.outputs, rank, threads)
-    width = b.parts * b.outputs
     for t in range(step, step + steps):
         for part in range(b.parts):
             for column in range(first, end, BLOCK):
                 count = min(BLOCK, end - column)
-                of_part = column * FLOAT_BYTES
-                of_step = (t * width + part * b.outputs + column) * FLOAT_BYTES
-                place = (t * b.streams * b.row + part * b.outputs + column) * FLOAT_BYTES
                 if b.norm == BATCH_NORM:
-                    _normalize(
-                        *(b.products + place, b.y + place, b.row, b.streams, count),
-                        *(b.mean + of_step, b.variance + of_step),
-                        *(b.scales[part] + of_part, b.biases[part] + of_part, b.kind, b.below),
-                        *(b.root_epsilon, b.deviation_epsilon, spare),
-                    )
+                    _normalize(b, t, part, column, count, spare)
                 elif b.norm == AFFINE:
-                    _affine(
-                        *(b.products + place, b.row, b.streams, count, b.gains[part] + of_part),
-                        *(b.shifts[part] + of_part, b.kind, b.below),
-                    )
+                    _affine(b, t, part, column, count)
                 else:
-                    _add_bias(
-                        *(b.products + place, b.row, b.streams, count),
-                        *(b.biases[part] + of_part, b.kind, b.below),
-                    )
+                    _add_bias(b, t, part, column, count)
 
 
 @exported
@@ -170,50 +155,53 @@ def forward(address: int, rank: int, threads: int, spare: int) -> None:
 
 
 @compiled
-def _add_bias(
-    x: int, row: int, streams: int, count: int, biases: int, kind: int, below: Any
-) -> None:
-    shifts = floats(biases, (count,))
-    for s in range(streams):
+def _place(b: Any, t: int, part: int, column: int, row: int) -> int:
+    """Of a column of a part at step t, in bytes from the beginning of an array with such rows."""
+    return (t * b.streams * row + part * b.outputs + column) * FLOAT_BYTES
+
+
+@compiled
+def _statistics_place(b: Any, t: int, part: int, column: int) -> int:
+    """The same in the arrays (time_steps, parts * outputs)."""
+    return ((t * b.parts + part) * b.outputs + column) * FLOAT_BYTES
+
+
+@compiled
+def _add_bias(b: Any, t: int, part: int, column: int, count: int) -> None:
+    """y = f(product + bias) of one step and block of columns, in place."""
+    x, row = b.products + _place(b, t, part, column, b.row), b.row
+    shifts = floats(b.biases[part] + column * FLOAT_BYTES, (count,))
+    for s in range(b.streams):
         xs = floats(x + s * row * FLOAT_BYTES, (count,))
         for j in range(count):
             xs[j] += shifts[j]
-        activate(xs, kind, below)
+        activate(xs, b.kind, b.below)
 
 
 @compiled
-def _affine(
-    x: int, row: int, streams: int, count: int, gains: int, shifts: int, kind: int, below: Any
-) -> None:
-    times, plus = floats(gains, (count,)), floats(shifts, (count,))
-    for s in range(streams):
+def _affine(b: Any, t: int, part: int, column: int, count: int) -> None:
+    """y = f(product gain + shift), likewise."""
+    x, row = b.products + _place(b, t, part, column, b.row), b.row
+    times = floats(b.gains[part] + column * FLOAT_BYTES, (count,))
+    plus = floats(b.shifts[part] + column * FLOAT_BYTES, (count,))
+    for s in range(b.streams):
         xs = floats(x + s * row * FLOAT_BYTES, (count,))
         for j in range(count):
             xs[j] = xs[j] * times[j] + plus[j]
-        activate(xs, kind, below)
+        activate(xs, b.kind, b.below)
 
 
 @compiled
-def _normalize(
-    x: int,
-    y: int,
-    row: int,
-    streams: int,
-    count: int,
-    mean: int,
-    variance: int,
-    scales: int,
-    biases: int,
-    kind: int,
-    below: Any,
-    root_epsilon: Any,
-    deviation_epsilon: Any,
-    spare: int,
-) -> None:
+def _normalize(b: Any, t: int, part: int, column: int, count: int, spare: int) -> None:
     """Batch norm of one step and block of columns: x becomes x_norm; y = f(x_norm scale + bias)."""
-    means, variances = floats(mean, (count,)), floats(variance, (count,))
+    place, row, streams = _place(b, t, part, column, b.row), b.row, b.streams
+    x, y = b.products + place, b.y + place
+    of_step, of_part = _statistics_place(b, t, part, column), column * FLOAT_BYTES
+    means, variances = floats(b.mean + of_step, (count,)), floats(b.variance + of_step, (count,))
+    gains = floats(b.scales[part] + of_part, (count,))
+    shifts = floats(b.biases[part] + of_part, (count,))
     inverse = floats(spare + ROWS * PANEL_BYTES, (count,))
-    gains, shifts = floats(scales, (count,)), floats(biases, (count,))
+    root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
     share_of_one, unbiased = ONE / np.float32(streams), ONE / np.float32(streams - 1)
     means[:] = ZERO
     variances[:] = ZERO
@@ -238,7 +226,7 @@ def _normalize(
             normal = (xs[j] - means[j]) * inverse[j]
             xs[j] = normal
             ys[j] = normal * gains[j] + shifts[j]
-        activate(ys, kind, below)
+        activate(ys, b.kind, b.below)
 
 
 # --- backward -------------------------------------------------------------------------------------
@@ -254,45 +242,25 @@ def backward_norm(
     """
     b = linear_at(address)
     first, end = share(b.outputs, rank, threads)
-    width = b.parts * b.outputs
     for t in range(step, step + steps):
         for part in range(b.parts):
             for column in range(first, end, BLOCK):
                 count = min(BLOCK, end - column)
-                of_part = column * FLOAT_BYTES
-                of_step = (t * width + part * b.outputs + column) * FLOAT_BYTES
-                place = (t * b.streams * width + part * b.outputs + column) * FLOAT_BYTES
-                kept = (t * b.streams * b.row + part * b.outputs + column) * FLOAT_BYTES
                 sums = floats(spare + ROWS * PANEL_BYTES, (count,))
-                _activate_back(
-                    *(delta + place, width, b.y + kept, b.row, b.streams, sums),
-                    *(b.clip, b.kind, b.below),
-                )
-                bias_updates = floats(b.biases_updates[part] + of_part, (count,))
+                _activate_back(b, delta, t, part, column, sums)
+                bias_updates = floats(b.biases_updates[part] + column * FLOAT_BYTES, (count,))
                 for j in range(count):
                     bias_updates[j] += sums[j]
                 if b.norm == BATCH_NORM:
-                    _normalize_back(
-                        *(delta + place, width, b.products + kept, b.row, b.streams, sums),
-                        *(b.variance + of_step, b.scales[part] + of_part),
-                        *(b.scales_updates[part] + of_part, b.root_epsilon, b.deviation_epsilon),
-                        *(b.smallest, spare),
-                    )
+                    _normalize_back(b, delta, t, part, column, sums, spare)
 
 
 @compiled
-def _activate_back(
-    delta: int,
-    row: int,
-    y: int,
-    y_row: int,
-    streams: int,
-    sums: Any,
-    clip: Any,
-    kind: int,
-    below: Any,
-) -> None:
+def _activate_back(b: Any, delta: int, t: int, part: int, column: int, sums: Any) -> None:
     """Through the activation; sums: of the deltas over the streams."""
+    row, y_row, streams, clip = b.parts * b.outputs, b.row, b.streams, b.clip
+    delta += _place(b, t, part, column, row)
+    y = b.y + _place(b, t, part, column, y_row)
     count = len(sums)
     sums[:] = ZERO
     for s in range(streams):
@@ -303,33 +271,27 @@ def _activate_back(
                 d = ds[j]
                 # NaN stays.
                 ds[j] = clip if d > clip else -clip if d < -clip else d
-        times_slope(ds, ys, kind, below)
+        times_slope(ds, ys, b.kind, b.below)
         for j in range(count):
             sums[j] += ds[j]
 
 
 @compiled
 def _normalize_back(
-    delta: int,
-    row: int,
-    x_norm: int,
-    x_row: int,
-    streams: int,
-    sums: Any,
-    variance: int,
-    scales: int,
-    scale_updates: int,
-    root_epsilon: Any,
-    deviation_epsilon: Any,
-    smallest: Any,
-    spare: int,
+    b: Any, delta: int, t: int, part: int, column: int, sums: Any, spare: int
 ) -> None:
     """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
+    row, x_row, streams = b.parts * b.outputs, b.row, b.streams
+    root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
+    delta += _place(b, t, part, column, row)
+    x_norm = b.products + _place(b, t, part, column, x_row)
     count = len(sums)
     along = floats(spare + ROWS * PANEL_BYTES + BLOCK * FLOAT_BYTES, (count,))
     factor = floats(spare + ROWS * PANEL_BYTES + 2 * BLOCK * FLOAT_BYTES, (count,))
-    variances, gains = floats(variance, (count,)), floats(scales, (count,))
-    updates = floats(scale_updates, (count,))
+    of_part = column * FLOAT_BYTES
+    variances = floats(b.variance + _statistics_place(b, t, part, column), (count,))
+    gains = floats(b.scales[part] + of_part, (count,))
+    updates = floats(b.scales_updates[part] + of_part, (count,))
     along[:] = ZERO
     for s in range(streams):
         ds = floats(delta + s * row * FLOAT_BYTES, (count,))
@@ -344,7 +306,7 @@ def _normalize_back(
         ratio = divisor / root if deviation_epsilon > ZERO and root > ZERO else ONE
         along[j] = along[j] * unbiased * ratio
         sums[j] *= share_of_one
-        factor[j] = gains[j] / max(divisor, smallest)
+        factor[j] = gains[j] / max(divisor, b.smallest)
     for s in range(streams):
         ds = floats(delta + s * row * FLOAT_BYTES, (count,))
         xs = floats(x_norm + s * x_row * FLOAT_BYTES, (count,))
