@@ -8,7 +8,6 @@ the same layout.
 from __future__ import annotations
 
 import itertools
-import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -21,7 +20,7 @@ from darknet_py.cfg import Cfg, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CfgWarning, CostWarning
 from darknet_py.layers import LAYERS, Layer, LossLayer
-from darknet_py.layers.base import PREDICTION, Parameter, Pass, Setting, State
+from darknet_py.layers.base import PREDICTION, ForwardContext, Parameter, Setting, State
 from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.layers.workspace import Shapes, Workspace
@@ -34,6 +33,14 @@ from darknet_py.rand import Rand
 from darknet_py.tier import NUMPY, Tier
 
 NetworkState = tuple[State, ...]
+
+
+def delta_shapes(layer: Layer, time_steps: int, streams: int) -> Shapes:
+    """The buffer of a model that the delta of a layer's input is in, by name.
+
+    Two buffers take turns: a layer reads the one and writes the other.
+    """
+    return {f"delta{layer.index % 2}": (time_steps, streams, layer.inputs)}
 
 
 def untimed(_name: str) -> AbstractContextManager[None]:
@@ -68,7 +75,7 @@ def _make_layers(
         setting = setting.after(layer)
     for section in cfg.sections:
         for option in section.unused():
-            others = [(own.name, own.known) for own in cfg.sections]
+            others = [(other.name, other.known) for other in cfg.sections]
             near = NEAR if option.is_override else NEAR_IN_FILES
             likely = likely_key(option.key, section.name, section.known, others, near)
             if option.is_override:
@@ -197,19 +204,19 @@ class Model:
     @property
     def statistics_steps(self) -> list[int]:
         """How many steps the rolling statistics have seen, in the order of the layers."""
-        return [own.steps for layer in self.layers for own in layer.statistics()]
+        return [rolling.steps for layer in self.layers for rolling in layer.statistics()]
 
     @statistics_steps.setter
     def statistics_steps(self, counts: Sequence[int]) -> None:
-        statistics = [own for layer in self.layers for own in layer.statistics()]
-        for own, steps in zip(statistics, counts, strict=True):
-            own.steps = steps
+        statistics = [rolling for layer in self.layers for rolling in layer.statistics()]
+        for rolling, steps in zip(statistics, counts, strict=True):
+            rolling.steps = steps
 
     def settle_statistics(self, layers: Iterable[Layer]) -> None:
         """Take the rolling statistics of these layers for those of a trained network."""
         for layer in layers:
-            for own in layer.statistics():
-                own.steps = own.SETTLED
+            for rolling in layer.statistics():
+                rolling.steps = rolling.SETTLED
 
     def layers_in_words(self) -> str:
         """The layers with their outputs, like `2 x [rnn] 128, [connected] 256, [softmax]`."""
@@ -273,8 +280,8 @@ class Model:
         self.use_rand(rand)
         for layer in self.layers:
             layer.initialize(rand)
-            for own in layer.statistics():
-                own.steps = 0
+            for rolling in layer.statistics():
+                rolling.steps = 0
 
     def use_rand(self, rand: Rand) -> None:
         """Draw from `rand` from now on: the rates of `policy=random`, and dropout by its seed."""
@@ -286,7 +293,7 @@ class Model:
 
     def state_size(self) -> int:
         """Numbers in the state of one stream."""
-        return sum(array.size for own in self.initial_state(1) for array in own)
+        return sum(array.size for state in self.initial_state(1) for array in state)
 
     # --- forward
 
@@ -294,7 +301,7 @@ class Model:
         self,
         symbols: Codes,
         state: NetworkState,
-        run: Pass = PREDICTION,
+        context: ForwardContext = PREDICTION,
         count: int | None = None,
     ) -> tuple[Steps, NetworkState]:
         """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
@@ -305,9 +312,11 @@ class Model:
         x = self._coded(symbols)
         after = list(state)
         for layer in self.layers[:count]:
-            own = run if layer.index >= self.first_trained else PREDICTION
+            is_trained = layer.index >= self.first_trained
             with self.timed(f"{layer.index} [{layer.kind}] forward"):
-                x, after[layer.index] = layer.forward(x, state[layer.index], own)
+                x, after[layer.index] = layer.forward(
+                    x, state[layer.index], context if is_trained else PREDICTION
+                )
         return x, tuple(after)
 
     def _coded(self, symbols: Codes) -> Array:
@@ -371,10 +380,10 @@ class Model:
         return -np.log(np.maximum(p, np.finfo(self.dtype).tiny)), after
 
     def forward_loss(
-        self, inputs: Codes, targets: Codes, state: NetworkState, run: Pass
+        self, inputs: Codes, targets: Codes, state: NetworkState, context: ForwardContext
     ) -> tuple[float, NetworkState]:
         """The summed loss of a training forward in nats, and the state after."""
-        _, after = self.forward(inputs, state, run)
+        _, after = self.forward(inputs, state, context)
         return float(np.sum(self.loss_layer.losses(targets), dtype=np.float64)), after
 
     # --- backward
@@ -386,7 +395,8 @@ class Model:
         """
         delta = self.loss_layer.loss_delta(targets)
         for layer in reversed(self.layers[self.first_trained : -1]):
-            shapes = self.delta_shapes(layer, *targets.shape)
+            has_below = layer.index > self.first_trained
+            shapes = delta_shapes(layer, *targets.shape) if has_below else {}
             below = next(iter(self._scratch.arrays(shapes, self.dtype).values()), None)
             with self.timed(f"{layer.index} [{layer.kind}] backward"):
                 layer.backward(delta, below)
@@ -394,23 +404,3 @@ class Model:
                 delta = below
             if layer_done is not None:
                 layer_done(layer)
-
-    def delta_shapes(self, layer: Layer, time_steps: int, streams: int) -> Shapes:
-        """The buffer that the delta of a layer's input is in, by name; none if it is not needed.
-
-        Two buffers take turns: a layer reads the one and writes the other.
-        """
-        if layer.index <= self.first_trained:
-            return {}
-        return {f"delta{layer.index % 2}": (time_steps, streams, layer.inputs)}
-
-    def kept_floats(self, time_steps: int, streams: int) -> int:
-        """Numbers in the buffers that training on such a datum takes."""
-        shared: dict[str, int] = {}
-        for layer in self.layers[self.first_trained : -1]:
-            scratch = layer.scratch_shapes(time_steps, streams)
-            for name, shape in {**scratch, **self.delta_shapes(layer, time_steps, streams)}.items():
-                shared[name] = max(shared.get(name, 0), math.prod(shape))
-        kept = sum(layer.kept_floats(time_steps, streams) for layer in self.layers)
-        one_hot = 0 if self.layers[0].takes_symbols else time_steps * streams * self.inputs
-        return sum(shared.values()) + kept + one_hot

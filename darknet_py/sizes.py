@@ -6,7 +6,7 @@ import math
 
 from darknet_py.dropconnect import masked_matrices
 from darknet_py.errors import CfgError
-from darknet_py.model import Model
+from darknet_py.model import Model, delta_shapes
 
 
 def training_bytes(model: Model, streams: int = 0) -> int:
@@ -20,9 +20,26 @@ def training_bytes(model: Model, streams: int = 0) -> int:
     masks = 2 * sum(matrix.size for matrix in masked_matrices(model))
     # Parameters, updates, the optimizer's one or two, their average, and the best network so far.
     vectors = (5 if options.adam else 4) + (1 if options.average else 0)
-    buffers = model.kept_floats(options.time_steps, streams) + streams * model.state_size()
+    buffers = buffer_floats(model, options.time_steps, streams) + streams * model.state_size()
     numbers = vectors * len(model.parameters) + masks + buffers
     return numbers * model.dtype.itemsize
+
+
+def buffer_floats(model: Model, time_steps: int, streams: int) -> int:
+    """Numbers in the buffers that a model has after it trained on such a datum.
+
+    Layers that only predict have some of theirs.
+    """
+    shared: dict[str, int] = {}
+    for layer in model.layers[model.first_trained : -1]:
+        shapes = dict(layer.scratch_shapes(time_steps, streams))
+        if layer.index > model.first_trained:
+            shapes |= delta_shapes(layer, time_steps, streams)
+        for name, shape in shapes.items():
+            shared[name] = max(shared.get(name, 0), math.prod(shape))
+    kept = sum(layer.kept_floats(time_steps, streams) for layer in model.layers)
+    one_hot = 0 if model.layers[0].takes_symbols else time_steps * streams * model.inputs
+    return sum(shared.values()) + kept + one_hot
 
 
 def row_bytes(model: Model) -> int:

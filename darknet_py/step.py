@@ -16,7 +16,7 @@ import numpy as np
 from darknet_py.arrays import Codes, Flat
 from darknet_py.dropconnect import DropConnect
 from darknet_py.errors import CfgError
-from darknet_py.layers.base import Layer, Pass
+from darknet_py.layers.base import ForwardContext, Layer
 from darknet_py.model import Model, NetworkState
 from darknet_py.optimizer import (
     bound_gradient,
@@ -174,16 +174,16 @@ class Step:
         model = self.model
         if not add:
             model.updates.fill(0)
-        run = self.training_pass()
-        loss, after = model.forward_loss(inputs, targets, state, run)
+        context = self.training_context()
+        loss, after = model.forward_loss(inputs, targets, state, context)
         early = is_last and self.ranks.overlaps
         model.backward(targets, layer_done=self._add_layer if early else None)
         return loss, after
 
-    def training_pass(self) -> Pass:
+    def training_context(self) -> ForwardContext:
         """That of the datum which is trained on now."""
         model, options = self.model, self.model.options
-        return Pass(
+        return ForwardContext(
             training=True,
             first_stream=self.own_streams.start,
             all_streams=options.streams,

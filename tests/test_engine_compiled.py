@@ -257,7 +257,7 @@ def test_what_was_just_compiled_has_the_bits_of_what_is_read_from_disk(tmp_path:
     program = (
         "from tests.test_engine_compiled import trained_and_written\n"
         "from darknet_py.engine.compiled.jit import _EXPORTS\n"
-        "print(trained_and_written(), *{own.compiled.cache_hits for own in _EXPORTS.values()})"
+        "print(trained_and_written(), *{each.compiled.cache_hits for each in _EXPORTS.values()})"
     )
     before = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
     first, second = (

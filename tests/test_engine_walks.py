@@ -14,7 +14,7 @@ from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.engine import choose
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.layers import Fused
-from darknet_py.layers.base import PREDICTION, Layer, Pass
+from darknet_py.layers.base import PREDICTION, ForwardContext, Layer
 from darknet_py.network import Network
 from tests.support.networks import draw_symbols, make_network
 
@@ -31,7 +31,7 @@ SECTIONS = [
     *(f"[connected] output={WIDTH} activation={name}" for name in ("leaky", "loggy")),
 ]
 CASES = list(itertools.product(SECTIONS, (0, 1)))
-TRAINING = Pass(training=True)
+TRAINING = ForwardContext(training=True)
 
 
 def make(section: str, engine: str, threads: int = 1, **options: Any) -> Network:
@@ -59,17 +59,17 @@ def draw_state(net: Network, seed: int) -> Any:
     )
 
 
-def computed(net: Network, run: Pass) -> list[Array]:
+def computed(net: Network, context: ForwardContext) -> list[Array]:
     """All that comes out of the layers of one datum, forward and, in training, backward."""
     state = draw_state(net, 1)
     x: Array = draw_symbols(net)[0]
     found: list[Array] = []
     layers = net.layers[:-1]
     for layer in layers:
-        x, after = layer.forward(x, state[layer.index], run)
+        x, after = layer.forward(x, state[layer.index], context)
         assert is_walked(layer) == (net.tier.name == "compiled")
         found += [x.copy(), *after]
-    if run.training:
+    if context.training:
         delta = np.random.default_rng(3).standard_normal(x.shape).astype(np.float32)
         for layer in reversed(layers):
             below = np.empty((STEPS, STREAMS, layer.inputs), np.float32) if layer.index else None
@@ -80,14 +80,14 @@ def computed(net: Network, run: Pass) -> list[Array]:
     return [*found, net.parameters.copy()]
 
 
-def assert_alike(section: str, run: Pass, **options: Any) -> None:
-    expected = computed(make(section, "numpy", **options), run)
-    alone = computed(make(section, "compiled", **options), run)
+def assert_alike(section: str, context: ForwardContext, **options: Any) -> None:
+    expected = computed(make(section, "numpy", **options), context)
+    alone = computed(make(section, "compiled", **options), context)
     for ours, theirs in zip(alone, expected, strict=True):
         scale = max(1.0, float(np.abs(theirs).max()))
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=3e-5 * scale)
     for threads in (2, 3, 4):
-        several = computed(make(section, "compiled", threads, **options), run)
+        several = computed(make(section, "compiled", threads, **options), context)
         for ours, theirs in zip(several, alone, strict=True):
             np.testing.assert_array_equal(ours, theirs)
 

@@ -20,7 +20,7 @@ from darknet_py.exporting.interchange import (
 )
 from darknet_py.exporting.torch_module import module_text
 from darknet_py.layers import LAYERS, Layer
-from darknet_py.layers.base import Parameter, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Parameter, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
@@ -193,7 +193,7 @@ class Odd(RecurrentLayer):
     def make(cls, section: Section, setting: Setting) -> Odd:
         return cls(setting)
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         return [self.h, self.w, self.out]
 
     def parameters(self) -> list[Parameter]:
@@ -207,7 +207,7 @@ class Odd(RecurrentLayer):
         late = late - self.gain * late
         return self.out(late), (new, h)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Array, State]:
         rows = self.h.forward(x, False).copy()
         (h, late), gain = state, self.gain.values
         before = np.empty_like(rows)
@@ -242,7 +242,7 @@ class Gated(Layer):
         t = self.carry(x)
         return t * x + (1 - t) * self.change(x), state
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Array, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Array, State]:
         t = self.carry.forward(x, False)
         return t * x + (1 - t) * self.change.forward(x, False), state
 

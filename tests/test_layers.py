@@ -12,7 +12,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
-from darknet_py.layers.base import PREDICTION, Pass
+from darknet_py.layers.base import PREDICTION, ForwardContext
 from darknet_py.layers.connected import FEW_STEPS
 from darknet_py.layers.dropout import draw
 from darknet_py.layers.norm import SMALLEST_DEVIATION
@@ -37,7 +37,7 @@ from tests.support.networks import (
 
 pytestmark = pytest.mark.filterwarnings("error")
 
-TRAINING = Pass(training=True)
+TRAINING = ForwardContext(training=True)
 NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.5 momentum=.8 decay=.01"
 RNN = "[rnn] output=5 hidden=4 activation=tanh"
 LINEAR = "[connected] output=7 activation=linear"
@@ -257,7 +257,7 @@ def sigma(x: Array) -> Array:
 
 
 def stepwise(net: Network, name: str, x: Array) -> Array:
-    """y = x W^T, then the bias or batch norm of these rows, of the brick `name` of layer 1."""
+    """y = x W^T, then the bias or batch norm of these rows, of the part `name` of layer 1."""
     t = {tensor.name.removeprefix(f"1.{name}."): tensor.values for tensor in net.tensors()}
     weight = t["weight"]
     if weight.ndim == 4:  # a kernel, whose middle tap alone sees the one pixel
@@ -377,8 +377,8 @@ def test_a_cost_after_a_softmax_with_a_loss_is_ignored_with_a_warning() -> None:
 
 def test_the_numbers_are_those_of_philox_by_seed_layer_and_datum() -> None:
     """By its own authors' definition: a key of (seed, layer), a counter of (block, datum)."""
-    run = Pass(training=True, first_stream=1, all_streams=4, seed=9, datum=6)
-    found = draw(run, 3, (2, 2, 20))
+    context = ForwardContext(training=True, first_stream=1, all_streams=4, seed=9, datum=6)
+    found = draw(context, 3, (2, 2, 20))
     for step, stream, feature in np.ndindex(found.shape):
         block = (step * 4 + 1 + stream) * 2 + feature // 16
         # numpy counts one further before each block.
@@ -404,17 +404,17 @@ def philox(counter: list[int], key: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("features", [1, 15, 16, 17, 48])
 def test_any_part_of_a_datum_has_its_numbers_without_the_rest(features: int) -> None:
-    whole = draw(Pass(seed=1, datum=5), 2, (6, 5, features))
+    whole = draw(ForwardContext(seed=1, datum=5), 2, (6, 5, features))
     for steps, first_stream, streams in [(6, 0, 5), (3, 0, 5), (4, 3, 2)]:
-        run = Pass(True, first_stream, 5, 1, 5)
+        context = ForwardContext(True, first_stream, 5, 1, 5)
         part = whole[:steps, first_stream : first_stream + streams]
-        np.testing.assert_array_equal(draw(run, 2, (steps, streams, features)), part)
+        np.testing.assert_array_equal(draw(context, 2, (steps, streams, features)), part)
 
 
 def test_every_seed_datum_layer_step_stream_and_feature_has_other_numbers() -> None:
     shape = (4, 4, 64)
-    draws = [draw(Pass(seed=1, datum=1), 1, shape), draw(Pass(seed=2, datum=1), 1, shape)]
-    draws += [draw(Pass(seed=1, datum=2), 1, shape), draw(Pass(seed=1, datum=1), 2, shape)]
+    keys = [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]
+    draws = [draw(ForwardContext(seed=a, datum=b), layer, shape) for a, b, layer in keys]
     numbers = np.stack(draws).astype(float)
     rows = np.corrcoef(numbers.reshape(-1, 64))
     assert abs(rows - np.eye(len(rows))).max() < 0.6
@@ -442,7 +442,9 @@ def test_each_datum_has_a_mask_of_its_own_which_the_seed_and_seen_tell() -> None
     def outputs(seed: int, seen: int) -> Array:
         net.use_rand(Rand(seed))
         net.seen = seen
-        return net.forward(inputs, net.initial_state(8), run=net.step.training_pass())[0].copy()
+        return net.forward(inputs, net.initial_state(8), context=net.step.training_context())[
+            0
+        ].copy()
 
     first = outputs(5, 0)
     assert (first == outputs(5, 31)).all()

@@ -63,7 +63,7 @@ def crnn_of(net: Network, index: int = 0) -> CrnnLayer:
 
 
 def convolutions(layer: CrnnLayer) -> list[Convolution]:
-    return [brick for brick in layer.bricks() if isinstance(brick, Convolution)]
+    return [linear for linear in layer.linears() if isinstance(linear, Convolution)]
 
 
 # --- the gradient --------------------------------------------------------------------------------
@@ -117,8 +117,8 @@ def as_rnn(net: Network, *sections: str) -> Network:
     for own, theirs in zip(other.layers, net.layers, strict=True):
         values = {tensor.name: tensor.values for tensor in theirs.parameters()}
         if isinstance(theirs, CrnnLayer):
-            for brick in convolutions(theirs):
-                values[brick.kernel.name] = brick.matrix()
+            for linear in convolutions(theirs):
+                values[linear.kernel.name] = linear.matrix()
         for tensor in own.parameters():
             tensor.values[...] = values[tensor.name]
     return other
@@ -141,18 +141,18 @@ def test_it_is_an_rnn_of_its_middle_taps(form: str, more: str, bn: int, dialect:
     np.testing.assert_allclose(net.predict(inputs), other.predict(inputs), rtol=1e-12)
     losses = [each.train_batch(inputs, targets) for each in (net, other)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)
-    for brick in convolutions(crnn_of(net)):
-        for tensor in brick.parameters():
+    for linear in convolutions(crnn_of(net)):
+        for tensor in linear.parameters():
             expected = values_of(other)[tensor.name]
             if "rolling" in tensor.name:
                 # They move by another share: that of [batchnorm].
                 assert dialect is UPSTREAM or not np.allclose(tensor.values, expected)
-            elif tensor is not brick.kernel:
+            elif tensor is not linear.kernel:
                 np.testing.assert_allclose(tensor.values, expected, rtol=1e-10)
             else:
-                taps = expected if brick.groups == 1 else None
+                taps = expected if linear.groups == 1 else None
                 if taps is not None:
-                    np.testing.assert_allclose(brick.weights.values, taps, rtol=1e-10)
+                    np.testing.assert_allclose(linear.weights.values, taps, rtol=1e-10)
 
 
 @both_dialects
@@ -160,10 +160,10 @@ def test_rolling_statistics_move_by_the_share_of_batchnorm(dialect: Dialect) -> 
     section = f"{FORMS['1x1']} activation=tanh batch_normalize=1"
     net = make_network(NET.replace("steps=4", "steps=1"), section, LINEAR, END, dialect=dialect)
     net.settle_statistics(net.layers)
-    (brick, *_) = convolutions(crnn_of(net))
+    (linear, *_) = convolutions(crnn_of(net))
     before = values_of(net)["0.input.rolling_mean"]
     inputs, targets = draw_symbols(net)
-    products = brick.weights.values[:, inputs[0]]
+    products = linear.weights.values[:, inputs[0]]
     net.train_batch(inputs, targets)
     share = {"upstream": 0.01, "alexeyab": 0.1}[dialect.name]
     expected = (1 - share) * before + share * products.mean(axis=1)
@@ -413,11 +413,11 @@ def layer_of(section: str, dialect: Dialect = ALEXEYAB, net: str = "[net] inputs
 def test_defaults_are_those_of_the_two_programs() -> None:
     upstream = layer_of("[crnn] output_filters=5", UPSTREAM)
     assert (upstream.outputs, upstream.hidden) == (5, 1)
-    assert [brick.size for brick in convolutions(upstream)] == [3, 3, 3]
-    assert {brick.activation.name for brick in upstream.bricks()} == {"logistic"}
+    assert [linear.size for linear in convolutions(upstream)] == [3, 3, 3]
+    assert {linear.activation.name for linear in upstream.linears()} == {"logistic"}
     alexeyabs = layer_of("[crnn] output=5 pad=1")
     assert (alexeyabs.outputs, alexeyabs.hidden) == (5, 1)
-    assert [brick.size for brick in convolutions(alexeyabs)] == [3, 3, 3]
+    assert [linear.size for linear in convolutions(alexeyabs)] == [3, 3, 3]
     assert not upstream.shortcut
     assert not upstream.batch_normalize
 

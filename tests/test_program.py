@@ -14,7 +14,7 @@ from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError
 from darknet_py.layers import LAYERS, Layer
-from darknet_py.layers.base import Parameter, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Parameter, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
@@ -112,7 +112,7 @@ class Late(RecurrentLayer):
     def make(cls, section: Section, setting: Setting) -> Late:
         return cls(setting)
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         return []
 
     def parameters(self) -> list[Parameter]:
@@ -122,7 +122,7 @@ class Late(RecurrentLayer):
         a, b = state
         return b, (x, a)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         everything = np.concatenate([state[1][None], state[0][None], x])
         return everything[: len(x)], (everything[-1], everything[-2])
 
@@ -138,7 +138,7 @@ class Numbers(Late):
         y = 1 - (self.gain * a - 0.5) * self.gain + (b - self.gain) * 2 + f * x
         return y, (f, a + 1)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         (a, b), gain, y = state, self.gain.values, np.empty_like(x)
         for t, row in enumerate(x):
             y[t] = 1 - (gain * a - 0.5) * gain + (b - gain) * 2 + np.tanh(row) * row

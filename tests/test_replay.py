@@ -17,7 +17,7 @@ from darknet_py.cfg import parse_cfg
 from darknet_py.corpus import Streams, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
-from darknet_py.layers.base import Pass
+from darknet_py.layers.base import ForwardContext
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -407,9 +407,9 @@ def test_exact_temperature_and_groups() -> None:
 def masks_of_c(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a network's one dropout draw as C does: a number per element from one sequence."""
 
-    def keeps(self: DropoutLayer, run: Pass, shape: tuple[int, ...]) -> Array:
+    def keeps(self: DropoutLayer, context: ForwardContext, shape: tuple[int, ...]) -> Array:
         size = math.prod(shape)
-        draws = Rand(run.seed, run.datum * size).uniform(0, 1, size).reshape(shape)
+        draws = Rand(context.seed, context.datum * size).uniform(0, 1, size).reshape(shape)
         return draws >= np.float32(self.probability)
 
     monkeypatch.setattr(DropoutLayer, "keeps", keeps)

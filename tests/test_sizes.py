@@ -15,7 +15,7 @@ from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.workspace import Workspace
 from darknet_py.network import Network
-from darknet_py.sizes import check_fits, training_bytes
+from darknet_py.sizes import buffer_floats, check_fits, training_bytes
 from tests.support.networks import draw_symbols, make_network
 
 RNN = "[rnn] output=5 hidden=4 activation=tanh"
@@ -40,7 +40,7 @@ def workspaces(net: Network) -> list[Workspace]:
     found = [net._scratch, *(layer.buffers for layer in net.layers)]
     for layer in net.layers:
         if isinstance(layer, RecurrentLayer):
-            found += [connected.buffers for connected in layer.bricks()]
+            found += [connected.buffers for connected in layer.linears()]
         elif isinstance(layer, ConnectedLayer):
             found.append(layer.connected.buffers)
     return found
@@ -53,7 +53,7 @@ def test_training_takes_the_memory_that_is_declared(kind: str, engine: str, end:
     sections = ["[net] inputs=7 batch=6 time_steps=4", *KINDS[kind], *KINDS[kind]]
     dtype: Any = np.float32
     net = make_network(*sections, END[0], *end, dtype=dtype, tier=choose(engine))
-    declared = net.kept_floats(4, 6)
+    declared = buffer_floats(net, 4, 6)
     net.train_batch(*draw_symbols(net))
     allocated = sum(workspace.allocated for workspace in workspaces(net))
     one_hot = 0 if net.layers[0].takes_symbols else 4 * 6 * 7
@@ -64,7 +64,7 @@ def test_layers_that_are_not_trained_take_no_more() -> None:
     head = "[net] inputs=7 batch=6 time_steps=4"
     net = make_network(head, BN, f"{RNN} stopbackward=1", *END)
     net.train_batch(*draw_symbols(net))
-    assert sum(workspace.allocated for workspace in workspaces(net)) < net.kept_floats(4, 6)
+    assert sum(workspace.allocated for workspace in workspaces(net)) < buffer_floats(net, 4, 6)
 
 
 def test_published_training_cfgs_fit_with_subdivisions() -> None:

@@ -16,7 +16,7 @@ from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.optimizers import FusedAdam, FusedSgd
 from darknet_py.engine.walks import Walk, walk_of
-from darknet_py.layers.base import Layer, Pass, State
+from darknet_py.layers.base import ForwardContext, Layer, State
 from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.crnn import CrnnLayer
 from darknet_py.layers.gru import GruLayer
@@ -53,13 +53,13 @@ class Fused(Layer):
             return super().scratch_shapes(time_steps, streams)
         return self.whole.scratch_shapes(time_steps, streams)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
-        pays = run.training or (time_steps >= STEPS and time_steps * streams >= ROWS)
+        pays = context.training or (time_steps >= STEPS and time_steps * streams >= ROWS)
         self.walk = self.whole if pays else None
         if self.walk is None:
-            return super().forward(x, state, run)
-        return self.walk.forward(x, state, run.training)
+            return super().forward(x, state, context)
+        return self.walk.forward(x, state, context.training)
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         if self.walk is None:

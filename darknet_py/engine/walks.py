@@ -207,10 +207,10 @@ class Walk(Generic[L]):
 
     def shapes(self, shape: tuple[int, int], training: bool) -> Shapes:
         """All of its buffers for an input of (time_steps, streams)."""
-        found = {f"walk.{name}": own for name, own in self.fields(*shape).items()}
+        found = {f"walk.{name}": size for name, size in self.fields(*shape).items()}
         for place, linear in enumerate(self.linears):
             of_linear = linear.shapes(self.rows(*shape), training)
-            found |= {f"walk.{place}.{name}": own for name, own in of_linear.items()}
+            found |= {f"walk.{place}.{name}": size for name, size in of_linear.items()}
         return found
 
     def prepare(self, shape: tuple[int, int], training: bool) -> None:
@@ -232,12 +232,12 @@ class Walk(Generic[L]):
     def place_linear(self, place: int, gates: Array | None = None) -> Array:
         """Fill in the record of a connected layer; returns its y."""
         linear, prefix = self.linears[place], f"walk.{place}."
-        own = {
+        arrays = {
             name.removeprefix(prefix): array
             for name, array in self.kept.items()
             if name.startswith(prefix)
         }
-        linear.place(self.rows(*self.shape), self.training, own, gates)
+        linear.place(self.rows(*self.shape), self.training, arrays, gates)
         return linear.y
 
     def compute(self, code: int) -> None:
@@ -316,7 +316,7 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
 
     @classmethod
     def of(cls, layer: RnnLayer, buffers: Workspace) -> RnnWalk:
-        return cls(layer, [(connected, None) for connected in layer.bricks()], buffers)
+        return cls(layer, [(connected, None) for connected in layer.linears()], buffers)
 
     def fields(self, time_steps: int, streams: int) -> Shapes:
         return {"state": (time_steps + 1, streams, self.layer.hidden)}

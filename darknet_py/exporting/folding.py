@@ -58,19 +58,19 @@ def fold_batchnorm(net: Network) -> Network:
         warnings.warn(message, DarknetWarning, stacklevel=2)
     for name, values in new.items():
         np.copyto(values, old[name])
-    for brick in [name.removesuffix(".scale") for name in scales if name not in new]:
+    for name in [name.removesuffix(".scale") for name in scales if name not in new]:
         scale, mean, variance = (
-            old[f"{brick}.{kind}"].astype(np.float64)
+            old[f"{name}.{kind}"].astype(np.float64)
             for kind in ("scale", "rolling_mean", "rolling_variance")
         )
-        weight, bias = new[f"{brick}.weight"], new[f"{brick}.bias"]
+        weight, bias = new[f"{name}.weight"], new[f"{name}.bias"]
         with np.errstate(all="ignore"):
             gain = scale / deviation(variance, net.dialect)
             weight[...] = (gain * weight.T).T
             bias[...] = bias - gain * mean
         if not (np.isfinite(weight).all() and np.isfinite(bias).all()):
             raise WeightsError(
-                f"{net.cfg.path}: the batch norm of {brick} cannot be folded: its rolling "
+                f"{net.cfg.path}: the batch norm of {name} cannot be folded: its rolling "
                 f"statistics give weights that are not finite"
             )
     return folded

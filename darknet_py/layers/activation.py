@@ -7,7 +7,7 @@ import numpy as np
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Layer, Setting, State
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -30,7 +30,7 @@ class ActivationLayer(Layer):
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"y": (time_steps, streams, self.outputs)}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         self.y = self.buffers.array("y", self.shapes(*x.shape[:2]), x.dtype)
         np.copyto(self.y, x)
         self.activation.apply(self.y)

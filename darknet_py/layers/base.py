@@ -148,7 +148,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Pass:
+class ForwardContext:
     """What a forward needs to know besides its input and state.
 
     training: whether a backward may follow; batch norm and dropout then act as in training.
@@ -164,7 +164,7 @@ class Pass:
     datum: int = 0
 
 
-PREDICTION = Pass()
+PREDICTION = ForwardContext()
 
 
 class Layer:
@@ -221,7 +221,7 @@ class Layer:
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where this layer cannot be trained with these `[net]` options."""
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
         -> y (time_steps, streams, outputs) and the state after the last step.
 

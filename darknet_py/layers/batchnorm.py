@@ -14,7 +14,14 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Layer, Parameter, Pass, RollingStatistics, Setting, State
+from darknet_py.layers.base import (
+    ForwardContext,
+    Layer,
+    Parameter,
+    RollingStatistics,
+    Setting,
+    State,
+)
 from darknet_py.layers.norm import BatchNorm, affine_activate, deviation
 from darknet_py.layers.workspace import Shapes
 from darknet_py.options import NetOptions
@@ -47,8 +54,8 @@ class BatchnormLayer(Layer):
         return self.dialect is ALEXEYAB
 
     def parameters(self) -> list[Parameter]:
-        own = [self.scales, *self.rolling.parameters]
-        return [self.biases, *own] if self.has_biases else own
+        norm = [self.scales, *self.rolling.parameters]
+        return [self.biases, *norm] if self.has_biases else norm
 
     def statistics(self) -> list[RollingStatistics]:
         return [self.rolling]
@@ -77,11 +84,11 @@ class BatchnormLayer(Layer):
         rows = (1, time_steps * streams, self.inputs)
         return {"x_norm": rows, "y": rows, **sums}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         shapes = self.shapes(*x.shape[:2])
         x_norm = self.buffers.array("x_norm", shapes, x.dtype)
         np.copyto(x_norm, x.reshape(x_norm.shape))
-        if not run.training:
+        if not context.training:
             affine_activate(x_norm, *self.affine(), LINEAR)
             return x_norm.reshape(x.shape), state
         self.kept = kept = self.buffers.arrays(shapes, x.dtype)

@@ -1,7 +1,7 @@
 """The connected layer: y = f(x W^T + biases), or with batch norm y = f(norm(x W^T) scales +
 biases).
 
-`Connected` is the brick that the recurrent layers are built from: a product (`product.py`), then a
+`Connected` is what the recurrent layers are built from: a product (`product.py`), then a
 bias or batch norm with the activation (`norm.py`). `ConnectedLayer` is the `[connected]` section.
 Formulas: darknet's `connected_layer.c` and `batchnorm_layer.c`.
 """
@@ -17,9 +17,9 @@ from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import (
+    ForwardContext,
     Layer,
     Parameter,
-    Pass,
     RollingStatistics,
     Setting,
     State,
@@ -223,7 +223,7 @@ def orthogonal(matrix: Array) -> Array:
 
 
 class ConnectedLayer(Layer):
-    """`[connected]`: the brick over all symbols of a datum; its batch norm is over all of them."""
+    """`[connected]`: one matrix over all symbols of a datum, which its batch norm is over, too."""
 
     kind = "connected"
     takes_symbols = True
@@ -270,8 +270,8 @@ class ConnectedLayer(Layer):
         )
         return self.connected.kept_floats(*rows)
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        y = self.connected.forward(self._rows(x), run.training)
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
+        y = self.connected.forward(self._rows(x), context.training)
         return y.reshape(*x.shape[:2], self.outputs), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -41,7 +41,7 @@ class CostLayer(LossLayer):
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"d": (time_steps, streams, self.outputs)}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         self.x = x
         return x, state
 

@@ -8,10 +8,10 @@ ever sees a number, and the rest of a 3 x 3 kernel lies over nothing.
     s_t = a_t + b_t  (+ s_{t-1} with shortcut=1)
     y_t = f(W_o s_t + b_o)            output layer
 
-These are the lines of `[rnn]`, whose walk through time this layer takes over; what differs is the
-brick: its parameters, their order in a file, and the product, forward and backward, by the middle
-tap. Upstream's kernels are 3 x 3, AlexeyAB's are `size` x `size`. Formulas: darknet's
-`crnn_layer.c` and `convolutional_layer.c`.
+These are the lines of `[rnn]`, whose walk through time this layer takes over; what differs are the
+parameters, their order in a file, and the product, forward and backward, by the middle tap.
+Upstream's kernels are 3 x 3, AlexeyAB's are `size` x `size`. Formulas: darknet's `crnn_layer.c` and
+`convolutional_layer.c`.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class TapProduct(Product):
 
 
 class Convolution(Connected):
-    """A convolution of an image of 1 x 1: the brick of `[crnn]`.
+    """A convolution of an image of 1 x 1, which `[crnn]` is built from.
 
     In a weights file its kernel comes last, behind the batch norm. The rolling statistics move as
     those of a `[batchnorm]` section do.

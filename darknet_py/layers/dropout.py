@@ -19,7 +19,7 @@ import numpy as np
 
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Layer, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Layer, Setting, State
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values, dropout
 
@@ -28,26 +28,26 @@ BLOCK = 16
 BITS = 16
 
 
-def draw(run: Pass, layer: int, shape: tuple[int, int, int]) -> Array:
+def draw(context: ForwardContext, layer: int, shape: tuple[int, int, int]) -> Array:
     """The random numbers of a part of a datum, (time_steps, streams, features), from 0 to 65,535.
 
-    run: says which streams of which datum they are.
+    context: says which streams of which datum they are.
     """
     time_steps, streams, features = shape
-    all_streams = run.all_streams or streams
+    all_streams = context.all_streams or streams
     if streams < all_streams:
         # The streams of a time step are next to each other, but not those of the next time step.
         firsts = range(0, time_steps * all_streams, all_streams)
-        rows = [_draw_rows(run, layer, first, streams, features) for first in firsts]
+        rows = [_draw_rows(context, layer, first, streams, features) for first in firsts]
         return np.stack(rows)
-    return _draw_rows(run, layer, 0, time_steps * streams, features).reshape(shape)
+    return _draw_rows(context, layer, 0, time_steps * streams, features).reshape(shape)
 
 
-def _draw_rows(run: Pass, layer: int, first: int, rows: int, features: int) -> Array:
+def _draw_rows(context: ForwardContext, layer: int, first: int, rows: int, features: int) -> Array:
     """Numbers (rows, features); a row is a stream in a time step. first: the row of stream 0."""
     blocks = -(-features // BLOCK)
-    counter = ((first + run.first_stream) * blocks, run.datum, 0, 0)
-    drawn = numbers((run.seed, layer), counter, rows * blocks * BLOCK)
+    counter = ((first + context.first_stream) * blocks, context.datum, 0, 0)
+    drawn = numbers((context.seed, layer), counter, rows * blocks * BLOCK)
     return drawn.reshape(rows, blocks * BLOCK)[:, :features]
 
 
@@ -86,20 +86,20 @@ class DropoutLayer(Layer):
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return dict.fromkeys(("factor", "y"), (time_steps, streams, self.outputs))
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
-        if not run.training:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
+        if not context.training:
             return x, state
         self.factor, y = self.buffers.arrays(self.shapes(*x.shape[:2]), x.dtype).values()
-        np.multiply(self.keeps(run, x.shape), 1 / (1 - self.probability), out=self.factor)
+        np.multiply(self.keeps(context, x.shape), 1 / (1 - self.probability), out=self.factor)
         return np.multiply(x, self.factor, out=y), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         return dropout(x, self), state
 
-    def keeps(self, run: Pass, shape: tuple[int, ...]) -> Array:
+    def keeps(self, context: ForwardContext, shape: tuple[int, ...]) -> Array:
         """Which elements of an input of this shape are not zeroed."""
         time_steps, streams, features = shape
-        drawn = draw(run, self.index, (time_steps, streams, features))
+        drawn = draw(context, self.index, (time_steps, streams, features))
         return drawn >= least_kept(self.probability)
 
     def backward(self, delta: Steps, below: Steps | None) -> None:

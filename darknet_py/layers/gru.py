@@ -18,7 +18,7 @@ from darknet_py.activations import ACTIVATIONS, sigmoid
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Parameter, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Parameter, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
@@ -56,7 +56,7 @@ class GruLayer(RecurrentLayer):
     def parameters(self) -> list[Parameter]:
         return [p for name in self.file_order for p in self.parts[name].parameters()]
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         return [self.u, self.wzr, self.wh]
 
     def initialize(self, rand: Rand) -> None:
@@ -79,18 +79,18 @@ class GruLayer(RecurrentLayer):
         }
         return {**gates, "d_reset": (streams, n), "d_before": (streams, n)}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         n = self.outputs
         # gates (time_steps, streams, 3 outputs): what the u give, then z, r, h
-        self.gates = gates = self.u.forward(x, run.training)
+        self.gates = gates = self.u.forward(x, context.training)
         # s[t] is the state before step t; reset[t] = r s[t]
         kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
         self.s, self.reset = s, reset = kept["s"], kept["reset"]
         s[0] = state[0]
         with (
-            self.wzr.steps(time_steps, streams, run.training) as zr_step,
-            self.wh.steps(time_steps, streams, run.training) as h_step,
+            self.wzr.steps(time_steps, streams, context.training) as zr_step,
+            self.wh.steps(time_steps, streams, context.training) as h_step,
         ):
             for t in range(time_steps):
                 zr, h = gates[t, :, : 2 * n], gates[t, :, 2 * n :]

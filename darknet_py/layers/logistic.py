@@ -12,7 +12,7 @@ import numpy as np
 from darknet_py.activations import sigmoid
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -32,7 +32,7 @@ class LogisticLayer(LossLayer):
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"p": (time_steps, streams, self.outputs)}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         self.x = x
         self.p = self.buffers.array("p", self.shapes(*x.shape[:2]), x.dtype)
         np.copyto(self.p, x)

@@ -18,7 +18,7 @@ from darknet_py.activations import sigmoid, tanh
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.base import Parameter, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Parameter, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.stack import Stack, gate_layers
@@ -55,7 +55,7 @@ class LstmLayer(RecurrentLayer):
     def parameters(self) -> list[Parameter]:
         return [p for name in self.file_order for p in self.parts[name].parameters()]
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         return [self.u, self.w]
 
     def initialize(self, rand: Rand) -> None:
@@ -77,16 +77,16 @@ class LstmLayer(RecurrentLayer):
         gates = dict.fromkeys(names, (time_steps, streams, 4 * self.outputs))
         return {**gates, **dict.fromkeys(("d_h", "d_c"), (streams, self.outputs))}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
         # gates (time_steps, streams, 4 outputs): what the u give, then f, i, o, g
-        self.gates = gates = self.u.forward(x, run.training)
+        self.gates = gates = self.u.forward(x, context.training)
         kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
         # h[t], c[t] are the state before step t
         self.h, self.c, self.tanh_c = kept["h"], kept["c"], kept["tanh_c"]
         h, c = self.h, self.c
         h[0], c[0] = state
-        with self.w.steps(time_steps, streams, run.training) as w_step:
+        with self.w.steps(time_steps, streams, context.training) as w_step:
             for t in range(time_steps):
                 np.add(gates[t], w_step(t, h[t]), out=gates[t])
                 self._step_forward(t)

@@ -22,19 +22,19 @@ class RecurrentLayer(Layer):
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         """The connected layers that it computes with, the one that sees the input first."""
         raise NotImplementedError
 
     def parameters(self) -> list[Parameter]:
-        return [parameter for brick in self.bricks() for parameter in brick.parameters()]
+        return [parameter for linear in self.linears() for parameter in linear.parameters()]
 
     def initialize(self, rand: Rand) -> None:
-        for brick in self.bricks():
-            brick.initialize(rand)
+        for linear in self.linears():
+            linear.initialize(rand)
 
     def statistics(self) -> list[RollingStatistics]:
-        return [own for brick in self.bricks() for own in brick.statistics()]
+        return [rolling for linear in self.linears() for rolling in linear.statistics()]
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
@@ -45,8 +45,8 @@ class RecurrentLayer(Layer):
             )
 
     def operations(self) -> int:
-        return sum(brick.operations() for brick in self.bricks())
+        return sum(linear.operations() for linear in self.linears())
 
     def kept_floats(self, time_steps: int, streams: int) -> int:
-        connected = sum(brick.kept_floats(time_steps, streams) for brick in self.bricks())
+        connected = sum(linear.kept_floats(time_steps, streams) for linear in self.linears())
         return super().kept_floats(time_steps, streams) + connected

@@ -19,7 +19,7 @@ import numpy as np
 from darknet_py.activations import ACTIVATIONS, Activation
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.layers.workspace import Shapes
@@ -73,7 +73,7 @@ class RnnLayer(RecurrentLayer):
             section.flag("shortcut"),
         )
 
-    def bricks(self) -> list[Connected]:
+    def linears(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]
 
     def operations(self) -> int:
@@ -86,20 +86,20 @@ class RnnLayer(RecurrentLayer):
         one = (streams, self.hidden)
         return {"d_state": (time_steps, *one), "d_self": (time_steps, *one), "d_before": one}
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         time_steps, streams = x.shape[:2]
-        a = self.input_layer.forward(x, run.training)
+        a = self.input_layer.forward(x, context.training)
         # states[t] is the state before step t: s_{t-1}
         shapes = self.shapes(time_steps, streams)
         self.states = states = self.buffers.array("states", shapes, a.dtype)
         states[0] = state[0]
-        with self.self_layer.steps(time_steps, streams, run.training) as self_step:
+        with self.self_layer.steps(time_steps, streams, context.training) as self_step:
             for t in range(time_steps):
                 b = self_step(t, states[t])
                 np.add(a[t], b, out=states[t + 1])
                 if self.shortcut:
                     np.add(states[t + 1], states[t], out=states[t + 1])
-        y = self.output_layer.forward(states[1:], run.training)
+        y = self.output_layer.forward(states[1:], context.training)
         return y, (states[time_steps].copy(),)
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:

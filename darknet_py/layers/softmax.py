@@ -12,7 +12,7 @@ import numpy as np
 
 from darknet_py.arrays import Array, Codes, Steps, parts
 from darknet_py.cfg import Section
-from darknet_py.layers.base import LossLayer, Pass, Setting, State
+from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values, softmax
 
@@ -71,7 +71,7 @@ class SoftmaxLayer(LossLayer):
             np.divide(out[part], total, out=out[part])
             np.add(np.log(total), peak, out=self.log_sums[part])
 
-    def forward(self, x: Array, state: State, run: Pass) -> tuple[Steps, State]:
+    def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         self.x = x
         self.p = self.probabilities(x, self.temperature)
         return self.p, state

@@ -63,27 +63,29 @@ class Stack(Connected):
     def _copies(self) -> Shapes:
         """The shapes of the copies of its parts' parameters and of what is added to those."""
         kinds = ("values", "updates")
-        return {f"{own.name}.{kind}": own.shape for own in self.parameters() for kind in kinds}
+        return {
+            f"{tensor.name}.{kind}": tensor.shape for tensor in self.parameters() for kind in kinds
+        }
 
     @contextmanager
     def steps(self, time_steps: int, streams: int, training: bool) -> Iterator[Step]:
         with super().steps(time_steps, streams, training) as step:
             yield step
         if training:
-            for own, pieces in self._tensors():
-                if not own.trained:
-                    for rows, piece in _rows(own.values, pieces):
+            for tensor, pieces in self._tensors():
+                if not tensor.trained:
+                    for rows, piece in _rows(tensor.values, pieces):
                         np.copyto(piece.values, rows)
 
     @contextmanager
     def steps_back(self, x: Array, delta: Array) -> Iterator[StepBack]:
-        for own, _ in self._tensors():
-            own.updates.fill(0)
+        for tensor, _ in self._tensors():
+            tensor.updates.fill(0)
         with super().steps_back(x, delta) as step_back:
             yield step_back
-        for own, pieces in self._tensors():
-            if own.trained:
-                for rows, piece in _rows(own.updates, pieces):
+        for tensor, pieces in self._tensors():
+            if tensor.trained:
+                for rows, piece in _rows(tensor.updates, pieces):
                     piece.updates += rows
 
     def _prepare(self, pays: bool) -> None:
@@ -94,14 +96,14 @@ class Stack(Connected):
         """Copy the parts' parameters together; the matrices only where that pays."""
         self._is_collected = with_matrix
         dtype = self.parts[0].weights.values.dtype
-        for own, pieces in self._tensors():
-            if own.values.shape != own.shape or own.values.dtype != dtype:
-                own.values, own.updates = (
-                    self.buffers.array(f"{own.name}.{kind}", self._copies(), dtype)
+        for tensor, pieces in self._tensors():
+            if tensor.values.shape != tensor.shape or tensor.values.dtype != dtype:
+                tensor.values, tensor.updates = (
+                    self.buffers.array(f"{tensor.name}.{kind}", self._copies(), dtype)
                     for kind in ("values", "updates")
                 )
-            if with_matrix or own is not self.weights:
-                np.concatenate([piece.values for piece in pieces], out=own.values)
+            if with_matrix or tensor is not self.weights:
+                np.concatenate([piece.values for piece in pieces], out=tensor.values)
 
     def _tensors(self) -> list[tuple[Parameter, tuple[Parameter, ...]]]:
         """Each parameter of the stack with those of its parts."""

@@ -10,7 +10,7 @@ the final weights bit for bit. It works on the parameters of a `Network`, in pla
     single.py       the same, as AlexeyAB's program computes them
     expf.py         the C library's e^x in f32
     base.py         what a layer is: forward, backward, update
-    connected.py    the connected layer and its batch norm: the brick of the recurrent ones
+    connected.py    the connected layer and its batch norm, of which recurrent ones are built
     rnn.py          darknet's plain recurrent layer
     crnn.py         the convolutional one, on text, forward only
     gates.py        gru and lstm, forward only: the C program cannot train them on a CPU

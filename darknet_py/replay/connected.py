@@ -1,4 +1,4 @@
-"""The connected layer, with its batch norm: the brick that the recurrent layers are made of.
+"""The connected layer, with its batch norm, which the recurrent layers are made of.
 
 Formulas: darknet's `connected_layer.c`, `batchnorm_layer.c` and `blas.c`. `t` is the time step,
 where the C program moves pointers (`increment_layer`).

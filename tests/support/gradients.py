@@ -17,7 +17,7 @@ from tests.support.networks import Array, draw_symbols, summed_loss
 STEP = 1e-5
 TOLERANCE = 2e-7  # of the largest entry
 
-# The bricks that are multiplied with the state.
+# Those that are multiplied with the state.
 RECURRENT = {
     "rnn": ("self_layer",),
     "crnn": ("self_layer",),
@@ -30,12 +30,12 @@ def smallest_deviation(net: Network, state: Any) -> float:
     """Of all batch norm columns of the last forward; a state of zeros, which has none, left out."""
     smallest = np.inf
     for layer, before in zip(net.layers, state, strict=True):
-        for name, brick in vars(layer).items():
+        for name, part in vars(layer).items():
             if isinstance(layer, BatchnormLayer) and name == "variance":
-                deviations = np.sqrt(brick)
-            elif isinstance(brick, Connected) and hasattr(brick.norm, "variance"):
+                deviations = np.sqrt(part)
+            elif isinstance(part, Connected) and hasattr(part.norm, "variance"):
                 # The parts of a stack have none: it computes for them.
-                deviations = np.sqrt(brick.norm.variance)
+                deviations = np.sqrt(part.norm.variance)
             else:
                 continue
             if name in RECURRENT.get(layer.kind, ()) and not before[0].any():

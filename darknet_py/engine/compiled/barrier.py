@@ -29,9 +29,9 @@ def wait(counters: int, rank: int, threads: int) -> None:
     """
     if threads == 1:
         return
-    own = counters + rank * LINE
-    mine = load_acquire(own) + 1
-    store_release(own, mine)
+    counter = counters + rank * LINE
+    mine = load_acquire(counter) + 1
+    store_release(counter, mine)
     for other in range(threads):
         spins = 0
         while load_acquire(counters + other * LINE) < mine:

@@ -91,9 +91,9 @@ _EXPORTS: dict[str, Exported] = {}
 
 def exported(function: Any) -> Any:
     """Compile it by itself (`Exported`). What it calls must be defined before it."""
-    own = Exported(function)
-    _EXPORTS[own.symbol] = own
-    return own.external
+    made = Exported(function)
+    _EXPORTS[made.symbol] = made
+    return made.external
 
 
 def keep_on_disk(function: Any, digest: str) -> None:
@@ -116,10 +116,10 @@ def link() -> dict[str, Any]:
     # If the first is not on disk, none is.
     if not next(iter(_EXPORTS.values())).is_kept(digest):
         log.info("compiling for this processor (about 20 seconds, once for this installation)")
-    for own in _EXPORTS.values():
-        if own.compiled is None:
-            own.link(digest)
-    return {symbol: own.compiled.ctypes for symbol, own in _EXPORTS.items()}
+    for function in _EXPORTS.values():
+        if function.compiled is None:
+            function.link(digest)
+    return {symbol: function.compiled.ctypes for symbol, function in _EXPORTS.items()}
 
 
 @lru_cache(maxsize=1)

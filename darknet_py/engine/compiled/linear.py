@@ -169,26 +169,26 @@ def _statistics_place(b: Any, t: int, part: int, column: int) -> int:
 @compiled
 def _add_bias(b: Any, t: int, part: int, column: int, count: int) -> None:
     """y = f(product + bias) of one step and block of columns, in place."""
-    x, row = b.products + _place(b, t, part, column, b.row), b.row
+    x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
     shifts = floats(b.biases[part] + column * FLOAT_BYTES, (count,))
     for s in range(b.streams):
         xs = floats(x + s * row * FLOAT_BYTES, (count,))
         for j in range(count):
             xs[j] += shifts[j]
-        activate(xs, b.kind, b.below)
+        activate(xs, kind, below)
 
 
 @compiled
 def _affine(b: Any, t: int, part: int, column: int, count: int) -> None:
     """y = f(product gain + shift), likewise."""
-    x, row = b.products + _place(b, t, part, column, b.row), b.row
+    x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
     times = floats(b.gains[part] + column * FLOAT_BYTES, (count,))
     plus = floats(b.shifts[part] + column * FLOAT_BYTES, (count,))
     for s in range(b.streams):
         xs = floats(x + s * row * FLOAT_BYTES, (count,))
         for j in range(count):
             xs[j] = xs[j] * times[j] + plus[j]
-        activate(xs, b.kind, b.below)
+        activate(xs, kind, below)
 
 
 @compiled
@@ -202,6 +202,7 @@ def _normalize(b: Any, t: int, part: int, column: int, count: int, spare: int) -
     shifts = floats(b.biases[part] + of_part, (count,))
     inverse = floats(spare + ROWS * PANEL_BYTES, (count,))
     root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
+    kind, below = b.kind, b.below
     share_of_one, unbiased = ONE / np.float32(streams), ONE / np.float32(streams - 1)
     means[:] = ZERO
     variances[:] = ZERO
@@ -226,7 +227,7 @@ def _normalize(b: Any, t: int, part: int, column: int, count: int, spare: int) -
             normal = (xs[j] - means[j]) * inverse[j]
             xs[j] = normal
             ys[j] = normal * gains[j] + shifts[j]
-        activate(ys, b.kind, b.below)
+        activate(ys, kind, below)
 
 
 # --- backward -------------------------------------------------------------------------------------
@@ -259,6 +260,7 @@ def backward_norm(
 def _activate_back(b: Any, delta: int, t: int, part: int, column: int, sums: Any) -> None:
     """Through the activation; sums: of the deltas over the streams."""
     row, y_row, streams, clip = b.parts * b.outputs, b.row, b.streams, b.clip
+    kind, below = b.kind, b.below
     delta += _place(b, t, part, column, row)
     y = b.y + _place(b, t, part, column, y_row)
     count = len(sums)
@@ -271,7 +273,7 @@ def _activate_back(b: Any, delta: int, t: int, part: int, column: int, sums: Any
                 d = ds[j]
                 # NaN stays.
                 ds[j] = clip if d > clip else -clip if d < -clip else d
-        times_slope(ds, ys, b.kind, b.below)
+        times_slope(ds, ys, kind, below)
         for j in range(count):
             sums[j] += ds[j]
 
@@ -283,6 +285,7 @@ def _normalize_back(
     """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
     row, x_row, streams = b.parts * b.outputs, b.row, b.streams
     root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
+    smallest = b.smallest
     delta += _place(b, t, part, column, row)
     x_norm = b.products + _place(b, t, part, column, x_row)
     count = len(sums)
@@ -306,7 +309,7 @@ def _normalize_back(
         ratio = divisor / root if deviation_epsilon > ZERO and root > ZERO else ONE
         along[j] = along[j] * unbiased * ratio
         sums[j] *= share_of_one
-        factor[j] = gains[j] / max(divisor, b.smallest)
+        factor[j] = gains[j] / max(divisor, smallest)
     for s in range(streams):
         ds = floats(delta + s * row * FLOAT_BYTES, (count,))
         xs = floats(x_norm + s * x_row * FLOAT_BYTES, (count,))
@@ -353,10 +356,19 @@ def add_updates(
     width = b.parts * b.outputs
     first, end = share(b.outputs, rank, threads)
     for part in range(b.parts):
-        own = delta + part * b.outputs * FLOAT_BYTES
+        of_part = delta + part * b.outputs * FLOAT_BYTES
         if b.symbols == 0:
             gradient(
-                *(own, width, rows, b.outputs, b.x, b.inputs, b.inputs, b.weights_updates[part]),
+                *(
+                    of_part,
+                    width,
+                    rows,
+                    b.outputs,
+                    b.x,
+                    b.inputs,
+                    b.inputs,
+                    b.weights_updates[part],
+                ),
                 *(b.scratch, spare, counters, rank, threads),
             )
             continue
@@ -365,7 +377,7 @@ def add_updates(
         for symbol in range(b.inputs):
             table[symbol, first:end] = ZERO
         for row in range(rows):
-            ds = floats(own + row * width * FLOAT_BYTES, (b.outputs,))
+            ds = floats(of_part + row * width * FLOAT_BYTES, (b.outputs,))
             sums = table[symbols[row]]
             for j in range(first, end):
                 sums[j] += ds[j]

@@ -98,10 +98,10 @@ def _tile(
         blocks = [builder.append_basic_block(f"tile.{count}.{form}") for count, form in variants]
         choice = builder.add(builder.mul(rows, WORD(len(_FORMS))), form)
         switch = builder.switch(choice, done)
-        for (count, own), block in zip(variants, blocks, strict=True):
-            switch.add_case(WORD(len(_FORMS) * count + own), block)
+        for (count, form), block in zip(variants, blocks, strict=True):
+            switch.add_case(WORD(len(_FORMS) * count + form), block)
             builder.position_at_end(block)
-            _emit_tile(builder, count, own, operands)
+            _emit_tile(builder, count, form, operands)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -179,9 +179,9 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
             new = products(new, now, step)
         builder.branch(head)
         now.add_incoming(after, body)
-        for own, value, then in zip(held, sums, new, strict=True):
-            own.add_incoming(value, before)
-            own.add_incoming(then, body)
+        for phi, value, then in zip(held, sums, new, strict=True):
+            phi.add_incoming(value, before)
+            phi.add_incoming(then, body)
         builder.position_at_end(end)
         return now, held
 
@@ -400,8 +400,8 @@ def gradient(
     scratch: `gradient_floats` numbers for all threads. spare: as in `multiply`.
     """
     first, end = share(outputs, rank, threads)
-    own = end - first
-    tiles = (own + ROWS - 1) // ROWS
+    mine = end - first
+    tiles = (mine + ROWS - 1) // ROWS
     x_first, x_end = share(inputs, rank, threads)
     whole = inputs // PANEL
     block = panels_of(inputs) * PANEL * DEPTH * FLOAT_BYTES
@@ -416,7 +416,7 @@ def gradient(
             *(packed + x_first * DEPTH * FLOAT_BYTES, DEPTH * PANEL),
         )
         for tile in range(tiles):
-            top, bottom = own * tile // tiles, own * (tile + 1) // tiles
+            top, bottom = mine * tile // tiles, mine * (tile + 1) // tiles
             strip = strips + tile * ROWS * DEPTH * FLOAT_BYTES
             source = d + (begin * d_row + first + top) * FLOAT_BYTES
             # Always ROWS numbers, which takes a few moves, but for the last of a row.
@@ -435,7 +435,7 @@ def gradient(
         for p in range(panels_of(inputs)):
             b = packed + p * DEPTH * PANEL_BYTES
             for tile in range(tiles):
-                top, bottom = own * tile // tiles, own * (tile + 1) // tiles
+                top, bottom = mine * tile // tiles, mine * (tile + 1) // tiles
                 a = strips + tile * ROWS * DEPTH * FLOAT_BYTES
                 c = g + ((first + top) * inputs + p * PANEL) * FLOAT_BYTES
                 if p < whole:

@@ -17,15 +17,15 @@ from darknet_py.engine.compiled.records import linear_of, walk_at
 def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """state (time_steps + 1, streams, outputs): the first is given."""
     w = walk_at(job)
-    inner, own, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
+    inner, recurrent, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
     first, end = share(w.outputs, rank, threads)
     row = w.outputs * FLOAT_BYTES
     step = w.streams * row
     linear.forward(inner, rank, threads, spare)
-    linear.pack_forward(own, rank, threads)
+    linear.pack_forward(recurrent, rank, threads)
     for t in range(w.time_steps):
-        linear.forward_products(own, w.state + t * step, t, 1, rank, threads, spare)
-        linear.forward_norm(own, t, 1, rank, threads, spare)
+        linear.forward_products(recurrent, w.state + t * step, t, 1, rank, threads, spare)
+        linear.forward_norm(recurrent, t, 1, rank, threads, spare)
         for s in range(w.streams):
             at = t * step + s * row + first * FLOAT_BYTES
             before = floats(w.state + at, (end - first,))
@@ -48,24 +48,24 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
 def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
     """d_state, d_self: of the state and of the self layer's products, all steps."""
     w = walk_at(job)
-    inner, own, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
+    inner, recurrent, outer = linear_of(job, 0), linear_of(job, 1), linear_of(job, 2)
     first, end = share(w.outputs, rank, threads)
     row = w.outputs * FLOAT_BYTES
     step = w.streams * row
     linear.backward(outer, w.delta, w.d_state, counters, rank, threads, spare)
-    linear.pack_backward(own, rank, threads)
+    linear.pack_backward(recurrent, rank, threads)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
             at = t * step + s * row + first * FLOAT_BYTES
             d, to = floats(w.d_state + at, (end - first,)), floats(w.d_self + at, (end - first,))
             for j in range(len(d)):
                 to[j] = d[j]
-        linear.backward_norm(own, w.d_self, t, 1, rank, threads, spare)
+        linear.backward_norm(recurrent, w.d_self, t, 1, rank, threads, spare)
         wait(counters, rank, threads)
         if t == 0:
             break
         before = w.d_state + (t - 1) * step
-        linear.below(own, w.d_self + t * step, w.streams, before, 1, rank, threads, spare)
+        linear.below(recurrent, w.d_self + t * step, w.streams, before, 1, rank, threads, spare)
         if w.shortcut:
             for s in range(w.streams):
                 at = s * row + first * FLOAT_BYTES
@@ -73,5 +73,5 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                 to = floats(before + at, (end - first,))
                 for j in range(len(d)):
                     to[j] += d[j]
-    linear.add_updates(own, w.d_self, counters, rank, threads, spare)
+    linear.add_updates(recurrent, w.d_self, counters, rank, threads, spare)
     linear.backward(inner, w.d_state, w.below, counters, rank, threads, spare)

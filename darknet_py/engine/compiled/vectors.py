@@ -47,9 +47,9 @@ def sgd(job: int, rank: int, threads: int) -> None:
     """values, updates, velocity; rate, momentum, decay."""
     p = pass_at(job)
     first, end = part(p.count, rank, threads, GRAIN)
-    at, own = first * FLOAT_BYTES, (end - first,)
-    values, updates = floats(p.first + at, own), floats(p.second + at, own)
-    velocity = floats(p.third + at, own)
+    at, shape = first * FLOAT_BYTES, (end - first,)
+    values, updates = floats(p.first + at, shape), floats(p.second + at, shape)
+    velocity = floats(p.third + at, shape)
     rate, momentum, decay = p.numbers[0], p.numbers[1], p.numbers[2]
     for j in range(len(values)):
         v = velocity[j] * momentum + updates[j] - values[j] * decay
@@ -62,9 +62,9 @@ def adam(job: int, rank: int, threads: int) -> None:
     """values, updates, first and second moment; the numbers as in `optimizers.py`."""
     p = pass_at(job)
     start, end = part(p.count, rank, threads, GRAIN)
-    at, own = start * FLOAT_BYTES, (end - start,)
-    values, updates = floats(p.first + at, own), floats(p.second + at, own)
-    first, second = floats(p.third + at, own), floats(p.fourth + at, own)
+    at, shape = start * FLOAT_BYTES, (end - start,)
+    values, updates = floats(p.first + at, shape), floats(p.second + at, shape)
+    first, second = floats(p.third + at, shape), floats(p.fourth + at, shape)
     unbias, unbias_root, keep_first, share_first = p.numbers[:4]
     keep_second, share_second, eps, decay = p.numbers[4:]
     for j in range(len(values)):

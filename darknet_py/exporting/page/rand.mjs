@@ -55,7 +55,7 @@ export class Rand {
     this.skip(WARM_UP + drawn);
   }
 
-  // Pass over so many draws.
+  // ForwardContext over so many draws.
   skip(count) {
     if (count >= FAR) {
       const { ring, place } = this;
