@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from darknet_py.arrays import Array, aligned
 from darknet_py.engine.compiled import records
+from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.writing import WRITE
-from darknet_py.engine.walks import Walk, walk_of
+from darknet_py.engine.walks import AnyWalk, walk_of
 from darknet_py.layers.base import State
 from darknet_py.layers.workspace import Workspace
 from darknet_py.machine import processors
@@ -28,7 +29,7 @@ class Writer:
     share the work.
     """
 
-    def __init__(self, walks: Sequence[Walk[Any]], state: Sequence[State], streams: int) -> None:
+    def __init__(self, walks: Sequence[AnyWalk], state: Sequence[State], streams: int) -> None:
         self.walks = walks
         self.streams = streams
         self.threads = 1
@@ -48,7 +49,7 @@ class Writer:
         assert before is not None
         self.logits = before.reshape(streams, -1)
         self.job = np.zeros(1, WRITE)
-        self.record: Any = self.job[0]
+        self.record: Record = self.job[0]
         self.addresses = np.array([walk.job.ctypes.data for walk in walks], np.int64)
         self.p = aligned(self.logits.size)
         self.record["code"] = records.WRITE
@@ -57,14 +58,14 @@ class Writer:
         self.record["symbols"] = self.symbols.ctypes.data
         self.record["logits"], self.record["p"] = self.logits.ctypes.data, self.p.ctypes.data
 
-    def __call__(self, symbols: Any) -> Array:
+    def __call__(self, symbols: ArrayLike) -> Array:
         """See `Model.stepper`."""
         self._read(symbols)
         self.record["count"] = 0
         self._compute()
         return self.logits[0] if self.streams == 1 else self.logits
 
-    def write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array:
+    def write(self, symbols: ArrayLike, uniform: Array, temperature: float, greedy: bool) -> Array:
         """Read these symbols, (streams,), and write; returns what was written, (count, streams).
 
         uniform: (streams, count), f32, the draws. The last symbols written are not yet read.
@@ -77,7 +78,7 @@ class Writer:
         rest = self._write(chosen[-1], uniform[:, count:], temperature, greedy)
         return np.concatenate([chosen, rest])
 
-    def _write(self, symbols: Any, uniform: Array, temperature: float, greedy: bool) -> Array:
+    def _write(self, symbols: ArrayLike, uniform: Array, temperature: float, greedy: bool) -> Array:
         self._read(symbols)
         uniform = np.ascontiguousarray(uniform, np.float32)
         chosen = np.empty(uniform.shape[::-1], np.int64)
@@ -92,7 +93,7 @@ class Writer:
     def is_packed(self) -> bool:
         return bool(self.walks[0].linears[0].record["ready"])
 
-    def _read(self, symbols: Any) -> None:
+    def _read(self, symbols: ArrayLike) -> None:
         """Raises IndexError for a symbol that there is not."""
         self.symbols[...] = symbols
         known = self.walks[0].linears[0].connected.inputs

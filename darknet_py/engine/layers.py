@@ -6,8 +6,6 @@ float32 only. A forward that is too small to pay, or of another dtype, is that o
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from darknet_py.arrays import Array, Steps
@@ -15,7 +13,7 @@ from darknet_py.engine import vectors
 from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.optimizers import FusedAdam, FusedSgd
-from darknet_py.engine.walks import Walk, walk_of
+from darknet_py.engine.walks import AnyWalk, walk_of
 from darknet_py.layers.base import ForwardContext, Layer, State
 from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.crnn import CrnnLayer
@@ -34,11 +32,11 @@ class Fused(Layer):
     """Forward and backward as one job each, with all time steps, products included."""
 
     # That of the last forward; None if numpy computed it.
-    walk: Walk[Any] | None = None
-    _walk: Walk[Any] | None = None
+    walk: AnyWalk | None = None
+    _walk: AnyWalk | None = None
 
     @property
-    def whole(self) -> Walk[Any] | None:
+    def whole(self) -> AnyWalk | None:
         """The walk of this layer; None if there is none for its sizes or dtype."""
         self._walk = self._walk or walk_of(self, self.buffers)
         return self._walk

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.vectors import PASS
 
@@ -23,7 +22,7 @@ def pays(*arrays: Array) -> bool:
 def compute(code: int, shape: tuple[int, int], arrays: tuple[Array, ...], *numbers: float) -> None:
     """Compute the job `code` (`compiled/records.py`); shape: its `count` and `width`."""
     job = np.zeros(1, PASS)
-    record: Any = job[0]
+    record: Record = job[0]
     record["code"], (record["count"], record["width"]) = code, shape
     for name, array in zip(("first", "second", "third", "fourth"), arrays, strict=False):
         record[name] = array.ctypes.data

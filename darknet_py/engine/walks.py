@@ -7,13 +7,14 @@ forward leaves for its backward. The buffers have names, and are those of a work
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.functions import CODES
+from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.linear import AFFINE, BATCH_NORM, BIAS
 from darknet_py.engine.compiled.product import gradient_floats, packed_floats
 from darknet_py.engine.compiled.records import WALK
@@ -43,7 +44,7 @@ class Linear:
     there.
     """
 
-    def __init__(self, record: Any, connected: Connected, column: int | None) -> None:
+    def __init__(self, record: Record, connected: Connected, column: int | None) -> None:
         self.record = record
         self.connected = connected
         self.column = None if connected.batch_normalize else column
@@ -182,7 +183,7 @@ class Walk(Generic[L]):
         self.layer = layer
         self.buffers = buffers
         self.job = np.zeros(1, WALK)
-        self.record: Any = self.job[0]
+        self.record: Record = self.job[0]
         self.linears = [
             Linear(self.record["linears"][place], connected, column)
             for place, (connected, column) in enumerate(linears)
@@ -414,7 +415,8 @@ class GruWalk(RecurrentWalk[GruLayer]):
         return self.s[1:], (self.s[-1].copy(),)
 
 
-_WALKS: dict[str, type[Walk[Any]]] = {
+AnyWalk: TypeAlias = Walk[Any]
+_WALKS: dict[str, type[AnyWalk]] = {
     "connected": ConnectedWalk,
     "rnn": RnnWalk,
     "crnn": RnnWalk,
@@ -423,7 +425,7 @@ _WALKS: dict[str, type[Walk[Any]]] = {
 }
 
 
-def walk_of(layer: Layer, buffers: Workspace) -> Walk[Any] | None:
+def walk_of(layer: Layer, buffers: Workspace) -> AnyWalk | None:
     """A walk of this layer with buffers of this workspace; None if the engine has none for it."""
     if layer.kind not in _WALKS or layer.parameters()[0].values.dtype != FLOAT32:
         return None

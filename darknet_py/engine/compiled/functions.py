@@ -6,11 +6,10 @@ over them becomes vector code, which calls of the system's functions would not.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.arrays import Array
 from darknet_py.engine.compiled.jit import bits_of_float, compiled, float_of_bits
 
 f32 = np.float32
@@ -43,14 +42,14 @@ TENTH, HUNDREDTH, THOUSANDTH, EIGHTH, FOUR = f32(0.1), f32(0.01), f32(0.001), f3
 
 
 @compiled
-def _clamped(x: Any, low: Any, high: Any) -> Any:
+def _clamped(x: np.float32, low: np.float32, high: np.float32) -> np.float32:
     """x, but no less than `low` and no more than `high`; NaN stays."""
     x = low if x < low else x
     return high if x > high else x
 
 
 @compiled
-def _reduced(x: Any) -> Any:
+def _reduced(x: np.float32) -> tuple[np.int32, np.float32]:
     """n 2^23 and e^r - 1, where x = n ln 2 + r and |r| <= ln 2 / 2."""
     rounded = x * LOG2_E + ROUNDER
     n = rounded - ROUNDER
@@ -60,14 +59,14 @@ def _reduced(x: Any) -> Any:
 
 
 @compiled
-def exp(x: Any) -> Any:
+def exp(x: np.float32) -> np.float32:
     """e^x of a float32 to a unit in its last place or two; 0 and infinity are not reached."""
     exponent, p = _reduced(_clamped(x, LOWEST, HIGHEST))
     return float_of_bits(bits_of_float(ONE + p) + exponent)
 
 
 @compiled
-def expm1(x: Any) -> Any:
+def expm1(x: np.float32) -> np.float32:
     """e^x - 1, x up to 88."""
     exponent, p = _reduced(_clamped(x, LOWEST, HIGHEST))
     scale = float_of_bits(exponent + BITS_OF_ONE)
@@ -75,7 +74,7 @@ def expm1(x: Any) -> Any:
 
 
 @compiled
-def tanh(x: Any) -> Any:
+def tanh(x: np.float32) -> np.float32:
     """(e^2x - 1) / (e^2x + 1)"""
     exponent, p = _reduced(TWO * _clamped(x, -SATURATED, SATURATED))
     scale = float_of_bits(exponent + BITS_OF_ONE)
@@ -84,13 +83,13 @@ def tanh(x: Any) -> Any:
 
 
 @compiled
-def logistic(x: Any) -> Any:
+def logistic(x: np.float32) -> np.float32:
     """1 / (1 + e^-x)"""
     return ONE / (ONE + exp(-x))
 
 
 @compiled
-def activate(x: Any, kind: int, below: Any) -> None:
+def activate(x: Array, kind: int, below: np.float32) -> None:
     """x = f(x), a row."""
     if kind == RECTIFIER:
         if below != ONE:
@@ -110,7 +109,7 @@ def activate(x: Any, kind: int, below: Any) -> None:
 
 
 @compiled
-def _activate_rarely(x: Any, kind: int) -> None:
+def _activate_rarely(x: Array, kind: int) -> None:
     for j in range(len(x)):
         v = x[j]
         if kind == ELU:
@@ -138,7 +137,7 @@ def _activate_rarely(x: Any, kind: int) -> None:
 
 
 @compiled
-def times_slope(d: Any, y: Any, kind: int, below: Any) -> None:
+def times_slope(d: Array, y: Array, kind: int, below: np.float32) -> None:
     """d *= f'(x), rows, where y = f(x)."""
     if kind == RECTIFIER:
         if below != ONE:
@@ -158,7 +157,7 @@ def times_slope(d: Any, y: Any, kind: int, below: Any) -> None:
 
 
 @compiled
-def _times_rare_slope(d: Any, y: Any, kind: int) -> None:
+def _times_rare_slope(d: Array, y: Array, kind: int) -> None:
     for j in range(len(d)):
         v = y[j]
         if kind == ELU:

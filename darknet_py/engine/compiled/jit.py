@@ -14,16 +14,24 @@ import hashlib
 import logging
 import platform
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import numba
+import numpy as np
 from llvmlite import binding, ir
 from numba import extending
 from numba.core import cgutils, types
 from numba.core.ccallback import CFunc
 
+from darknet_py.arrays import Array
+
+# A function that is compiled, or called from others as if it were C.
+F = TypeVar("F", bound=Callable[..., Any])
+# What lies in memory as a dtype says; its fields have that dtype's names.
+Record: TypeAlias = Any
 log = logging.getLogger("darknet_py")
 WORD = ir.IntType(64)
 FLOAT = ir.FloatType()
@@ -38,19 +46,24 @@ _HOW = {"fastmath": {"contract"}, "error_model": "numpy"}
 _PART = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
 
-def compiled(function: Any) -> Any:
+def _njit(function: F, fastmath: set[str]) -> F:
+    made: F = numba.njit(function, fastmath=fastmath, **_PART)
+    return made
+
+
+def compiled(function: F) -> F:
     """A function that becomes a part of those that call it."""
-    return numba.njit(function, fastmath={"contract"}, **_PART)
+    return _njit(function, {"contract"})
 
 
-def compiled_sums(function: Any) -> Any:
+def compiled_sums(function: F) -> F:
     """As `compiled`; sums within a row may be reordered, which vectors need."""
-    return numba.njit(function, fastmath={"contract", "reassoc", "nsz"}, **_PART)
+    return _njit(function, {"contract", "reassoc", "nsz"})
 
 
-def compiled_ordered(function: Any) -> Any:
+def compiled_ordered(function: F) -> F:
     """As `compiled_sums`, where NaN need not be looked for either."""
-    return numba.njit(function, fastmath={"nnan", "reassoc", "nsz"}, **_PART)
+    return _njit(function, {"nnan", "reassoc", "nsz"})
 
 
 class Exported:
@@ -89,11 +102,12 @@ class Exported:
 _EXPORTS: dict[str, Exported] = {}
 
 
-def exported(function: Any) -> Any:
+def exported(function: F) -> F:
     """Compile it by itself (`Exported`). What it calls must be defined before it."""
     made = Exported(function)
     _EXPORTS[made.symbol] = made
-    return made.external
+    external: F = made.external
+    return external
 
 
 def keep_on_disk(function: Any, digest: str) -> None:
@@ -176,18 +190,20 @@ def _word_pointer(context: Any, address: Any) -> Any:
 
 
 @compiled
-def floats(address: int, shape: Any) -> Any:
+def floats(address: int, shape: tuple[int, ...]) -> Array:
     """The float32 array of this shape, a tuple, that lies at an address."""
-    return numba.carray(_float_pointer(address), shape)
+    array: Array = numba.carray(_float_pointer(address), shape)
+    return array
 
 
 @compiled
-def words(address: int, shape: Any) -> Any:
+def words(address: int, shape: tuple[int, ...]) -> Array:
     """The int64 array of this shape, a tuple, that lies at an address."""
-    return numba.carray(_word_pointer(address), shape)
+    array: Array = numba.carray(_word_pointer(address), shape)
+    return array
 
 
-def reader(dtype: Any) -> Any:
+def reader(dtype: np.dtype[Any]) -> Callable[[int], Record]:
     """A compiled function from an address to the record of this dtype that lies there."""
     pointer = types.CPointer(numba.from_dtype(dtype))
 
@@ -199,7 +215,7 @@ def reader(dtype: Any) -> Any:
         return pointer(types.intp), build
 
     @compiled
-    def record_at(address: int) -> Any:
+    def record_at(address: int) -> Record:
         return numba.carray(record_pointer(address), (1,))[0]
 
     return record_at

@@ -11,13 +11,20 @@ outputs). Deltas are minus the gradient; updates are added to.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.functions import ONE, ZERO, activate, times_slope
-from darknet_py.engine.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
+from darknet_py.engine.compiled.jit import (
+    FLOAT_BYTES,
+    Record,
+    compiled,
+    exported,
+    floats,
+    reader,
+    words,
+)
 from darknet_py.engine.compiled.product import (
     CHUNK,
     PANEL,
@@ -155,19 +162,19 @@ def forward(address: int, rank: int, threads: int, spare: int) -> None:
 
 
 @compiled
-def _place(b: Any, t: int, part: int, column: int, row: int) -> int:
+def _place(b: Record, t: int, part: int, column: int, row: int) -> int:
     """Of a column of a part at step t, in bytes from the beginning of an array with such rows."""
     return (t * b.streams * row + part * b.outputs + column) * FLOAT_BYTES
 
 
 @compiled
-def _statistics_place(b: Any, t: int, part: int, column: int) -> int:
+def _statistics_place(b: Record, t: int, part: int, column: int) -> int:
     """The same in the arrays (time_steps, parts * outputs)."""
     return ((t * b.parts + part) * b.outputs + column) * FLOAT_BYTES
 
 
 @compiled
-def _add_bias(b: Any, t: int, part: int, column: int, count: int) -> None:
+def _add_bias(b: Record, t: int, part: int, column: int, count: int) -> None:
     """y = f(product + bias) of one step and block of columns, in place."""
     x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
     shifts = floats(b.biases[part] + column * FLOAT_BYTES, (count,))
@@ -179,7 +186,7 @@ def _add_bias(b: Any, t: int, part: int, column: int, count: int) -> None:
 
 
 @compiled
-def _affine(b: Any, t: int, part: int, column: int, count: int) -> None:
+def _affine(b: Record, t: int, part: int, column: int, count: int) -> None:
     """y = f(product gain + shift), likewise."""
     x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
     times = floats(b.gains[part] + column * FLOAT_BYTES, (count,))
@@ -192,7 +199,7 @@ def _affine(b: Any, t: int, part: int, column: int, count: int) -> None:
 
 
 @compiled
-def _normalize(b: Any, t: int, part: int, column: int, count: int, spare: int) -> None:
+def _normalize(b: Record, t: int, part: int, column: int, count: int, spare: int) -> None:
     """Batch norm of one step and block of columns: x becomes x_norm; y = f(x_norm scale + bias)."""
     place, row, streams = _place(b, t, part, column, b.row), b.row, b.streams
     x, y = b.products + place, b.y + place
@@ -257,7 +264,7 @@ def backward_norm(
 
 
 @compiled
-def _activate_back(b: Any, delta: int, t: int, part: int, column: int, sums: Any) -> None:
+def _activate_back(b: Record, delta: int, t: int, part: int, column: int, sums: Array) -> None:
     """Through the activation; sums: of the deltas over the streams."""
     row, y_row, streams, clip = b.parts * b.outputs, b.row, b.streams, b.clip
     kind, below = b.kind, b.below
@@ -280,7 +287,7 @@ def _activate_back(b: Any, delta: int, t: int, part: int, column: int, sums: Any
 
 @compiled
 def _normalize_back(
-    b: Any, delta: int, t: int, part: int, column: int, sums: Any, spare: int
+    b: Record, delta: int, t: int, part: int, column: int, sums: Array, spare: int
 ) -> None:
     """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
     row, x_row, streams = b.parts * b.outputs, b.row, b.streams

@@ -5,10 +5,9 @@ The formulas are those of `optimizer.py` and `layers/softmax.py`.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.engine.compiled.functions import ZERO, exp
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
@@ -36,7 +35,7 @@ GRAIN = 256
 
 
 @compiled
-def part(count: int, rank: int, threads: int, grain: int) -> Any:
+def part(count: int, rank: int, threads: int, grain: int) -> tuple[int, int]:
     """From where to where a thread's share of `count` goes."""
     grains = (count + grain - 1) // grain
     return grains * rank // threads * grain, min(count, grains * (rank + 1) // threads * grain)
@@ -75,7 +74,7 @@ def adam(job: int, rank: int, threads: int) -> None:
 
 
 @compiled_ordered
-def _peak(x: Any) -> Any:
+def _peak(x: Array) -> np.float32:
     peak = x[0]
     for j in range(len(x)):
         peak = x[j] if x[j] > peak else peak
@@ -83,7 +82,7 @@ def _peak(x: Any) -> Any:
 
 
 @compiled_sums
-def softmax_row(x: Any, p: Any, inverse: Any) -> Any:
+def softmax_row(x: Array, p: Array, inverse: np.float32) -> np.float32:
     """p = softmax(x inverse); the logarithm of what it was divided by."""
     peak = _peak(x)
     total = ZERO

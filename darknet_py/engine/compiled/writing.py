@@ -5,14 +5,21 @@ The twin of `numpy_step.py` and of `writing/sampling.py`, which has the rules of
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from darknet_py.arrays import Array
 from darknet_py.engine.compiled import gru, linear, lstm, rnn
 from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.functions import ZERO
-from darknet_py.engine.compiled.jit import FLOAT_BYTES, compiled, exported, floats, reader, words
+from darknet_py.engine.compiled.jit import (
+    FLOAT_BYTES,
+    Record,
+    compiled,
+    exported,
+    floats,
+    reader,
+    words,
+)
 from darknet_py.engine.compiled.product import share
 from darknet_py.engine.compiled.records import CONNECTED, GRU, LSTM, RNN, linear_of, walk_at
 from darknet_py.engine.compiled.vectors import softmax_row
@@ -45,7 +52,7 @@ def _carry(state: int, outputs: int, streams: int, rank: int, threads: int) -> N
 
 
 @compiled
-def _step(w: Any, counters: int, rank: int, threads: int, spare: int) -> None:
+def _step(w: Record, counters: int, rank: int, threads: int, spare: int) -> None:
     """The symbols through all layers."""
     walks = words(w.walks, (w.layers,))
     for index in range(w.layers):
@@ -66,7 +73,7 @@ def _step(w: Any, counters: int, rank: int, threads: int, spare: int) -> None:
 
 
 @compiled
-def _likeliest(p: Any) -> int:
+def _likeliest(p: Array) -> int:
     best = 0
     for j in range(len(p)):
         if p[j] > p[best]:
@@ -75,7 +82,7 @@ def _likeliest(p: Any) -> int:
 
 
 @compiled
-def _drawn(p: Any, uniform: Any) -> int:
+def _drawn(p: Array, uniform: np.float32) -> int:
     """The symbol that a number from 0 to 1 draws; sums in order, each rounded to 32 bits."""
     keeps_all = True
     for j in range(len(p)):
