@@ -28,7 +28,7 @@ def training_bytes(model: Model, streams: int = 0) -> int:
 def buffer_floats(model: Model, time_steps: int, streams: int) -> int:
     """Numbers in the buffers that a model has after it trained on such a datum.
 
-    Layers that only predict have some of theirs.
+    Layers that do not train have fewer.
     """
     shared: dict[str, int] = {}
     for layer in model.layers[model.first_trained : -1]:

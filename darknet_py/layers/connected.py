@@ -223,7 +223,7 @@ def orthogonal(matrix: Array) -> Array:
 
 
 class ConnectedLayer(Layer):
-    """`[connected]`: one matrix over all symbols of a datum, which its batch norm is over, too."""
+    """`[connected]`: one matrix; batch norm is over all symbols of a datum."""
 
     kind = "connected"
     takes_symbols = True

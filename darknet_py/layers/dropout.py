@@ -31,7 +31,7 @@ BITS = 16
 def draw(context: ForwardContext, layer: int, shape: tuple[int, int, int]) -> Array:
     """The random numbers of a part of a datum, (time_steps, streams, features), from 0 to 65,535.
 
-    context: says which streams of which datum they are.
+    context: has the datum and its first stream.
     """
     time_steps, streams, features = shape
     all_streams = context.all_streams or streams
