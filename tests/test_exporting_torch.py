@@ -177,8 +177,7 @@ class Odd(RecurrentLayer):
         self.h, self.w, self.out = (
             Connected(
                 f"{setting.index}.{name}",
-                setting.inputs if name == "h" else 3,
-                3,
+                (setting.inputs if name == "h" else 3, 3),
                 sigmoid,
                 False,
                 setting,
@@ -227,7 +226,9 @@ class Gated(Layer):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting.index, setting.inputs, setting.inputs)
         self.carry, self.change = (
-            Connected(f"{setting.index}.{name}", setting.inputs, setting.inputs, f, False, setting)
+            Connected(
+                f"{setting.index}.{name}", (setting.inputs, setting.inputs), f, False, setting
+            )
             for name, f in (("carry", sigmoid), ("change", tanh))
         )
 

@@ -54,23 +54,21 @@ class Connected:
             step_back(t, below)                      t from the last down
 
     kernel: the parameter that files have, whose matrix is `weights`.
-    symbols: x is the symbols themselves, (time_steps, streams). stepwise: it is used one step at a
-    time, on the state of a recurrent layer.
+    sizes: inputs and outputs. symbols: x is the symbols themselves, (time_steps, streams).
+    stepwise: it is used one step at a time, on the state of a recurrent layer.
     """
 
     def __init__(
         self,
         name: str,
-        inputs: int,
-        outputs: int,
+        sizes: tuple[int, int],
         activation: Activation,
         batch_normalize: bool,
         setting: Setting,
         symbols: bool = False,
         stepwise: bool = False,
     ) -> None:
-        self.inputs = inputs
-        self.outputs = outputs
+        self.inputs, self.outputs = inputs, outputs = sizes
         self.activation = activation
         self.batch_normalize = batch_normalize
         self.setting = setting
@@ -236,8 +234,7 @@ class ConnectedLayer(Layer):
     def make(cls, section: Section, setting: Setting) -> ConnectedLayer:
         connected = Connected(
             str(setting.index),
-            setting.inputs,
-            section.integer("output", 1, minimum=1),
+            (setting.inputs, section.integer("output", 1, minimum=1)),
             ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)],
             section.flag("batch_normalize"),
             setting,

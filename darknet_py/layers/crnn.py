@@ -121,20 +121,17 @@ class Convolution(Connected):
     def __init__(
         self,
         name: str,
-        inputs: int,
-        outputs: int,
+        sizes: tuple[int, int],
         activation: Activation,
         batch_normalize: bool,
         setting: Setting,
-        size: int,
-        groups: int,
-        stepwise: bool = False,
+        kernel: tuple[int, int],
+        stepwise: bool,
     ) -> None:
-        super().__init__(
-            name, inputs, outputs, activation, batch_normalize, setting, stepwise=stepwise
-        )
-        self.size = size
-        self.groups = groups
+        """sizes: inputs and outputs. kernel: its size and groups."""
+        super().__init__(name, sizes, activation, batch_normalize, setting, stepwise=stepwise)
+        inputs, outputs = sizes
+        self.size, self.groups = size, groups = kernel
         self.weights.shape = (outputs, inputs // groups)
         self.kernel = Kernel(
             f"{name}.weight",
@@ -205,13 +202,11 @@ class CrnnLayer(RnnLayer):
                 )
             return Convolution(
                 f"{setting.index}.{part}",
-                inputs,
-                outputs,
+                (inputs, outputs),
                 activation,
                 batch_normalize,
                 setting,
-                size,
-                groups,
+                (size, groups),
                 stepwise,
             )
 

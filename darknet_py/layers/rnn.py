@@ -59,17 +59,17 @@ class RnnLayer(RecurrentLayer):
         batch_normalize = section.flag("batch_normalize")
 
         def connected(
-            part: str, inputs: int, outputs: int, function: Activation, **how: bool
+            part: str, sizes: tuple[int, int], function: Activation, **how: bool
         ) -> Connected:
             name = f"{setting.index}.{part}"
-            return Connected(name, inputs, outputs, function, batch_normalize, setting, **how)
+            return Connected(name, sizes, function, batch_normalize, setting, **how)
 
         symbols = setting.index == 0
         return cls(
             setting,
-            connected("input", setting.inputs, hidden, activation, symbols=symbols),
-            connected("self", hidden, hidden, self_activation, stepwise=True),
-            connected("output", hidden, outputs, activation),
+            connected("input", (setting.inputs, hidden), activation, symbols=symbols),
+            connected("self", (hidden, hidden), self_activation, stepwise=True),
+            connected("output", (hidden, outputs), activation),
             section.flag("shortcut"),
         )
 

@@ -27,8 +27,7 @@ def gate_layers(
     return {
         name: Connected(
             f"{setting.index}.{name}",
-            setting.inputs if name[0] == "u" else outputs,
-            outputs,
+            (setting.inputs if name[0] == "u" else outputs, outputs),
             ACTIVATIONS["linear"],
             batch_normalize,
             setting,
@@ -46,8 +45,7 @@ class Stack(Connected):
         first = parts[0]
         super().__init__(
             "stack",
-            first.inputs,
-            sum(part.outputs for part in parts),
+            (first.inputs, sum(part.outputs for part in parts)),
             ACTIVATIONS["linear"],
             first.batch_normalize,
             first.setting,
