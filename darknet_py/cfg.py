@@ -13,27 +13,26 @@ import contextlib
 import logging
 import math
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
-from darknet_py.bounds import duration
+from darknet_py.checks import Check, number, one_of, whole
 from darknet_py.errors import CfgError, counted
-from darknet_py.files import likely_file, starts_as_weights, why_tensors
-from darknet_py.likely import nearest
+from darknet_py.files import starts_as_weights, why_tensors
+from darknet_py.suggest import did_you_mean, suggest
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_CFG_BYTES = 1 << 20
-_INTEGER = re.compile(r"[+-]?[0-9]+")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _BLANK = dict.fromkeys(map(ord, " \t\r\n"))
 _ALIASES = {"network": "net", "conn": "connected", "soft": "softmax"}
 # Keys of our own that change what a new network starts from.
 INITIAL = ("init", "init_symbols", "forget_bias")
 INT_MAX = 2**31 - 1
-_FLOAT_MAX = 3.4028234663852886e38
 
 
 def printable(text: str, limit: int = 40) -> str:
@@ -59,8 +58,12 @@ class Option:
     is_override: bool = False
     target: str = ""
 
-    def error(self, expected: str) -> CfgError:
-        return CfgError(f"{self.place}: {self}: expected {expected}")
+    def parsed(self, text: str, check: Check[T]) -> T:
+        """What the value, or a part of it, means. Raises CfgError."""
+        try:
+            return check.parsed(text)
+        except ValueError as error:
+            raise CfgError(f"{self.place}: {self}: expected {error}") from None
 
     def __str__(self) -> str:
         return f"{self.target}{printable(self.key)}={_show(self.value)}"
@@ -116,12 +119,14 @@ class Section:
         """The keys that were asked for."""
         return sorted(self._asked)
 
+    def read(self, key: str, default: T, check: Check[T]) -> T:
+        """The value of a key. Raises CfgError."""
+        option = self.find(key)
+        return default if option is None else option.parsed(option.value, check)
+
     def integer(self, key: str, default: int, minimum: int = 0, maximum: int = INT_MAX) -> int:
         """A whole number between `minimum` and `maximum`. Raises CfgError."""
-        option = self.find(key)
-        if option is None:
-            return default
-        return _integer(option, option.value, minimum, maximum)
+        return self.read(key, default, whole(minimum, maximum))
 
     def flag(self, key: str, default: bool = False) -> bool:
         """1 or 0; as in C, any other whole number counts as 1. Raises CfgError."""
@@ -131,35 +136,16 @@ class Section:
         self,
         key: str,
         default: float,
-        minimum: float = -_FLOAT_MAX,
-        maximum: float = _FLOAT_MAX,
-        above: float | None = None,
+        minimum: float = -math.inf,
+        maximum: float = math.inf,
+        above: float = -math.inf,
     ) -> float:
         """A number between `minimum` and `maximum`, and greater than `above`. Raises CfgError."""
-        option = self.find(key)
-        if option is None:
-            return default
-        return _number(option, option.value, minimum, maximum, above)
-
-    def duration(self, key: str) -> float:
-        """Seconds, from a time like 90s or 4m; 0 where there is none. Raises CfgError."""
-        option = self.find(key)
-        if option is None:
-            return 0.0
-        try:
-            return duration(option.value)
-        except ValueError:
-            raise option.error("a time like 90s, 10m or 2h, or 0 for none") from None
+        return self.read(key, default, number(minimum, maximum, above))
 
     def choice(self, key: str, default: str, choices: Iterable[str]) -> str:
         """One of `choices`. Raises CfgError."""
-        option = self.find(key)
-        if option is None:
-            return default
-        names = list(choices)
-        if option.value not in names:
-            raise option.error("one of " + ", ".join(names))
-        return option.value
+        return self.read(key, default, one_of(*choices))
 
     def integers(self, key: str, *blamed: str) -> list[int]:
         """A comma list of whole numbers of at least 0, required. Raises CfgError.
@@ -167,51 +153,18 @@ class Section:
         blamed: the keys because of which it is required, see `error`.
         """
         option = self._required(key, "a comma list of whole numbers", blamed)
-        return [_integer(option, item, 0, INT_MAX) for item in option.value.split(",")]
+        return [option.parsed(item, whole(0, INT_MAX)) for item in option.value.split(",")]
 
     def numbers(self, key: str, *blamed: str) -> list[float]:
         """A comma list of numbers, required. Raises CfgError. blamed: as for `integers`."""
         option = self._required(key, "a comma list of numbers", blamed)
-        items = option.value.split(",")
-        return [_number(option, item, -_FLOAT_MAX, _FLOAT_MAX, None) for item in items]
+        return [option.parsed(item, number()) for item in option.value.split(",")]
 
     def _required(self, key: str, expected: str, blamed: tuple[str, ...]) -> Option:
         option = self.find(key)
         if option is None:
             raise self.error(f"{key} is missing: expected {expected}", *blamed)
         return option
-
-
-def _integer(option: Option, text: str, minimum: int, maximum: int) -> int:
-    # Of a megabyte of digits int() is given only as many as show how large the number is.
-    value = int(text[:20]) if _INTEGER.fullmatch(text) else None
-    if value is not None and minimum <= value <= maximum and len(text) <= 20:
-        return value
-    if maximum < INT_MAX or (value is not None and value > maximum):
-        raise option.error(f"a whole number from {minimum} to {maximum}")
-    if minimum <= -INT_MAX:
-        raise option.error("a whole number")
-    raise option.error(f"a whole number of at least {minimum}")
-
-
-def _number(
-    option: Option, text: str, minimum: float, maximum: float, above: float | None
-) -> float:
-    value = float(text) if _NUMBER.fullmatch(text) else math.nan
-    if minimum <= value <= maximum and (above is None or value > above):
-        return value
-    if value > maximum == _FLOAT_MAX or value < minimum == -_FLOAT_MAX:
-        raise option.error("a number that single precision holds, from -3.4e38 to 3.4e38")
-    expected = "a number"
-    if above is not None:
-        expected += f" above {above:g}"
-    if minimum > -_FLOAT_MAX:
-        expected += f" of at least {minimum:g}"
-    if maximum < _FLOAT_MAX:
-        expected += (
-            f" of at most {maximum:g}" if minimum == -_FLOAT_MAX else f" and at most {maximum:g}"
-        )
-    raise option.error(expected)
 
 
 @dataclass
@@ -380,16 +333,16 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
     while lines and not lines[-1]:
         lines.pop()
     sections: list[Section] = []
-    for number, line in enumerate(lines, 1):
+    for row, line in enumerate(lines):
         stripped = line.translate(_BLANK)
-        place = f"{path}:{number}"
+        place = f"{path}:{row + 1}"
         if not stripped or stripped[0] in "#;":
             continue
         if stripped[0] == "[":
             if stripped[-1] != "]" or len(stripped) == 2:
                 raise CfgError(f"{place}: {_show(line)}: expected a section head like [net]")
             name = stripped[1:-1]
-            section = Section(_ALIASES.get(name, name), place, number - 1)
+            section = Section(_ALIASES.get(name, name), place, row)
             if not sections and section.name != "net":
                 raise CfgError(f"{place}: [{printable(name)}]: expected [net] as the first section")
             sections.append(section)
@@ -464,9 +417,8 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
         log.info("%s: no such file; using the bundled %s", typed, known)
         typed = known
     if typed not in bundled:
-        if (file := likely_file(name)) and file.endswith(".cfg"):
-            raise CfgError(f"{name}: no such file; did you mean {file}?")
-        near = nearest(known, bundled)
-        hint = f"did you mean {near}?" if near else f"the bundled cfgs are {', '.join(bundled)}"
-        raise CfgError(f"{name}: no such file, and no bundled cfg of that name; {hint}")
+        hint = (
+            did_you_mean(suggest(known, bundled)) or f"; the bundled cfgs are {', '.join(bundled)}"
+        )
+        raise CfgError(f"{name}: no such file, and no bundled cfg of that name{hint}")
     return read_cfg(bundled[typed])

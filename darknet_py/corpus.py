@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import contextlib
 import logging
 import os
-import shlex
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -17,12 +14,11 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import unknown_symbol
+from darknet_py.checks import unknown_symbol
 from darknet_py.errors import CorpusError, counted
-from darknet_py.file_kinds import LOOKED_AT, is_binary, why_no_text
-from darknet_py.files import why_unreadable
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
+from darknet_py.sniff import LOOKED_AT, is_utf_16, why_no_text
 from darknet_py.terminal import is_terminal
 
 log = logging.getLogger(__name__)
@@ -31,9 +27,7 @@ Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
-MOST_SUFFIXES = 6  # of texts that a message names
 FEW = 3  # files that a message names
-ENOUGH = 1000  # files that show what the texts of a folder are called
 LONGEST_LINE = 1 << 24  # bytes
 
 
@@ -107,47 +101,35 @@ def read_pieces(
         for file in _texts_of(path):
             yield _checked(os.fspath(file), _read_file(file), is_text)
     except OSError as error:
-        why = why_unreadable(source, error)
-        raise CorpusError(f"{source}: cannot read the text: {why}") from error
+        raise CorpusError(f"{source}: cannot read the text: {error.strerror}") from error
 
 
 def _texts_of(folder: Path) -> list[Path]:
     """The files of a folder that are read; the logger names what is not. Raises CorpusError where
     there are none, and OSError.
     """
-    entries = list(folder.iterdir())
-    files = text_files(entries)
-    known = set(files)
-    binary = [file for file in _files(entries) if file not in known]
+    entries = sorted(folder.iterdir())
+    shown = [path for path in entries if not path.name.startswith(".")]
+    full = [path for path in shown if path.is_file() and path.stat().st_size]
+    files = [path for path in full if _can_be_text(_start(path))]
+    binary = [path for path in full if path not in files]
     skipped = _skipped(entries, binary)
-    has_more = any(map(_holds_texts, entries))
     if not files:
-        for file in binary:
-            if reason := why_no_text(_start(file), os.fspath(file)):
-                raise CorpusError(f"{file} {reason}")
         only = f" ({skipped} skipped)" if skipped else ""
-        advice = _to_join(folder, files) if has_more else "; give a folder that holds some"
-        raise CorpusError(f"{folder} holds no text files{only}{advice}")
+        raise CorpusError(f"{folder} holds no text files{only}; give a folder that holds some")
     message = f"{folder}: {counted(len(files), 'file')} read"
     if skipped:
         message += f", {skipped} skipped"
-    if has_more or binary:
-        log.warning("warning: %s%s", message, _to_join(folder, files) if has_more else "")
+    if binary or any(path.is_dir() for path in shown):
+        log.warning("warning: %s", message)
     else:
         log.info(message)
     return files
 
 
-def text_files(entries: Iterable[Path]) -> list[Path]:
-    """Of a folder's entries, the files that are read, in order. Raises OSError."""
-    return [path for path in _files(entries) if not is_binary(_start(path))]
-
-
-def _files(entries: Iterable[Path]) -> Iterator[Path]:
-    """Of a folder's entries, the files that are neither hidden nor empty, in order."""
-    for path in sorted(entries):
-        if not path.name.startswith(".") and path.is_file() and path.stat().st_size:
-            yield path
+def _can_be_text(start: bytes) -> bool:
+    """Whether a file that starts so can be text, in whatever encoding."""
+    return b"\0" not in start or is_utf_16(start)
 
 
 def _start(path: Path) -> bytes:
@@ -159,31 +141,6 @@ def _start(path: Path) -> bytes:
         return b""
 
 
-def _holds_texts(path: Path) -> bool:
-    """Whether this is a folder with texts somewhere in it, as far as one looks."""
-    looked_at = 0
-    for paths in () if path.name.startswith(".") else _shown_below(path):
-        with contextlib.suppress(OSError):
-            if text_files(paths):
-                return True
-        looked_at += len(paths)
-    return looked_at >= ENOUGH
-
-
-def _shown_below(folder: Path) -> Iterator[list[Path]]:
-    """The files of a folder and of each folder below it, without hidden ones, in order; no more
-    once there were ENOUGH.
-    """
-    looked_at = 0
-    for place, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        paths = [Path(place, name) for name in sorted(files) if not name.startswith(".")]
-        yield paths
-        looked_at += len(paths)
-        if looked_at >= ENOUGH:
-            return
-
-
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     """Raises CorpusError where there is no data or, with `is_text`, where it is no text."""
     if not data:
@@ -191,52 +148,6 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     if is_text and (reason := why_no_text(data, name)):
         raise CorpusError(f"{name} {reason}")
     return name, data
-
-
-def _to_join(folder: Path, files: list[Path]) -> str:
-    """How a folder's files are read with those of its subfolders: those of the commonest suffixes,
-    and of those that are read by themselves, `files`.
-    """
-    suffixes: Counter[str] = Counter()
-    for paths in _shown_below(folder):
-        with contextlib.suppress(OSError):
-            suffixes.update(path.suffix for path in text_files(paths[:ENOUGH]))
-    named = [(suffix, count) for suffix, count in suffixes.most_common() if suffix]
-    common = [suffix for suffix, count in named if 2 * count > named[0][1]]
-    own = {path.suffix for path in files} - {""}
-    known = list(dict.fromkeys([*common[:1], *sorted(own), *common[1:]]))[:MOST_SUFFIXES]
-    if not known:
-        return "; to read those too, join their files into one"
-    names = [word for suffix in known for word in ("-o", "-name", f"*{suffix}")][1:]
-    if len(known) > 1:
-        names = ["(", *names, ")"]
-    # What is hidden stays so where a file of these suffixes would be found there.
-    prune = ["-mindepth", "1", "-name", ".*", "-prune", "-o"] if _hides(folder, known) else []
-    found = shlex.join(["find", os.fspath(folder), *prune, "-type", "f", *names])
-    joined = name_for_joined(".txt" if ".txt" in known else known[0])
-    rest = sum(count for suffix, count in suffixes.items() if suffix not in known)
-    part = "some of " if 2 * rest > suffixes.total() else ""
-    return f"; to read {part}those too, join their files: {found} -exec cat {{}} + > {joined}"
-
-
-def _hides(folder: Path, suffixes: list[str]) -> bool:
-    """Whether hidden folders hold files of these suffixes, as far as one looks."""
-    looked_at = 0
-    for place, _, files in os.walk(folder):
-        if any(part.startswith(".") for part in Path(place).relative_to(folder).parts):
-            if any(Path(name).suffix in suffixes for name in files):
-                return True
-            looked_at += len(files)
-            if looked_at >= ENOUGH:
-                return True
-    return False
-
-
-def name_for_joined(suffix: str) -> str:
-    """A file for all texts of this suffix, which is none of them: `cat *.txt > all.txt` may go on
-    for ever.
-    """
-    return "all.text" if suffix == ".txt" else "all.txt"
 
 
 def _skipped(entries: list[Path], binary: list[Path]) -> str:
@@ -291,8 +202,7 @@ def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
         with open(source, "rb") as file:
             yield from _lines(file, os.fspath(source))
     except OSError as error:
-        why = why_unreadable(source, error)
-        raise CorpusError(f"{source}: cannot read the lines: {why}") from error
+        raise CorpusError(f"{source}: cannot read the lines: {error.strerror}") from error
 
 
 def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from darknet_py.errors import DarknetError
-from darknet_py.likely import nearest
 
 WEIGHTS = (".weights", ".backup")  # darknet's own
 TENSORS = (".safetensors", ".npz")  # the files that `import` reads
@@ -28,8 +27,6 @@ TEMPORARY_SUFFIX = ".darknet-py.part"
 # In a file that a command writes; `with_mark` turns the zeros into a digest of the file.
 MARK = "Written by darknet-py, 0000000000000000"
 _MARK = re.compile(rb"Written by darknet-py, ([0-9a-f]{16})")
-_MOST_NAMES = 10_000  # of a folder that are compared
-_NEAR = 0.75  # how like a name another must be, from 0 to 1, to be taken for it
 _MOST_MARKS = 8  # that are looked at in a file
 _MARKED_LINE = re.compile(r"# Written by darknet-py\b.*\n?")
 
@@ -41,32 +38,9 @@ def base_name(path: str) -> str:
     return Path(path).name.split(".")[0] or "network"
 
 
-def likely_file(path: Name) -> str | None:
-    """The file or folder whose name is nearly that of one that does not exist, or None."""
-    folder = Path(path).parent
-    try:
-        names = [entry.name for entry in islice(os.scandir(folder), _MOST_NAMES)]
-    except OSError:
-        return None
-    found = [name for name in sorted(names) if not name.startswith(".")]
-    near = nearest(Path(path).name, found, _NEAR)
-    return None if near is None else str(folder / near)
-
-
 def newest(paths: Iterable[Path]) -> Path:
     """The file that was written last."""
     return max(paths, key=lambda path: path.stat().st_mtime)
-
-
-def why_unreadable(path: Name, error: OSError, advice: str = "") -> str:
-    """What the system says of a file; and where it does not exist, the one that was probably meant,
-    or else the advice.
-    """
-    why = f"{error.strerror}"
-    if os.path.exists(path):
-        return why
-    near = likely_file(path) if isinstance(error, FileNotFoundError) else None
-    return f"{why}; did you mean {near}?" if near else f"{why}{advice}"
 
 
 def starts_as_weights(start: bytes) -> bool:

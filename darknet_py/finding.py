@@ -8,8 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from darknet_py.bounds import SEED, File, OneOf, checked
 from darknet_py.cfg import Cfg, bundled_cfgs, bundled_name, find_cfg, read_cfg
+from darknet_py.checks import FILE, SEED, one_of
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import WeightsError
 from darknet_py.files import WEIGHTS, newest
@@ -153,10 +153,10 @@ def load_network(
     `subdivisions` to 1.
     Raises CfgError and WeightsError.
     """
-    seed = checked("seed", seed, SEED)
-    dialect = checked("dialect", dialect, OneOf(("auto", *DIALECTS)))
-    place = checked("cfg", cfg, File())
-    file = None if weights is None else find_weights(checked("weights", weights, File()))
+    seed = SEED.checked("seed", seed)
+    dialect = one_of("auto", *DIALECTS).checked("dialect", dialect)
+    place = FILE.checked("cfg", cfg)
+    file = None if weights is None else find_weights(FILE.checked("weights", weights))
     if file is None and holds_weights(place):
         path = find_weights(place)
         how = f'load_network("my.cfg", {os.fspath(place)!r})'

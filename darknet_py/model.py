@@ -24,12 +24,12 @@ from darknet_py.layers.base import PREDICTION, ForwardContext, Parameter, Settin
 from darknet_py.layers.cost import CostLayer
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.layers.workspace import Shapes, Workspace
-from darknet_py.likely import NEAR, NEAR_IN_FILES, likely_key
 from darknet_py.machine import memory
 from darknet_py.numpy_step import NumpyStep
 from darknet_py.options import NetOptions
 from darknet_py.program import Program, Value
 from darknet_py.rand import Rand
+from darknet_py.suggest import did_you_mean, suggest
 from darknet_py.tier import NUMPY, Tier
 
 NetworkState = tuple[State, ...]
@@ -65,29 +65,37 @@ def _make_layers(
             CostLayer.make(section, setting).read_common(section)
             continue
         if section.name not in layers:
-            raise CfgError(
-                f"{section.place}: unknown section [{printable(section.name)}]; the sections are "
-                + ", ".join(f"[{name}]" for name in layers)
+            hint = (
+                did_you_mean(suggest(section.name, layers))
+                or f"; the sections are {', '.join(layers)}"
             )
+            raise CfgError(f"{section.place}: unknown section [{printable(section.name)}]{hint}")
         layer = layers[section.name].make(section, setting)
         layer.read_common(section)
         made.append((section, layer))
         setting = setting.after(layer)
     for section in cfg.sections:
         for option in section.unused():
-            others = [(other.name, other.known) for other in cfg.sections]
-            near = NEAR if option.is_override else NEAR_IN_FILES
-            likely = likely_key(option.key, section.name, section.known, others, near)
+            hint = _meant(cfg, section, option.key)
             if option.is_override:
                 raise CfgError(
-                    f"{option.place} {option}: [{printable(section.name)}] has no such key; "
-                    + (likely or f"its keys: {', '.join(section.known)}")
+                    f"{option.place} {option}: [{printable(section.name)}] has no such key"
+                    + (hint or f"; its keys: {', '.join(section.known)}")
                 )
-            message = f"{option.place}: Unused field: {option} in [{section.name}]"
-            if likely:
-                message += f"; {likely}"
+            message = f"{option.place}: Unused field: {option} in [{section.name}]{hint}"
             warnings.warn(message, CfgWarning, stacklevel=2)
     return made
+
+
+def _meant(cfg: Cfg, section: Section, key: str) -> str:
+    """The end of a message about a key that nothing asked for in this section: the one meant."""
+    if section is cfg.net and key in NetOptions.__annotations__:
+        return ""  # One of darknet's, which other keys leave without effect.
+    names = {known: known for known in section.known}
+    for other in cfg.sections:
+        for known in other.known:
+            names.setdefault(known, f"{other.name}.{known}")
+    return did_you_mean([names[known] for known in suggest(key, names)])
 
 
 class Model:

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike
 
 from darknet_py import weights as weights_file
 from darknet_py.arrays import Array, Codes, Flat, Steps
-from darknet_py.bounds import integers, unknown_symbol
 from darknet_py.cfg import Cfg
+from darknet_py.checks import integers, unknown_symbol
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.engine import choose
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError

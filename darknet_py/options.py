@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from darknet_py.cfg import INT_MAX, Cfg, Section
+from darknet_py.checks import SECONDS_OR_0
 from darknet_py.errors import CfgError
 
 _SIZES = ("height", "width", "channels")
@@ -144,7 +145,7 @@ class NetOptions:
             burn_in=section.integer("burn_in", 0),
             power=section.number("power", 4, minimum=0),
             max_batches=max_batches,
-            max_time=section.duration("max_time"),
+            max_time=section.read("max_time", 0.0, SECONDS_OR_0),
             step=section.integer("step", 1, minimum=1),
             scale=section.number("scale", 1),
             steps=tuple(steps),

@@ -18,17 +18,16 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import Made, checked, integers
-from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names, text_files
+from darknet_py.checks import instance, integers
+from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError, counted
-from darknet_py.file_kinds import conversion
 from darknet_py.model import Model
 from darknet_py.network import Network
+from darknet_py.sniff import conversion
 
 log = logging.getLogger(__name__)
 
@@ -259,43 +258,12 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
     offset = first_not_utf8(text)
     if offset is None:
         return
-    wrong = int(text[offset])
     name = "stdin" if name == "-" else name
-    is_folder = os.path.isdir(name)
-    if is_folder:
-        name, text, offset = _bad_file(name) or (name, text, offset)
-    what, advice, old = "not UTF-8", "A text in an older encoding should be converted first", name
-    if _is_partly_utf8(text):
-        what, old = "UTF-8 only in parts", ""
-        advice = "Texts in an older encoding should be converted first, before they are joined"
     log.warning(
-        "warning: %s is %s (byte %d at offset %d): it is %s byte by byte, as it is. %s; ENCODING "
-        "is its name, for example WINDOWS-1252 (western European), WINDOWS-1251 (Cyrillic) or "
-        "GB18030 (Chinese): %s%s",
-        *(name, what, wrong, offset, used, advice, conversion("ENCODING", old)),
-        ", and new.txt put in its place" if is_folder else "",
+        "warning: %s is not UTF-8 (byte %d at offset %d): it is %s byte by byte, as it is; a text "
+        "in an older encoding should be converted first: %s",
+        *(name, text[offset], offset, used, conversion("ENCODING", name)),
     )
-
-
-def _is_partly_utf8(text: Array) -> bool:
-    """Whether of the characters beyond ASCII a tenth or more are UTF-8 and beside none that is not.
-
-    In encodings of two bytes, such as GB18030, a quarter is UTF-8 by accident, beside what is not.
-    """
-    beyond = right = 0
-    for part in _decoded(text):
-        beyond += len(part) - len(part.encode("ascii", "ignore"))
-        right += len(re.findall("(?<!\ufffd)[^\x00-\x7f\ufffd](?!\ufffd)", part))
-    return right * 10 >= beyond
-
-
-def _bad_file(folder: str) -> tuple[str, Array, int] | None:
-    """The first file of a folder that is not UTF-8, its text, and the offset of the first byte."""
-    for path in text_files(Path(folder).iterdir()):
-        text = np.fromfile(path, np.uint8)
-        if (offset := first_not_utf8(text)) is not None:
-            return os.fspath(path), text, offset
-    return None
 
 
 def cut_character(data: bytes) -> int:
@@ -320,7 +288,7 @@ def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
 
 def check_network(net: Network) -> None:
     """Raise ValueError for what is no network, like the path of one."""
-    checked("net", net, Made(Network, "a Network, as load_network gives it"))
+    instance(Network, "a Network, as load_network gives it").checked("net", net)
 
 
 def check_symbols(net: Network, text: str | Sequence[int] | np.ndarray, name: str) -> np.ndarray:

@@ -28,7 +28,6 @@ from darknet_py.files import (
     WEIGHTS,
     starts_as_weights,
     why_tensors,
-    why_unreadable,
     write_whole,
 )
 from darknet_py.layers.base import Parameter
@@ -73,8 +72,9 @@ def read_header(path: str | os.PathLike[str]) -> Header:
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         folder = "" if Path(path).suffix in WEIGHTS else ", or the folder of a run"
-        why = why_unreadable(path, error, f"; give a weights file{folder}")
-        raise WeightsError(f"{path}: cannot read the weights file: {why}") from error
+        raise WeightsError(
+            f"{path}: cannot read the weights file: {error.strerror}; give a weights file{folder}"
+        ) from error
     if len(start) < 16:
         raise WeightsError(
             f"{path} has {size} bytes; a weights file has at least 16: give another file"

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from darknet_py import Network, load_network
 from tests.support.clock import Clock
-from tests.support.inputs import write_run_inputs
+from tests.support.inputs import write_cfg, write_run_inputs
+from tests.support.networks import randomized
 from tests.support.shared_runs import write_inputs
 
 # How long a generated example takes depends on the machine.
@@ -25,6 +27,13 @@ if hasattr(signal, "SIGHUP"):
 
 
 @pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working folder, an empty one."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
 def run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The working folder is an empty one but for `net.cfg` and `text.txt` of a small run."""
     write_run_inputs(tmp_path)
@@ -36,6 +45,16 @@ def shared_run_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same for a run that several processes share."""
     write_inputs(tmp_path)
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Network:
+    """A network whose net.cfg and net.weights are in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    network = randomized(load_network(write_cfg(Path("net.cfg")), batch=1, time_steps=1))
+    network.seen = 320
+    network.save_weights("net.weights")
+    return network
 
 
 @pytest.fixture

@@ -209,116 +209,56 @@ def test_recorded_cfgs_build_and_write_back(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
-    [
-        "x",
-        "3x",
-        "3.5",
-        "1e3",
-        "0x10",
-        "1,2",
-        "-3",
-        "0",
-        "nan",
-        "٣",
-        "--3",
-    ],
-)
-@pytest.mark.parametrize("key", ["inputs", "batch", "subdivisions", "time_steps"])
-def test_a_bad_whole_number_is_named(key: str, value: str) -> None:
-    message = refused(f"[net]\n\n{key}={value}\ninputs=2\n{SOFTMAX}")
-    assert message.startswith(f"my.cfg:3: {key}='{value[:30]}")
-    assert "expected a whole number of at least 1" in message
-    assert len(message) < 200
-
-
-@pytest.mark.parametrize("value", ["99999999999", "9" * 20, "9" * 5000])
-@pytest.mark.parametrize("key", ["inputs", "batch", "subdivisions", "time_steps"])
-def test_a_whole_number_that_is_too_large_is_told_the_largest(key: str, value: str) -> None:
-    message = refused(f"[net]\n\n{key}={value}\ninputs=2\n{SOFTMAX}")
-    assert message.startswith(f"my.cfg:3: {key}='{value[:30]}")
-    assert message.endswith("expected a whole number from 1 to 2147483647")
-    assert len(message) < 200
-
-
-@pytest.mark.parametrize(
-    "value",
-    ["x", "3x", "1.2.3", "1e999", "-1e999", "nan", "inf", "1e", ".", "0x1", "1_0", "9" * 5000],
-)
-@pytest.mark.parametrize("key", ["learning_rate", "momentum", "decay", "scale", "gamma"])
-def test_a_bad_number_is_named(key: str, value: str) -> None:
-    message = refused(f"[net]\ninputs=2\n{key}={value}\n{SOFTMAX}")
-    assert message.startswith(f"my.cfg:3: {key}='{value[:30]}")
-    assert "expected a number" in message
-    assert len(message) < 200
-
-
-@pytest.mark.parametrize(
     ("option", "expected"),
     [
-        ("B1=1.5", "a number of at least 0 and at most 0.999999"),
-        ("B2=-1", "a number of at least 0 and at most 0.999999"),
-        ("eps=0", "a number above 0"),
-        ("B1=1e39", "a number of at least 0 and at most 0.999999"),
+        *((f"inputs={value}", "a whole number from 1") for value in ("x", "3.5", "1e3", "-3", "0")),
+        ("batch=99999999999", "a whole number from 1 to 2147483647"),
+        (f"time_steps={'9' * 5000}", "a whole number from 1 to 2147483647"),
+        *((f"decay={value}", "a number") for value in ("x", "nan", "inf", ".", "0x1", "9" * 5000)),
+        ("B1=1.5", "a number of at least 0 and up to 0.999999"),
+        ("B1=1e39", "a number of at least 0 and up to 0.999999"),
         ("power=-1e39", "a number of at least 0"),
-        ("eps=1e39", "a number that single precision holds, from -3.4e38 to 3.4e38"),
-        ("adam=-99999999999", "a whole number"),
-        ("power=-1", "a number of at least 0"),
-        ("clip=-1", "a number of at least 0"),
-        ("clip_norm=-1", "a number of at least 0"),
-        ("step=0", "a whole number of at least 1"),
-        ("burn_in=-1", "a whole number of at least 0"),
-        ("max_batches=-1", "a whole number of at least 0"),
+        ("eps=0", "a number above 0"),
+        ("eps=1e39", "a number above 0 that single precision holds, up to 3.4e38"),
         ("adam=yes", "a whole number"),
-        ("policy=linear", "one of constant, step, steps, exp, poly, sigmoid, random"),
-        ("state=keep", "one of zero, carry"),
+        ("burn_in=-1", "a whole number from 0"),
+        ("policy=linear", "'constant', 'step', 'steps', 'exp', 'poly', 'sigmoid' or 'random'"),
+        ("state=keep", "'zero' or 'carry'"),
+        ("steps=1,x", "a whole number from 0"),
+        ("steps=1,", "a whole number from 0"),
+        ("scales=.1,1e999", "a number that single precision holds, up to 3.4e38"),
     ],
 )
-def test_a_value_out_of_bounds_is_named(option: str, expected: str) -> None:
+def test_a_bad_value_is_named_with_what_it_should_be(option: str, expected: str) -> None:
+    needed = "inputs=2\npolicy=steps\nsteps=1\nscales=1"
+    message = refused(f"[net]\n\n{option}\n{needed}\n{SOFTMAX}")
     key, value = option.split("=")
-    message = refused(f"[net]\ninputs=2\n{option}\n{SOFTMAX}")
-    assert message == f"my.cfg:3: {key}='{value}': expected {expected}"
+    assert message.startswith(f"my.cfg:3: {key}='{value[:30]}")
+    assert f"': expected {expected}" in message.replace("...", "")
+    assert len(message) < 200
 
 
 @pytest.mark.parametrize(
-    ("option", "expected"),
+    ("section", "expected"),
     [
-        ("steps=1,x", "a whole number of at least 0"),
-        ("steps=1,", "a whole number of at least 0"),
-        ("steps=-1", "a whole number of at least 0"),
-        ("steps=99999999999", "a whole number from 0 to 2147483647"),
-        ("scales=.1,1e999", "a number that single precision holds, from -3.4e38 to 3.4e38"),
-        ("scales=,", "a number"),
+        ("[rnn]\noutput=0", "a whole number from 1"),
+        ("[rnn]\nlogistic=3", "a whole number from 0 to 2"),
+        ("[rnn]\nshortcut=.5", "a whole number"),
+        ("[rnn]\nactivation=Leaky", "'logistic', 'loggy', 'relu'"),
+        ("[connected]\nlearning_rate=x", "a number"),
+        ("[softmax]\ntemperature=0", "a number above 0"),
     ],
 )
-def test_a_bad_entry_of_a_list_is_named(option: str, expected: str) -> None:
-    lists = f"{option}\nsteps=1\nscales=1"
-    message = refused(f"[net]\ninputs=2\npolicy=steps\n{lists}\n{SOFTMAX}")
-    key, value = option.split("=")
-    assert message == f"my.cfg:4: {key}='{value}': expected {expected}"
-
-
-@pytest.mark.parametrize(
-    ("section", "place", "expected"),
-    [
-        ("[rnn]\noutput=0", "my.cfg:4: output='0'", "a whole number of at least 1"),
-        ("[rnn]\nhidden=-2", "my.cfg:4: hidden='-2'", "a whole number of at least 1"),
-        ("[rnn]\nlogistic=3", "my.cfg:4: logistic='3'", "a whole number from 0 to 2"),
-        ("[rnn]\nbatch_normalize=x", "my.cfg:4: batch_normalize='x'", "a whole number"),
-        ("[rnn]\nshortcut=.5", "my.cfg:4: shortcut='.5'", "a whole number"),
-        ("[rnn]\nactivation=Leaky", "my.cfg:4: activation='Leaky'", "logistic, loggy, relu"),
-        ("[connected]\noutput=x", "my.cfg:4: output='x'", "a whole number of at least 1"),
-        ("[connected]\nactivation=sin", "my.cfg:4: activation='sin'", "leaky, stair, hardtan"),
-        ("[connected]\nlearning_rate=x", "my.cfg:4: learning_rate='x'", "a number"),
-        ("[softmax]\ntemperature=0", "my.cfg:4: temperature='0'", "a number above 0"),
-        ("[softmax]\ngroups=0", "my.cfg:4: groups='0'", "a whole number of at least 1"),
-        ("[softmax]\ngroups=2", "my.cfg:3: [softmax]: groups=2", "9"),
-    ],
-)
-def test_a_bad_value_of_a_layer_is_named(section: str, place: str, expected: str) -> None:
+def test_a_bad_value_of_a_layer_is_named(section: str, expected: str) -> None:
     message = refused(f"[net]\ninputs=9\n{section}\n")
-    assert message.startswith(place)
-    assert expected in message
+    key, _, value = section.partition("\n")[2].partition("=")
+    assert message.startswith(f"my.cfg:4: {key}='{value}': expected {expected}")
+
+
+def test_groups_that_do_not_divide_are_named() -> None:
+    assert refused("[net]\ninputs=9\n[softmax]\ngroups=2").startswith(
+        "my.cfg:3: [softmax]: groups=2"
+    )
 
 
 @pytest.mark.parametrize(
@@ -394,7 +334,7 @@ def test_an_unknown_section_is_named_with_those_that_exist() -> None:
     assert message.startswith("my.cfg:3: ")
     assert "[conv_lstm]" in message
     for name in LAYERS:
-        assert f"[{name}]" in message
+        assert name in message
 
 
 @pytest.mark.parametrize(

@@ -214,16 +214,6 @@ def test_settings_go_into_the_run_and_into_its_cfg() -> None:
     assert written.learning_rate == 0.005
 
 
-def test_an_unknown_setting_is_an_error_that_knows_better() -> None:
-    args = ("train", "net.cfg", "text.txt", "--batches", "1", "--set")
-    error = invoke(*args, "leraning_rate=1").error()
-    no_key = "[net] has no such key; "
-    assert error == f"Error: --set leraning_rate='1': {no_key}did you mean learning_rate?"
-    assert f"{no_key}its keys: B1, B2, adam, average, batch," in invoke(*args, "xyz=1").error()
-    for key, meant in {"lr": "learning_rate", "hidden-size": "rnn.output"}.items():
-        assert f"{no_key}did you mean {meant}" in invoke(*args, f"{key}=1").error()
-
-
 def test_subdivisions_count_as_one_batch_whose_loss_is_their_mean() -> None:
     common = ("--batches", "1", "--seed", "1", "--val", "0")
     train(*common, "--set", "batch=4", "--set", "subdivisions=2")

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click import BadParameter
-from hypothesis import given
-from hypothesis import strategies as st
 
-from darknet_py.cli.run_options import layer_map
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import WeightsError
 from darknet_py.finding import open_network
@@ -126,28 +121,6 @@ def test_fewer_symbols_or_no_such_layer_is_an_error() -> None:
         take_layers(network(5), network(5), {3: 0}, "old.weights")
     with pytest.raises(WeightsError, match="has no layer 7, only 0 to 2"):
         take_layers(network(5), network(5), {0: 7}, "old.weights")
-
-
-# --- the option
-
-
-def test_layers_as_they_are_written() -> None:
-    assert layer_map("0-2") == {0: 0, 1: 1, 2: 2}
-    assert layer_map("0, 2=1,5-6") == {0: 0, 2: 1, 5: 5, 6: 6}
-
-
-@given(st.dictionaries(st.integers(0, 9999), st.integers(0, 9999), min_size=1, max_size=9))
-def test_layers_survive_being_written(layers: dict[int, int]) -> None:
-    text = ",".join(f"{a}={b}" if a != b else f"{a}" for a, b in layers.items())
-    assert layer_map(text) == layers
-
-
-@given(st.text("0123456789-=, x", max_size=12))
-def test_other_texts_are_refused(text: str) -> None:
-    with suppress(BadParameter):
-        layers = layer_map(text)
-        assert layers
-        assert all(index >= 0 for pair in layers.items() for index in pair)
 
 
 # --- the command

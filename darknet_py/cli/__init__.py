@@ -16,12 +16,10 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
-from darknet_py.cli.commands import COMPLETING, Group
-from darknet_py.cli.completing import join_words_at_equal_signs
+from darknet_py.cli.commands import Group
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import (
     CONTEXT,
-    check_graphics,
     graphics_options,
     is_verbose,
     shows_cfg_warnings,
@@ -62,26 +60,12 @@ class CommandGroup(Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         _replace_closed_streams()
-        if os.environ.get(COMPLETING, "").endswith("_complete"):
-            return self._complete(*args, **kwargs)
         try:
             return super().main(*args, **kwargs)
         except OSError as error:  # The help text or an error message could not be written.
             with contextlib.suppress(OSError):
                 click.echo(f"Error: stdout: {error.strerror}", err=True)
             sys.exit(1)
-
-    def _complete(self, *args: Any, **kwargs: Any) -> Any:
-        """Answer a shell that completes a line, which may hold anything: what is wrong in it is
-        told when it is run.
-        """
-        with (
-            contextlib.redirect_stderr(io.StringIO()),
-            contextlib.suppress(Exception, KeyboardInterrupt),
-        ):
-            join_words_at_equal_signs()
-            return super().main(*args, **kwargs)
-        sys.exit(0)
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         # Before -v and -q are read, since the same process may run several commands.
@@ -164,8 +148,7 @@ def _leave_quietly() -> None:
 @click.version_option(__version__, prog_name="darknet-py")
 @graphics_options
 @verbosity_options
-@click.pass_context
-def main(context: click.Context) -> None:
+def main() -> None:
     """darknet's character-level recurrent networks: train on a text, generate text.
 
     \b
@@ -173,7 +156,6 @@ def main(context: click.Context) -> None:
       darknet-py train tiny mybook.txt
       darknet-py generate backup/tiny_best.weights
     """
-    check_graphics(context)
     logger = logging.getLogger("darknet_py")
     logger.handlers = [ConsoleHandler()]
     logger.propagate = False

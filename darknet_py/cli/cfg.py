@@ -12,8 +12,8 @@ import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
+from darknet_py.cli.values import CFG, FILE
 from darknet_py.files import check_targets, write_whole
 from darknet_py.terminal import columns, is_terminal
 
@@ -26,8 +26,8 @@ log = logging.getLogger("darknet_py.cfg")
     context_settings=CONTEXT,
     short_help="List the bundled networks, print or copy one.",
 )
-@click.argument("name", required=False, type=CfgName())
-@click.argument("out", required=False, type=FileName())
+@click.argument("name", required=False, type=CFG)
+@click.argument("out", required=False, type=FILE)
 @force_option
 @verbosity_options
 def command(name: str | None, out: str | None, force: bool) -> None:

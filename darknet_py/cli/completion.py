@@ -3,76 +3,24 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 from pathlib import Path
-from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
 
-from darknet_py.cli.commands import COMPLETING, Command
+from darknet_py.cli.commands import Command
 from darknet_py.cli.options import CONTEXT, verbosity_options
 from darknet_py.files import write_whole
 from darknet_py.terminal import say
 
 PROGRAM = "darknet-py"
-SHELLS = ("bash", "zsh", "fish")
 # The folder of the file that each shell reads when it starts, by the variable that may name it;
 # fish has a file for each program.
-STARTS = {"bash": ("HOME", ".bashrc"), "zsh": ("ZDOTDIR", ".zshrc")}
+STARTS = {"bash": ("HOME", ".bashrc"), "zsh": ("ZDOTDIR", ".zshrc"), "fish": ("HOME", "")}
 FISH = f"~/.config/fish/completions/{PROGRAM}.fish"
-LABEL = f"# completion of {PROGRAM}"  # ends a line of ours in a start file
-# After click's own script, whose function complains where the program is not on the PATH.
-QUIET = {
-    "bash": """\
-_darknet_py_quietly() {
-    if type -P "$1" > /dev/null; then
-        _darknet_py_completion "$@" 2> /dev/null
-        case "${COMPREPLY[*]}" in
-            *=) compopt -o nospace 2> /dev/null ;;
-        esac
-    fi
-}
-
-complete -o nosort -F _darknet_py_quietly darknet-py
-""",
-    "zsh": """\
-_darknet_py_quietly() {
-    compadd() {
-        case "${completions[*]-}" in
-            *=) builtin compadd -S '' "$@" ;;
-            *) builtin compadd "$@" ;;
-        esac
-    }
-    _darknet_py_completion "$@" 2> /dev/null
-    unfunction compadd
-}
-
-compdef _darknet_py_quietly darknet-py
-""",
-    "fish": """\
-function _darknet_py_quietly
-    if type -q darknet-py
-        _darknet_py_completion 2> /dev/null
-    end
-end
-
-complete --erase --command darknet-py
-complete --no-files --command darknet-py --arguments "(_darknet_py_quietly)"
-""",
-}
-# Before it: zsh has `compdef` only where completion has been switched on.
+# Before click's script: zsh has `compdef` only where completion has been switched on.
 BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"}
-
-
-class _Shell(click.Choice):  # type: ignore[type-arg,unused-ignore]
-    """The name of a shell."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "install":
-            raise click.UsageError(f"Give it as an option: {PROGRAM} completion --install", ctx)
-        return super().convert(value, param, ctx)
 
 
 @click.command(
@@ -81,7 +29,7 @@ class _Shell(click.Choice):  # type: ignore[type-arg,unused-ignore]
     context_settings=CONTEXT,
     short_help="Set up completion in your shell.",
 )
-@click.argument("shell", required=False, type=_Shell(SHELLS))
+@click.argument("shell", required=False, type=click.Choice(list(STARTS)))
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
 @verbosity_options
 def command(shell: str | None, install: bool) -> None:
@@ -89,8 +37,8 @@ def command(shell: str | None, install: bool) -> None:
 
     SHELL is bash, zsh or fish.  [default: the one in $SHELL]
 
-    --install writes that to a file, which new shells read. They complete as soon as darknet-py is
-    on the PATH, also where that is later, for example in a virtual environment.
+    --install writes that to a file, and for bash and zsh adds a line to the shell's start file that
+    reads it.
 
     \b
     Examples:
@@ -99,62 +47,39 @@ def command(shell: str | None, install: bool) -> None:
     """
     if shell is None:
         shell = Path(os.environ.get("SHELL", "")).name
-        if shell not in SHELLS:
-            raise click.UsageError(f"Give the shell: {', '.join(SHELLS)}.")
+        if shell not in STARTS:
+            raise click.UsageError(f"Give the shell: {', '.join(STARTS)}.")
     script = _script(shell)
     if not install:
         click.echo(script, nl=False)
         return
-    path = Path(FISH).expanduser() if shell == "fish" else _data_folder() / f"completion.{shell}"
+    data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+    path = Path(FISH) if shell == "fish" else data / PROGRAM / f"completion.{shell}"
+    path = path.expanduser()
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, [script.encode()])
     told = f"wrote {path}"
     if shell != "fish":
         variable, name = STARTS[shell]
         start = Path(os.environ.get(variable) or "~").expanduser() / name
-        told += f"; {_set_line(start, path)}"
-    say(f"{told}; open a new terminal: it completes {PROGRAM} where that is on the PATH")
+        quoted = shlex.quote(str(path))
+        told += _add_line(start, f"if [ -r {quoted} ]; then . {quoted}; fi".encode())
+    say(f"{told}; open a new terminal")
 
 
 def _script(shell: str) -> str:
-    """What lets this shell complete, without a word where the program is not on the PATH."""
+    """click's script for this shell."""
     made = get_completion_class(shell)
     assert made is not None
-    script = made(click.Command(PROGRAM), {}, PROGRAM, COMPLETING).source()
-    return f"{BEFORE.get(shell, '')}{script.rstrip()}\n\n{QUIET[shell]}"
+    script = made(click.Command(PROGRAM), {}, PROGRAM, "_DARKNET_PY_COMPLETE").source()
+    return f"{BEFORE.get(shell, '')}{script}"
 
 
-def _data_folder() -> Path:
-    """Where this program keeps what is the user's."""
-    return Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share").expanduser() / PROGRAM
-
-
-def _set_line(start: Path, script: Path) -> str:
-    """Let a shell's start file read the script, in place of lines that did so before.
-
-    Returns what was done, in words.
-    """
-    quoted = shlex.quote(str(script))
-    line = f"if [ -r {quoted} ]; then . {quoted}; fi  {LABEL}".encode()
+def _add_line(start: Path, line: bytes) -> str:
+    """Let a shell's start file have this line. Returns what was done, in words."""
     before = start.read_bytes() if start.exists() else b""
-    lines = before.split(b"\n")
-    own = [index for index, text in enumerate(lines) if _is_own(text)]
-    if [lines[index] for index in own] == [line]:
-        return f"{start} already reads it"
-    if own:
-        lines[own[0]] = line
-        for index in reversed(own[1:]):
-            del lines[index]
-        mode = start.stat().st_mode
-        write_whole(start, [b"\n".join(lines)])
-        start.chmod(mode)
-        return f"replaced the line for it in {start}"
+    if line in before.split(b"\n"):
+        return ""
     with start.open("ab") as file:
         file.write(b"\n" * (not before.endswith(b"\n") and bool(before)) + line + b"\n")
-    return f"added a line to {start}"
-
-
-def _is_own(line: bytes) -> bool:
-    """Whether a line of a start file does nothing but load the completion."""
-    evaluates = rb"\s*eval \"\$\(darknet-py completion (bash|zsh)\)\"\s*(#.*)?"
-    return line.endswith(LABEL.encode()) or re.fullmatch(evaluates, line) is not None
+    return f" and added a line to {start}"

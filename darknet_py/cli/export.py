@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from pathlib import Path
 
 import click
 
 from darknet_py.cfg import Cfg
-from darknet_py.cli.completing import FileName
+from darknet_py.cli.commands import Command
 from darknet_py.cli.options import (
     CONTEXT,
-    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
     tokens_option,
     verbosity_options,
 )
+from darknet_py.cli.values import FILE
 from darknet_py.exporting.api import PAGE, WRITERS, targets_of, write_network
 from darknet_py.files import check_targets
 from darknet_py.finding import (
     ONE_STREAM,
     find_cfg_of,
     find_weights,
-    holds_weights,
     say_cfg,
     say_weights,
 )
@@ -37,12 +35,12 @@ log = logging.getLogger("darknet_py.export")
 
 @click.command(
     "export",
-    cls=WeightsCommand,
+    cls=Command,
     context_settings=CONTEXT,
     short_help="Write a network for other programs.",
 )
-@click.argument("weights", type=FileName())
-@click.argument("out", type=FileName())
+@click.argument("weights", type=FILE)
+@click.argument("out", type=FILE)
 @cfg_option
 @dialect_option
 @click.option(
@@ -95,9 +93,6 @@ def command(
     path = Path(out)
     wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
     if path.suffix not in wanted:
-        if Path(weights).suffix in wanted and holds_weights(out):
-            words = shlex.join(["darknet-py", "export", out, weights])
-            raise click.UsageError(f"The network comes first, then the file to write: {words}")
         raise click.BadParameter(
             f"{out!r} must end in .safetensors, .npz, .html, .onnx or .py (or .weights with "
             f"--fold-batchnorm)",

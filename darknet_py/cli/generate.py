@@ -6,28 +6,27 @@ import logging
 
 import click
 
-from darknet_py.cli.commands import WholeNumber
-from darknet_py.cli.completing import FileName
+from darknet_py.checks import whole
+from darknet_py.cli.commands import Command
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
     CONTEXT,
-    SEED,
-    WeightsCommand,
+    TEMPERATURE,
     cfg_option,
     dialect_option,
     escaped,
     prompt_option,
     sampling_of,
     tokens_option,
-    up_to_one,
     verbosity_options,
 )
-from darknet_py.cli.options import temperature as temperature_of
+from darknet_py.cli.values import FILE, SEED, Value
 from darknet_py.finding import open_network
 from darknet_py.progress import progress_bar
 from darknet_py.rand import seed_from_clock, seed_of_text
 from darknet_py.symbols import Symbols
 from darknet_py.writing.generation import generate, generate_samples
+from darknet_py.writing.sampling import TOP_P
 
 log = logging.getLogger("darknet_py.generate")
 
@@ -37,38 +36,36 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 
 @click.command(
     "generate",
-    cls=WeightsCommand,
+    cls=Command,
     context_settings=CONTEXT,
     short_help="Let a network write text.",
 )
-@click.argument("weights", type=FileName())
+@click.argument("weights", type=FILE)
 @cfg_option
 @dialect_option
 @click.option(
     "--length",
-    type=WholeNumber(0),
+    type=Value(whole()),
     default=1000,
     show_default=True,
     help="Bytes to write, or tokens.",
 )
 @click.option(
     "--temperature",
-    type=temperature_of,
-    metavar="NUMBER",
+    type=Value(TEMPERATURE),
     default=0.7,
     show_default=True,
     help="Below 1 is more careful, above 1 bolder; 0 always takes the likeliest symbol.",
 )
 @click.option(
     "--top-k",
-    type=WholeNumber(0),
+    type=Value(whole()),
     default=0,
     help="Draw only from the K likeliest symbols; 0 means all.",
 )
 @click.option(
     "--top-p",
-    type=up_to_one,
-    metavar="NUMBER",
+    type=Value(TOP_P),
     default=1.0,
     help="Draw only from the likeliest symbols that together have this probability.",
 )
@@ -83,7 +80,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 @click.option(
     "--prompt-file",
     metavar="FILE",
-    type=FileName(),
+    type=FILE,
     help="Start from the text of a file; - is stdin.",
 )
 @click.option("--no-prompt", is_flag=True, help="Print only what follows the prompt.")
@@ -95,7 +92,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 )
 @click.option(
     "--samples",
-    type=WholeNumber(1),
+    type=Value(whole(1)),
     default=1,
     show_default=True,
     help="Number of texts, with the seeds N, N+1, ... (from --seed 0: 1, 2, ..., as in C).",

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from pathlib import Path
 
 import click
 
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.completing import FileName
 from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
+from darknet_py.cli.values import FILE
 from darknet_py.dialect import DIALECTS
 from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
 from darknet_py.files import TENSORS, check_targets
@@ -26,8 +25,8 @@ log = logging.getLogger("darknet_py.import")
     context_settings=CONTEXT,
     short_help="Make a weights file of exported tensors.",
 )
-@click.argument("file", type=FileName())
-@click.argument("out", type=FileName())
+@click.argument("file", type=FILE)
+@click.argument("out", type=FILE)
 @cfg_option
 @click.option(
     "--dialect",
@@ -48,9 +47,6 @@ def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bo
       darknet-py import tiny.safetensors tiny.weights
       darknet-py import tuned.npz tuned.weights --cfg tiny --dialect upstream
     """
-    if Path(file).suffix == ".weights" and Path(out).suffix in TENSORS:
-        words = shlex.join(["darknet-py", "import", out, file])
-        raise click.UsageError(f"The tensors come first, then the weights file to write: {words}")
     for name, value, suffixes in (
         ("FILE", file, TENSORS),
         ("OUT", out, (".weights",)),

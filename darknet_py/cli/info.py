@@ -12,9 +12,9 @@ import click
 
 from darknet_py.cfg import Cfg, bundled_name, find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.completing import CfgName
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
+from darknet_py.cli.values import CFG
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
 from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights, say_newer
 from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
@@ -34,7 +34,7 @@ from darknet_py.weights import read_header
     context_settings=CONTEXT,
     short_help="Show the layers and size of a network.",
 )
-@click.argument("source", metavar="CFG|WEIGHTS", type=CfgName())
+@click.argument("source", metavar="CFG|WEIGHTS", type=CFG)
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @verbosity_options

@@ -6,10 +6,9 @@ import contextlib
 import sys
 from collections.abc import Callable
 
-import click
-
+from darknet_py.checks import shown, whole
 from darknet_py.cli.console import TextWriter
-from darknet_py.cli.options import escaped, sampling_of, temperature
+from darknet_py.cli.options import TEMPERATURE, escaped, sampling_of
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.symbols import Symbols
@@ -126,24 +125,22 @@ class Dialogue:
             return
         try:
             self.commands[known[0]](argument.strip())
-        except click.BadParameter as error:
-            say(f":{known[0]}: {visible(error.message)}")
+        except ValueError as error:
+            say(f":{known[0]}: {visible(shown(argument))} is not {error}")
 
     def _set_temperature(self, argument: str) -> None:
         own = self.sampling
-        number = temperature(argument)
+        number = TEMPERATURE.parsed(argument)
         self.sampling = sampling_of(number, own.top_k, own.top_p)
         say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
 
     def _set_length(self, argument: str) -> None:
-        if not argument.isdecimal():
-            raise click.BadParameter(f"{argument!r} is not a whole number")
-        self.length = int(argument)
+        self.length = whole().parsed(argument)
         say(f"length {self.length}")
 
     def _show_odds(self, argument: str) -> None:
         if argument:
-            raise click.BadParameter("it takes no text; type the text first, then :odds")
+            raise ValueError("nothing: type the text first, then :odds")
         say(f"at temperature {self.sampling.temperature:g}:")
         for p, symbol in self.session.likeliest(ODDS, self.sampling.temperature):
             say(f"{p:8.2%}  {self.symbols.label(symbol)}")

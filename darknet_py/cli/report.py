@@ -6,9 +6,10 @@ import logging
 
 import click
 
-from darknet_py.cli.commands import Command, WholeNumber
-from darknet_py.cli.completing import FileName, FolderName, RunName
+from darknet_py.checks import whole
+from darknet_py.cli.commands import Command
 from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
+from darknet_py.cli.values import DIR, FILE, RUN, Value
 from darknet_py.reporting.api import report
 from darknet_py.training.folder import DEFAULT_FOLDER
 
@@ -21,23 +22,23 @@ log = logging.getLogger("darknet_py.report")
     context_settings=CONTEXT,
     short_help="Write an HTML page about a run.",
 )
-@click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=FolderName())
-@click.argument("name", required=False, type=RunName())
+@click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=DIR)
+@click.argument("name", required=False, type=RUN)
 @click.option(
     "--out",
     metavar="FILE",
-    type=FileName(),
+    type=FILE,
     help="The page to write.  [default: DIR/BASE.html]",
 )
 @click.option(
     "--text",
     metavar="FILE",
-    type=FileName(),
+    type=FILE,
     help="File to read a passage from.  [default: the run's held-out text]",
 )
 @click.option(
     "--layer",
-    type=WholeNumber(0),
+    type=Value(whole()),
     help="Layer whose units to show.  [default: the last recurrent layer]",
 )
 @tokens_option

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import click
 
 from darknet_py.cfg import find_cfg
-from darknet_py.cli.commands import Command, Group, WholeNumber
-from darknet_py.cli.completing import CfgName, FileName
+from darknet_py.checks import whole
+from darknet_py.cli.commands import Command, Group
 from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import (
     CONTEXT,
@@ -26,10 +26,11 @@ from darknet_py.cli.options import (
     show_cfg_warnings,
     verbosity_options,
 )
+from darknet_py.cli.values import CFG, FILE, Value
 from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
-from darknet_py.errors import CfgError, CorpusError, CostWarning, DarknetWarning, WeightsError
-from darknet_py.files import TENSORS, WEIGHTS, base_name
+from darknet_py.errors import CorpusError, CostWarning, DarknetWarning
+from darknet_py.files import base_name
 from darknet_py.finding import ONE_STREAM
 from darknet_py.loading import network_as_in_c, network_for_training
 from darknet_py.network import Network
@@ -41,7 +42,6 @@ from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
 from darknet_py.symbols import warn_of_count
 from darknet_py.terminal import is_terminal, say
-from darknet_py.weights import read_header
 
 log = logging.getLogger("darknet_py.rnn")
 
@@ -51,7 +51,7 @@ DEFAULT_PROMPT = b"\n\n"
 BACKUP = Path("backup")
 # What C's `rand` starts from where nothing calls `srand`, as in valid, validtactic and vec.
 UNSEEDED = 1
-SEED = WholeNumber(-(2**31), 2**32 - 1)  # an int or unsigned int of C
+SEED = Value(whole(-(2**31), 2**32 - 1))  # an int or unsigned int of C
 # Of C's options, those that a command uses; it accepts the others, which its help leaves out.
 USED = {
     "train": ("-file", "-clear", "-tokenized", "-srand"),
@@ -65,7 +65,7 @@ USED = {
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("-tokens",),
-        {"metavar": "F", "type": FileName(), "help": "Names of symbols, one per line."},
+        {"metavar": "F", "type": FILE, "help": "Names of symbols, one per line."},
     ),
     (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
     (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
@@ -104,7 +104,7 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "default": DEFAULT_FILE,
             "show_default": True,
             "metavar": "F",
-            "type": FileName(),
+            "type": FILE,
             "help": "Text to train on.",
         },
     ),
@@ -159,7 +159,6 @@ def _command(name: str) -> Callable[[F], click.Command]:
 
         @functools.wraps(function)
         def checked(cfg: str, weights: str | None, **options: object) -> object:
-            _check_order(name, cfg, weights)
             return function(cfg=cfg, weights=weights or None, **options)
 
         wrapped = graphics_options(verbosity_options(checked))
@@ -167,37 +166,11 @@ def _command(name: str) -> Callable[[F], click.Command]:
             is_flag = more.get("is_flag", False)
             option = click.option if is_flag else _option
             wrapped = option(*flags, hidden=flags[0] not in USED[name], **more)(wrapped)
-        wrapped = click.argument("weights", required=False, type=FileName())(wrapped)
-        wrapped = click.argument("cfg", type=CfgName())(wrapped)
+        wrapped = click.argument("weights", required=False, type=FILE)(wrapped)
+        wrapped = click.argument("cfg", type=CFG)(wrapped)
         return command.command(name, cls=Command, context_settings=CONTEXT)(wrapped)
 
     return decorate
-
-
-def _check_order(command: str, cfg: str, weights: str | None) -> None:
-    """Raise CfgError where the weights file stands in the place of the cfg, CorpusError where the
-    text stands in that of the weights.
-    """
-    if _is_weights(cfg):
-        other = weights if weights and not _is_weights(weights) else "CFG"
-        raise CfgError(
-            f"{cfg} is a weights file: give the cfg first, like darknet-py rnn {command} "
-            f"{other} {cfg}"
-        )
-    other_name = Path(weights or ".weights").suffix not in (*WEIGHTS, *TENSORS)
-    if weights and other_name and os.path.isfile(weights) and not _is_weights(weights):
-        words = shlex.join(["darknet-py", "rnn", command, cfg])
-        text = shlex.quote(weights)
-        how = f"{words} -file {text}" if command == "train" else f"{words} WEIGHTS < {text}"
-        raise CorpusError(f"{weights} is not a weights file; if it is the text: {how}")
-
-
-def _is_weights(path: str) -> bool:
-    try:
-        read_header(path)
-    except WeightsError:
-        return False
-    return True
 
 
 def _seed(srand: int | None) -> int:

@@ -6,16 +6,13 @@ import contextlib
 import glob
 import logging
 import math
-import os
 import shlex
 from pathlib import Path
 from typing import Any
 
 import click
 
-from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.completing import CfgName, FileName
 from darknet_py.cli.options import (
     CONTEXT,
     is_quiet,
@@ -25,9 +22,9 @@ from darknet_py.cli.options import (
 )
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
-from darknet_py.errors import TrainingError, WeightsError
-from darknet_py.files import base_name, likely_file
-from darknet_py.finding import cfg_beside, find_weights, holds_weights
+from darknet_py.cli.values import CFG, FILE, known_keys
+from darknet_py.errors import TrainingError
+from darknet_py.files import base_name
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.symbols import LONGER, unit_of
 from darknet_py.terminal import one_line, say
@@ -40,14 +37,23 @@ from darknet_py.training.run import is_loss_in_nats
 INTERRUPTED = 130
 
 
+class TrainCommand(Command):
+    """A command whose --set has keys, which other trainers have as options."""
+
+    def other_names(self, typed: list[str]) -> dict[str, str]:
+        # Of a key that several layers have, the first one's is meant.
+        keys = reversed(known_keys(typed))
+        return {key.rpartition(".")[2]: f"--set {key}=" for key in keys}
+
+
 @click.command(
     "train",
-    cls=Command,
+    cls=TrainCommand,
     context_settings=CONTEXT,
     short_help="Train a network on a text.",
 )
-@click.argument("cfg", required=False, type=CfgName())
-@click.argument("data", required=False, type=FileName())
+@click.argument("cfg", required=False, type=CFG)
+@click.argument("data", required=False, type=FILE)
 @run_options
 @verbosity_options
 def command(
@@ -73,51 +79,12 @@ def command(
       darknet-py train --resume runs/a
       darknet-py train tiny b.txt --weights backup --weights-layers 0-1 --out b
     """
-    if not options["resume"]:
-        _check_arguments(cfg, data)
-    run_training(cfg, data, **options)
-
-
-def _check_arguments(cfg: str | None, data: str | None) -> None:
-    """Raise UsageError where one is missing, or each stands in the place of the other."""
-    if cfg is not None and holds_weights(cfg):
-        # A folder without weights is refused as a cfg.
-        with contextlib.suppress(WeightsError):
-            raise click.UsageError(f"{cfg} holds weights; {_from_weights(cfg, data)}")
-    if cfg is not None and _is_text(cfg) and (data is None or data in bundled_cfgs()):
-        words = shlex.join(["darknet-py", "train", data or "tiny", cfg])
-        raise click.UsageError(f"The network comes first, then the text: {words}")
-    if cfg is not None and data is None:
-        if not os.path.exists(cfg):
-            text = likely_file(cfg)
-            if text is not None and os.path.isfile(text) and _is_text(text):
-                words = shlex.join(["darknet-py", "train", "tiny", text])
-                raise click.UsageError(
-                    f"{cfg}: no such file; did you mean {text}? The network comes first: {words}"
-                )
-            find_cfg(cfg)
-        words = shlex.join(["darknet-py", "train", cfg, "mybook.txt"])
-        raise click.UsageError(
-            f"Give a text after the network, or --resume to continue a run: {words}"
-        )
-    if cfg is None:
+    if data is None and not options["resume"]:
         raise click.UsageError(
             "Give a network and a text, or --resume to continue a run: "
             "darknet-py train tiny mybook.txt"
         )
-
-
-def _from_weights(name: str, data: str | None) -> str:
-    """How a run starts from weights that stand in the place of the cfg. Raises WeightsError."""
-    cfg = cfg_beside(find_weights(name))
-    used = str(cfg) if cfg.is_file() else "CFG"
-    words = ["darknet-py", "train", used, data or "mybook.txt", "--weights", name]
-    return f"to start from them, give a cfg first: {shlex.join(words)}"
-
-
-def _is_text(name: str) -> bool:
-    """Whether what stands in the place of the cfg can only be a text."""
-    return os.path.exists(name) and not name.endswith(".cfg") and name not in bundled_cfgs()
+    run_training(cfg, data, **options)
 
 
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:

@@ -9,20 +9,18 @@ from typing import Any
 
 import click
 
-from darknet_py.cli.commands import WholeNumber
-from darknet_py.cli.completing import FileName
+from darknet_py.checks import number, whole
+from darknet_py.cli.commands import Command
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
     CONTEXT,
-    WeightsCommand,
     cfg_option,
-    check_text_is_last,
     dialect_option,
-    part_of_one,
     prompt_option,
     tokens_option,
     verbosity_options,
 )
+from darknet_py.cli.values import FILE, Value
 from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
@@ -42,17 +40,17 @@ LONG = 100_000  # symbols that take one stream a while
 
 @click.command(
     "valid",
-    cls=WeightsCommand,
+    cls=Command,
     context_settings=CONTEXT,
     short_help="Score how well a network predicts a text.",
 )
-@click.argument("weights", type=FileName())
-@click.argument("text", default="-", type=FileName())
+@click.argument("weights", type=FILE)
+@click.argument("text", default="-", type=FILE)
 @cfg_option
 @dialect_option
 @click.option(
     "--val",
-    type=part_of_one,
+    type=Value(number(above=0, below=1)),
     metavar="FRACTION",
     help="Score only the part of TEXT that `train` held out with the same --val.",
 )
@@ -65,7 +63,7 @@ LONG = 100_000  # symbols that take one stream a while
 @tokens_option
 @click.option(
     "--streams",
-    type=WholeNumber(1),
+    type=Value(whole(1)),
     default=1,
     show_default=True,
     metavar="N",
@@ -109,7 +107,6 @@ def command(
     """
     if as_trace and streams > 1:
         raise click.UsageError("Give --trace or --streams, not both.")
-    check_text_is_last(weights, text)
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
     symbols = known.read_file(text)

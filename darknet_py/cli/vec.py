@@ -8,12 +8,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from darknet_py.cli.commands import WholeNumber
-from darknet_py.cli.completing import FileName
+from darknet_py.checks import whole
+from darknet_py.cli.commands import Command
 from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
     CONTEXT,
-    WeightsCommand,
     cfg_option,
     dialect_option,
     force_option,
@@ -21,6 +20,7 @@ from darknet_py.cli.options import (
     tokens_option,
     verbosity_options,
 )
+from darknet_py.cli.values import FILE, Value
 from darknet_py.corpus import read_lines
 from darknet_py.files import check_targets, write_whole
 from darknet_py.finding import find_cfg_of, find_weights, open_network
@@ -30,12 +30,12 @@ from darknet_py.writing.evaluation import hidden_vectors
 
 @click.command(
     "vec",
-    cls=WeightsCommand,
+    cls=Command,
     context_settings=CONTEXT,
     short_help="Print what a layer makes of each line of a text.",
 )
-@click.argument("weights", type=FileName())
-@click.argument("lines", default="-", type=FileName())
+@click.argument("weights", type=FILE)
+@click.argument("lines", default="-", type=FILE)
 @cfg_option
 @dialect_option
 @prompt_option
@@ -43,7 +43,7 @@ from darknet_py.writing.evaluation import hidden_vectors
 @click.option("--carry", is_flag=True, help="Carry the state from line to line, as C does.")
 @click.option(
     "--layer",
-    type=WholeNumber(0),
+    type=Value(whole()),
     default=0,
     show_default=True,
     help="Layer whose outputs to print.",
@@ -51,7 +51,7 @@ from darknet_py.writing.evaluation import hidden_vectors
 @click.option(
     "--npy",
     metavar="FILE",
-    type=FileName(),
+    type=FILE,
     help="Also save the outputs as an array (lines, outputs).",
 )
 @force_option

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from darknet_py.bounds import File, Flag, checked
 from darknet_py.cfg import Cfg
+from darknet_py.checks import FILE, FLAG
 from darknet_py.exporting.folding import fold_batchnorm as folded
 from darknet_py.exporting.folding import folded_cfg
 from darknet_py.exporting.html_page import write_page
@@ -51,11 +51,11 @@ def export(
     is missing, the format cannot hold the network or another thread trains it, OSError.
     """
     check_network(net)
-    target = Path(checked("path", path, File()))
+    target = Path(FILE.checked("path", path))
     if target.suffix not in WRITERS:
         raise ValueError(f"path must end in one of {', '.join(WRITERS)}, not {os.fspath(path)!r}")
-    half = checked("half", half, Flag())
-    names = None if tokens is None else checked("tokens", tokens, File())
+    half = FLAG.checked("half", half)
+    names = None if tokens is None else FILE.checked("tokens", tokens)
     for name, given in (("half", half), ("tokens", names is not None)):
         if given and target.suffix != PAGE:
             raise ValueError(f"{name} is only for a page, whose path ends in {PAGE}")

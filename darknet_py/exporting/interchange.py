@@ -37,7 +37,6 @@ from darknet_py.files import (
     MARK,
     check_file_place,
     under_mark,
-    why_unreadable,
     with_mark,
     write_whole,
 )
@@ -158,8 +157,7 @@ def read_network(
         with open(path, "rb"):
             pass
     except OSError as error:
-        why = why_unreadable(path, error)
-        raise WeightsError(f"{path}: cannot read the file: {why}") from error
+        raise WeightsError(f"{path}: cannot read the file: {error.strerror}") from error
     is_safetensors = os.fspath(path).endswith(".safetensors")
     with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
         cfg = cfg or _cfg_of(path, stored.facts)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import File, Flag, checked
+from darknet_py.checks import FILE, FLAG
 from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.exporting.html_page import Writer, writer_of
@@ -46,8 +46,8 @@ def report(
     not write.
     Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
     """
-    half = checked("half", half, Flag())
-    run = find_run(checked("folder", folder, File()), name, "darknet-py report")
+    half = FLAG.checked("half", half)
+    run = find_run(FILE.checked("folder", folder), name, "darknet-py report")
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
     say_newer(weights)

@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
-from darknet_py.bounds import File, Function, checked, is_text
 from darknet_py.cfg import Cfg
+from darknet_py.checks import FILE, function, path
 from darknet_py.errors import TrainingError
 from darknet_py.ranks.mpi import find_ranks
 from darknet_py.training import curves as plotting
@@ -24,7 +24,7 @@ from darknet_py.writing.generation import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 
-_TEXT = File(words="a path, or a text as bytes")
+_TEXT = path(words="a path, or a text as bytes, as text.encode() gives it")
 
 
 def train(
@@ -85,16 +85,11 @@ def train(
     """
     arguments = dict(locals())  # By name, since Settings has a field for each option.
     settings = Settings(**{option.name: arguments[option.name] for option in OPTIONS})
-    source = cfg if cfg is None or isinstance(cfg, Cfg) else checked("cfg", cfg, File())
-    if isinstance(data, str) and is_text(data):
-        raise ValueError(
-            f"data must be {_TEXT.words}: give this text of {len(data):,} characters as "
-            f"text.encode()"
-        )
-    text = data if data is None or isinstance(data, bytes) else checked("data", data, _TEXT)
+    source = cfg if cfg is None or isinstance(cfg, Cfg) else FILE.checked("cfg", cfg)
+    text = data if data is None or isinstance(data, bytes) else _TEXT.checked("data", data)
     for name in ("callback", "stop", "scoring"):
         if arguments[name] is not None:
-            checked(name, arguments[name], Function())
+            function().checked(name, arguments[name])
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import Whole
+from darknet_py.checks import whole
 from darknet_py.errors import TrainingError
 from darknet_py.files import writing_whole
 from darknet_py.training.settings import Plan
@@ -68,7 +68,7 @@ def _read(path: str | os.PathLike[str], names: tuple[str, ...] | None = None) ->
             )
         plan, progress = Plan.of_kept(facts["plan"]), facts["progress"]
         for name in COUNTS:
-            Whole().take(progress[name])
+            whole().take(progress[name])
         return Checkpoint(plan, progress, arrays)
     except FileNotFoundError as error:
         raise TrainingError(f"{path}: no such file; there is no run to resume") from error

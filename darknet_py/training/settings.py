@@ -13,19 +13,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from darknet_py.bounds import (
+from darknet_py.checks import (
+    CFG_KEYS,
+    FILE,
+    FLAG,
+    FRACTION_OR_FILE,
+    LAYERS,
+    SECONDS,
     SEED,
-    Bounds,
-    File,
-    Flag,
-    FractionOrFile,
-    Keys,
-    Layers,
-    OneOf,
-    Seconds,
-    Text,
-    Whole,
-    checked,
+    TEXT,
+    Check,
+    one_of,
+    path,
+    whole,
 )
 from darknet_py.corpus import HELD_OUT_FROM
 from darknet_py.dialect import DIALECTS
@@ -54,7 +54,7 @@ class Option:
 
     name: str
     flag: str
-    bounds: Bounds
+    check: Check[Any]
     help: str
     resume: OnResume
     key: str | None
@@ -62,7 +62,7 @@ class Option:
 
 
 def option(
-    bounds: Bounds,
+    check: Check[Any],
     help: str,
     resume: OnResume = OnResume.FREE,
     *,
@@ -71,7 +71,7 @@ def option(
     key: str | None = "",
 ) -> Any:
     """A field of Settings. flag, key: by default made of the field's name."""
-    about = {"bounds": bounds, "help": help, "resume": resume, "default": default}
+    about = {"check": check, "help": help, "resume": resume, "default": default}
     return dataclasses.field(default=None, metadata={**about, "flag": flag, "key": key})
 
 
@@ -83,43 +83,43 @@ class Settings:
     """
 
     out: str | None = option(
-        File("FOLDER"), "Folder for checkpoints.", OnResume.CALL, default=DEFAULT_FOLDER
+        path("DIR"), "Folder for checkpoints.", OnResume.CALL, default=DEFAULT_FOLDER
     )
     weights: str | None = option(
-        File(),
+        FILE,
         "Start from these weights, and from their `seen`: the symbols trained on so far.",
         OnResume.NEW,
     )
     weights_layers: dict[int, int] | None = option(
-        Layers(),
+        LAYERS,
         "Take only these layers of --weights: 0-1, or 0,2=1 (layer 2 from layer 1 there). `seen` "
         "starts at 0.",
         OnResume.NEW,
     )
     weights_cfg: str | None = option(
-        File("CFG"),
+        path("CFG"),
         "With --weights-layers: the cfg of --weights.  [default: found from them]",
         OnResume.NEW,
     )
-    clear: bool | None = option(Flag(), "Set `seen` to 0.", OnResume.NEW)
+    clear: bool | None = option(FLAG, "Set `seen` to 0.", OnResume.NEW)
     resume: bool | None = option(
-        Flag(),
+        FLAG,
         "Continue the run in --out where it stopped, or the run whose folder, file or name comes "
         "first.",
         OnResume.CALL,
     )
     accept_changes: bool | None = option(
-        Flag(), "With --resume: continue although the cfg or the text has changed.", OnResume.CALL
+        FLAG, "With --resume: continue although the cfg or the text has changed.", OnResume.CALL
     )
-    batches: int | None = option(Whole(1), "Stop at this batch.  [default: the cfg's max_batches]")
+    batches: int | None = option(whole(1), "Stop at this batch.  [default: the cfg's max_batches]")
     seconds: float | None = option(
-        Seconds(),
+        SECONDS,
         "Stop after this much training: 90s, 10m, 2h.  [default: the cfg's max_time, unless "
         "--batches is given]",
         flag="--time",
     )
     overrides: dict[str, str] | None = option(
-        Keys(),
+        CFG_KEYS,
         "Override a key of the cfg: learning_rate=.01 in [net], rnn.output=64 in each [rnn], "
         "2.probability=.3 in layer 2.",
         flag="--set",
@@ -130,71 +130,71 @@ class Settings:
         OnResume.SAME,
     )
     val: float | str | None = option(
-        FractionOrFile(),
+        FRACTION_OR_FILE,
         "Held-out text: the last fraction of DATA (0 for none), or a file.",
         OnResume.ACCEPT,
         default=0.1,
     )
     val_from: str | None = option(
-        OneOf(HELD_OUT_FROM),
+        one_of(*HELD_OUT_FROM),
         "Where the held-out fraction is taken: the end of DATA, or ten blocks spread over it (for "
         "several texts in one).",
         OnResume.ACCEPT,
         default="end",
     )
     val_every: int | None = option(
-        Whole(1),
+        whole(1),
         "Batches between validations.  [default: chosen so that they take less than 5 % of the "
         "time]",
     )
     patience: int | None = option(
-        Whole(1), "Stop after this many validations without a new best.  [default: off]"
+        whole(1), "Stop after this many validations without a new best.  [default: off]"
     )
     save_every: int | None = option(
-        Whole(1), "Batches between checkpoints; there is one at least every 5 minutes.", default=100
+        whole(1), "Batches between checkpoints; there is one at least every 5 minutes.", default=100
     )
     sample_every: int | None = option(
-        Whole(0), "Show a short sample every N validations; 0 for none.", default=0
+        whole(0), "Show a short sample every N validations; 0 for none.", default=0
     )
     state: str | None = option(
-        OneOf(("carry", "zero")),
+        one_of("carry", "zero"),
         "Hidden state between batches: kept (carry) or reset (zero).  [default: the cfg's `state`, "
         "or zero]",
         key=None,
     )
     dialect: str | None = option(
-        OneOf(tuple(sorted(DIALECTS, reverse=True))),
+        one_of(*sorted(DIALECTS, reverse=True)),
         "Format of the weights written.  [default: that of --weights, or upstream]",
         OnResume.SAME,
     )
     gradient: str | None = option(
-        OneOf(("exact", "darknet-cpu")),
+        one_of("exact", "darknet-cpu"),
         "darknet-cpu computes as the C program does, digit for digit (slow).",
         OnResume.SAME,
         default="exact",
     )
     tokenized: bool | None = option(
-        Flag(), "DATA consists of integers, separated by white space.", key=None
+        FLAG, "DATA consists of integers, separated by white space.", key=None
     )
     engine: str | None = option(
-        OneOf(("auto", "numpy", "compiled")),
+        one_of("auto", "numpy", "compiled"),
         "Train with numpy alone, or with layers that numba compiles; auto compiles if numba is "
         "installed.",
         default="auto",
     )
     plot: bool | None = option(
-        Flag(), "Also draw the losses, in BASE.png (needs matplotlib).", default=False
+        FLAG, "Also draw the losses, in BASE.png (needs matplotlib).", default=False
     )
-    profile: bool | None = option(Flag(), "At the end, show how the time was spent.", OnResume.CALL)
+    profile: bool | None = option(FLAG, "At the end, show how the time was spent.", OnResume.CALL)
     threads: int | None = option(
-        Whole(1, 1024),
+        whole(1, 1024),
         "Threads that compute.  [default: chosen by width and load]",
     )
 
     def __post_init__(self) -> None:
         for own in OPTIONS:
             if (value := getattr(self, own.name)) is not None:
-                object.__setattr__(self, own.name, checked(own.name, value, own.bounds))
+                object.__setattr__(self, own.name, own.check.checked(own.name, value))
 
     @property
     def folder(self) -> Path:
@@ -236,9 +236,9 @@ SAME = tuple(own.name for own in OPTIONS if own.resume is OnResume.SAME)
 DEFAULTS: Mapping[str, Any] = {own.name: own.default for own in OPTIONS}
 
 
-def fact(bounds: Bounds) -> Any:
+def fact(check: Check[Any]) -> Any:
     """A field of Plan that is no option."""
-    return dataclasses.field(metadata={"bounds": bounds})
+    return dataclasses.field(metadata={"check": check})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,12 +260,12 @@ class Plan(Settings):
     sample_every: int
     plot: bool
     engine: str
-    cfg: str = fact(Text())
-    source: str = fact(Text())
-    cfg_path: str = fact(Text())
-    data: str = fact(Text())
-    digest: str = fact(Text())
-    val_digest: str = fact(Text())
+    cfg: str = fact(TEXT)
+    source: str = fact(TEXT)
+    cfg_path: str = fact(TEXT)
+    data: str = fact(TEXT)
+    digest: str = fact(TEXT)
+    val_digest: str = fact(TEXT)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -274,7 +274,7 @@ class Plan(Settings):
                 raise ValueError(f"{name} is missing")
         for own in fields(self):
             if own.name in _FACTS:
-                checked(own.name, getattr(self, own.name), own.metadata["bounds"])
+                own.metadata["check"].checked(own.name, getattr(self, own.name))
 
     def kept(self) -> dict[str, Any]:
         """What BASE.state has of it, by key, as JSON has it."""

@@ -13,7 +13,6 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.corpus import GIVEN, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
-from darknet_py.file_kinds import new_text
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
 from darknet_py.symbols import unit_of, warn_of_encoding
@@ -122,10 +121,9 @@ def _tell_line_ends(text: Array, name: str) -> None:
     lines = np.count_nonzero(is_new_line)
     if ends * FEW_ENDS > lines:
         log.info(
-            "%s has %sWindows line ends (two bytes, \\r\\n), which are learned and written too; to "
-            "train without them: %s%s",
-            *(name, "" if ends * 2 > lines else "some ", new_text("tr -d '\\r' <", name)),
-            " for each file that has them" if os.path.isdir(name) else "",
+            "%s has %sWindows line ends (two bytes, \\r\\n), which are learned and written too; "
+            "dos2unix removes them",
+            *(name, "" if ends * 2 > lines else "some "),
         )
 
 

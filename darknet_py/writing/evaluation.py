@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.bounds import Function, Whole, checked
+from darknet_py.checks import function, whole
 from darknet_py.errors import CorpusError, counted
 from darknet_py.network import Network
 from darknet_py.symbols import (
@@ -95,9 +95,9 @@ def evaluate(
     an argument that it cannot have, such as the name of a file instead of its text,
     DarknetError while another thread trains the network.
     """
-    streams = checked("streams", streams, Whole(1))
+    streams = whole(1).checked("streams", streams)
     if progress is not None:
-        checked("progress", progress, Function("a function of what is done and the number of all"))
+        function("a function of what is done and the number of all").checked("progress", progress)
     symbols = _scorable(net, text)
     pieces, start = cut(len(symbols) - 1, streams), _prompt(net, prompt)
     with net.guard.reading():

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import SEED, Whole, checked
+from darknet_py.checks import SEED, whole
 from darknet_py.engine import writer
 from darknet_py.errors import DarknetError
 from darknet_py.layers.softmax import SoftmaxLayer, exponentials
@@ -63,7 +63,7 @@ def generate(
     """
     check_network(net)
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
-    length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
+    length, seed = whole().checked("length", length), SEED.checked("seed", seed)
     end = check_symbols(net, stop, "stop").tolist()
     predictor = _after_prompt(net, prompt, 1, length, progress)
     rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
@@ -135,8 +135,8 @@ def generate_samples(
     """
     check_network(net)
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
-    length, seed = checked("length", length, Whole()), checked("seed", seed, SEED)
-    samples = checked("samples", samples, Whole(1))
+    length, seed = whole().checked("length", length), SEED.checked("seed", seed)
+    samples = whole(1).checked("samples", samples)
     end = check_symbols(net, stop, "stop").tolist()
     predictor = _after_prompt(net, prompt, samples, length, progress)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
@@ -164,7 +164,7 @@ class Session:
         check_network(net)
         net.check_symbols_match()
         self.net = net
-        self.rand = Rand(checked("seed", seed, SEED), net.initial_draws)
+        self.rand = Rand(SEED.checked("seed", seed), net.initial_draws)
         self.reset()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Session:
         """The likeliest to come next with their probabilities, the likeliest first: whole
         characters of UTF-8, or bytes that are none; of a network of tokens, tokens.
         """
-        count = checked("count", count, Whole(1))
+        count = whole(1).checked("count", count)
         first = self.probabilities(temperature)
         if not self.net.writes_bytes:
             return [(float(first[symbol]), symbol) for symbol in _largest(first, count)]

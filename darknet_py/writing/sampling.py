@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.bounds import Flag, Made, Number, Whole, checked
+from darknet_py.checks import FLAG, instance, number, whole
 
 # Probabilities below .0001 are never drawn. This is the largest f32 number below it.
 CUT_OFF = np.float32(0.0001)
+TEMPERATURE = number(above=0)
+TOP_P = number(above=0, most=1)
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,17 @@ class Sampling:
                 "temperature must be a number above 0, not 0; greedy=True takes the likeliest "
                 "symbol each time"
             )
-        checked("temperature", self.temperature, Number(above=0))
-        checked("top_k", self.top_k, Whole())
-        checked("top_p", self.top_p, Number(above=0, most=1))
-        checked("greedy", self.greedy, Flag())
+        TEMPERATURE.checked("temperature", self.temperature)
+        whole().checked("top_k", self.top_k)
+        TOP_P.checked("top_p", self.top_p)
+        FLAG.checked("greedy", self.greedy)
 
     @classmethod
     def of(cls, given: Sampling | None, *values: Any) -> Sampling:
         """The one that is given, or one of these values. Raises ValueError."""
         if given is None:
             return cls(*values)
-        checked("sampling", given, Made(cls, "a Sampling, like Sampling(top_p=.9)"))
+        instance(cls, "a Sampling, like Sampling(top_p=.9)").checked("sampling", given)
         return given
 
     @property
