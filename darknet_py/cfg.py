@@ -218,11 +218,11 @@ class Cfg:
         """The first option or section of `other` that is unlike this one's, or None."""
         if len(self.sections) != len(other.sections):
             return f"{counted(len(self.layers), 'layer')} became {len(other.layers)}"
-        for own, its in zip(self.sections, other.sections, strict=True):
-            if own.name != its.name:
-                return f"[{printable(own.name)}] became [{printable(its.name)}]"
-            for key in dict.fromkeys([*own.options, *its.options]):
-                was, now = own.options.get(key), its.options.get(key)
+        for before, after in zip(self.sections, other.sections, strict=True):
+            if before.name != after.name:
+                return f"[{printable(before.name)}] became [{printable(after.name)}]"
+            for key in dict.fromkeys([*before.options, *after.options]):
+                was, now = before.options.get(key), after.options.get(key)
                 if was is None or now is None or was.value != now.value:
                     if was is None:
                         change = f"{now} was added"
@@ -230,7 +230,7 @@ class Cfg:
                         change = f"{was} was removed"
                     else:
                         change = f"{was} became {_show(now.value)}"
-                    return f"in [{printable(own.name)}] {change}"
+                    return f"in [{printable(before.name)}] {change}"
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:
@@ -267,9 +267,9 @@ class Cfg:
                 )
             return [int(target) + 1]
         name = _ALIASES.get(target, target)
-        chosen = [index for index, own in enumerate(self.sections) if own.name == name]
+        chosen = [index for index, section in enumerate(self.sections) if section.name == name]
         if not chosen:
-            names = dict.fromkeys(f"[{printable(own.name)}]" for own in self.layers)
+            names = dict.fromkeys(f"[{printable(layer.name)}]" for layer in self.layers)
             raise CfgError(
                 f"{place}: {bundled_name(self.path) or self.path} has no [{printable(target)}]; "
                 f"it has {', '.join(names)}"
@@ -279,8 +279,8 @@ class Cfg:
     def without(self, *keys: str, section: str | None = None) -> Cfg:
         """A new Cfg whose layers, or those of this section, do not have these keys."""
         layers = [
-            own.changed(dict.fromkeys(keys)) if section in (None, own.name) else own
-            for own in self.layers
+            layer.changed(dict.fromkeys(keys)) if section in (None, layer.name) else layer
+            for layer in self.layers
         ]
         return Cfg(self.path, self.lines, [self.net, *layers])
 
@@ -399,7 +399,7 @@ def bundled_cfgs() -> dict[str, Path]:
 
 def bundled_name(path: str) -> str | None:
     """The name of the bundled cfg at this path; None where there is none."""
-    return next((name for name, own in bundled_cfgs().items() if str(own) == path), None)
+    return next((name for name, file in bundled_cfgs().items() if str(file) == path), None)
 
 
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:

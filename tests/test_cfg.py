@@ -10,12 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darknet_py import load_network
 from darknet_py.cfg import MAX_CFG_BYTES, Cfg, bundled_cfgs, find_cfg, parse_cfg, read_cfg
 from darknet_py.errors import CfgError, CostWarning, DarknetWarning
-from darknet_py.layers import LAYERS
 from darknet_py.network import Network
-from darknet_py.options import POLICIES, NetOptions, check_effect, override
+from darknet_py.options import POLICIES, NetOptions, override
 from tests.support.networks import cfg_text
 from tests.support.recorded import RECORDED
 
@@ -255,51 +253,28 @@ def test_a_bad_value_of_a_layer_is_named(section: str, expected: str) -> None:
     assert message.startswith(f"my.cfg:4: {key}='{value}': expected {expected}")
 
 
-def test_groups_that_do_not_divide_are_named() -> None:
-    assert refused("[net]\ninputs=9\n[softmax]\ngroups=2").startswith(
-        "my.cfg:3: [softmax]: groups=2"
-    )
-
-
 @pytest.mark.parametrize(
     ("lines", "parts"),
     [
-        ("batch=5\nsubdivisions=2", ["batch=5", "subdivisions=2", "expected a multiple"]),
-        ("batch=1\nsubdivisions=2", ["batch=1", "subdivisions=2", "expected a multiple"]),
-        ("policy=poly", ["policy=poly", "max_batches"]),
-        ("policy=poly\nmax_batches=0", ["policy=poly", "max_batches"]),
-        ("policy=steps\nscales=1", ["steps is missing", "comma list of whole numbers"]),
-        ("policy=steps\nsteps=1", ["scales is missing", "comma list of numbers"]),
-        (
-            "policy=steps\nsteps=1,2\nscales=1",
-            ["steps has 2", "scales 1", "give one scale for each step"],
-        ),
+        ("inputs=2\nbatch=5\nsubdivisions=2", ["batch=5", "subdivisions=2"]),
+        ("inputs=2\npolicy=poly\nmax_batches=0", ["policy=poly", "max_batches"]),
+        ("inputs=2\npolicy=steps\nscales=1", ["steps is missing"]),
+        ("inputs=2\npolicy=steps\nsteps=1", ["scales is missing"]),
+        ("inputs=2\npolicy=steps\nsteps=1,2\nscales=1", ["steps has 2", "scales 1"]),
+        ("batch=1", ["inputs is missing"]),
+        ("height=99999\nwidth=99999\nchannels=1", ["inputs"]),
     ],
 )
 def test_options_that_do_not_fit_together_are_named(lines: str, parts: list[str]) -> None:
-    message = refused(f"# first\n[net]\ninputs=2\n{lines}\n{SOFTMAX}")
+    message = refused(f"# first\n[net]\n{lines}\n{SOFTMAX}")
     assert message.startswith("my.cfg:2: [net]: ")
     for part in parts:
         assert part in message
 
 
-def test_inputs_are_required() -> None:
-    message = refused(f"[net]\nbatch=1\n{SOFTMAX}")
-    assert message.startswith("my.cfg:1: [net]: inputs is missing")
-
-
-@pytest.mark.parametrize(
-    "sizes",
-    [
-        "height=2147483647\nwidth=2147483647\nchannels=2147483647",
-        "height=99999\nwidth=99999\nchannels=1",
-    ],
-    ids=["huge", "too large"],
-)
-def test_a_product_of_sizes_is_no_larger_than_inputs_may_be(sizes: str) -> None:
-    message = refused(f"[net]\n{sizes}\n{SOFTMAX}")
-    assert "my.cfg:1" in message
-    assert "inputs" in message
+def test_groups_that_do_not_divide_are_named() -> None:
+    message = refused("[net]\ninputs=9\n[softmax]\ngroups=2")
+    assert message.startswith("my.cfg:3: [softmax]: groups=2")
 
 
 @pytest.mark.parametrize(
@@ -314,39 +289,28 @@ def test_a_line_that_is_neither_key_nor_section_is_shown(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "parts"),
+    ("text", "start"),
     [
-        ("[rnn]\noutput=3\n", ["my.cfg:1:", "[rnn]", "expected [net] as the first section"]),
-        ("\nbatch=4\n[net]\n", ["my.cfg:2:", "batch=4", "expected [net] before"]),
-        ("[net]\ninputs=3\n", ["my.cfg:", "only [net]", "expected at least one layer"]),
-        ("", ["my.cfg:", "no section", "expected [net]"]),
-        ("# nothing\n\n", ["my.cfg:", "no section", "expected [net]"]),
+        ("[rnn]\noutput=3\n", "my.cfg:1: [rnn]"),
+        ("\nbatch=4\n[net]\n", "my.cfg:2: 'batch=4'"),
+        ("[net]\ninputs=3\n", "my.cfg: only [net]"),
+        ("# nothing\n\n", "my.cfg: no section"),
+        ("[net]\ninputs=2\n[conv_lstm]\n[softmax]\n", "my.cfg:3: unknown section [conv_lstm]"),
     ],
 )
-def test_a_text_that_describes_no_network(text: str, parts: list[str]) -> None:
-    message = refused(text)
-    for part in parts:
-        assert part in message
-
-
-def test_an_unknown_section_is_named_with_those_that_exist() -> None:
-    message = refused("[net]\ninputs=2\n[conv_lstm]\noutput=2\n[softmax]\n")
-    assert message.startswith("my.cfg:3: ")
-    assert "[conv_lstm]" in message
-    for name in LAYERS:
-        assert name in message
+def test_a_text_that_describes_no_network(text: str, start: str) -> None:
+    assert refused(text).startswith(start)
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "no section"),
         (b"\x7fELF\x02\x01\x01" + bytes(range(256)), "some.cfg:1: "),
         (b"\xff\xfe" + PLAIN.encode("utf-16-le"), "some.cfg:1: "),
-        (bytes(1000), "some.cfg:1: "),
+        (b"[net]\n# a\0b\n", "some.cfg:2: "),
         (PLAIN.encode() + b"#" * MAX_CFG_BYTES, "larger than 1 MiB"),
     ],
-    ids=["empty", "binary", "UTF-16", "NUL", "large"],
+    ids=["binary", "UTF-16", "NUL", "large"],
 )
 def test_a_file_that_is_no_cfg_is_named(content: bytes, expected: str, tmp_path: Path) -> None:
     path = tmp_path / "some.cfg"
@@ -379,13 +343,6 @@ def test_a_weights_file_is_named_as_one(header: bytes, size: int, tmp_path: Path
         assert str(caught.value) == f"{path} is a weights file; give a cfg file here"
 
 
-def test_a_nul_byte_is_named_with_its_line(tmp_path: Path) -> None:
-    path = tmp_path / "some.cfg"
-    path.write_bytes(b"[net]\n# a\0b\n")
-    with pytest.raises(CfgError, match=r"some\.cfg:2: NUL byte in a text; give a cfg file"):
-        read_cfg(path)
-
-
 def test_a_file_of_1_MiB_is_read(tmp_path: Path) -> None:
     path = tmp_path / "some.cfg"
     path.write_bytes(PLAIN.encode().ljust(MAX_CFG_BYTES, b"#"))
@@ -413,26 +370,32 @@ def test_bundled_cfgs_are_found_by_name() -> None:
         assert sections(find_cfg(name)) == sections(read_cfg(path))
 
 
+def test_only_a_file_hides_a_bundled_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("tiny").mkdir()
+    assert find_cfg("tiny").path == str(bundled_cfgs()["tiny"])
+    with pytest.raises(CfgError, match="tiny is a folder; give a cfg file"):
+        find_cfg("./tiny")
+    Path("tiny").rmdir()
+    Path("tiny").write_text(PLAIN)
+    assert find_cfg("tiny").path == "tiny"
+
+
 # --- what is only warned about -------------------------------------------------------------------
 
 
 def test_unknown_keys_are_warned_about_when_the_network_is_built() -> None:
-    text = cfg_text(
-        "[net] inputs=3 hue=.1", "[rnn] output=3 hiden=4", "[connected] output=3", "[softmax] end=1"
-    )
+    text = cfg_text("[net] inputs=3 hue=.1", "[rnn] output=3 hiden=4", "[softmax] end=1")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         cfg = parse_cfg(text, "my.cfg")
     with pytest.warns(DarknetWarning) as caught:
         Network(cfg)
-    messages = [str(warning.message) for warning in caught]
-    assert len(messages) == 3
-    for message, place, option in zip(
-        messages, (3, 7, 13), ("hue='.1'", "hiden='4'", "end='1'"), strict=True
-    ):
-        assert f"my.cfg:{place}:" in message
-        assert "Unused field" in message
-        assert option in message
+    messages = [str(warning.message).partition(" in ")[0] for warning in caught]
+    assert messages == [
+        f"my.cfg:{place}: Unused field: {option}"
+        for place, option in ((3, "hue='.1'"), (7, "hiden='4'"), (10, "end='1'"))
+    ]
 
 
 def test_known_keys_are_not_warned_about() -> None:
@@ -453,69 +416,6 @@ def test_a_cost_after_a_softmax_is_ignored_with_a_warning() -> None:
         "my.cfg:6: [cost] after [softmax], which has a loss, is ignored"
     ]
     assert [layer.kind for layer in net.layers] == ["connected", "softmax"]
-
-
-# --- overrides -----------------------------------------------------------------------------------
-
-
-def test_overrides_stand_in_the_text_and_parse_back() -> None:
-    text = "# mine\n[net]\n batch = 4\nmomentum = .5\n;end\n[softmax]\nbatch=7\n"
-    cfg = override(parse_cfg(text), {"batch": 8, "gamma": 0.5, "adam": True}, "--set")
-    added = "gamma=0.5\nadam=1\nsubdivisions=1\n"
-    assert cfg.text() == (
-        f"# mine\n[net]\n{added}batch=8\nmomentum = .5\n;end\n[softmax]\nbatch=7\n"
-    )
-    assert sections(parse_cfg(cfg.text())) == sections(cfg)
-    assert sections(cfg) == [
-        (
-            "net",
-            {"batch": "8", "momentum": ".5", "gamma": "0.5", "adam": "1", "subdivisions": "1"},
-        ),
-        ("softmax", {"batch": "7"}),
-    ]
-
-
-def test_an_override_holds_against_a_repeated_key() -> None:
-    cfg = override(parse_cfg("[net]\ngamma=4\ngamma=5\n[softmax]\n"), {"gamma": 6})
-    assert parse_cfg(cfg.text()).net.options["gamma"].value == "6"
-
-
-def test_an_override_leaves_the_original_as_it_was() -> None:
-    cfg = parse_cfg(PLAIN)
-    override(cfg, {"batch": 99})
-    assert cfg.net.options["batch"].value == "16"
-    assert cfg.text() == PLAIN
-
-
-def test_the_last_override_wins() -> None:
-    cfg = override(override(parse_cfg(PLAIN), {"batch": 99}, "--set"), {"batch": 98})
-    assert parse_cfg(cfg.text()).net.options["batch"].value == "98"
-    assert cfg.text().count("batch=") == 1
-
-
-def test_a_batch_alone_sets_subdivisions_to_1() -> None:
-    cfg = parse_cfg("[net]\ninputs=2\nbatch=8\nsubdivisions=4\n[softmax]\n")
-    assert NetOptions.of(override(cfg, {"batch": 2}).net).subdivisions == 1
-    both = override(cfg, {"batch": 6, "subdivisions": 2})
-    assert NetOptions.of(both.net).subdivisions == 2
-    assert NetOptions.of(override(cfg, {"gamma": 2}).net).subdivisions == 4
-
-
-def test_a_bad_override_names_where_it_came_from() -> None:
-    cfg = override(parse_cfg(f"[net]\ninputs=2\n{SOFTMAX}"), {"batch": "many"}, "--set")
-    with pytest.raises(CfgError, match=r"^--set: batch='many': expected a whole number"):
-        NetOptions.of(cfg.net)
-    path = RECORDED / "rnn-bn-leaky" / "test.cfg"
-    with pytest.raises(CfgError, match=r"override: batch='-1': expected a whole number"):
-        load_network(path, batch=-1)
-
-
-@pytest.mark.parametrize(
-    ("key", "value"), [("", "1"), ("a", ""), (" ", "1"), ("#a", "1"), ("[a", "1"), ("a=b", "1")]
-)
-def test_an_override_that_could_not_be_written_is_refused(key: str, value: str) -> None:
-    with pytest.raises(CfgError, match="expected KEY=VALUE"):
-        override(parse_cfg(PLAIN), {key: value}, "--set")
 
 
 # --- any text ------------------------------------------------------------------------------------
@@ -597,96 +497,9 @@ def test_hostile_bytes_raise_nothing_but_a_printable_error(content: bytes) -> No
 STRANGE = "\x1b[2J\x07\udcff\u2028" + "x" * 3000
 
 
-def assert_fit_for_a_terminal(message: str) -> None:
-    assert message.isprintable()
-    assert len(message) < 300
-
-
-def test_a_strange_section_is_shown_printable_and_short() -> None:
-    assert_fit_for_a_terminal(refused(f"[net]\ninputs=3\n[{STRANGE}]\n"))
-
-
-def test_a_strange_unused_field_is_shown_printable_and_short() -> None:
+def test_what_is_strange_is_shown_printable_and_short() -> None:
     with pytest.warns(DarknetWarning) as caught:
         Network(parse_cfg(f"[net]\ninputs=3\n{STRANGE}={STRANGE}\n[softmax]\n"))
-    assert_fit_for_a_terminal(str(caught[0].message))
-
-
-# --- what a user overrides -----------------------------------------------------------------------
-
-
-def test_only_a_file_hides_a_bundled_cfg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("tiny").mkdir()
-    assert find_cfg("tiny").path == str(bundled_cfgs()["tiny"])
-    with pytest.raises(CfgError, match="tiny is a folder; give a cfg file"):
-        find_cfg("./tiny")
-    Path("tiny").rmdir()
-    Path("tiny").write_text(PLAIN)
-    assert find_cfg("tiny").path == "tiny"
-
-
-OVERRIDES = [
-    ({"subdivisions": 3}, "--set subdivisions=3: batch=4 is not divisible"),
-    ({"batch": 5, "subdivisions": 3}, "--set batch=5 --set subdivisions=3: "),
-    ({"policy": "poly"}, "--set policy=poly: policy=poly needs max_batches"),
-    ({"policy": "steps"}, "--set policy=steps: steps is missing"),
-    ({"policy": "steps", "steps": "1,2", "scales": "1"}, "--set steps=1,2 --set scales=1 "),
-    ({"inputs": 4}, "--set inputs=4: the last layer has 3 outputs and the network 4 inputs; "),
-    ({"batch": 1}, "--set batch=1 --set subdivisions=1: my.cfg:6: [rnn]"),
-    ({"batch": 2**30}, "--set batch=1073741824 --set subdivisions=1: the states of"),
-]
-
-
-@pytest.mark.parametrize(("overrides", "start"), OVERRIDES)
-def test_an_error_that_overrides_cause_names_them(overrides: dict[str, object], start: str) -> None:
-    layers = ("[rnn] output=3 batch_normalize=1", "[connected] output=3", "[softmax]")
-    cfg = parse_cfg(cfg_text("[net] inputs=3 batch=4 time_steps=2", *layers), "my.cfg")
-    with pytest.raises(CfgError) as caught:
-        Network(override(cfg, overrides, "--set")).check_trainable()
-    assert str(caught.value).startswith(start)
-
-
-EFFECTS: list[tuple[dict[str, object], str]] = [
-    ({"steps": "1,2"}, "policy=steps"),
-    ({"scales": "1,2"}, "policy=steps"),
-    ({"scale": 2}, "policy=step;"),
-    ({"step": 2}, "policy=step or policy=sigmoid"),
-    ({"gamma": 2}, "policy=exp or policy=sigmoid"),
-    ({"power": 2}, "policy=poly or policy=random or with burn_in"),
-    ({"B1": 0.5}, "adam=1"),
-    ({"B2": 0.5}, "adam=1"),
-    ({"eps": 0.5}, "adam=1"),
-    ({"momentum": 0.5, "adam": 1}, "adam=0"),
-    ({"height": 5}, "no inputs"),
-    ({"power": 2, "burn_in": 5}, ""),
-    ({"power": 2, "policy": "random"}, ""),
-    ({"steps": "1", "scales": "2", "policy": "steps"}, ""),
-    ({"step": 2, "scale": 2, "policy": "step"}, ""),
-    ({"step": 2, "gamma": 2, "policy": "sigmoid"}, ""),
-    ({"B1": 0.5, "adam": 1}, ""),
-    ({"momentum": 0.5, "decay": 0.1, "burn_in": 3, "learning_rate": 1}, ""),
-]
-
-
-@pytest.mark.parametrize(("overrides", "wanted"), EFFECTS)
-def test_an_override_without_effect_is_refused(overrides: dict[str, object], wanted: str) -> None:
-    cfg = override(parse_cfg(f"[net]\ninputs=3\n{SOFTMAX}"), overrides, "--set")
-    if not wanted:
-        check_effect(cfg.net, overrides)
-        return
-    key, value = next(iter(overrides.items()))
-    with pytest.raises(CfgError) as caught:
-        check_effect(cfg.net, overrides)
-    message = str(caught.value)
-    assert message.startswith(f"--set {key}={value}: has no effect: {key} acts only with ")
-    assert wanted in message
-
-
-def test_in_the_programs_arithmetic_adam_never_acts() -> None:
-    cfg = override(
-        parse_cfg(f"[net]\ninputs=3\nadam=1\n{SOFTMAX}"), {"momentum": 0.5, "B1": 0.5}, "--set"
-    )
-    check_effect(cfg.net, ["momentum"], adam=False)
-    with pytest.raises(CfgError, match="B1 acts only with"):
-        check_effect(cfg.net, ["B1"], adam=False)
+    for message in (refused(f"[net]\ninputs=3\n[{STRANGE}]\n"), str(caught[0].message)):
+        assert message.isprintable()
+        assert len(message) < 300

@@ -173,13 +173,19 @@ def test_what_is_put_before_a_usage_error_counts_where_its_lines_are_broken(
 
 
 def test_a_much_later_network_than_the_best_one_is_told_by_every_command() -> None:
+    """Of a run that was stopped, where it is not named."""
     dn.train("net.cfg", "text.txt", out="run", batches=40, seed=1, val_every=10)
-    for file in ("run/net_final.weights", "run/net.backup"):
-        Path(file).unlink(missing_ok=True)
+    final, backup = Path("run/net_final.weights"), Path("run/net.backup")
+    whole = final.read_bytes()
+    final.unlink()
     net = dn.load_network("run")
-    net.seen *= 3
-    net.save_weights("run/net.backup")
-    told = f"{Path('run/net.backup')} is of later in the run, after 3.0 times as much text"
+    best = net.seen
+    net.seen = best * 19 // 10
+    net.save_weights(backup)
+    assert "later in the run" not in invoke("generate", "run", "--length", "3").stderr
+    net.seen = best * 3
+    net.save_weights(backup)
+    told = f"{backup} is of later in the run, after 3.0 times as much text"
     for args in (
         ("generate", "run", "--length", "3"),
         ("valid", "run", "text.txt"),
@@ -190,6 +196,10 @@ def test_a_much_later_network_than_the_best_one_is_told_by_every_command() -> No
         outcome = invoke(*args)
         assert outcome.status == 0, outcome.stderr
         assert outcome.stderr.count(told) == 1, (args, outcome.stderr)
+    named = invoke("generate", "run/net_best.weights", "--length", "3")
+    assert "later in the run" not in named.stderr
+    final.write_bytes(whole)
+    assert "later in the run" not in invoke("generate", "run", "--length", "3").stderr
 
 
 def test_the_newest_of_several_runs_is_the_example_of_how_one_is_named() -> None:

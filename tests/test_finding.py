@@ -210,29 +210,3 @@ def test_the_dialect_is_that_of_the_file_unless_it_is_given(tmp_path: Path) -> N
     assert open_network(weights, dialect="upstream").dialect.name == "upstream"
     same = open_network(weights)
     assert same.parameters.tobytes() == net.parameters.tobytes()
-
-
-def test_of_a_stopped_run_a_much_later_backup_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    net = load_network(write_cfg(Path("net.cfg")), seed=1)
-    run = Path("run")
-    run.mkdir()
-    for name, seen in (("net_best.weights", 100), ("net.backup", 199)):
-        net.seen = seen
-        net.save_weights(run / name)
-    caplog.set_level("INFO")
-    open_network(run, "net.cfg")
-    assert "later in the run" not in caplog.text
-    net.seen = 1000
-    net.save_weights(run / "net.backup")
-    open_network(run, "net.cfg")
-    told = "net.backup is of later in the run, after 10.0 times as much text: give its name"
-    assert told in caplog.text
-    caplog.clear()
-    open_network(run / "net_best.weights", "net.cfg")
-    assert "later in the run" not in caplog.text
-    net.save_weights(run / "net_final.weights")
-    open_network(run, "net.cfg")
-    assert "later in the run" not in caplog.text

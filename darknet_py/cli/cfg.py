@@ -59,9 +59,9 @@ def command(name: str | None, out: str | None, force: bool) -> None:
 
 def _for_beginners(bundled: tuple[str, Path]) -> tuple[int, str]:
     """The order of the list: by what trains first, then what darknet has."""
-    own = ("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large")
+    first = ("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large")
     name = bundled[0]
-    return own.index(name) if name in own else len(own), name
+    return first.index(name) if name in first else len(first), name
 
 
 def _show(name: str, words: str) -> None:

@@ -129,9 +129,8 @@ class Dialogue:
             say(f":{known[0]}: {visible(shown(argument))} is not {error}")
 
     def _set_temperature(self, argument: str) -> None:
-        own = self.sampling
         number = TEMPERATURE.parsed(argument)
-        self.sampling = sampling_of(number, own.top_k, own.top_p)
+        self.sampling = sampling_of(number, self.sampling.top_k, self.sampling.top_p)
         say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
 
     def _set_length(self, argument: str) -> None:

@@ -305,9 +305,9 @@ def _stopped(cfg: str, weights: str | None, saved: list[str], data: str, tokeniz
     """What is left of a run that is stopped. saved: the last file that it wrote, if any."""
     if not saved and weights is None:
         return f"stopped before anything was saved, which is every {SAVE_EVERY} batches"
-    own = ["-tokenized"] if tokenized else []
+    more = ["-tokenized"] if tokenized else []
     last = saved or [f"{weights}"]
-    words = shlex.join(["darknet-py", "rnn", "train", cfg, *last, "-file", data, *own])
+    words = shlex.join(["darknet-py", "rnn", "train", cfg, *last, "-file", data, *more])
     if not saved:
         return f"stopped before anything new was saved; to start from {weights} again: {words}"
     return f"stopped; to continue from what was saved last: {words}"

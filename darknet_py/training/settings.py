@@ -192,9 +192,9 @@ class Settings:
     )
 
     def __post_init__(self) -> None:
-        for own in OPTIONS:
-            if (value := getattr(self, own.name)) is not None:
-                object.__setattr__(self, own.name, own.check.checked(own.name, value))
+        for each in OPTIONS:
+            if (value := getattr(self, each.name)) is not None:
+                object.__setattr__(self, each.name, each.check.checked(each.name, value))
 
     @property
     def folder(self) -> Path:
@@ -231,9 +231,9 @@ def _option(field: dataclasses.Field[Any]) -> Option:
 
 OPTIONS = tuple(_option(field) for field in fields(Settings))
 
-FREE = tuple(own.name for own in OPTIONS if own.key and own.resume is OnResume.FREE)
-SAME = tuple(own.name for own in OPTIONS if own.resume is OnResume.SAME)
-DEFAULTS: Mapping[str, Any] = {own.name: own.default for own in OPTIONS}
+FREE = tuple(each.name for each in OPTIONS if each.key and each.resume is OnResume.FREE)
+SAME = tuple(each.name for each in OPTIONS if each.resume is OnResume.SAME)
+DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in OPTIONS}
 
 
 def fact(check: Check[Any]) -> Any:
@@ -272,9 +272,9 @@ class Plan(Settings):
         for name in Plan.__annotations__:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} is missing")
-        for own in fields(self):
-            if own.name in _FACTS:
-                own.metadata["check"].checked(own.name, getattr(self, own.name))
+        for each in fields(self):
+            if each.name in _FACTS:
+                each.metadata["check"].checked(each.name, getattr(self, each.name))
 
     def kept(self) -> dict[str, Any]:
         """What BASE.state has of it, by key, as JSON has it."""
@@ -290,6 +290,6 @@ class Plan(Settings):
         return plan
 
 
-_FACTS = tuple(own.name for own in fields(Plan) if "help" not in own.metadata and own.metadata)
+_FACTS = tuple(each.name for each in fields(Plan) if "help" not in each.metadata and each.metadata)
 # The name of a plan's field by its key in BASE.state.
-KEYS = {own.key: own.name for own in OPTIONS if own.key} | {name: name for name in _FACTS}
+KEYS = {each.key: each.name for each in OPTIONS if each.key} | {name: name for name in _FACTS}
