@@ -36,7 +36,7 @@ def _found(names: tuple[str, ...]) -> str | None:
 
 
 def missing() -> str:
-    """Why no browser can be driven here; empty where one can."""
+    """Why no browser can be driven here; empty if one can."""
     if _found(BROWSERS) is None:
         return "no browser is installed (Chromium or Google Chrome)"
     if _found(DRIVERS) is None:
@@ -127,7 +127,7 @@ class Browser:
         self._ask("POST", "/actions", {"actions": [keyboard]})
 
     def text(self, selector: str) -> str:
-        """The text of an element as it is in the page, also where it is hidden."""
+        """The text of an element as it is in the page, even if it is hidden."""
         return str(self.run("return document.querySelector(arguments[0]).textContent", selector))
 
     def focused(self) -> str:

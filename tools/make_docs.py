@@ -34,8 +34,8 @@ darknet-py completion --install
 API_HEAD = """# The Python API
 
 Made from the docstrings by `make docs`. These are the names of `import darknet_py`; everything else
-may change in any version. Errors and messages are those of the commands: where they name an option,
-`--val-from`, the argument is `val_from`.
+may change in any version. Errors and messages are those of the commands: an option in them,
+`--val-from`, is the argument `val_from`.
 """
 
 
@@ -67,7 +67,7 @@ def cli_page() -> str:
 
 
 def parameter(own: inspect.Parameter) -> str:
-    """`name: annotation = default`, the default as `...` where it is no plain value."""
+    """`name: annotation = default`, the default as `...` if it is no plain value."""
     stars: dict[Any, str] = {own.VAR_POSITIONAL: "*", own.VAR_KEYWORD: "**"}
     text = stars.get(own.kind, "") + own.name
     if own.annotation is not own.empty:
@@ -79,7 +79,7 @@ def parameter(own: inspect.Parameter) -> str:
 
 
 def call(name: str, function: Callable[..., Any]) -> str:
-    """A function's name and signature; a line for each parameter where one line is too long."""
+    """A function's name and signature; a line for each parameter if one line is too long."""
     signature = inspect.signature(function)
     words: list[str] = []
     for own in signature.parameters.values():

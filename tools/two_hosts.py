@@ -6,7 +6,7 @@
         hosts.kill(1)                    all that runs on the second
 
 As root, with the programs ip (iproute2), unshare and mount (util-linux), and Open MPI 5. Each host
-has a network, a name and shared memory of its own; files are shared, as over a network file system.
+has its network, name and shared memory; files are shared, as over a network file system.
 """
 
 from __future__ import annotations
