@@ -85,9 +85,10 @@ def layers_of(cfg: Cfg) -> str:
 
 
 def recipe_itself(recipe: str) -> Candidate:
-    """The values of a bundled cfg."""
+    """The values of a bundled cfg, except its time: a number of batches ends the runs here."""
     cfg = read_cfg(bundled_cfgs()[recipe])
     keys = {key: shortened(option.value) for key, option in cfg.net.options.items()}
+    keys.pop("max_time", None)
     return {"layers": layers_of(cfg), **keys}
 
 

@@ -282,7 +282,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             write(options.file)
         elif options.command == "bound":
             held_out = json.loads(options.file.read_text())["held_out"]
-            print(f"bound               {held_out['nats_per_character']:.4f}  the grammar's entropy")
+            nats = held_out["nats_per_character"]
+            print(f"bound               {nats:.4f}  the grammar's entropy")
         else:
             # Every byte is one character of Latin-1, so that offsets are those of bytes.
             text = options.file.read_bytes().decode("latin-1")
