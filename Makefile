@@ -41,7 +41,7 @@ format: .venv/tests
 bench-scaling: .venv/tests
 	$(BIN)/python -m benchmarks.bench_scaling --write docs/scaling.md
 
-# PyTorch, which the benchmark measures beside, has an environment of its own.
+# The benchmark compares with PyTorch, which has a separate environment.
 bench: .venv/tests .venv-torch/done
 	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --write docs/benchmarks.md \
 	  --history benchmarks/history.jsonl
@@ -55,9 +55,10 @@ bench-page: .venv/tests
 
 # What `export` writes for PyTorch, run by PyTorch.
 check-exports: .venv/tests .venv-torch/done
-	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest tests/test_exporting.py
+	DARKNET_TORCH_PYTHON=.venv-torch/bin/python $(BIN)/python -m pytest \
+	  tests/test_exporting_torch.py tests/test_docs_adding_a_layer.py
 
-# The source distribution unpacked, in an environment of its own, and some of its tests.
+# The source distribution unpacked, in a new environment, and some of its tests.
 check-sdist: .venv/tests
 	rm -rf build/sdist
 	mkdir -p build/sdist
@@ -66,7 +67,7 @@ check-sdist: .venv/tests
 	$(MAKE) -C build/sdist/unpacked test \
 	  TESTS="tests/test_architecture.py tests/test_api.py tests/test_cfg.py tests/test_docs.py tests/test_weights.py"
 
-# PyTorch's networks beside the recipes, each with the best rate that is found: about two hours.
+# PyTorch's networks in the time of the recipes, each with its best rate: about two hours.
 peers: .venv-torch/done
 	.venv-torch/bin/python benchmarks/train_torch.py gru,lstm,rnn $(TEXT) --widths 256 512 \
 	  --search --results peers.jsonl

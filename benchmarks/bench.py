@@ -137,12 +137,12 @@ def bench_with_torch(
         return work
 
     def by_engine(threads: int) -> Callable[[int], float]:
-        own = make_net(kind, size, adam, "compiled")
+        fast = make_net(kind, size, adam, "compiled")
 
         def work(count: int) -> float:
             TEAM.threads = threads
             with limit_threads(1):
-                return seconds(lambda: own.train_batch(symbols[:-1], symbols[1:]), count)
+                return seconds(lambda: fast.train_batch(symbols[:-1], symbols[1:]), count)
 
         return work
 
@@ -211,7 +211,7 @@ def bench_busy(kind: str, size: tuple[int, int, int, int], adam: bool) -> str:
                         threads.batch_done(time.perf_counter() - before)
                         spent.append((threads, time.perf_counter() - before))
             chosen, one = (
-                statistics.mean(took for own, took in spent if (own is alone) == is_one)
+                statistics.mean(took for used, took in spent if (used is alone) == is_one)
                 for is_one in (False, True)
             )
             ratios.append(chosen / one)

@@ -66,15 +66,15 @@ def cli_page() -> str:
     return "\n".join(parts)
 
 
-def parameter(own: inspect.Parameter) -> str:
+def parameter(given: inspect.Parameter) -> str:
     """`name: annotation = default`, the default as `...` if it is no plain value."""
-    stars: dict[Any, str] = {own.VAR_POSITIONAL: "*", own.VAR_KEYWORD: "**"}
-    text = stars.get(own.kind, "") + own.name
-    if own.annotation is not own.empty:
-        text += f": {own.annotation}"
-    if own.default is not own.empty:
-        plain = own.default is None or isinstance(own.default, (bool, int, float, str, bytes))
-        text += f" = {own.default!r}" if plain else " = ..."
+    stars: dict[Any, str] = {given.VAR_POSITIONAL: "*", given.VAR_KEYWORD: "**"}
+    text = stars.get(given.kind, "") + given.name
+    if given.annotation is not given.empty:
+        text += f": {given.annotation}"
+    if given.default is not given.empty:
+        plain = given.default is None or isinstance(given.default, (bool, int, float, str, bytes))
+        text += f" = {given.default!r}" if plain else " = ..."
     return text
 
 
@@ -82,12 +82,12 @@ def call(name: str, function: Callable[..., Any]) -> str:
     """A function's name and signature; a line for each parameter if one line is too long."""
     signature = inspect.signature(function)
     words: list[str] = []
-    for own in signature.parameters.values():
-        if own.name == "self":
+    for given in signature.parameters.values():
+        if given.name == "self":
             continue
-        if own.kind is own.KEYWORD_ONLY and "*" not in words:
+        if given.kind is given.KEYWORD_ONLY and "*" not in words:
             words.append("*")
-        words.append(parameter(own))
+        words.append(parameter(given))
     returned = signature.return_annotation
     after = "" if returned in (signature.empty, "None", None) else f" -> {returned}"
     whole = f"{name}({', '.join(words)}){after}"
