@@ -129,7 +129,7 @@ def test_a_stopped_run_names_its_latest_network_and_how_it_continues(
 ) -> None:
     result = dn.train("net.cfg", "text.txt", out="run", seed=1, stop=iter([False, True]).__next__)
     assert result.interrupted
-    _say_result(result, None, "")
+    _say_result(result, None)
     *_, shown, last = capsys.readouterr().err.splitlines()
     command = f"darknet-py generate {Path('run/net.backup')}"
     assert shown == f"to see what it writes now: {command}"

@@ -174,7 +174,7 @@ def test_the_score_of_the_last_network_is_on_the_curve() -> None:
     args = ("--batches", "7", "--val-every", "5", "--seed", "1", "-q", "--out", "run")
     assert invoke("train", "net.cfg", "text.txt", *args).status == 0
     _, validations = read_losses(Path("run/net.csv"))
-    assert [batch for batch, _ in validations] == [5]
+    assert [batch for batch, _ in validations] == [5, 7]
     page = dn.report("run").read_text(encoding="utf-8")
     best = re.search(r"best held-out loss</th><td>([\d.]+) nats per byte", page)
     assert best

@@ -258,7 +258,7 @@ def test_a_run_ends_with_its_loss_per_character_where_characters_are_longer(
     said = invoke("train", "tiny", "greek.txt", *args).stderr
     score = json.loads(invoke("valid", "backup", "greek.txt", "--val", ".1", "--json").stdout)
     both = f"{score['nats']:.4f} nats per byte ({score['nats_per_character']:.4f} per character)"
-    assert f"{both} on all of the held-out text" in said
+    assert f"{both} of all {score['bytes']:,} held out" in said
     # A dash here and there makes no other language.
     assert "per character" not in invoke("train", "tiny", "latin.txt", *args).stderr
     result = dn.train("tiny", "greek.txt", out="run", batches=1, overrides={"rnn.output": 8})

@@ -40,7 +40,7 @@ def test_time_ends_a_run_that_has_no_other_limit(clock: Clock) -> None:
     elapsed: list[float] = []
 
     def note(row: dn.Row) -> None:
-        elapsed.append(row.elapsed)
+        elapsed.append(row.seconds)
 
     clock.batch, clock.validation = 0.0625, 0.0
     result = dn.train("net.cfg", "text.txt", seconds=0.5, callback=note)

@@ -22,8 +22,8 @@ def row(batch: int, **values: Any) -> Row:
         "loss": 1.5,
         "avg": 1.523,
         "rate": 0.01,
-        "seconds": 0.5,
-        "elapsed": batch / 2,
+        "seconds": batch / 2,
+        "batch_seconds": 0.5,
         "epochs": 0.1,
         "val": None,
         "limit": 1000,
@@ -37,9 +37,9 @@ def draw(monkeypatch: pytest.MonkeyPatch, now: list[float], columns: int, *rows:
     monkeypatch.setattr("sys.stderr", terminal)
     monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((columns, 24)))
     with Progress() as shown:
-        begun = now[0] - rows[0].elapsed
+        begun = now[0] - rows[0].seconds
         for each in rows:
-            now[0] = begun + each.elapsed
+            now[0] = begun + each.seconds
             shown(each)
     assert all(len(line) < columns for line in terminal.lines)
     return [line for line in terminal.lines if line][-1]

@@ -19,6 +19,7 @@ from darknet_py.network import Network
 from darknet_py.ranks import ALONE
 from darknet_py.sizes import training_bytes
 from darknet_py.training import validation
+from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import Row
 from darknet_py.training.validation import Validation, validation_rows
@@ -27,6 +28,7 @@ from darknet_py.writing import scoring
 from tests.support.clock import Clock
 from tests.support.commands import invoke
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, SYMBOLS, words, write_cfg
+from tests.support.runs import rows
 
 TALES = Path(__file__).parent.parent / "data" / "tales.txt"
 
@@ -190,7 +192,7 @@ def test_the_score_at_the_end_is_bounded_and_says_of_what_it_is(
     result = dn.train("net.cfg", "text.txt", batches=6, seed=1, val=0.5, scoring=scored)
     done, total = calls[-1]
     assert 600 < done < total
-    assert result.scored == done / total
+    assert (result.scored, result.held_out) == (done, total)
     assert not result.interrupted
     assert 100 <= len(calls) <= 102
     assert result.best_val is not None
@@ -217,7 +219,7 @@ def test_ctrl_c_ends_the_score_at_the_end_of_a_run_that_is_complete() -> None:
         "net.cfg", "text.txt", batches=6, seed=1, val=0.5, scoring=scored, stop=lambda: asked
     )
     assert asked
-    assert 0 < result.scored < 1
+    assert 0 < result.scored < result.held_out
     assert not result.interrupted
     assert read_header("backup/net_final.weights").seen == 6 * SYMBOLS
     with pytest.raises(
@@ -239,7 +241,7 @@ def test_ctrl_c_during_that_score_says_what_it_ends(monkeypatch: pytest.MonkeyPa
     assert outcome.status == 0
     assert "ending the score of the held-out text; the run is saved" in outcome.stderr
     assert "stopping after this batch" not in outcome.stderr
-    assert re.search(r"on \d\d\.\d% of the held-out text", outcome.stderr)
+    assert re.search(r"nats per byte of [0-9,]+ of the [0-9,]+ held out", outcome.stderr)
 
 
 @pytest.mark.usefixtures("small_measure")
@@ -301,7 +303,7 @@ def test_the_report_shows_that_score() -> None:
     assert found[1] == f"{result.best_val:.4f}"
     held_out = Path("text.txt").stat().st_size // 2
     assert found[2] == f"{held_out - 1:,}"
-    assert result.scored == 1
+    assert result.scored == result.held_out == held_out - 1
 
 
 @pytest.mark.usefixtures("small_measure")
@@ -310,8 +312,58 @@ def test_the_command_shows_that_score(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Progress, "scoring", lambda self, done, total: shown.append((done, total)))
     outcome = invoke("train", "net.cfg", "text.txt", "--batches", "6", "--seed", "1")
     assert shown[-1][0] == shown[-1][1]
-    assert "on all of the held-out text" in outcome.stderr
+    assert re.search("of all [0-9,]+ held out", outcome.stderr)
     assert printed_loss(outcome.stderr) == pytest.approx(best_loss(), abs=0.002)
+
+
+@pytest.mark.usefixtures("small_measure")
+def test_what_a_run_says_last_is_what_it_has_written() -> None:
+    """With the figures of the same networks on a part of the held-out text and on all of it."""
+    args = ("--batches", "24", "--seed", "1", "--val-every", "10")
+    said = invoke("train", "net.cfg", "text.txt", *args).stderr
+    table = rows(Path("backup"))
+    losses = [float(row["val"]) for row in table if row["val"]]
+    shown = re.search(
+        r"validation: ([0-9.]+) after batch 24, lowest ([0-9.]+): nats per byte of 60 of the "
+        r"([0-9,]+) held out\nbest: (.+), ([0-9.]+) nats per byte of all ([0-9,]+) held out "
+        r"\(perplexity ([0-9.]+)\)\n",
+        said,
+    )
+    assert shown
+    assert shown[1] == f"{float(table[-1]['val']):.4f}"
+    assert shown[2] == f"{min(losses):.4f}"
+    scored = invoke("valid", "backup", "text.txt", "--val", ".1", "--json", "--streams", "64")
+    whole = json.loads(scored.stdout)
+    assert shown[3] == shown[6] == f"{whole['characters']:,}"
+    assert Path(shown[4]) == Path("backup/net_best.weights")
+    assert float(shown[5]) == pytest.approx(whole["nats"], abs=2e-4)
+    assert float(shown[7]) == pytest.approx(whole["perplexity"], rel=0.001, abs=0.1)
+    seen: list[dn.Row] = []
+    result = dn.train("net.cfg", "text.txt", batches=24, seed=1, val_every=10, callback=seen.append)
+    assert [row.batch for row in seen if row.val is not None] == [10, 20, 24]
+    assert (result.val, result.val_batch) == (seen[-1].val, 24)
+    assert f"{result.lowest_val:.6f}" == f"{min(losses):.6f}"
+    assert (result.measured, result.scored) == (60, result.held_out)
+    assert f"{result.best_val:.4f}" == shown[5]
+
+
+def test_a_stopped_run_validates_its_last_network(clock: Clock) -> None:
+    seen: list[dn.Row] = []
+    first = dn.train(
+        "net.cfg", "text.txt", seed=1, callback=seen.append, stop=lambda: len(seen) >= 14
+    )
+    assert [row.batch for row in seen] == [*range(1, 15), 14]
+    table = rows(Path("backup"))
+    shown = [list(row.values()) for row in table]
+    assert shown == [row.cells() for row in [*seen[:13], seen[-1]]]
+    assert seen[-1].val == first.val is not None
+    assert seen[-1].seconds == first.seconds
+    second = dn.train(resume=True, batches=16, callback=seen.append)
+    table = rows(Path("backup"))
+    assert [row["batch"] for row in table] == [str(batch) for batch in range(1, 17)]
+    assert table[-1]["val"] == f"{second.val:.6f}"
+    assert second.seconds == seen[-1].seconds == float(table[-1]["seconds"])
+    assert second.seconds == read_checkpoint("backup/net.state").progress["seconds"]
 
 
 # --- held-out text that represents ----------------------------------------------------------------
@@ -442,7 +494,7 @@ def test_the_measure_is_what_valid_finds() -> None:
             f"{fraction}/net.cfg", f"{fraction}/net_best.weights", batch=1, time_steps=1
         )
         held_out = split(read_text("tales.txt"), fraction)[1]
-        assert result.scored == 1
+        assert result.scored == result.held_out
         assert dn.evaluate(net, held_out).nats == pytest.approx(result.best_val, abs=tolerance)
 
 

@@ -109,7 +109,6 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
                 scoring=interruption.scoring(progress.scoring),
                 **options,
             )
-            progress.ended(result.val)
     except BaseException as error:
         if ranks.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
@@ -119,9 +118,7 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
         say(f"Error: rank {ranks.rank}: {one_line(error)}")
         ranks.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
-        since = " since --resume" if options.get("resume") else ""
-        explanation = _explanation(result, progress, options)
-        _say_result(result, explanation, since)
+        _say_result(result, _explanation(result, progress))
     if result.interrupted:
         click.get_current_context().exit(INTERRUPTED)
 
@@ -150,41 +147,50 @@ def _to_continue(out: str, base: str) -> str:
     return resume_command(out, base if has_several else None)
 
 
-def _explanation(result: Result, progress: Progress, options: dict[str, Any]) -> str | None:
+def _explanation(result: Result, progress: Progress) -> str | None:
     """What is to be told where the best network is worse than guessing, or much the best."""
     if result.best_val is None:
         return None
     net = result.net
     is_nats = is_loss_in_nats(net)
-    resumed = options.get("resume")
-    batches = net.batch_number if resumed else result.characters // net.options.symbols
+    batches = result.characters // net.options.symbols
     first = progress.first_loss if is_nats else None
     avg = result.avg if is_nats else None
     said = explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
-    if said is None and avg is not None:
-        said = explain_rise(result.best_val, result.risen, avg, result.best_batch, result.batches)
+    val, lowest = result.val, result.lowest_val
+    if said is None and avg is not None and val is not None and lowest is not None:
+        said = explain_rise(lowest, val - lowest, avg, result.best_batch, result.batches)
     return said
 
 
-def _say_result(result: Result, explanation: str | None, since: str) -> None:
-    """What a run came to. since: from when on its bytes and seconds are counted, in words."""
+def _part(symbols: int, held_out: int) -> str:
+    """Of how many held-out symbols a figure is, in words."""
+    return f"{'all' if symbols == held_out else f'{symbols:,} of the'} {held_out:,} held out"
+
+
+def _say_result(result: Result, explanation: str | None) -> None:
+    """What a run came to."""
     rate = result.characters / max(result.seconds, 1e-9)
     unit = unit_of(result.net)
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
-        f"{result.ended}{batch}: {result.characters:,} {unit}s in {result.seconds:.1f} s"
-        f"{since}, {rate:,.0f} per second; saved {result.weights}"
+        f"{result.ended}{batch}: {result.characters:,} {unit}s in {result.seconds:.1f} s, "
+        f"{rate:,.0f} per second; saved {result.weights}"
     )
+    if result.val is not None:
+        lowest = "" if result.lowest_val is None else f", lowest {result.lowest_val:.4f}"
+        say(
+            f"validation: {result.val:.4f} after batch {result.val_batch:,}{lowest}: nats per "
+            f"{unit} of {_part(result.measured, result.held_out)}"
+        )
     if result.best_val is not None:
-        part = "all" if result.scored == 1 else f"{max(result.scored, 0.001):.1%}"
         each = f"{result.best_val:.4f} nats per {unit}"
         if result.bytes_per_character >= LONGER:
             each += f" ({result.best_val * result.bytes_per_character:.4f} per character)"
-        line = f"best: {result.best}, {each} on {part} of the held-out text"
+        line = f"best: {result.best}, {each} of {_part(result.scored, result.held_out)}"
         # Of worse ones, of which there may be more than a number holds, the explanation tells.
         if result.best_val <= math.log(result.net.inputs) + CLOSE:
-            likely = f"{math.exp(result.best_val):,.1f}"
-            line += f", as if each {unit} were one of {likely} equally likely ones"
+            line += f" (perplexity {math.exp(result.best_val):,.1f})"
         say(line)
         if explanation is not None:
             say(explanation)

@@ -71,18 +71,15 @@ def report(
     ]
     samples.append((heading, symbols.text(last)))
     validation = checkpoint.progress["validation"]
-    best = validation.get("best_loss")
     facts = [
         ("weights", weights.name),
         ("parameters", f"{len(net.parameters):,}"),
         ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
         ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
-        ("time", f"{checkpoint.progress['elapsed']:,.0f} s"),
+        ("time", f"{checkpoint.progress['seconds']:,.0f} s"),
         ("best held-out loss", _best_loss(validation, symbols.unit)),
     ]
-    # The network at the end of a run is scored after the last row of the table.
-    end = None if best is None else (float(validation["best_batch"]), best)
-    curves = read_losses(run.file(".csv"), end)
+    curves = read_losses(run.file(".csv"))
     try:
         writer: Writer | str = writer_of(net, symbols, half=half)
     except DarknetError as error:

@@ -73,7 +73,8 @@ def train(
     resume: continue the run in `out` where it stopped, or the one whose folder, file or name is
     given as `cfg`; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
-    callback: called after every batch. stop: asked before the first batch and after every one;
+    callback: called after every batch, and once more where a run that is stopped has its last
+    network validated. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
     best network at the end too, and then ends that. scoring: called as that score proceeds, with
     the symbols scored and the number of all. progress: show how the run proceeds on stderr; Ctrl-C
@@ -112,7 +113,6 @@ def train(
 
             shown_score = interruption.scoring(scoring or shown.scoring)
             result = train_run(run, profile, both, either, shown_score)
-            shown.ended(result.val)
         if interruption.is_asked:
             folder = str(result.weights.parent)
             raise KeyboardInterrupt(

@@ -20,11 +20,10 @@ def check() -> None:
         raise DarknetError(f"a plot needs matplotlib ({error}): pip install matplotlib") from error
 
 
-def read_losses(table: Path, end: Point | None = None) -> tuple[list[Point], list[Point]]:
+def read_losses(table: Path) -> tuple[list[Point], list[Point]]:
     """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv.
 
-    end: a validation that may be missing there, since it came after the last batch. What is not a
-    whole row, like the half of a line that a crash leaves, is skipped.
+    What is not a whole row, like the half of a line that a crash leaves, is skipped.
     Raises OSError.
     """
     with open(table, "rb") as file:
@@ -47,8 +46,6 @@ def read_losses(table: Path, end: Point | None = None) -> tuple[list[Point], lis
         averages.append((batch, average))
         if validation is not None:
             validations.append((batch, validation))
-    if end is not None and end[0] not in (batch for batch, _ in validations):
-        validations = sorted([*validations, end])
     return averages, validations
 
 
@@ -61,13 +58,11 @@ def _number(cell: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def write_curves(table: Path, picture: Path, unit: str, end: Point | None) -> None:
-    """Draw BASE.png from BASE.csv. unit: what a symbol is called. end: see `read_losses`. Raises
-    OSError.
-    """
+def write_curves(table: Path, picture: Path, unit: str) -> None:
+    """Draw BASE.png from BASE.csv. unit: what a symbol is called. Raises OSError."""
     from matplotlib.figure import Figure
 
-    averages, validations = read_losses(table, end)
+    averages, validations = read_losses(table)
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     if averages:

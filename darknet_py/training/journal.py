@@ -28,6 +28,7 @@ class Journal:
 
     def cut_back(self, keep: Callable[[str], bool]) -> None:
         """Keep the whole lines that `keep` wants; a crash may have left others, and half of one."""
+        self.close()
         try:
             content = self.path.read_bytes().removeprefix(self.header)
         except FileNotFoundError:
@@ -63,6 +64,9 @@ class Journal:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -34,30 +34,32 @@ UNLIKE, UNLIKE_FROM = 1.3, 4096
 Callback = Callable[[Row], object]
 
 
-def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[bool, str]:
+def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | None, str | None]:
     """Train until the run is over, or until its `stop`, asked before each batch, is true.
 
-    Returns whether it was stopped, and why the run ended. Raises TrainingError and OSError.
+    Returns the row of the last batch, if there was one, and why the run is over, None where it was
+    stopped. Raises TrainingError and OSError.
     """
     net, validation, plan = run.net, run.validation, run.plan
-    is_stopped = run.is_stopped()
-    while not (is_stopped or run.over()):
+    row, end = None, run.over()
+    while not (end or run.is_stopped()):
         # One update: `subdivisions` data, forward and backward, then the optimizer's step.
         begun = time.perf_counter()
         net.step.progress = run.share_done()
         loss = update(run)
         run.avg = loss if math.isnan(run.avg) else 0.9 * run.avg + 0.1 * loss
         seconds = time.perf_counter() - begun
-        row = run.row(loss, seconds)
-        batch = row.batch
+        batch = net.batch_number
 
-        # Validate, and keep the best network.
+        # Validate, and the last network too, and keep the best one.
         run.recent.append(seconds)
         is_validated = validation.is_due(batch, run.batches_done)
-        if is_validated:
-            row = dataclasses.replace(row, val=validate(run))
-            if validation.best_batch == batch:
-                run.save("_best.weights")
+        val = validate(run) if is_validated else None
+        end = run.over()
+        if end:
+            run.stop_clock()
+            val = score_last(run)
+        row = run.row(loss, seconds, val)
 
         # Log, and show what the network writes by now.
         run.log(row)
@@ -73,9 +75,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[bool, st
         threads.batch_done(seconds)
         run.ranks.batch_done(seconds)
         callback(row)
-        is_stopped = run.is_stopped()
-    end = run.over()
-    return end is None, end[0] if end else "interrupted"
+    return row, end[0] if end else None
 
 
 def update(run: Run) -> float:
@@ -101,9 +101,27 @@ def validate(run: Run) -> float:
     with run.profile.kind(VALIDATION), run.net.averaged():
         loss = run.validation.estimate(run.net, statistics.median(run.recent))
     run.recent.clear()
+    _has_scored(run, loss)
+    return loss
+
+
+def score_last(run: Run, progress: Progress | None = None) -> float | None:
+    """The loss of the last network, also where no validation is due; None without held-out text."""
+    batch, loss = run.scored
+    if batch == run.net.batch_number or not len(run.validation.text):
+        return loss
+    with run.profile.kind(VALIDATION), run.net.averaged():
+        loss = run.validation.compare(run.net, progress)
+    _has_scored(run, loss)
+    return loss
+
+
+def _has_scored(run: Run, loss: float) -> None:
+    """Remember the loss of the network as it is, and save it where it is the best."""
     run.scored = run.net.batch_number, loss
     _note_unlike(run, loss)
-    return loss
+    if run.validation.best_batch == run.net.batch_number:
+        run.save("_best.weights")
 
 
 def _note_unlike(run: Run, loss: float) -> None:
@@ -141,30 +159,36 @@ def sample(run: Run, row: Row) -> None:
 # --- the end of a run
 
 
-def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) -> Result:
+def finish(
+    run: Run, row: Row | None, ended: str | None, progress: Progress | None, callback: Callback
+) -> Result:
     """Save a run that was stopped, and score its network where there is an older best one; else
-    score the last network, save it, and score the best one.
+    save the last network, and score the best one. row, ended: of `train_loop`.
 
     That last score, for which everything waits but nothing depends on it, takes at most
     SCORING_SECONDS or SCORING_SHARE of the run; the run's `stop` ends it too. progress: see
     `evaluate`.
     """
-    validation, seconds = run.validation, run.stop_clock()
-    score, val = None, validation.loss
-    if is_stopped:
+    validation, score = run.validation, None
+    run.stop_clock()
+    if ended is None:
         weights = run.save_checkpoint(".backup")
         if validation.every is None and validation.number:
             # The best network may be that of the beginning; nobody fixed when to score.
-            val = _score_last(run, progress)
+            val = score_last(run, progress)
+            if row is not None and row.val is None:
+                row = dataclasses.replace(row, seconds=run.elapsed, val=val)
+                run.log_again(row)
+                callback(row)
             run.save_state()
     else:
         run.check_finite()
         begun = time.perf_counter()
-        val = _score_last(run)
+        score_last(run)
         run.save_state()
         # Last, since it says that the run is complete.
         weights = run.save("_final.weights")
-        limit = begun + max(SCORING_SECONDS, SCORING_SHARE * seconds)
+        limit = begun + max(SCORING_SECONDS, SCORING_SHARE * run.elapsed)
         with run.profile.kind(VALIDATION):
             score = validation.score_best(
                 run.net,
@@ -180,18 +204,21 @@ def finish(run: Run, is_stopped: bool, ended: str, progress: Progress | None) ->
         net=run.net,
         weights=weights,
         batches=run.net.batch_number,
-        characters=run.net.seen - run.seen_before,
-        seconds=seconds,
+        characters=run.net.seen - run.first_seen,
+        seconds=run.elapsed,
         avg=run.avg,
-        val=val,
+        val=run.scored[1],
+        val_batch=run.scored[0],
+        lowest_val=validation.best_loss,
+        measured=max(0, validation.symbols),
         best_val=None if score is None else score.nats,
         best=None if score is None else run.folder.file("_best.weights"),
-        scored=0.0 if score is None else score.symbols / (len(validation.text) - 1),
-        ended=ended,
-        interrupted=is_stopped,
+        scored=0 if score is None else score.symbols,
+        held_out=max(0, len(validation.text) - 1),
+        ended=ended or "interrupted",
+        interrupted=ended is None,
         bytes_per_character=_bytes_per_character(run),
         best_batch=validation.best_batch,
-        risen=_risen(validation.loss if val is None else val, validation.best_loss),
     )
 
 
@@ -203,30 +230,12 @@ def _save_score(run: Run) -> None:
         log.warning("warning: %s: %s", run.folder.file(".state"), error.strerror)
 
 
-def _risen(loss: float | None, best: float | None) -> float:
-    """How far the held-out loss is above its lowest, in nats per symbol."""
-    return 0.0 if loss is None or best is None else loss - best
-
-
 def _bytes_per_character(run: Run) -> float:
     """Of the held-out text, as far as it is predicted."""
     predicted = run.validation.text[1:]
     if not run.net.writes_bytes or not len(predicted):
         return 1.0
     return len(predicted) / max(1, utf8_characters(predicted))
-
-
-def _score_last(run: Run, progress: Progress | None = None) -> float | None:
-    """The loss of the last network, saved where it is the best; None without held-out text."""
-    batch, loss = run.scored
-    if batch == run.net.batch_number or not len(run.validation.text):
-        return loss
-    with run.profile.kind(VALIDATION), run.net.averaged():
-        loss = run.validation.compare(run.net, progress)
-    _note_unlike(run, loss)
-    if run.validation.best_batch == run.net.batch_number:
-        run.save("_best.weights")
-    return loss
 
 
 # --- around the loop
@@ -255,12 +264,12 @@ def train_run(
         run.stop = stop
         run.start_clock()
         with run.table, run.samples:
-            is_stopped, ended = train_loop(run, threads, callback or (lambda row: None))
-            result = finish(run, is_stopped, ended, scoring)
+            told = callback or (lambda row: None)
+            row, ended = train_loop(run, threads, told)
+            result = finish(run, row, ended, scoring, told)
     if run.plan.plot and run.ranks.is_first:
         paths = run.folder.file(".csv"), run.folder.file(".png")
-        end = None if result.val is None else (float(result.batches), result.val)
-        plotting.write_curves(*paths, unit_of(run.net), end)
+        plotting.write_curves(*paths, unit_of(run.net))
     if profile:
         log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
     return result

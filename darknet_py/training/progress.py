@@ -61,11 +61,6 @@ class Progress:
             self._show_score = self._score.enter_context(progress_bar("saved; scoring"))
         self._show_score(done, total)
 
-    def ended(self, val: float | None) -> None:
-        """Let the bar have the held-out loss of the network at the end."""
-        if val is not None:
-            self._val = val
-
     def _draw(self, row: Row) -> None:
         """Move the bar, which counts the share of the run that is done, or updates where nobody
         knows their number.
@@ -88,7 +83,7 @@ class Progress:
         if self._val is not None:
             values.append(f"{'held out' if is_wide else 'val'} {self._val:.3f}")
         if is_wide and row.batch > first.batch:
-            rate = (row.seen - first.seen) / max(row.elapsed - first.elapsed, 1e-9)
+            rate = (row.seen - first.seen) / max(row.seconds - first.seconds, 1e-9)
             values.append(f"{bar.format_sizeof(rate)} {row.unit}s/s")
         bar.set_description_str(f"batch {row.batch}: ", refresh=False)
         bar.set_postfix_str(", ".join(values), refresh=False)
@@ -128,5 +123,5 @@ def _share(row: Row) -> float | None:
     """The share of the run that is done; None where nobody knows its length."""
     shares = [row.batch / row.limit] if row.limit else []
     if row.time_limit is not None:
-        shares.append(row.elapsed / row.time_limit)
+        shares.append(row.seconds / row.time_limit)
     return min(1.0, max(shares)) if shares else None

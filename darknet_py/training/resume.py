@@ -224,11 +224,11 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
                 np.copyto(own, arrays[name][net.step.own_streams], casting="no")
             elif name != "best":
                 np.copyto(own, arrays[name], casting="no")
-        net.seen = run.seen_before = int(progress["seen"])
+        net.seen = int(progress["seen"])
         net.step.optimizer.count = int(progress["updates"])
         run.first_seen = int(progress["first_seen"])
         run.avg = float(progress["avg"])
-        run.elapsed_before = float(progress["elapsed"])
+        run.elapsed_before = float(progress["seconds"])
         net.statistics_steps = progress["statistics_steps"]
         is_measured = run.validation.restore(progress["validation"], arrays.get("best"))
     except (KeyError, TypeError, ValueError) as error:

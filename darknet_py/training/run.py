@@ -50,10 +50,11 @@ class Row:
     """One batch as the log, the CSV file and the callback see it.
 
     loss, avg, val: nats per symbol; avg is darknet's .9 avg + .1 loss, val the last validation's
-    where there was one after this batch. seconds: this batch's. elapsed: since the run began, all
-    its parts together. limit: the batch at which the run ends, 0 if that is not known; time_limit:
-    the seconds, as `elapsed` counts them, None where there is no such limit. unit: what a symbol is
-    called.
+    where there was one after this batch, as there is after the last one of a run. seconds: of
+    training since the run began, all its parts together, with the validations but without the
+    scores at its end. batch_seconds: of this update alone. limit: the batch at which the run ends,
+    0 if that is not known; time_limit: the seconds, None where there is no such limit. unit: what a
+    symbol is called.
     """
 
     batch: int
@@ -62,7 +63,7 @@ class Row:
     avg: float
     rate: float
     seconds: float
-    elapsed: float
+    batch_seconds: float
     epochs: float
     val: float | None
     limit: int
@@ -73,14 +74,14 @@ class Row:
         """darknet's own line for a batch."""
         return (
             f"{self.batch}: {self.loss:f}, {self.avg:f} avg, {self.rate:f} rate, "
-            f"{self.seconds:f} seconds, {self.epochs:f} epochs"
+            f"{self.batch_seconds:f} seconds, {self.epochs:f} epochs"
         )
 
     def cells(self) -> list[str]:
-        """The row of the CSV file, whose seconds are those since the run began."""
+        """The row of the CSV file."""
         val = "" if self.val is None else f"{self.val:.6f}"
         numbers = [f"{self.loss:.6f}", f"{self.avg:.6f}", f"{self.rate:.9g}"]
-        times = [f"{self.elapsed:.3f}", f"{self.epochs:.6f}"]
+        times = [f"{self.seconds:.3f}", f"{self.epochs:.6f}"]
         return [str(self.batch), str(self.seen), *numbers, *times, val]
 
 
@@ -89,13 +90,14 @@ class Result:
     """How a run ended.
 
     net: with its last parameters. weights: the file that holds them. characters: how many symbols,
-    which are bytes or tokens, were trained on since `train` was called, in `seconds`. val,
-    best_val: nats per symbol of the last and of the best network on the held-out text, None without
-    one; best: the best one's file. scored: the share of the held-out text that best_val is over.
+    which are bytes or tokens, were trained on since the run began, all its parts together, in
+    `seconds`: see `Row`. val, lowest_val: nats per symbol of the network that this call validated
+    last, after batch val_batch, and of the best one, both on the same `measured` symbols of the
+    held-out text, as in the CSV file. best_val: of the best network on `scored` symbols, all
+    `held_out` ones if there was time; best: its file. All of these are None without held-out text.
     bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
     so many times a loss per byte is one per character. best_batch: after which the best network
-    was kept. risen: how far the loss on the same held-out symbols, val, is above the best one's.
-    ended: why, in a few words. interrupted: by `stop`.
+    was kept. ended: why, in a few words. interrupted: by `stop`.
     """
 
     net: Network
@@ -105,14 +107,17 @@ class Result:
     seconds: float
     avg: float
     val: float | None
+    val_batch: int
+    lowest_val: float | None
+    measured: int
     best_val: float | None
     best: Path | None
-    scored: float
+    scored: int
+    held_out: int
     ended: str
     interrupted: bool
     bytes_per_character: float = 1.0
     best_batch: int = 0
-    risen: float = 0.0
 
 
 class Run:
@@ -145,10 +150,10 @@ class Run:
         self.samples = folder.journal(".samples")
         self.avg = math.nan
         self.is_unlike = False  # the held-out text, as the user has been told, or nobody can tell
-        self.first_seen = self.seen_before = net.seen
+        self.first_seen = net.seen
         # Seconds of the batches since the last validation, whose batch and loss follow.
         self.recent: deque[float] = deque(maxlen=101)
-        self.scored: tuple[int, float | None] = -1, None
+        self.scored: tuple[int, float | None] = 0, None
         self.elapsed_before = 0.0
         self.saved = time.perf_counter()
         self.started: float | None = self.saved
@@ -162,11 +167,9 @@ class Run:
             self.net.step.tell = self.tell
             self.net.step.told = self.ranks.decide(self.tell())
 
-    def stop_clock(self) -> float:
-        """Count no more of them; returns those since `start_clock`."""
-        before, self.elapsed_before = self.elapsed_before, self.elapsed
-        self.started = None
-        return self.elapsed_before - before
+    def stop_clock(self) -> None:
+        """Count no more of them."""
+        self.elapsed_before, self.started = self.elapsed, None
 
     @property
     def elapsed(self) -> float:
@@ -248,8 +251,8 @@ class Run:
             shares.append(self.told(ELAPSED) / self.time_limit)
         return max(shares, default=0.0)
 
-    def row(self, loss: float, seconds: float) -> Row:
-        """The row of the batch just done, without a validation."""
+    def row(self, loss: float, seconds: float, val: float | None) -> Row:
+        """The row of the batch just done, which took so many seconds."""
         batch = self.net.batch_number
         return Row(
             batch=batch,
@@ -257,10 +260,10 @@ class Run:
             loss=loss,
             avg=self.avg,
             rate=self.step.last_rate,
-            seconds=seconds,
-            elapsed=self.elapsed,
+            seconds=self.elapsed,
+            batch_seconds=seconds,
             epochs=batch * self.net.options.symbols / len(self.streams.text),
-            val=None,
+            val=val,
             limit=self.limit,
             time_limit=self.time_limit,
             unit=unit_of(self.net),
@@ -270,6 +273,12 @@ class Run:
         """Add a row to BASE.csv. Raises OSError."""
         if self.ranks.is_first:
             self.table.write(",".join(row.cells()))
+
+    def log_again(self, row: Row) -> None:
+        """Put a row in the place of that of the same batch. Raises OSError."""
+        if self.ranks.is_first:
+            self.table.cut_back(lambda line: batch_of_row(line) < row.batch)
+            self.log(row)
 
     # --- saving
 
@@ -301,7 +310,7 @@ class Run:
             "drawn": net.rand.drawn,
             "updates": net.step.optimizer.count,
             "avg": self.avg,
-            "elapsed": self.elapsed,
+            "seconds": self.elapsed,
             "statistics_steps": net.statistics_steps,
             "validation": self.validation.facts(),
         }

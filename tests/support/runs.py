@@ -25,7 +25,7 @@ def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
             assert ours.arrays.keys() == theirs.arrays.keys()
             for key, array in ours.arrays.items():
                 assert array.tobytes() == theirs.arrays[key].tobytes(), key
-            assert {**ours.progress, "elapsed": 0} == {**theirs.progress, "elapsed": 0}
+            assert {**ours.progress, "seconds": 0} == {**theirs.progress, "seconds": 0}
             assert ours.plan == theirs.plan
         else:
             assert (one / name).read_bytes() == (other / name).read_bytes(), name
