@@ -15,9 +15,10 @@ from darknet_py.files import write_whole
 from darknet_py.terminal import say
 
 PROGRAM = "darknet-py"
+SHELLS = ("bash", "zsh", "fish")
 # The folder of the file that each shell reads when it starts, by the variable that may name it;
 # fish has a file for each program.
-STARTS = {"bash": ("HOME", ".bashrc"), "zsh": ("ZDOTDIR", ".zshrc"), "fish": ("HOME", "")}
+STARTS = {"bash": ("HOME", ".bashrc"), "zsh": ("ZDOTDIR", ".zshrc")}
 FISH = f"~/.config/fish/completions/{PROGRAM}.fish"
 # Before click's script: zsh has `compdef` only where completion has been switched on.
 BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"}
@@ -29,7 +30,7 @@ BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compi
     context_settings=CONTEXT,
     short_help="Set up completion in your shell.",
 )
-@click.argument("shell", required=False, type=click.Choice(list(STARTS)))
+@click.argument("shell", required=False, type=click.Choice(SHELLS))
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
 @verbosity_options
 def command(shell: str | None, install: bool) -> None:
@@ -47,8 +48,8 @@ def command(shell: str | None, install: bool) -> None:
     """
     if shell is None:
         shell = Path(os.environ.get("SHELL", "")).name
-        if shell not in STARTS:
-            raise click.UsageError(f"Give the shell: {', '.join(STARTS)}.")
+        if shell not in SHELLS:
+            raise click.UsageError(f"Give the shell: {', '.join(SHELLS)}.")
     script = _script(shell)
     if not install:
         click.echo(script, nl=False)
@@ -59,7 +60,7 @@ def command(shell: str | None, install: bool) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, [script.encode()])
     told = f"wrote {path}"
-    if shell != "fish":
+    if shell in STARTS:
         variable, name = STARTS[shell]
         start = Path(os.environ.get(variable) or "~").expanduser() / name
         quoted = shlex.quote(str(path))
