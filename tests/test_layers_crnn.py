@@ -452,9 +452,9 @@ def test_keys_that_change_nothing_on_one_pixel(keys: str) -> None:
         ("output=4 size=1 xnor=1", "xnor=1 (weights of one bit) is not supported"),
         ("output=4 size=1 groups=4", "groups=4 does not divide the 6 inputs and 1 outputs"),
         ("output=4 hidden=4 size=1 groups=3", "groups=3 does not divide the 6 inputs and 4"),
-        ("output=0 size=1", "output='0': expected a whole number of at least 1"),
-        ("output_filters=0", "output_filters='0': expected a whole number of at least 1"),
-        ("output=4 size=1 stride=0", "stride='0': expected a whole number of at least 1"),
+        ("output=0 size=1", "output='0': expected a whole number from 1"),
+        ("output_filters=0", "output_filters='0': expected a whole number from 1"),
+        ("output=4 size=1 stride=0", "stride='0': expected a whole number from 1"),
     ],
 )
 def test_other_kernels_are_refused_in_one_line(keys: str, told: str) -> None:
