@@ -210,18 +210,20 @@ def warn_of_count(names: list[str], path: str | os.PathLike[str], net: Network) 
 
 
 def utf8_characters(text: Array) -> int:
-    """How many characters these bytes are: as UTF-8, or as one byte each where more than one
-    in 50 would be none of UTF-8. One that is cut at either end is none.
+    """How many whole characters of UTF-8 these bytes are, or how many bytes if most of what is
+    beyond ASCII is not UTF-8.
     """
-    count = wrong = 0
+    whole = ascii_ = wrong = 0
     for part in _decoded(text[_first_whole(text) :]):
-        count += len(part)
+        whole += len(part)
+        ascii_ += len(part.encode("ascii", "ignore"))
         wrong += part.count("\ufffd")
-    return count if wrong * 50 <= count else len(text)
+    whole -= wrong
+    return whole if whole - ascii_ >= wrong else len(text)
 
 
 def _first_whole(text: Sequence[int] | Array) -> int:
-    """Where the first character begins that is not cut at its start."""
+    """Where the first character begins whose start is in the text."""
     first = 0
     while first < min(3, len(text)) and text[first] & 0xC0 == 0x80:
         first += 1

@@ -176,7 +176,7 @@ def test_valid_scores_numbers_and_names(net: Network) -> None:
         assert outcome.stdout.decode().splitlines() == [
             f"tokens              {len(TEXT) - 1}",
             f"nats per token      {score.nats:.4f}",
-            f"bits per token      {score.bpc:.4f}",
+            f"bits per token      {score.bits:.4f}",
             f"perplexity          {rounded_perplexity(score.perplexity)}",
         ]
         found = json.loads(invoke("valid", "net.weights", *args, "--json", "-q").stdout)
@@ -184,7 +184,7 @@ def test_valid_scores_numbers_and_names(net: Network) -> None:
         assert found["nats"] == score.nats
         lines = invoke("valid", "net.weights", *args, "--trace", "-q").stdout.decode().splitlines()
         assert lines == [
-            f"{now.characters} BPC: {now.bpc:4.4f}   Perplexity: {now.perplexity:4.4f}"
+            f"{now.symbols} BPC: {now.bits:4.4f}   Perplexity: {now.perplexity:4.4f}"
             for now in trace(net, TEXT)
         ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 from pathlib import Path
@@ -137,12 +138,35 @@ def test_bytes_and_characters_are_told_apart(run: Path) -> None:
     assert facts["characters"] == int(rows["characters"].replace(",", ""))
     each = facts["bytes"] / facts["characters"]
     assert facts["nats_per_character"] == pytest.approx(facts["nats"] * each)
-    assert float(rows["bits per character"]) == pytest.approx(facts["bpc"] * each, abs=1e-4)
+    assert float(rows["bits per character"]) == pytest.approx(facts["bits"] * each, abs=1e-4)
     plain = Path(text).with_name("plain.txt")
     plain.write_text("abc\n" * 100)
     rows_of_ascii = invoke("valid", str(run / "run"), str(plain)).stdout.decode()
     assert "nats per byte" in rows_of_ascii
     assert "character" not in rows_of_ascii
+
+
+def test_characters_of_a_short_text_are_whole_ones(run: Path) -> None:
+    """Also where the first one is split, since its first byte is only read."""
+    text = "你好世界你好世界\n"
+    facts = json.loads(invoke("valid", str(run / "run"), "--json", stdin=text.encode()).stdout)
+    score = dn.evaluate(dn.load_network(run / "run"), text)
+    assert facts == dataclasses.asdict(score)
+    assert (score.symbols, score.bytes, score.characters) == (24, 24, 8)
+    assert score.bits_per_character == pytest.approx(score.bits * 3)
+    assert facts["nats_per_character"] == pytest.approx(facts["nats"] * 3)
+    score = dn.evaluate(dn.load_network(run / "run"), list("é all".encode()))
+    assert (score.symbols, score.characters) == (5, 4)
+    assert dn.evaluate(dn.load_network(run / "run"), "你").bits_per_character is None
+
+
+def test_characters_of_spread_blocks_are_whole_ones(run: Path) -> None:
+    """Every block of a short text cuts some."""
+    text = run / "chinese.txt"
+    text.write_text("你好世界, 再见" * 99, encoding="utf-8")
+    spread = ("--val", ".1", "--val-from", "spread", "--json")
+    facts = json.loads(invoke("valid", str(run / "run"), str(text), *spread).stdout)
+    assert 2 * facts["characters"] < facts["bytes"] < 4 * facts["characters"]
 
 
 @given(st.text(max_size=30), st.binary(max_size=4), st.text(max_size=30), st.integers(1, 9))
@@ -167,7 +191,12 @@ def test_characters_are_counted(text: str, part: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("darknet_py.symbols.PART", part)
         assert utf8_characters(np.frombuffer(data, np.uint8)) == len(data.decode())
-        assert utf8_characters(np.frombuffer(data + b"\xff" * 9, np.uint8)) == len(data) + 9
+        wrong = b"\xff" * (len(text) + 1)
+        assert utf8_characters(np.frombuffer(data + wrong, np.uint8)) == len(data + wrong)
+        # What is cut at either end is no whole character.
+        cut = "\u4f60".encode()
+        found = utf8_characters(np.frombuffer(cut[1:] + data + cut[:2], np.uint8))
+        assert found == len(data.decode())
 
 
 @pytest.mark.parametrize("encoding", ["windows-1251", "iso-8859-7", "shift-jis", "latin-1"])

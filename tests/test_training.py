@@ -634,7 +634,7 @@ def test_the_callback_gets_the_rows_of_the_table() -> None:
     assert all(row.batch_seconds <= row.seconds for row in seen)
     assert result.weights == Path("a/net_final.weights")
     assert result.batches == 5
-    assert result.characters == 5 * SYMBOLS
+    assert result.symbols == 5 * SYMBOLS
     assert result.avg == seen[-1].avg
     assert not result.interrupted
     assert result.net.parameters.tobytes() == floats(result.weights).tobytes()

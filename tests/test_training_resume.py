@@ -139,7 +139,7 @@ def test_elapsed_time_and_average_go_on(clock: Clock) -> None:
     assert rows[0].batch == 7
     assert rows[0].seconds == first.seconds + clock.batch == 7
     assert rows[0].avg == pytest.approx(0.9 * first.avg + 0.1 * rows[0].loss)
-    assert second.characters == 8 * first.characters // 6
+    assert second.symbols == 8 * first.symbols // 6
     assert second.seconds == rows[-1].seconds == 8
     over = invoke(
         "train", "--resume", "--batches", "99", "--time", f"{first.seconds / 2:f}s"

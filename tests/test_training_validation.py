@@ -389,6 +389,38 @@ def test_a_held_out_text_unlike_the_rest_is_told_once() -> None:
     assert "unlike the rest" not in invoke(*args, *learned).stderr
 
 
+@pytest.mark.parametrize("val_from", ["end", "spread"])
+def test_valid_warns_where_the_part_is_not_the_one_held_out(val_from: str) -> None:
+    args = ("--batches", "5", "--val", ".1", "--val-from", val_from)
+    assert invoke("train", "net.cfg", "text.txt", *args).status == 0
+    other = {"end": "spread", "spread": "end"}[val_from]
+    for part, advice in (
+        ((), "--val 0.1 scores"),
+        (("--val", ".2"), "--val 0.1 scores"),
+        (("--val", ".05", "--val-from", val_from), "--val 0.1 scores"),
+        (("--val", ".1", "--val-from", other), f"--val 0.1 --val-from {val_from} scores"),
+        (("--val", ".1"), None),
+        (("--val", ".1", "--val-from", val_from), None),
+    ):
+        said = invoke("valid", "backup", "text.txt", *part, "-q").stderr
+        assert ("warning: the network was trained on this text" in said) == (advice is not None)
+        assert (advice or "") in said
+
+
+def test_valid_warns_of_parts_where_another_file_was_held_out() -> None:
+    Path("held.txt").write_bytes(Path("text.txt").read_bytes()[:900])
+    args = ("train", "net.cfg", "text.txt", "--batches", "5", "--val", "held.txt")
+    assert invoke(*args).status == 0
+    said = invoke("valid", "backup", "text.txt", "--val", ".1", "-q").stderr
+    assert "trained on this text" in said
+    assert "held.txt" in said
+    assert "warning" in invoke("valid", "backup", "held.txt", "--val", ".1", "-q").stderr
+    assert invoke("valid", "backup", "held.txt", "-q").stderr == ""
+    assert invoke(*args[:-1], "0").status == 0
+    said = invoke("valid", "backup", "text.txt", "--val", ".1", "-q").stderr
+    assert "trained on this text" in said
+
+
 def test_valid_tells_of_a_text_that_was_trained_on() -> None:
     assert invoke("train", "net.cfg", "text.txt", "--batches", "5", "--val", ".25").status == 0
     Path("other.txt").write_bytes(Path("text.txt").read_bytes())

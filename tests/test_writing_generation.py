@@ -266,12 +266,12 @@ def test_recorded_scores(folder: str) -> None:
     alexeyab = net.dialect is ALEXEYAB
     has_norm = any("scale" in tensor.name for tensor in net.tensors())
     tolerance = 1e-3 if alexeyab and has_norm else 1e-4
-    assert score.characters == int(last[0])
+    assert score.symbols == int(last[0])
     assert score.perplexity == pytest.approx(float(last[-4]), rel=tolerance)
     assert score.word_perplexity == pytest.approx(float(last[-1]), rel=tolerance)
     if not alexeyab:
         assert last[1] == "BPC"
-        assert score.bpc == pytest.approx(float(last[2]), abs=1e-4)
+        assert score.bits == pytest.approx(float(last[2]), abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -285,17 +285,17 @@ def test_a_score_is_the_mean_over_single_predictions(section: str) -> None:
         p = net.predict(np.array([[symbol]]))
         nats.append(-math.log(p[0, 0, truth]))
     score = evaluate(network(section, dtype=np.float64), TEXT, [4, 2])
-    assert score.characters == len(TEXT) - 1 == len(nats)
+    assert score.symbols == len(TEXT) - 1 == len(nats)
     assert score.nats == pytest.approx(np.mean(nats), rel=1e-11)
-    assert score.bpc == pytest.approx(np.mean(nats) / math.log(2), rel=1e-11)
-    assert score.perplexity == pytest.approx(2**score.bpc)
+    assert score.bits == pytest.approx(np.mean(nats) / math.log(2), rel=1e-11)
+    assert score.perplexity == pytest.approx(2**score.bits)
 
 
 def test_words_are_counted_at_blanks_among_the_predicted_characters() -> None:
     net = make_network("[net] inputs=40", "[connected] output=40", "[softmax]")
     for text, words in ((b"\n !", 2), (b"! \n\t!", 4), (b"!!!", 1), (b" !!", 1), (b"!! ", 2)):
         score = evaluate(net, text)
-        bits = score.bpc * (len(text) - 1)
+        bits = score.bits * (len(text) - 1)
         assert score.word_perplexity == pytest.approx(2 ** (bits / words))
 
 

@@ -153,7 +153,7 @@ def _explanation(result: Result, progress: Progress) -> str | None:
         return None
     net = result.net
     is_nats = is_loss_in_nats(net)
-    batches = result.characters // net.options.symbols
+    batches = result.symbols // net.options.symbols
     first = progress.first_loss if is_nats else None
     avg = result.avg if is_nats else None
     said = explain_outcome(batches, progress.top_rate, first, avg, result.best_val, net.inputs)
@@ -170,11 +170,11 @@ def _part(symbols: int, held_out: int) -> str:
 
 def _say_result(result: Result, explanation: str | None) -> None:
     """What a run came to."""
-    rate = result.characters / max(result.seconds, 1e-9)
+    rate = result.symbols / max(result.seconds, 1e-9)
     unit = unit_of(result.net)
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
-        f"{result.ended}{batch}: {result.characters:,} {unit}s in {result.seconds:.1f} s, "
+        f"{result.ended}{batch}: {result.symbols:,} {unit}s in {result.seconds:.1f} s, "
         f"{rate:,.0f} per second; saved {result.weights}"
     )
     if result.val is not None:

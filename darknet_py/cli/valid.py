@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from typing import Any
 
 import click
 
@@ -26,7 +25,7 @@ from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
 from darknet_py.finding import find_weights, open_network, state_beside
 from darknet_py.progress import progress_bar
-from darknet_py.symbols import LONGER, Symbols, utf8_characters, warn_of_encoding
+from darknet_py.symbols import LONGER, Symbols, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
 from darknet_py.training.settings import Plan
 from darknet_py.training.threads import scoring_threads
@@ -112,10 +111,11 @@ def command(
     symbols = known.read_file(text)
     if not known.is_tokens:
         warn_of_encoding(symbols, text, "scored")
-    if val is None:
-        _say_known(_plan_of(weights), text)
-    else:
-        symbols = split(symbols, val, val_from or _as_in_run(_plan_of(weights)))[1]
+    plan = _plan_of(weights)
+    if val is not None:
+        val_from = val_from or _as_in_run(plan)
+        symbols = split(symbols, val, val_from)[1]
+    _check_part(plan, text, val, val_from)
     if len(symbols) < 2:
         raise CorpusError(
             f"{text} has {counted(len(symbols), known.unit)} to score; at least 2 are needed"
@@ -123,10 +123,10 @@ def command(
     start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):
-            bpc = "" if net.dialect is ALEXEYAB else f"BPC: {now.bpc:4.4f}   "
+            bpc = "" if net.dialect is ALEXEYAB else f"BPC: {now.bits:4.4f}   "
             words = now.word_perplexity
             by_word = "" if words is None else f"    Word Perplexity: {words:4.4f}"
-            click.echo(f"{now.characters} {bpc}Perplexity: {now.perplexity:4.4f}{by_word}")
+            click.echo(f"{now.symbols} {bpc}Perplexity: {now.perplexity:4.4f}{by_word}")
         return
     from threadpoolctl import threadpool_limits
 
@@ -138,21 +138,18 @@ def command(
     limits = threadpool_limits(threads, user_api="blas")
     with progress_bar("scoring the text") as progress, limits:
         score = evaluate(net, symbols, start, streams=streams, progress=progress)
-    facts: dict[str, Any] = dataclasses.asdict(score)
-    unit = known.unit
-    rows = [(f"{unit}s", f"{score.characters:,}")]
-    rates = [(f"nats per {unit}", score.nats), (f"bits per {unit}", score.bpc)]
-    characters = score.characters if known.is_tokens else utf8_characters(symbols[1:])
-    if 0 < characters * LONGER < score.characters:
-        # A text with longer characters: what is predicted is a byte.
-        each = score.characters / characters
-        longer = {"nats_per_character": score.nats * each, "bits_per_character": score.bpc * each}
-        facts |= {"bytes": score.characters, "characters": characters, **longer}
-        rows.append(("characters", f"{characters:,}"))
-        rates += [(name.replace("_", " "), value) for name, value in longer.items()]
     if as_json:
-        print_json(facts)
+        print_json(dataclasses.asdict(score))
         return
+    unit = known.unit
+    rows = [(f"{unit}s", f"{score.symbols:,}")]
+    rates = [(f"nats per {unit}", score.nats), (f"bits per {unit}", score.bits)]
+    if score.characters and score.characters * LONGER < score.symbols:
+        # A text with longer characters: what is predicted is a byte.
+        rows.append(("characters", f"{score.characters:,}"))
+        each = score.symbols / score.characters
+        rates += [("nats per character", score.nats * each)]
+        rates += [("bits per character", score.bits * each)]
     rows += [(name, f"{rate:.4f}") for name, rate in rates]
     rows.append(("perplexity", rounded_perplexity(score.perplexity)))
     if score.has_words and score.word_perplexity is not None:
@@ -177,8 +174,21 @@ def _as_in_run(plan: Plan | None) -> str:
     return plan.val_from
 
 
-def _say_known(plan: Plan | None, text: str) -> None:
-    """Tell of a text that the run was trained on."""
-    if plan is not None and plan.data == os.path.abspath(text) and isinstance(plan.val, float):
-        held_out = f"; --val {plan.val:g} scores only the part that was held out"
-        log.info("the network was trained on this text%s", held_out if plan.val else "")
+def _check_part(plan: Plan | None, text: str, val: float | None, val_from: str | None) -> None:
+    """Warn if what is scored of the run's text is not what the run held out."""
+    place = os.path.abspath(text)
+    if plan is None or place not in (plan.data, plan.val):
+        return
+    if place != plan.data:
+        if val is not None:
+            log.warning("warning: the run held out all of this text: leave out --val to score it")
+        return
+    held_out = ""
+    if isinstance(plan.val, str):
+        held_out = f"; {plan.val} is the held-out text"
+    elif plan.val:
+        if (val, val_from) == (plan.val, plan.val_from):
+            return
+        where = "" if val_from in (None, plan.val_from) else f" --val-from {plan.val_from}"
+        held_out = f"; --val {plan.val:g}{where} scores only the part that was held out"
+    log.warning("warning: the network was trained on this text%s", held_out)

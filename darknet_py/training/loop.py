@@ -204,7 +204,7 @@ def finish(
         net=run.net,
         weights=weights,
         batches=run.net.batch_number,
-        characters=run.net.seen - run.first_seen,
+        symbols=run.net.seen - run.first_seen,
         seconds=run.elapsed,
         avg=run.avg,
         val=run.scored[1],

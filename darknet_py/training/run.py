@@ -89,12 +89,12 @@ class Row:
 class Result:
     """How a run ended.
 
-    net: with its last parameters. weights: the file that holds them. characters: how many symbols,
-    which are bytes or tokens, were trained on since the run began, all its parts together, in
-    `seconds`: see `Row`. val, lowest_val: nats per symbol of the network that this call validated
-    last, after batch val_batch, and of the best one, both on the same `measured` symbols of the
-    held-out text, as in the CSV file. best_val: of the best network on `scored` symbols, all
-    `held_out` ones if there was time; best: its file. All of these are None without held-out text.
+    net: with its last parameters. weights: the file that holds them. symbols: how many, bytes or
+    tokens, were trained on since the run began, all its parts together, in `seconds`: see `Row`.
+    val, lowest_val: nats per symbol of the network that this call validated last, after batch
+    val_batch, and of the best one, both on the same `measured` symbols of the held-out text, as in
+    the CSV file. best_val: of the best network on `scored` symbols, all `held_out` ones if there
+    was time; best: its file. All of these are None without held-out text.
     bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
     so many times a loss per byte is one per character. best_batch: after which the best network
     was kept. ended: why, in a few words. interrupted: by `stop`.
@@ -103,7 +103,7 @@ class Result:
     net: Network
     weights: Path
     batches: int
-    characters: int
+    symbols: int
     seconds: float
     avg: float
     val: float | None

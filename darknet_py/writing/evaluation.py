@@ -18,6 +18,7 @@ from darknet_py.symbols import (
     check_network,
     check_symbols,
     unit_of,
+    utf8_characters,
 )
 from darknet_py.writing.generation import FEED_STEPS, Progress, feed
 from darknet_py.writing.scoring import cut, score_pieces
@@ -35,22 +36,29 @@ def default_prompt(inputs: int) -> bytes:
 class Evaluation:
     """The score of a text.
 
-    characters: how many symbols were predicted, one less than the text has: its bytes, or for a
-    network of tokens its tokens.
-    nats, bpc: mean negative log probability per symbol, in nats and in bits.
-    perplexity: 2 ** bpc, as if each symbol were one of so many equally likely ones.
-    word_perplexity: 2 ** (bits of the whole text / words), None for a network of tokens, whose
-    words cannot be told.
+    symbols: how many were predicted, one fewer than the text has.
+    nats, bits: mean negative log probability per symbol, in nats and in bits.
+    perplexity: 2 ** bits, as if each symbol were one of so many equally likely ones.
+    word_perplexity: 2 ** (bits of the whole text / words).
+    bytes, characters: that were predicted. A character of UTF-8 counts if all its bytes do; in a
+    text that is not UTF-8 each byte is one.
+    nats_per_character, bits_per_character: the losses of all symbols, divided by `characters`;
+    None if there are none.
     has_words: whether white space separates the words of the text; Chinese, Japanese and Thai have
     none between theirs.
+    For a network of tokens, what is about words, bytes and characters is None.
     `print` shows it in words: in bytes or tokens.
     """
 
-    characters: int
+    symbols: int
     nats: float
-    bpc: float
+    bits: float
     perplexity: float
     word_perplexity: float | None
+    bytes: int | None = None
+    characters: int | None = None
+    nats_per_character: float | None = None
+    bits_per_character: float | None = None
     has_words: bool = True
 
     def __str__(self) -> str:
@@ -58,12 +66,12 @@ class Evaluation:
         unit = "token" if self.word_perplexity is None else "byte"
         facts = [
             f"{self.nats:.4f} nats per {unit}",
-            f"{self.bpc:.4f} bits per {unit}",
+            f"{self.bits:.4f} bits per {unit}",
             f"perplexity {rounded_perplexity(self.perplexity)}",
         ]
         if self.has_words and self.word_perplexity is not None:
             facts.append(f"word perplexity {rounded_perplexity(self.word_perplexity)}")
-        return f"{counted(self.characters, unit)}: {', '.join(facts)}"
+        return f"{counted(self.symbols, unit)}: {', '.join(facts)}"
 
 
 def rounded_perplexity(value: float) -> str:
@@ -102,10 +110,12 @@ def evaluate(
     pieces, start = cut(len(symbols) - 1, streams), _prompt(net, prompt)
     with net.guard.reading():
         score = score_pieces(net, symbols, pieces, start, progress=progress)
+    nats = score.nats * score.symbols
     words = _words(net, symbols)
-    last = None if words is None else int(words[-1])
-    has_words = last is not None and _has_words(symbols, last)
-    return _score(score.nats * score.symbols, score.symbols, last, has_words)
+    if words is None:
+        return _score(nats, score.symbols, has_words=False)
+    last, text = int(words[-1]), symbols.astype(np.uint8)
+    return _score(nats, score.symbols, last, utf8_characters(text[1:]), _has_words(text, last))
 
 
 def trace(
@@ -113,19 +123,20 @@ def trace(
     text: str | Sequence[int] | np.ndarray,
     prompt: str | Sequence[int] | np.ndarray = DEFAULT_PROMPT,
 ) -> Iterator[Evaluation]:
-    """The score of `text` up to each of its symbols but the first: `evaluate` as it goes.
+    """The score of `text` up to each of its symbols but the first: `evaluate` as it goes, without
+    what is about characters.
 
     Raises CorpusError and DarknetError like `evaluate`, and DarknetError if the parameters change
     before the text ends.
     """
     symbols = _scorable(net, text)
     words = _words(net, symbols)
-    nats, characters = 0.0, 0
+    nats, count = 0.0, 0
     for losses in _losses(net, symbols, prompt):
         for loss in losses.tolist():
             nats += loss
-            characters += 1
-            yield _score(nats, characters, None if words is None else int(words[characters - 1]))
+            count += 1
+            yield _score(nats, count, None if words is None else int(words[count - 1]))
 
 
 def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
@@ -153,7 +164,6 @@ def _has_words(text: np.ndarray, words: int) -> bool:
 
     words: how many there are if it does; their length and the script of the text tell.
     """
-    text = text.astype(np.uint8)
     if len(text) > LONGEST_WORD * words:
         return False
     # By the first two bytes of a character: CJK and kana; Thai and Lao, Myanmar, Khmer.
@@ -186,14 +196,25 @@ def _prompt(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarra
     return check_symbols(net, prompt, "prompt")
 
 
-def _score(nats: float, characters: int, words: int | None, has_words: bool = True) -> Evaluation:
+def _score(
+    nats: float,
+    symbols: int,
+    words: int | None = None,
+    characters: int | None = None,
+    has_words: bool = True,
+) -> Evaluation:
+    """words, characters: None if they are not known; without words the symbols are tokens."""
     bits = nats / math.log(2)
     return Evaluation(
-        characters=characters,
-        nats=nats / characters,
-        bpc=bits / characters,
-        perplexity=_power_of_two(bits / characters),
+        symbols=symbols,
+        nats=nats / symbols,
+        bits=bits / symbols,
+        perplexity=_power_of_two(bits / symbols),
         word_perplexity=None if words is None else _power_of_two(bits / words),
+        bytes=None if words is None else symbols,
+        characters=characters,
+        nats_per_character=nats / characters if characters else None,
+        bits_per_character=bits / characters if characters else None,
         has_words=has_words,
     )
 
