@@ -41,7 +41,7 @@ def test_valid_prints_the_numbers_of_evaluate(tmp_path: Path, net: Network, text
     assert numbers == {
         "bytes": f"{len(TEXT) - 1:,}",
         "nats per byte": f"{score.nats:.4f}",
-        "bits per byte": f"{score.bpc:.4f}",
+        "bits per byte": f"{score.bits:.4f}",
         "perplexity": rounded_perplexity(score.perplexity),
         "word perplexity": rounded_perplexity(score.word_perplexity or 0),
     }
