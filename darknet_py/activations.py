@@ -134,10 +134,11 @@ def _plse_slope(y: Array, out: Array) -> None:
 
 
 def _stair(x: Array) -> None:
-    """Flat on even intervals [n, n+1), rising by 1 on odd ones."""
+    """Flat on even intervals [n, n+1), rising by 1 on odd ones; infinite at infinity."""
     floor = np.floor(x)
     steps = np.floor(x / 2)
-    np.copyto(x, np.where(np.remainder(floor, 2) == 0, steps, (x - floor) + steps))
+    rise = np.subtract(x, floor, where=floor != 2 * steps, out=np.zeros_like(x))
+    np.add(rise, steps, out=x)
 
 
 def _stair_slope(y: Array, out: Array) -> None:

@@ -191,16 +191,22 @@ def _read_bounded(file: BinaryIO, name: str) -> bytes:
     return bytes(data)
 
 
-def read_lines(source: str | os.PathLike[str]) -> Iterator[bytes]:
-    """The lines of a file or of stdin (`-`), as they come. Raises CorpusError."""
+def read_lines(source: str | os.PathLike[str], as_in_c: bool = False) -> Iterator[bytes]:
+    """The lines of a file or of stdin (`-`), as they come.
+
+    as_in_c: as the C programs read lines, without their newlines. A NUL ends a string of C: what
+    follows it in the line is lost, and the next line is read on behind what precedes it.
+    Raises CorpusError.
+    """
+    lines = _c_lines if as_in_c else _lines
     if os.fspath(source) == "-":
         if is_terminal(sys.stdin):
             log.info("reading lines from the keyboard; Ctrl-D ends them")
-        yield from _lines(sys.stdin.buffer, "stdin")
+        yield from lines(sys.stdin.buffer, "stdin")
         return
     try:
         with open(source, "rb") as file:
-            yield from _lines(file, os.fspath(source))
+            yield from lines(file, os.fspath(source))
     except OSError as error:
         raise CorpusError(f"{source}: cannot read the lines: {error.strerror}") from error
 
@@ -215,23 +221,43 @@ def _lines(file: BinaryIO, name: str) -> Iterator[bytes]:
         raise CorpusError(f"{name} {reason}")
     while line := file.readline(LONGEST_LINE + 1):
         number += 1
-        if len(line) > LONGEST_LINE:
-            raise CorpusError(f"{name}: line {number} is longer than {LONGEST_LINE:,} bytes")
+        _check_length(line, number, name)
         yield line
 
 
-def read_token_names(
-    path: str | os.PathLike[str], newlines: bool = True, mark: bool = False
-) -> list[str]:
-    """The text of each token, one a line; `<NEWLINE>` means a newline. Raises CorpusError.
+def _c_lines(file: BinaryIO, name: str) -> Iterator[bytes]:
+    """darknet's `fgetl`: reads until a newline ends the string, in a buffer that doubles.
 
-    newlines: False takes `<NEWLINE>` as it is, as AlexeyAB's program does. mark: keep a byte-order
-    mark in the first name, as C does.
+    So of a line longer than the buffer, only what follows a NUL in the same piece is lost.
     """
-    lines = [line.rstrip(b"\r\n").decode("utf-8", "replace") for line in read_lines(path)]
-    if lines and not mark:
+    number, line, buffer, is_open = 1, b"", 512, False
+    while piece := file.readline(buffer - len(line) - 1):
+        line, is_open = line + piece.partition(b"\0")[0], True
+        _check_length(line, number, name)
+        if line.endswith(b"\n"):
+            yield line[:-1]
+            number, line, buffer, is_open = number + 1, b"", 512, False
+        elif len(line) == buffer - 1:
+            buffer *= 2
+    if is_open:
+        yield line
+
+
+def _check_length(line: bytes, number: int, name: str) -> None:
+    if len(line) > LONGEST_LINE:
+        raise CorpusError(f"{name}: line {number} is longer than {LONGEST_LINE:,} bytes")
+
+
+def read_token_names(path: str | os.PathLike[str]) -> list[str]:
+    """The text of each token, one a line; `<NEWLINE>` means a newline.
+
+    Bytes that are not UTF-8 are as `surrogateescape` has them; a byte-order mark at the start is
+    left out. Raises CorpusError.
+    """
+    lines = [line.rstrip(b"\r\n").decode("utf-8", "surrogateescape") for line in read_lines(path)]
+    if lines:
         lines[0] = lines[0].removeprefix("\ufeff")
-    return ["\n" if newlines and line == "<NEWLINE>" else line for line in lines]
+    return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
 def _checked_bytes(data: bytes, name: str, nul: Nul) -> bytes:

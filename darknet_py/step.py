@@ -148,6 +148,8 @@ class Step:
         model.seen += inputs.size
         if is_last:
             self.update()
+        # As C does to print the rate: with policy=random this is one more draw.
+        learning_rate(options, model.batch_number, model.rand)
         return nats / inputs[:, own].size
 
     def dropped(self) -> AbstractContextManager[None]:

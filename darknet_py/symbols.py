@@ -41,7 +41,8 @@ class Symbols:
     """The symbols of a network of `inputs`.
 
     is_tokens: whether they are tokens, rather than bytes. names: a text per symbol to print instead
-    of bytes, numbers for symbols beyond its end; None prints bytes. path: the file of the names.
+    of bytes, numbers for symbols beyond its end; None prints bytes. What is not UTF-8 in a name is
+    as `surrogateescape` has it. path: the file of the names.
     """
 
     def __init__(
@@ -126,7 +127,7 @@ class Symbols:
         return np.concatenate(pieces)
 
     def _tokens(self, text: bytes, place: str) -> Array:
-        decoded = text.decode("utf-8", "replace").removeprefix("\ufeff")
+        decoded = text.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
         words = decoded.split() if self._word is None else self._word.findall(decoded)
         symbols = np.empty(len(words), np.int64)
         for index, word in enumerate(words):
@@ -165,8 +166,13 @@ class Symbols:
         return symbols[_first_whole(symbols) : len(symbols) - cut_character(bytes(symbols[-4:]))]
 
     def name(self, symbol: int) -> str:
-        """The name of a symbol that is printed by its name, or its number where it has none."""
-        return self.names[symbol] if self.names and symbol < len(self.names) else str(symbol)
+        """The name of a symbol that is printed by its name, or its number where it has none.
+
+        What is not UTF-8 in it is U+FFFD.
+        """
+        if not self.names or symbol >= len(self.names):
+            return str(symbol)
+        return self.names[symbol].encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     def label(self, symbol: bytes | int) -> str:
         """A symbol, or a character of bytes, by itself, on one line, whatever it is."""

@@ -95,6 +95,12 @@ def test_function(name: str) -> None:
     np.testing.assert_allclose(applied(name, GRID), expected, rtol=1e-15, atol=5e-16)
 
 
+def test_stair_of_infinity_is_infinity() -> None:
+    """C's conversion of infinity to int is even."""
+    infinities = np.array([np.inf, -np.inf])
+    np.testing.assert_array_equal(applied("stair", infinities), infinities)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_slope_is_a_function_of_the_output(name: str) -> None:
     function, slope, _ = FORMULAS[name]

@@ -36,7 +36,11 @@ pytestmark = [pytest.mark.filterwarnings("error"), pytest.mark.usefixtures("fold
 
 
 @pytest.mark.parametrize(
-    "name", ["rnn-subdivisions", "act-linear", "policy-steps", "tokenized", "two-softmax"]
+    "name",
+    [
+        *("rnn-subdivisions", "act-linear", "policy-steps", "tokenized", "two-softmax"),
+        *("cost-below", "random-darknet-cpu"),
+    ],
 )
 def test_train_prints_and_saves_what_was_recorded(name: str, folder: Path) -> None:
     path, record = recorded(name)
@@ -337,8 +341,11 @@ def test_the_exact_commands_take_these_networks_too(name: str, folder: Path) -> 
 
 
 @pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])
-def test_a_softmax_below_the_last_layer_trains(gradient: str, folder: Path) -> None:
-    path, record = recorded("two-softmax")
+@pytest.mark.parametrize("name", ["two-softmax", "cost-below", "random-darknet-cpu"])
+def test_train_leaves_the_recorded_weights_by_the_gradient_of_c(
+    name: str, gradient: str, folder: Path
+) -> None:
+    path, record = recorded(name)
     outcome = invoke(
         *("train", path / "train.cfg", path / record["text"], "--val", "0"),
         *("--seed", record["srand"], "--gradient", gradient),
@@ -347,6 +354,63 @@ def test_a_softmax_below_the_last_layer_trains(gradient: str, folder: Path) -> N
     final = (folder / "backup" / "train_final.weights").read_bytes()
     recorded_ = (path / "model.weights").read_bytes()
     assert (final == recorded_) == (gradient == "darknet-cpu")
+
+
+def test_random_rates_are_those_of_c_by_the_exact_gradient(folder: Path) -> None:
+    """Of a network whose gradient is exact in C too; the rate is drawn again to be printed."""
+    path, record = recorded("rnn-linear-nobn")
+    text = re.sub("max_batches=.*", "max_batches=9", (path / "train.cfg").read_text())
+    (folder / "my.cfg").write_text(text.replace("[net]", "[net]\npolicy=random\nburn_in=3"))
+    trained = []
+    for gradient in ("darknet-cpu", "exact"):
+        outcome = invoke(
+            *("rnn", "train", "my.cfg", "-file", path / record["text"], "-srand", "4"),
+            *("--gradient", gradient),
+        )
+        assert outcome.status == 0, outcome.stderr
+        trained.append(load_network("my.cfg", "backup/my_final.weights").parameters)
+    np.testing.assert_allclose(trained[0], trained[1], rtol=1e-4, atol=1e-6)
+
+
+NET_OF_C = "[net] inputs=5 batch=2 time_steps=3 max_batches=2"
+TO_5 = "[connected] output=5 activation=linear"
+
+
+@pytest.mark.parametrize(
+    ("section", "sections"),
+    [
+        ("cost", ["[cost]", "[cost]"]),
+        ("cost", ["[cost]", TO_5, "[softmax]"]),
+        ("softmax", ["[softmax] noloss=1", TO_5, "[softmax]"]),
+        ("logistic", ["[logistic]", TO_5, "[softmax]"]),
+        ("activation", ["[activation]", TO_5, "[softmax]"]),
+        ("dropout", ["[dropout]", TO_5, "[softmax]"]),
+        ("cost", ["[connected] output=6", "[cost]", TO_5, "[softmax]"]),
+    ],
+)
+def test_networks_in_which_c_leaves_its_memory_are_refused_in_one_line(
+    section: str, sections: list[str], folder: Path
+) -> None:
+    write_cfg(folder / "my.cfg", NET_OF_C, *sections)
+    (folder / "tokens.txt").write_bytes(b"0 1 2 3 4 3 2 1")
+    command = ("rnn", "train", "my.cfg", "-file", "tokens.txt", "-tokenized")
+    assert re.search(rf"my\.cfg:.* \[{section}\]", invoke(*command).error())
+    assert not (folder / "backup").exists()
+
+
+def test_costs_predict_what_c_does(folder: Path) -> None:
+    """The last layer but a [cost] predicts. Zeros come out of a [cost] below other layers, so that
+    a [dropout] over it, which works in place, draws the last symbol.
+    """
+    args = ("-len", "30", "-srand", "3", "-seed", "\1")
+    texts = []
+    for above in (["[softmax]"], ["[softmax]", *["[cost]"] * 2], ["[cost]", "[dropout]"]):
+        write_cfg(folder / "my.cfg", NET_OF_C, TO_5, *above)
+        outcome = invoke("rnn", "generate", "my.cfg", *args)
+        assert outcome.status == 0, outcome.stderr
+        texts.append(outcome.stdout)
+    assert texts[0] == texts[1]
+    assert texts[2] == b"\1" + b"\4" * 30 + b"\n"
 
 
 @pytest.mark.parametrize("gradient", ["exact", "darknet-cpu"])

@@ -177,17 +177,20 @@ def test_blanks_but_spaces_are_deleted_from_the_prompt_of_alexeyab(
 
 
 @pytest.mark.parametrize("command", ["generate", "generatetactic"])
-def test_names_of_newlines_are_printed_as_they_are_by_alexeyab(
-    command: str, ab: list[str | Path], folder: Path
-) -> None:
-    (folder / "names").write_text("<NEWLINE>\n" * 128)
+def test_names_are_printed_as_their_bytes(command: str, ab: list[str | Path], folder: Path) -> None:
     args = ("-tokens", "names", "-len", "2", "-seed", "")
-    outcome = invoke("rnn", command, *ab, *args, stdin=b"a")
     count = 3 if command == "generate" else 2
-    assert outcome.stdout == b"<NEWLINE> " * count + b"\n"
     make_network(*AB, dtype=np.float32).save_weights("up.weights")
-    outcome = invoke("rnn", command, "ab.cfg", "up.weights", *args, stdin=b"a")
-    assert outcome.stdout == b"\n " * count + b"\n"
+    for name, by_alexeyab, by_upstream in (
+        (b"<NEWLINE>", b"<NEWLINE>", b"\n"),
+        (b"<NEWLINE>\r", b"<NEWLINE>", b"<NEWLINE>\r"),
+        (b"caf\xe9\r\r", b"caf\xe9\r", b"caf\xe9\r\r"),
+    ):
+        (folder / "names").write_bytes((name + b"\n") * 128)
+        outcome = invoke("rnn", command, *ab, *args, stdin=b"a")
+        assert outcome.stdout == (by_alexeyab + b" ") * count + b"\n"
+        outcome = invoke("rnn", command, "ab.cfg", "up.weights", *args, stdin=b"a")
+        assert outcome.stdout == (by_upstream + b" ") * count + b"\n"
 
 
 @pytest.mark.parametrize("layer", ["[batchnorm]", "[crnn] output=128 size=1 hidden=3"])

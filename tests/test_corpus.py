@@ -473,5 +473,21 @@ def test_names_of_tokens_are_a_line_each(tmp_path: Path) -> None:
     assert read_token_names(path) == ["the", "\n", "", "Grüße", " a b"]
 
 
+def test_lines_of_c_end_at_a_nul(tmp_path: Path) -> None:
+    """And the next line, or the next piece of a buffer's 511 bytes, is read on behind."""
+    long = b"a" * 600
+    for data, lines in (
+        (b"ab\r\ncd", [b"ab\r", b"cd"]),
+        (b"ab\0c\nde\n", [b"abde"]),
+        (b"\0c\nde\n\nf\0\n", [b"de", b"", b"f"]),
+        (b"\0", [b""]),
+        (b"", []),
+        (long + b"\n" + long, [long, long]),
+        (b"b\0" + long + b"\nc\n", [b"b" + long[509:], b"c"]),
+    ):
+        path = write(tmp_path / "lines", data)
+        assert list(read_lines(path, as_in_c=True)) == lines
+
+
 def test_bytes_of_names_that_are_no_utf_8_do_not_stop_reading(tmp_path: Path) -> None:
-    assert read_token_names(write(tmp_path / "names", b"a\xff\nb")) == ["a\ufffd", "b"]
+    assert read_token_names(write(tmp_path / "names", b"a\xff\nb")) == ["a\udcff", "b"]

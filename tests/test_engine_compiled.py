@@ -146,7 +146,7 @@ def test_functions_are_those_of_activations(name: str) -> None:
         wanted = expected.astype(np.float32)
         known = np.abs(x) < 80
         np.testing.assert_allclose(y[known], wanted[known], rtol=3e-7, atol=2e-7)
-        assert np.isnan(y[-1]) == np.isnan(wanted[-1])
+        np.testing.assert_allclose(y[-3:], wanted[-3:], rtol=1e-6, atol=1e-6)
         # The slope, of the output.
         own = wanted[known]
         slope = np.ones_like(own)

@@ -26,6 +26,7 @@ from tests.support.exports import (
     symbols_for,
     with_infinite_variances,
 )
+from tests.support.recorded import recorded_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
 
@@ -39,6 +40,13 @@ def test_infinite_variances_go_into_onnx() -> None:
     net = with_infinite_variances(small())
     symbols = symbols_for(net)
     assert np.isfinite(outputs_of(net, symbols)).all()
+    assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_onnx_computes_stair_of_infinity() -> None:
+    net = recorded_network("stair-infinity")
+    symbols = symbols_for(net)
     assert_same_outputs(onnx_outputs(net, symbols), outputs_of(net, symbols))
 
 

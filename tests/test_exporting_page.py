@@ -27,6 +27,7 @@ from darknet_py.writing.sampling import Sampling
 from tests.support.commands import invoke
 from tests.support.networks import Array, make_network
 from tests.support.page import needs_node, of, run_page
+from tests.support.recorded import recorded_network
 
 pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
 
@@ -149,6 +150,12 @@ def test_rolling_statistics_of_every_size() -> None:
                     tensor.values[:2] *= 1e-6
             nets.append(net)
     assert_computes(nets)
+
+
+@needs_node
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_stair_of_infinity() -> None:
+    assert_computes([recorded_network("stair-infinity")])
 
 
 @needs_node

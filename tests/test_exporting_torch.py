@@ -38,6 +38,7 @@ from tests.support.exports import (
     symbols_for,
 )
 from tests.support.networks import Array, make_network
+from tests.support.recorded import recorded_network
 from tests.support.runs import files_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
@@ -93,6 +94,7 @@ def torch_networks() -> dict[str, Network]:
         "no_loss": ["[logistic]", "[softmax] noloss=1", "[dropout]"],
     }.items():
         found[f"end_{name}"] = network(head, gru, *ends)
+    found["stair_infinity"] = recorded_network("stair-infinity")
     for seed in range(30):
         found[f"random_{seed}"] = random_network(Random(seed))
     return found

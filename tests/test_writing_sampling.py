@@ -14,6 +14,7 @@ from darknet_py.rand import Rand
 from darknet_py.writing.generation import Session, generate, generate_samples
 from darknet_py.writing.sampling import Sampling, cut_off, draw
 from tests.support.networks import make_network
+from tests.support.recorded import RECORDED, recorded_network
 
 ODDS = st.lists(st.floats(0, 1, width=32), min_size=2, max_size=12).filter(lambda p: sum(p) > 0.1)
 
@@ -131,6 +132,26 @@ def test_a_session_writes_what_generate_writes_and_remembers_it(net: Network) ->
     assert np.abs(session.probabilities() - before).max() > 1e-6
     fresh = Session(net)
     np.testing.assert_array_equal(fresh.probabilities(), session.probabilities())
+
+
+def test_the_temperature_acts_on_every_softmax() -> None:
+    """As in C, and if it changes, on the whole text."""
+    net = recorded_network("modern-temperature-below")
+    session = Session(net, seed=3)
+    session.feed(b'!"')
+    session.probabilities(0.5)
+    written = bytes(session.write(80, Sampling(0.3)))
+    folder = RECORDED / "modern-temperature-below"
+    assert b'!"' + written + b"\n" == (folder / "generate_3_0.3.txt").read_bytes()
+    [likeliest, *_] = session.likeliest(1, 0.4)
+    assert likeliest[0] == pytest.approx(session.probabilities(0.4).max())
+    [sample, _] = generate_samples(net, b'!"', 80, 0.3, seed=3)
+    assert bytes(sample) == written
+    # Its own are kept.
+    p = net.predict([[33], [34]])[-1, 0]
+    session.reset()
+    session.feed(b'!"')
+    np.testing.assert_allclose(session.probabilities(1.0), p, rtol=1e-5)
 
 
 def test_a_session_that_is_left_off_has_said_what_it_showed(net: Network) -> None:

@@ -36,7 +36,8 @@ class TextWriter:
     On a terminal bytes are decoded as UTF-8, wrong sequences become U+FFFD and control characters
     visible; elsewhere stdout gets the bytes. A character that is cut at the end is left out. With
     `raw` stdout gets every byte, untouched.
-    names: a text per symbol, printed instead of bytes.
+    names: a text per symbol, printed instead of bytes; what is not UTF-8 in it as
+    `surrogateescape` has it.
     """
 
     def __init__(self, raw: bool, names: list[str] | None) -> None:
@@ -85,13 +86,14 @@ class TextWriter:
         return f"{self.names[symbol] if symbol < len(self.names) else symbol} "
 
     def _print(self, text: str) -> None:
+        data = text.encode("utf-8", "surrogateescape")
         if self.decoder is not None:
             encoding = sys.stdout.encoding or "utf-8"
-            text = visible(text).encode(encoding, "replace").decode(encoding)
-            sys.stdout.write(text)
+            shown = visible(data.decode("utf-8", "replace"))
+            sys.stdout.write(shown.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
         else:
-            sys.stdout.buffer.write(text.encode())
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
 
 

@@ -27,7 +27,7 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import CFG, FILE, Value
-from darknet_py.corpus import check_known, read_lines, read_text, read_token_names
+from darknet_py.corpus import check_known, read_lines, read_text
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CorpusError, CostWarning, DarknetWarning
 from darknet_py.files import base_name
@@ -359,10 +359,9 @@ def _print_symbols(
     symbols: Iterable[int], tokens: str | None, net: Network, drawn: int | None
 ) -> None:
     """drawn: the seed where it was taken from the clock, so that the text can be repeated."""
-    is_upstream = net.dialect is UPSTREAM
     names = None
     if tokens is not None:
-        names = read_token_names(tokens, newlines=is_upstream, mark=True)
+        names = replay_text.read_token_names(tokens, net.dialect)
         warn_of_count(names, tokens, net)
     if drawn is not None:
         log.info("srand %d (the time; -srand %d repeats this text)", drawn, drawn)
@@ -415,6 +414,6 @@ def vec(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> Non
 def _lines(net: Network) -> Iterator[bytes]:
     """The lines of stdin, with a warning of the first symbol that the network does not know."""
     warned = False
-    for number, line in enumerate(read_lines("-"), 1):
-        warned = warned or _warn_of_unknown(line.rstrip(b"\n"), net, f"stdin: line {number}")
+    for number, line in enumerate(read_lines("-", as_in_c=True), 1):
+        warned = warned or _warn_of_unknown(line, net, f"stdin: line {number}")
         yield line

@@ -119,6 +119,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             f"{net.cfg.path}: a page holds up to {MAX_BYTES / 1e6:,.0f} MB of parameters, and this "
             f"network has {size / 1e6:,.0f} MB{hint}"
         )
+    names = [symbols.name(symbol) for symbol in range(len(symbols.names or ()))]
     description = {
         "layers": record.layers,
         "widths": [value.width for value in record.places],
@@ -129,7 +130,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
         "symbols": {
             "inputs": net.inputs,
             "tokens": symbols.is_tokens,
-            "names": symbols.names if symbols.is_tokens else None,
+            "names": names if symbols.is_tokens else None,
             "prompt": list(symbols.default_prompt),
         },
     }

@@ -235,9 +235,9 @@ class _Graph:
         if name == "stair":
             floor = self.node("Floor", x)
             steps = self.node("Floor", self.node("Mul", x, self._number(0.5)))
-            is_odd = self._sum(floor, steps, -2)
-            rise = self.node("Mul", is_odd, self.node("Sub", x, floor))
-            return self.node("Add", steps, rise)
+            is_even = self.node("Equal", floor, self.node("Add", steps, steps))
+            rise = self.node("Add", steps, self.node("Sub", x, floor))
+            return self.node("Where", is_even, steps, rise)
         raise CfgError(f"{self.net.cfg.path}: the activation {name} has no ONNX form")
 
     def _sum(self, a: str, b: str, factor: float) -> str:

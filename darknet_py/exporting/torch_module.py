@@ -322,8 +322,7 @@ _PIECES = {
     "stair": '''def stair(x: Tensor) -> Tensor:
     """Flat on even intervals [n, n + 1), rising by 1 on odd ones."""
     floor, steps = x.floor(), (x / 2).floor()
-    is_odd = floor - 2 * steps
-    return steps + is_odd * (x - floor)
+    return torch.where(floor == 2 * steps, steps, steps + (x - floor))
 ''',
     "hardtan": """def hardtan(x: Tensor) -> Tensor:
     return x.clamp(-1, 1)

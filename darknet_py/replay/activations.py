@@ -83,9 +83,10 @@ def _plse(x: Array) -> Array:
 
 
 def _stair(x: Array) -> Array:
+    """Infinity is its own floor and even, as C's conversion to int has it."""
     n = np.floor(x)
     half = np.floor(double(x) / 2)
-    return np.where(n % 2 == 0, half, (x - n) + half)
+    return np.where(n == 2 * half, half, (x - n) + half)
 
 
 def _hardtan(x: Array) -> Array:

@@ -86,8 +86,13 @@ def _make_layer(
             return LogisticLayer(net.dialect)
         case "cost":
             kind = section.choice("type", "sse", TYPES)
-            return CostLayer(kind, section.number("scale", 1))
+            return CostLayer(kind, section.number("scale", 1), exact)
         case "dropout":
+            if below is None and not exact:
+                raise section.error(
+                    "the C program cannot run a network that begins with it; use `darknet-py "
+                    "train` and `darknet-py generate`, which can"
+                )
             probability = section.number("probability", 0.5)
             return DropoutLayer(below, probability, net, exact)
         case "activation":

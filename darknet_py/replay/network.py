@@ -18,10 +18,19 @@ from darknet_py.replay.gates import GatedLayer
 from darknet_py.replay.make import make_layers
 from darknet_py.replay.rates import current_rate
 from darknet_py.replay.rnn import RnnLayer
-from darknet_py.replay.small import BatchnormLayer, CostLayer, SoftmaxLayer, one_hot
+from darknet_py.replay.small import (
+    ActivationLayer,
+    BatchnormLayer,
+    CostLayer,
+    LogisticLayer,
+    SoftmaxLayer,
+    one_hot,
+)
 
 # What layers remember from one call to the next.
 _REMEMBERED = ("state", "cell", "temperature", "output")
+# Layers that write a delta to the layer below even if there is none.
+_WRITES_BELOW = (SoftmaxLayer, LogisticLayer, CostLayer, ActivationLayer)
 
 
 class Replay:
@@ -35,7 +44,8 @@ class Replay:
     arithmetic. That is for checking `Network`.
     Keys of `[net]` that are not darknet's (`state`, `clip` and so on) have no effect here.
     updates: flat, in the order of the parameters; between two batches they are the momentum.
-    last_rate: the learning rate of the last update.
+    last_rate: the learning rate of the last update. printed_rate: the one that C prints after a
+    datum, for which `policy=random` draws once more.
     Raises CfgError for a layer that the C program cannot run.
     """
 
@@ -45,7 +55,14 @@ class Replay:
         self.updates = np.zeros(net.parameters.size, np.float32)
         self.layers = make_layers(net, self.updates, exact=not deviations)
         self.takes_symbols = self.layers[0].takes_symbols
-        self.last_rate = 0.0
+        indices = [i for i, layer in enumerate(self.layers) if not isinstance(layer, CostLayer)]
+        if not indices:
+            raise CfgError(
+                f"{net.cfg.path}: the C program reads past its layers if all are [cost]; give it "
+                f"another, like [softmax]"
+            )
+        self.output_index = indices[-1]
+        self.last_rate = self.printed_rate = 0.0
         self._trainable = False
 
     # --- copies
@@ -58,7 +75,7 @@ class Replay:
         return {
             "made of": (self.net, self.deviations),
             "updates": self.updates,
-            "progress": (self.last_rate, self._trainable),
+            "progress": (self.last_rate, self.printed_rate, self._trainable),
             "layers": [
                 {name: vars(layer)[name] for name in _REMEMBERED if name in vars(layer)}
                 for layer in self.layers
@@ -68,7 +85,7 @@ class Replay:
     def __setstate__(self, kept: dict[str, Any]) -> None:
         Replay.__init__(self, *kept["made of"])
         np.copyto(self.updates, kept["updates"])
-        self.last_rate, self._trainable = kept["progress"]
+        self.last_rate, self.printed_rate, self._trainable = kept["progress"]
         for layer, remembered in zip(self.layers, kept["layers"], strict=True):
             vars(layer).update(remembered)
 
@@ -85,6 +102,12 @@ class Replay:
         Warns where it ignores `adam`. The first `train_datum` calls this, if nothing has before.
         """
         options, path = self.net.options, self.net.cfg.path
+        first, section = self.layers[0], self.net.cfg.layers[0]
+        stops = any(layer.stop_backward for layer in self.layers)
+        if isinstance(first, _WRITES_BELOW) and not stops:
+            raise section.error(
+                "the C program cannot train a network that begins with it; use `darknet-py train`"
+            )
         widths = iter([layer.outputs for layer in self.net.layers if layer.kind != "cost"])
         width = 0
         for section, layer in zip(self.net.cfg.layers, self.layers, strict=True):
@@ -142,6 +165,7 @@ class Replay:
         cost = self.accumulate(inputs, targets)
         if (net.seen // inputs.size) % net.options.subdivisions == 0:
             self.update()
+        self.printed_rate = self.current_rate()
         return float(cost / np.float32(inputs.size))
 
     def accumulate(self, inputs: Array, targets: Array) -> np.float32:
@@ -221,7 +245,7 @@ class Replay:
         """
         with np.errstate(all="ignore"):
             self.forward(np.array([[symbol]]), truth=None)
-        return self.hidden(-1)
+        return self.hidden(self.output_index)
 
     def hidden(self, layer: int) -> Array:
         """The outputs (outputs,) of the layer with this index after `predict`."""

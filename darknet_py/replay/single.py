@@ -67,7 +67,7 @@ def _plse(x: Array) -> Array:
 
 def _stair(x: Array) -> Array:
     n, half = np.floor(x), np.floor(x / 2)
-    return np.where(n % 2 == 0, half, (x - n) + half)
+    return np.where(n == 2 * half, half, (x - n) + half)
 
 
 def _lhtan(x: Array) -> Array:

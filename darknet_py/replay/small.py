@@ -97,17 +97,21 @@ class LogisticLayer(ReplayLayer):
 
 
 class CostLayer(ReplayLayer):
-    """`[cost]`: the losses of its input, which it passes on, against a one-hot truth."""
+    """`[cost]`: the losses of its input against a one-hot truth.
+
+    Its output is these losses in training and zeros in prediction; if `exact`, its input.
+    """
 
     reads_truth = True
 
-    def __init__(self, kind: str, scale: float) -> None:
+    def __init__(self, kind: str, scale: float, exact: bool) -> None:
         self.kind = kind
         self.scale = np.float32(scale)
+        self.exact = exact
         self.cost = np.float32(0)
 
     def forward(self, x: Array, truth: Array | None) -> None:
-        self.output = x
+        self.output = x if self.exact else np.zeros_like(x)
         if truth is None:
             self.delta = np.zeros_like(x)
             return
@@ -124,6 +128,8 @@ class CostLayer(ReplayLayer):
             losses = size
             self.delta = np.where(difference > 0, np.float32(1), np.float32(-1))
         self.cost = _sum(losses)
+        if not self.exact:
+            self.output = losses
 
     def backward(self, x: Array, below: Array | None) -> None:
         if below is not None:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.dialect import ALEXEYAB
+from darknet_py.corpus import read_lines
+from darknet_py.dialect import ALEXEYAB, Dialect
 from darknet_py.errors import CorpusError
 from darknet_py.rand import Rand
 from darknet_py.replay.arithmetic import c_log, c_pow, double, sum_rows
@@ -169,14 +170,31 @@ def _predictions(
         yield symbol, following, replay.predict(symbol)[following]
 
 
+# --- names of tokens -----------------------------------------------------------------------------
+
+
+def read_token_names(path: str, dialect: Dialect) -> list[str]:
+    """What is printed of each token: the lines of the file of `-tokens`, its bytes as they are.
+
+    Upstream's program prints a newline for `<NEWLINE>`; AlexeyAB's drops a carriage return at the
+    end of a line. Raises CorpusError.
+    """
+    lines = (line.decode("utf-8", "surrogateescape") for line in read_lines(path, as_in_c=True))
+    if dialect is ALEXEYAB:
+        return [line.removesuffix("\r") for line in lines]
+    return ["\n" if line == "<NEWLINE>" else line for line in lines]
+
+
 # --- hidden vectors ------------------------------------------------------------------------------
 
 
 def vec(replay: Replay, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterator[bytes]:
     """The lines of `rnn vec`: each line of a text without its blanks, and layer 0's outputs at its
     end. The state runs on from line to line, as in C on a CPU.
+
+    lines: as C reads them, without newlines.
     """
-    blanks = b" \t\n\r" if replay.net.dialect is ALEXEYAB else b" \t\n"
+    blanks = b" \t\r" if replay.net.dialect is ALEXEYAB else b" \t"
     for line in lines:
         stripped = line.translate(None, blanks)
         for symbol in (*prompt, *stripped, ord(" ")):

@@ -63,8 +63,8 @@ def train(
         average = running_average(average, loss)
         seconds = time.perf_counter() - begun
         epochs = float(np.float32(net.batch_number * size) / np.float32(len(text)))
-        rate = replay.current_rate()
-        numbers = [printed(number, "f") for number in (loss, average, rate, seconds, epochs)]
+        values = (loss, average, replay.printed_rate, seconds, epochs)
+        numbers = [printed(value, "f") for value in values]
         yield "{}: {}, {} avg, {} rate, {} seconds, {} epochs".format(datum, *numbers)
         streams.jump()
         if datum % KEEP_EVERY == 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import heapq
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from darknet_py.arrays import Array
 from darknet_py.checks import SEED, whole
 from darknet_py.engine import writer
 from darknet_py.errors import DarknetError
+from darknet_py.layers.base import Layer
 from darknet_py.layers.softmax import SoftmaxLayer, exponentials
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
@@ -65,6 +67,7 @@ def generate(
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
     length, seed = whole().checked("length", length), SEED.checked("seed", seed)
     end = check_symbols(net, stop, "stop").tolist()
+    net = at_temperature(net, sampling.temperature)
     predictor = _after_prompt(net, prompt, 1, length, progress)
     rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
     symbols = (int(symbol) for (symbol,) in rows)
@@ -94,6 +97,26 @@ def _write(
         symbols = sampling.choose(p, uniform[:, place % ahead])
         predictor.feed(symbols)
         yield symbols
+
+
+def at_temperature(net: Network, temperature: float) -> Network:
+    """The network with this temperature in each [softmax] below the output layer, as `-temp` sets
+    it in C: a view that shares everything else, or the network itself if it has no such layer.
+    """
+
+    def changed(layer: Layer) -> Layer:
+        if not isinstance(layer, SoftmaxLayer) or layer is net.output_layer:
+            return layer
+        layer = copy.copy(layer)
+        layer.temperature = temperature
+        return layer
+
+    layers = [changed(layer) for layer in net.layers]
+    if layers == net.layers:
+        return net
+    view = object.__new__(type(net))
+    vars(view).update(vars(net), layers=layers)
+    return view
 
 
 def pays(net: Network, streams: int, length: int) -> bool:
@@ -138,6 +161,7 @@ def generate_samples(
     length, seed = whole().checked("length", length), SEED.checked("seed", seed)
     samples = whole(1).checked("samples", samples)
     end = check_symbols(net, stop, "stop").tolist()
+    net = at_temperature(net, sampling.temperature)
     predictor = _after_prompt(net, prompt, samples, length, progress)
     rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
     drawn = np.empty((length, samples), np.int64)
@@ -175,8 +199,12 @@ class Session:
 
     def reset(self) -> None:
         """Forget everything read and written."""
+        self._begin(self.net, None)
+
+    def _begin(self, reader: Network, temperature: float | None) -> None:
         self._text: list[int] = []
-        self._predictor = _Predictor(self.net, self.net.initial_state(1), 1)
+        self._reader, self._temperature = reader, temperature
+        self._predictor = _Predictor(reader, reader.initial_state(1), 1)
 
     def feed(self, symbols: Sequence[int]) -> None:
         """Let the network read these. Raises CorpusError for unknown symbols."""
@@ -184,17 +212,25 @@ class Session:
             self._text.append(int(symbol))
             self._predictor.feed(symbol[None])
 
-    def _start(self) -> None:
-        """As in C, let symbol 0 stand for an empty text."""
+    def _start(self, temperature: float) -> None:
+        """As in C, let symbol 0 stand for an empty text.
+
+        A text read at another temperature is read again where that makes a difference.
+        """
         if self._predictor.is_new:
             self.feed([0])
+        reader = at_temperature(self.net, temperature)
+        if reader is not self.net and temperature != self._temperature:
+            text = self._text
+            self._begin(reader, temperature)
+            self.feed(text)
 
     def probabilities(self, temperature: float = 1.0) -> np.ndarray:
         """Of each symbol to come next, (symbols,), f32, at this temperature.
 
         As in C, symbol 0 stands for an empty text.
         """
-        self._start()
+        self._start(temperature)
         return self._predictor.probabilities(temperature)[0]
 
     def likeliest(self, count: int, temperature: float = 1.0) -> list[tuple[float, bytes | int]]:
@@ -216,8 +252,8 @@ class Session:
                 found.append((-p, character))
                 continue
             if after is None:
-                after = feed(self.net, np.array(self._text), self.net.initial_state(1))
-            predictor = _Predictor(self.net, after, 1)
+                after = feed(self._reader, np.array(self._text), self.net.initial_state(1))
+            predictor = _Predictor(self._reader, after, 1)
             for symbol in character:
                 predictor.feed(np.array([symbol]))
             following = predictor.probabilities(temperature)[0]
@@ -232,7 +268,7 @@ class Session:
         """
         sampling = Sampling.of(sampling)
         if length > 0:
-            self._start()
+            self._start(sampling.temperature)
         for (symbol,) in _write(self._predictor, sampling, [self.rand], length):
             self._text.append(int(symbol))
             yield int(symbol)

@@ -92,7 +92,10 @@ def logistic(x: np.float32) -> np.float32:
 def activate(x: Array, kind: int, below: np.float32) -> None:
     """x = f(x), a row."""
     if kind == RECTIFIER:
-        if below != ONE:
+        if below == ZERO:
+            for j in range(len(x)):
+                x[j] = ZERO if x[j] < ZERO else x[j]
+        elif below != ONE:
             for j in range(len(x)):
                 x[j] = x[j] if x[j] > ZERO else below * x[j]
     elif kind == LOGISTIC:

@@ -7,7 +7,7 @@ function rectifier(below) {
 function stair(x) {
   const floor = Math.floor(x);
   const steps = Math.floor(x / 2);
-  return floor % 2 === 0 ? steps : x - floor + steps;
+  return floor === 2 * steps ? steps : x - floor + steps;
 }
 
 function plse(x) {
