@@ -172,23 +172,31 @@ def _skipped(entries: list[Path], binary: list[Path]) -> str:
 
 def _read_file(path: Path) -> bytes:
     with open(path, "rb") as file:
+        if path.is_file():
+            # By one call, which takes no memory for a second copy.
+            _check_size(path.stat().st_size, os.fspath(path))
+            return file.read()
         return _read_bounded(file, os.fspath(path))
 
 
 def _read_bounded(file: BinaryIO, name: str) -> bytes:
     """All of a file, unless it has no end, like a device, or fills the memory."""
-    limit = memory() // SHARE_OF_MEMORY
     data = bytearray()
     # `read` would need two Ctrl-D on a terminal, since it reads on after the first.
     read = getattr(file, "read1", file.read)
     while piece := read(PIECE):
         data += piece
-        if len(data) > limit:
-            raise CorpusError(
-                f"{name} has more than {limit / 1e9:,.1f} GB, too much for the "
-                f"{memory() / 1e9:,.1f} GB of this machine"
-            )
+        _check_size(len(data), name)
     return bytes(data)
+
+
+def _check_size(size: int, name: str) -> None:
+    limit = memory() // SHARE_OF_MEMORY
+    if size > limit:
+        raise CorpusError(
+            f"{name} has more than {limit / 1e9:,.1f} GB, too much for the "
+            f"{memory() / 1e9:,.1f} GB of this machine"
+        )
 
 
 def read_lines(source: str | os.PathLike[str], as_in_c: bool = False) -> Iterator[bytes]:

@@ -117,6 +117,24 @@ def test_escapes_in_a_prompt(given: str, prompt: bytes) -> None:
     assert outcome.stdout == prompt + b"\n"
 
 
+@pytest.mark.parametrize(
+    ("prompt", "meant"),
+    [
+        (r"\textbf{", r"\\t"),
+        (r"a\\\rho", r"\\r"),
+        (r"\\textbf{", None),
+        (r"\n\n", None),
+        (r"\x41b", None),
+    ],
+)
+def test_an_escape_within_a_word_is_told(prompt: str, meant: str | None) -> None:
+    args = ("generate", WEIGHTS, f"--prompt={prompt}", "--length", "0", "--seed", "1")
+    said = invoke(*args).stderr
+    assert ("backslash" in said) == (meant is not None)
+    assert meant is None or meant in said
+    assert "backslash" not in invoke(*args, "-q").stderr
+
+
 @given(data=st.binary())
 def test_every_prompt_can_be_written_with_escapes(data: bytes) -> None:
     assert escaped("".join(f"\\x{byte:02x}" for byte in data)) == data

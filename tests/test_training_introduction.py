@@ -43,6 +43,15 @@ def test_single_bytes_without_context_are_warned_of() -> None:
     assert words not in " ".join(said.split())
 
 
+def test_the_memory_has_the_text_in_it() -> None:
+    text = Path("text.txt").read_bytes()
+    Path("long.txt").write_bytes(text * (20_000_000 // len(text)))
+    short, long = (
+        int(told(name, "--batches", "2")["memory"].split()[1]) for name in ("text.txt", "long.txt")
+    )
+    assert long - short == pytest.approx(20, abs=1)
+
+
 def test_one_end_is_told_alone() -> None:
     assert told("text.txt", "--batches", "2")["end"] == "at batch 2"
 

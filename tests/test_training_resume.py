@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import random
 import re
@@ -471,12 +472,25 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> N
             with_state += 1
             again = invoke("train", "--resume", "--out", out)
         else:
+            assert not Path(out, "net.backup").exists()
             shutil.rmtree(out, ignore_errors=True)
             again = invoke(*args, *every, "--out", out)
         assert again.status == 0, again.stderr
         same_files(Path("whole"), out, but=(".backup",))
     assert fails_at > 50
     assert with_state > 20
+
+
+@pytest.mark.parametrize("fails", ["tempfile.TemporaryFile", "filelock.FileLock"])
+def test_a_folder_that_cannot_be_written_is_named_itself(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*args: Any, **options: Any) -> Any:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "backup/tmp1x2y")
+
+    monkeypatch.setattr(fails, refuse)
+    error = invoke("train", "net.cfg", "text.txt", "--batches", "2").error()
+    assert error == "Error: backup: cannot write there: Permission denied"
 
 
 def test_a_run_whose_text_has_moved_says_how_it_is_named() -> None:

@@ -22,12 +22,21 @@ _CFG_WARNINGS = "darknet_py.cfg_warnings"
 F = TypeVar("F", bound=Callable[..., Any])
 
 _ESCAPE = re.compile(rb"\\(n|t|r|\\|x[0-9a-fA-F]{2})")
+# One that a letter follows, as in \textbf, and what each of these is.
+_ESCAPE_IN_WORD = re.compile(rb"(?<!\\)(?:\\\\)*(\\[ntr])(?=[A-Za-z])")
+_MEANINGS = {rb"\n": "a newline", rb"\t": "a tab", rb"\r": "a carriage return"}
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"\\": b"\\"}
 
 
 def escaped(value: str) -> bytes:
     r"""Text as UTF-8 bytes, in which \n \t \r \\ and \xHH are understood."""
     text = value.encode("utf-8", "surrogateescape")
+    if found := _ESCAPE_IN_WORD.search(text):
+        escape = found[1].decode()
+        _LOGGER.info(
+            "%s stands for %s here; for a backslash and a letter write \\%s",
+            *(escape, _MEANINGS[found[1]], escape),
+        )
     return _ESCAPE.sub(lambda m: _ESCAPED.get(m[1]) or bytes([int(m[1][1:], 16)]), text)
 
 
@@ -63,6 +72,7 @@ def verbosity_options(command: F) -> F:
         "-q",
         "--quiet",
         is_flag=True,
+        is_eager=True,
         expose_value=False,
         callback=choose(logging.WARNING),
         help="Print only warnings and errors.",
@@ -71,6 +81,7 @@ def verbosity_options(command: F) -> F:
         "-v",
         "--verbose",
         is_flag=True,
+        is_eager=True,
         expose_value=False,
         callback=choose(logging.DEBUG),
         help="Print more details, and tracebacks of errors.",

@@ -94,10 +94,14 @@ class RunFolder:
             self.path.mkdir(parents=True, exist_ok=True)
             for suffix in _SUFFIXES:
                 check_file_place(self.file(suffix))
-            with tempfile.TemporaryFile(dir=self.path):
-                pass
-            lock = FileLock(self.path / LOCK, timeout=ENDING)
-            lock.acquire()
+            try:
+                with tempfile.TemporaryFile(dir=self.path):
+                    pass
+                lock = FileLock(self.path / LOCK, timeout=ENDING)
+                lock.acquire()
+            except OSError as error:
+                error.filename = self.path  # Not of a file that nobody knows.
+                raise
         except Timeout as error:
             raise TrainingError(
                 f"{self.path}: another run is writing there; wait for it, or choose another --out"

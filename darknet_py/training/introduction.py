@@ -15,7 +15,8 @@ def introduction(run: Run) -> list[str]:
     """Lines about its text, network, batches, end and files."""
     net, options = run.net, run.net.options
     unit = f"{unit_of(net)}s"
-    size = training_bytes(net) + program_memory()
+    texts = run.streams.text.nbytes + run.validation.text.nbytes
+    size = training_bytes(net) + program_memory() + texts
     shared = f", shared by {run.ranks.size} processes" if run.ranks.size > 1 else ""
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
@@ -24,7 +25,7 @@ def introduction(run: Run) -> list[str]:
         f"batch: {counted(options.batch, 'place')} in the text, "
         f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
         f"{counted(options.symbols, unit_of(net))} per update",
-        f"memory: about {size / 1e6:,.0f} MB, and the text",
+        f"memory: about {size / 1e6:,.0f} MB, the text included",
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]

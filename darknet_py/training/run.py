@@ -288,9 +288,9 @@ class Run:
 
     def save_checkpoint(self, suffix: str) -> Path:
         """Write the parameters to BASE`suffix`, and BASE.state. Raises TrainingError, OSError."""
-        path = self.save(suffix)
+        self.check_finite()
         self.save_state()
-        return path
+        return self.save(suffix)
 
     def arrays(self) -> dict[str, Array]:
         """Views of all arrays that a checkpoint has; of the states, those of the own streams."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import GIVEN, check_known, read_text, split
+from darknet_py.corpus import GIVEN, PIECE, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.ranks import Ranks
@@ -116,9 +116,9 @@ def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
 
 def _tell_line_ends(text: Array, name: str) -> None:
     """Tell where lines end as on Windows: the network will write so too."""
-    is_new_line = text == ord("\n")
-    ends = np.count_nonzero(is_new_line[1:] & (text[:-1] == ord("\r")))
-    lines = np.count_nonzero(is_new_line)
+    starts = range(0, len(text), PIECE)
+    ends = sum(text[start : start + PIECE + 1].tobytes().count(b"\r\n") for start in starts)
+    lines = sum(text[start : start + PIECE].tobytes().count(b"\n") for start in starts)
     if ends * FEW_ENDS > lines:
         log.info(
             "%s has %sWindows line ends (two bytes, \\r\\n), which are learned and written too; "
