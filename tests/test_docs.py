@@ -33,8 +33,9 @@ def shortened(text: str) -> str:
     """The same commands, with little to do and an end that does not depend on the clock."""
     text = re.sub(r"--batches \d+", "--batches 5", text)
     text = re.sub(r"(--resume .*--batches) 5", r"\1 8", text)
-    text = re.sub(r"(--time \S+)(?!.*--batches)", r"\1 --batches 5", text)
-    return re.sub(r"(seconds=\d+)", r"\1, batches=5", text)
+    text = re.sub(r"(py train)(?! --resume| -h)(?!.*--batches)", r"\1 --batches 5", text)
+    text = re.sub(r"(py train --resume)(?!.*--batches)", r"\1 --batches 8", text)
+    return re.sub(r"(dn\.train\()(?!.*batches)([^)]*)", r"\1\2, batches=5", text)
 
 
 @posix
