@@ -30,6 +30,7 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.ranks.mpi import MpiRanks, find_ranks
+from darknet_py.trainer import Trainer
 from darknet_py.training.threads import Threads
 from tools.mpi import MPI_SETTINGS, MPIEXEC
 from tools.two_hosts import TwoHosts, obstacle
@@ -79,7 +80,7 @@ def update_times(
     """
     ranks = find_ranks()
     net = network_of(kind, size)
-    net.step.divide(ranks)
+    net.trainer = Trainer(net, ranks)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
     with Threads(net, threads):
@@ -136,7 +137,7 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
 
     ranks = SlowRanks(MPI.COMM_WORLD)
     net = make_net(kind, size, adam=False, engine="auto")
-    net.step.divide(ranks)
+    net.trainer = Trainer(net, ranks)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     times: dict[tuple[str, bool], list[float]] = {}
     with threadpool_limits(1, user_api="blas"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,18 @@ Steps: TypeAlias = NDArray[Any]
 Rows: TypeAlias = NDArray[Any]
 # All numbers of a network, one after another in the order of the weights file.
 Flat: TypeAlias = NDArray[Any]
+
+
+class Datum(NamedTuple):
+    """What is read at a time: the symbols and those after them, (time_steps, streams) each.
+
+    fresh: streams that do not continue from the last datum, bool (streams,).
+    """
+
+    inputs: Codes
+    targets: Codes
+    fresh: Array
+
 
 # Bytes that two threads should not write in turn: a cache line and its neighbor.
 LINE = 128
@@ -50,3 +62,11 @@ def parts(shape: tuple[int, ...]) -> Iterator[slice]:
         return
     for first in range(0, count, step):
         yield slice(first, min(first + step, count))
+
+
+def swap(one: Flat, other: Flat) -> None:
+    """Exchange the contents of two vectors, without room for a third."""
+    for part in parts(one.shape):
+        kept = one[part].copy()
+        one[part] = other[part]
+        other[part] = kept

@@ -342,6 +342,8 @@ class Streams:
 
     The offsets are drawn as C draws them, and after every datum each stream has one chance in 64 to
     jump to a new one.
+
+    fresh: the streams that have jumped since the last datum, bool (streams,).
     """
 
     def __init__(self, text: Array, streams: int, rand: Rand, offsets: Array | None = None) -> None:
@@ -350,6 +352,7 @@ class Streams:
         self.rand = rand
         drawn = [self._draw_offset() for _ in range(streams)] if offsets is None else offsets
         self.offsets = np.array(drawn, np.int64) % len(text)
+        self.fresh = np.zeros(streams, bool)
 
     def _draw_offset(self) -> int:
         """Eight draws, the low byte of each, most significant first, modulo the text's length."""
@@ -372,4 +375,6 @@ class Streams:
             if self.rand.rand() % 64 == 0:
                 self.offsets[stream] = self._draw_offset()
                 jumped.append(stream)
+        self.fresh[:] = False
+        self.fresh[jumped] = True
         return jumped

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array, Codes, Flat, Steps
+from darknet_py.arrays import Array, Codes, Flat, Steps, swap
 from darknet_py.cfg import Cfg, Section, printable
 from darknet_py.dialect import UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CfgWarning, CostWarning
@@ -302,6 +302,15 @@ class Model:
     def state_size(self) -> int:
         """Numbers in the state of one stream."""
         return sum(array.size for state in self.initial_state(1) for array in state)
+
+    @contextmanager
+    def holding(self, other: Flat) -> Iterator[None]:
+        """Within it the parameters are what `other` has, and that has the model's."""
+        swap(self.parameters, other)
+        try:
+            yield
+        finally:
+            swap(self.parameters, other)
 
     # --- forward
 

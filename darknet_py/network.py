@@ -1,9 +1,10 @@
-"""A network as programs use it: a model with its files, what trains it, and its hidden states."""
+"""A network as programs use it: a model with its files, its trainer and its hidden states."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import itertools
 import os
 import threading
@@ -26,23 +27,14 @@ from darknet_py.layers.base import Parameter
 from darknet_py.model import Model
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
-from darknet_py.step import Step
 from darknet_py.tier import NUMPY, Tier
+from darknet_py.trainer import Trainer
 
 
 def _settings_of(part: object) -> dict[str, Any]:
     """The attributes that are plain values, by name."""
     plain = (bool, int, float, str, slice, np.generic, NetOptions)
     return {name: value for name, value in vars(part).items() if isinstance(value, plain)}
-
-
-def _swap(one: Flat, other: Flat) -> None:
-    """Exchange the contents of two vectors, without room for a third."""
-    for first in range(0, len(one), 1 << 16):
-        part = slice(first, first + (1 << 16))
-        kept = one[part].copy()
-        one[part] = other[part]
-        other[part] = kept
 
 
 class Guard:
@@ -129,7 +121,7 @@ class Network(Model):
 
     dtype: float32 as in the weights file; float64 for checking gradients.
     tier: what it computes with, as `engine.choose` gives it; by default numpy.
-    seen: symbols trained on so far, over all runs. step: what trains it.
+    seen: symbols trained on so far, over all runs.
     `copy.copy`, `copy.deepcopy` and `pickle` give whole, independent networks.
     Any number of threads may generate with and evaluate one network: they take turns, and each gets
     the results of a single thread. `train_batch`, `predict`, `load_weights` and other calls that
@@ -149,10 +141,8 @@ class Network(Model):
         tier: Tier = NUMPY,
     ) -> None:
         super().__init__(cfg, dialect, dtype, tier)
-        self.step = Step(self)
         self.guard = Guard(cfg.path)
         self.prediction_state = self.initial_state(self.streams)
-        self._is_trainable = False
 
     @property
     def streams(self) -> int:
@@ -169,6 +159,18 @@ class Network(Model):
 
     # --- training and prediction
 
+    @functools.cached_property
+    def trainer(self) -> Trainer:
+        """What `train_batch` trains with, with its momentum, average and hidden state.
+
+        Raises CfgError if the network cannot be trained.
+        """
+        return Trainer(self)
+
+    @property
+    def _has_trainer(self) -> bool:
+        return "trainer" in vars(self)
+
     def train_batch(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
@@ -179,15 +181,13 @@ class Network(Model):
         be trained, ValueError for wrong arrays, DarknetError while another thread changes the
         network.
         """
-        if not self._is_trainable:
-            self.check_trainable()
-            self._is_trainable = True
+        trainer = self.trainer
         datum = (
             self._symbols("inputs", inputs, self.options.time_steps),
             self._symbols("targets", targets, self.options.time_steps),
         )
         with self.guard.changing("train_batch"):
-            return self.step.train_datum(*datum)
+            return trainer.train_datum(*datum)
 
     def predict(self, inputs: ArrayLike) -> Steps:
         """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).
@@ -207,7 +207,8 @@ class Network(Model):
         Raises DarknetError while another thread changes the network.
         """
         with self.guard.changing("reset_state", parameters=False):
-            self.step.reset_state(stream)
+            if self._has_trainer:
+                self.trainer.reset_state(stream)
             if stream is None:
                 self.prediction_state = self.initial_state(self.streams)
                 return
@@ -338,25 +339,8 @@ class Network(Model):
 
         Raises DarknetError while another thread changes the network.
         """
-        with self.guard.changing("holding"):
-            _swap(self.parameters, other)
-            try:
-                yield
-            finally:
-                _swap(self.parameters, other)
-
-    def averaged(self) -> contextlib.AbstractContextManager[None]:
-        """Within it the parameters are their average over the last updates, where `average` in
-        [net] asks for one and there were any.
-        """
-        average = self.step.average
-        return contextlib.nullcontext() if average is None else self.holding(average)
-
-    def take_average(self) -> None:
-        """Make that average, if there is one, the parameters."""
-        if self.step.average is not None:
-            with self.guard.changing("take_average"):
-                np.copyto(self.parameters, self.step.average)
+        with self.guard.changing("holding"), super().holding(other):
+            yield
 
     # --- copies
 
@@ -376,7 +360,7 @@ class Network(Model):
         Raises DarknetError where other processes compute a part of it, or while another thread
         changes the parameters; they must not change before a pickle is complete.
         """
-        if self.step.ranks.size > 1:
+        if self._has_trainer and self.trainer.ranks.size > 1:
             raise DarknetError(
                 f"{self.cfg.path}: several processes train this network together: copy it after "
                 f"the training, or copy its `parameters`"
@@ -387,7 +371,8 @@ class Network(Model):
                 "tier": self.tier.name,
                 "rand": self.rand,
                 "vectors": self._vectors(),
-                "states": (self.step.state, self.prediction_state),
+                "has trainer": self._has_trainer,
+                "state": self.prediction_state,
                 "statistics": self.statistics_steps,
                 "settings": [_settings_of(part) for part in self._parts()],
             }
@@ -398,18 +383,22 @@ class Network(Model):
             warnings.simplefilter("ignore", DarknetWarning)
             cfg, dialect, dtype = kept["made of"]
             Network.__init__(self, cfg, dialect, dtype, tier)
+        if kept["has trainer"]:
+            self.trainer = Trainer(self)
         for part, settings in zip(self._parts(), kept["settings"], strict=True):
             vars(part).update(settings)
         for name, vector in self._vectors().items():
             np.copyto(vector, kept["vectors"][name])
-        self.step.state, self.prediction_state = kept["states"]
+        self.prediction_state = kept["state"]
         self.statistics_steps = kept["statistics"]
         self.use_rand(kept["rand"])
 
     def _vectors(self) -> dict[str, Array]:
-        """All flat vectors laid out like the parameters, by name."""
-        return {"values": self.parameters, "updates": self.updates, **self.step.memory}
+        """All arrays that must be copied but the prediction's, by name."""
+        trained = self.trainer.arrays() if self._has_trainer else {}
+        return {"parameters": self.parameters, "updates": self.updates, **trained}
 
     def _parts(self) -> list[object]:
         """What has settings that a program may have changed."""
-        return [self, self.step, self.step.optimizer, *self.layers]
+        trainer = [self.trainer, self.trainer.optimizer] if self._has_trainer else []
+        return [self, *trainer, *self.layers]

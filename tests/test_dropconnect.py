@@ -35,16 +35,16 @@ def test_the_gradient_is_that_of_the_masked_network(layer: str) -> None:
     net = dropping(layer)
     inputs, targets = draw_symbols(net)
     state = net.initial_state(net.streams)
-    step = net.step
+    trainer = net.trainer
 
     def loss() -> float:
-        with step.dropped():
+        with trainer.dropped():
             return summed_loss(net, inputs, targets, state)
 
-    with step.dropped():
-        nats, _ = step.accumulate(inputs, targets, state)
-    assert step.dropconnect is not None
-    step.dropconnect.mask_updates()
+    with trainer.dropped():
+        nats, _ = trainer.accumulate(inputs, targets, state)
+    assert trainer.dropconnect is not None
+    trainer.dropconnect.mask_updates()
     assert nats == pytest.approx(loss(), rel=1e-12)
     assert abs(nats - summed_loss(net, inputs, targets, state)) > 1e-3
     numeric = np.empty_like(net.parameters)
@@ -83,12 +83,12 @@ def test_a_share_of_the_entries_is_zeroed_and_the_rest_enlarged() -> None:
 def test_outside_an_update_the_matrices_are_whole() -> None:
     net = dropping(LAYERS["gru"])
     before = net.parameters.copy()
-    with net.step.dropped():
+    with net.trainer.dropped():
         assert (net.parameters != before).any()
     np.testing.assert_array_equal(net.parameters, before)
 
     def interrupted() -> None:
-        with net.step.dropped():
+        with net.trainer.dropped():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -173,7 +173,7 @@ def test_subdivisions_add_up_their_datums(section: str, bn: int, dialect: Dialec
     data = [draw_symbols(net, seed) for seed in (2, 3)]
     summed = np.zeros_like(net.updates)
     for inputs, targets in data:
-        loss, _ = single.step.accumulate(inputs, targets, single.initial_state(8))
+        loss, _ = single.trainer.accumulate(inputs, targets, single.initial_state(8))
         summed += single.updates
         assert net.train_batch(inputs, targets) == loss / 32
     for tensor, own in zip(net.tensors(), single.tensors(), strict=True):
@@ -204,7 +204,7 @@ def test_stopbackward_ends_training_below_and_changes_nothing_above(
     for tensor in stopped.tensors():
         tensor.values[...] = before[tensor.name]
     losses = [
-        net.step.accumulate(inputs, targets, net.initial_state(8))[0] for net in (free, stopped)
+        net.trainer.accumulate(inputs, targets, net.initial_state(8))[0] for net in (free, stopped)
     ]
     assert losses[0] == losses[1]
     for tensor in free.tensors():
@@ -442,7 +442,7 @@ def test_each_datum_has_a_mask_of_its_own_which_the_seed_and_seen_tell() -> None
     def outputs(seed: int, seen: int) -> Array:
         net.use_rand(Rand(seed))
         net.seen = seen
-        return net.forward(inputs, net.initial_state(8), context=net.step.training_context())[
+        return net.forward(inputs, net.initial_state(8), context=net.trainer.training_context())[
             0
         ].copy()
 
@@ -530,7 +530,7 @@ def test_two_data_carried_over_are_one_twice_as_long(
     inputs, targets = draw_symbols(long)
     halves = [net.train_batch(inputs[k : k + 4], targets[k : k + 4]) for k in (0, 4)]
     assert sum(halves) / 2 == pytest.approx(long.train_batch(inputs, targets), rel=1e-12)
-    for one, other in zip(sum(net.step.state, ()), sum(long.step.state, ()), strict=True):
+    for one, other in zip(sum(net.trainer.state, ()), sum(long.trainer.state, ()), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-11)
     np.testing.assert_allclose(net.parameters, long.parameters, rtol=1e-11, atol=1e-14)
 
@@ -545,7 +545,7 @@ def test_a_stream_that_is_reset_starts_anew_and_the_others_go_on(section: str) -
     for each in (net, fresh, carried):
         each.train_batch(inputs[4:], targets[4:])
     for own, new, old in zip(
-        *(sum(each.step.state, ()) for each in (net, fresh, carried)), strict=True
+        *(sum(each.trainer.state, ()) for each in (net, fresh, carried)), strict=True
     ):
         np.testing.assert_allclose(own[5], new[5], rtol=1e-13)
         others = np.arange(8) != 5

@@ -37,7 +37,7 @@ with_memory = pytest.mark.parametrize("section", MEMORIES.values(), ids=MEMORIES
 
 def states_of(net: Network, kind: str) -> list[Array]:
     """The arrays of the training state or the prediction state."""
-    state = net.step.state if kind == "training" else net.prediction_state
+    state = net.trainer.state if kind == "training" else net.prediction_state
     return [part for layer in state for part in layer]
 
 
@@ -186,12 +186,12 @@ def test_what_is_written_to_the_parameters_is_what_counts(section: str) -> None:
     inputs, targets = draw_symbols(one)
     for _ in range(2):
         one.predict(inputs)
-        one.step.accumulate(inputs, targets, one.initial_state(8))
+        one.trainer.accumulate(inputs, targets, one.initial_state(8))
     one.parameters[...] = other.parameters
     one.reset_state()
     np.testing.assert_array_equal(one.predict(inputs), other.predict(inputs))
-    one.step.accumulate(inputs, targets, one.initial_state(8))
-    other.step.accumulate(inputs, targets, other.initial_state(8))
+    one.trainer.accumulate(inputs, targets, one.initial_state(8))
+    other.trainer.accumulate(inputs, targets, other.initial_state(8))
     np.testing.assert_array_equal(one.updates, other.updates)
 
 
@@ -208,7 +208,7 @@ def test_rolling_statistics_follow_every_step_in_order(seen: int) -> None:
         mean = tensors["0.input.rolling_mean"].copy()
         variance = tensors["0.input.rolling_variance"].copy()
         inputs, targets = draw_symbols(net)
-        net.step.accumulate(inputs, targets, net.initial_state(8))
+        net.trainer.accumulate(inputs, targets, net.initial_state(8))
         for step, symbols in enumerate(inputs, seen):
             share = max(least, 1 / (step + 1))
             x = tensors["0.input.weight"].T[symbols]
@@ -248,7 +248,7 @@ def test_rolling_statistics_of_connected_take_all_rows_at_once() -> None:
     before = tensors["0.rolling_variance"].copy()
     net.statistics_steps = [1000]
     inputs, targets = draw_symbols(net)
-    net.step.accumulate(inputs, targets, net.initial_state(8))
+    net.trainer.accumulate(inputs, targets, net.initial_state(8))
     rows = tensors["0.weight"].T[inputs.ravel()]
     expected = 0.99 * before + 0.01 * rows.var(axis=0, ddof=1)
     np.testing.assert_allclose(tensors["0.rolling_variance"], expected, rtol=1e-12)
@@ -262,7 +262,7 @@ def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
         before = tensors["0.rolling_mean"].copy()
         net.statistics_steps = [1000]
         inputs, targets = draw_symbols(net)
-        net.step.accumulate(inputs, targets, net.initial_state(8))
+        net.trainer.accumulate(inputs, targets, net.initial_state(8))
         mean = np.eye(7)[inputs.ravel()].mean(axis=0)
         expected = (1 - share) * before + share * mean
         np.testing.assert_allclose(tensors["0.rolling_mean"], expected, rtol=1e-12)
@@ -288,7 +288,7 @@ def test_prediction_normalizes_with_the_rolling_statistics(dialect: Any) -> None
 def test_train_batch_is_accumulate_and_an_update() -> None:
     net, copy = (make_network(NET, BN, *END) for _ in range(2))
     inputs, targets = draw_symbols(net)
-    summed, _ = copy.step.accumulate(inputs, targets, copy.initial_state(8))
+    summed, _ = copy.trainer.accumulate(inputs, targets, copy.initial_state(8))
     assert net.train_batch(inputs, targets) == summed / 32
     np.testing.assert_array_equal(net.updates, copy.updates)
     for tensor in copy.tensors():
@@ -352,7 +352,7 @@ def test_carry_goes_on_from_the_last_datum(section: str) -> None:
         np.testing.assert_allclose(part, expected, rtol=1e-12)
 
     _, middle = net.forward(inputs[:4], net.initial_state(8))
-    from_middle, _ = net.step.accumulate(inputs[4:], targets[4:], middle)
+    from_middle, _ = net.trainer.accumulate(inputs[4:], targets[4:], middle)
     assert from_middle / 32 == pytest.approx(losses[4:].mean(), rel=1e-12)
 
 
@@ -446,7 +446,7 @@ def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn:
     inputs, targets = draw_symbols(net)
     start = net.initial_state(8)
     _, first = net.forward(inputs, start)
-    _, second = net.step.accumulate(inputs, targets, first)
+    _, second = net.trainer.accumulate(inputs, targets, first)
     probabilities = net.predict(inputs)
     given = [*sum(start, ()), *sum(first, ()), *sum(second, ()), probabilities]
     copies = [array.copy() for array in given]
@@ -454,7 +454,7 @@ def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn:
         inputs, targets = draw_symbols(net, seed)
         net.train_batch(inputs, targets)
         net.predict(inputs)
-        net.step.accumulate(inputs, targets, second)
+        net.trainer.accumulate(inputs, targets, second)
         net.losses(inputs, targets, first)
     for array, copy in zip(given, copies, strict=True):
         assert array.dtype == np.float32
@@ -583,7 +583,7 @@ def test_saturated_logits_have_a_finite_loss() -> None:
         for target, loss in ((0, 3000), (1, 0), (2, 6000)):
             inputs = np.array([[0]])
             assert summed_loss(net, inputs, np.array([[target]]), state) == pytest.approx(loss)
-            net.step.accumulate(inputs, np.array([[target]]), state)
+            net.trainer.accumulate(inputs, np.array([[target]]), state)
             assert np.isfinite(net.updates).all()
 
 

@@ -19,6 +19,7 @@ from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
+from darknet_py.trainer import Trainer
 from darknet_py.writing.generation import Session
 from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
 from tests.support.inputs import write_run_inputs
@@ -82,7 +83,6 @@ def test_a_copy_trains_and_predicts_like_the_original(
     net = network(name, dialect, dtype)
     train(net, range(before))
     net.predict(draw_symbols(net, 50)[0])
-    net.step.progress = 0.75
     twin = copier(net)
     assert bits(twin) == bits(net)
     check_tensors_are_views(twin)
@@ -108,7 +108,7 @@ def test_a_copy_is_independent(copier: Any, name: str) -> None:
     net.parameters[...] = 9
     net.updates[...] = 9
     net.rand.skip(5)
-    for part in (*net.step.state, *net.prediction_state):
+    for part in (*net.trainer.state, *net.prediction_state):
         for array in part:
             array[...] = 9
     assert bits(twin) == kept
@@ -153,7 +153,7 @@ def test_a_network_of_several_ranks_is_not_copied() -> None:
         size = 2
 
     net = network("gru")
-    net.step.divide(Two())
+    net.trainer = Trainer(net, Two())
     with pytest.raises(DarknetError, match="several processes"):
         copy.deepcopy(net)
 

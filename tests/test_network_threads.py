@@ -190,7 +190,7 @@ def test_while_one_thread_trains_another_gets_an_error(
         found.append(Other(call, net).outcome())
         return 0.5
 
-    monkeypatch.setattr(net.step, "train_datum", interrupted)
+    monkeypatch.setattr(net.trainer, "train_datum", interrupted)
     assert net.train_batch(*draw_symbols(net)) == 0.5
     assert type(found[0]) is DarknetError
     assert "train_batch" in str(found[0])
@@ -308,7 +308,7 @@ def test_a_forked_child_does_not_wait_for_a_thread_of_its_parent(
         forked.wait()
         return 0.5
 
-    monkeypatch.setattr(net.step, "train_datum", interrupted)
+    monkeypatch.setattr(net.trainer, "train_datum", interrupted)
     training = Other(CHANGING["train_batch"], net)
     inside.wait()
     with warnings.catch_warnings():

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from darknet_py.arrays import Datum
 from darknet_py.cfg import parse_cfg, read_cfg
 from darknet_py.network import Network
 from darknet_py.optimizer import cooldown_factor, learning_rate
@@ -44,7 +45,9 @@ class Example:
         for _ in range(self.net.options.subdivisions):
             self.drawn += 1
             inputs, targets = draw_symbols(self.net, self.drawn)
-            self.copy.step.accumulate(inputs, targets, self.copy.initial_state(self.copy.streams))
+            self.copy.trainer.accumulate(
+                inputs, targets, self.copy.initial_state(self.copy.streams)
+            )
             for tensor in self.copy.tensors():
                 d[tensor.name] += tensor.updates
             self.net.train_batch(inputs, targets)
@@ -131,7 +134,7 @@ def test_rolling_statistics_are_not_touched_by_an_update(adam: int) -> None:
     copy = make_network(f"{NET} batch=8", *LAYERS)
     inputs, targets = draw_symbols(net)
     net.train_batch(inputs, targets)
-    copy.step.accumulate(inputs, targets, copy.initial_state(8))
+    copy.trainer.accumulate(inputs, targets, copy.initial_state(8))
     compared = 0
     for tensor, other in zip(net.tensors(), copy.tensors(), strict=True):
         if "rolling" in tensor.name:
@@ -151,7 +154,7 @@ def gradient_of(options: str, magnified: float = 1, dtype: Any = np.float64) -> 
     section = f"[net] inputs=6 batch=8 time_steps=3 decay=0 momentum=0 {options}"
     net = make_network(f"{section} learning_rate={1 / magnified!r}", *LAYERS[1:], dtype=dtype)
     before = net.parameters.astype(np.float64)
-    accumulate = net.step.accumulate
+    accumulate = net.trainer.accumulate
 
     def magnify(*datum: Any) -> Any:
         result = accumulate(*datum)
@@ -159,7 +162,7 @@ def gradient_of(options: str, magnified: float = 1, dtype: Any = np.float64) -> 
         return result
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(net.step, "accumulate", magnify)
+        patch.setattr(net.trainer, "accumulate", magnify)
         net.train_batch(*draw_symbols(net))
     return (net.parameters - before) * magnified
 
@@ -290,15 +293,12 @@ def test_an_update_has_the_rate_of_the_batch_that_it_ends() -> None:
     section = "[net] inputs=6 batch=8 subdivisions=2 policy=exp gamma=.5 learning_rate=1"
     net = make_network(section, *LAYERS[1:])
     assert net.batch_number == 0
-    numbers = []
-    for seed in range(4):
-        net.train_batch(*draw_symbols(net, seed))
-        numbers.append((net.batch_number, net.step.last_rate))
-    assert numbers[1:] == [(1, 0.5), (1, 0.5), (2, 0.25)]
+    data = [Datum(*draw_symbols(net, seed), np.zeros(4, bool)) for seed in range(2)]
+    numbers = [(net.trainer.update(data).rate, net.batch_number) for _ in range(2)]
+    assert numbers == [(0.5, 1), (0.25, 2)]
     net.seen = 8 * 9
-    for seed in range(2):
-        net.train_batch(*draw_symbols(net, seed))
-    assert (net.batch_number, net.step.last_rate) == (10, 0.5**10)
+    assert net.trainer.update(data).rate == 0.5**10
+    assert net.batch_number == 10
 
 
 POLICY_FOLDERS = sorted(path.name for path in RECORDED.glob("policy-*"))
@@ -330,28 +330,28 @@ def test_the_average_of_the_parameters(share: float) -> None:
         example.update()
         seen.append(net.parameters.copy())
         if share == 0:
-            assert net.step.average is None
+            assert net.trainer.average is None
             continue
         expected = seen[0].astype(np.float64)
         for number, parameters in enumerate(seen[1:], 2):
             weight = 1 / max(1, share * number)
             expected = (1 - weight) * expected + weight * parameters
-        with net.averaged():
+        with net.trainer.averaged():
             np.testing.assert_allclose(net.parameters, expected, rtol=1e-5, atol=1e-7)
         np.testing.assert_array_equal(net.parameters, seen[-1])
         if share == 1:
             np.testing.assert_allclose(expected, np.mean(seen, axis=0), rtol=1e-5, atol=1e-7)
         if share * count < 1:
-            np.testing.assert_array_equal(net.step.average, seen[-1])
+            np.testing.assert_array_equal(net.trainer.average, seen[-1])
 
 
 def test_there_is_no_average_before_the_first_update() -> None:
-    net = make_network(f"{NET} average=.2", *LAYERS)
+    net = make_network(f"{NET} batch=8 average=.2", *LAYERS)
     before = net.parameters.copy()
-    assert net.step.average is None
-    with net.averaged():
+    assert net.trainer.average is None
+    with net.trainer.averaged():
         np.testing.assert_array_equal(net.parameters, before)
-    net.take_average()
+    net.trainer.take_average()
     np.testing.assert_array_equal(net.parameters, before)
 
 

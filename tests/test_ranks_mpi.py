@@ -19,6 +19,7 @@ import pytest
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
 from darknet_py.ranks import Ranks, mpi
+from darknet_py.trainer import Trainer
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
@@ -323,6 +324,9 @@ def test_mpiexec_without_the_extra_is_one_line() -> None:
     assert "Traceback" not in done.stderr
 
 
+END = "[connected] output=7 activation=linear", "[softmax]"
+
+
 class Third(Ranks):
     """The third of four ranks, as far as shares go."""
 
@@ -334,11 +338,11 @@ def test_streams_are_shared_out_evenly() -> None:
     shares = [rank.own(10) for rank in ranks]
     assert [part.stop - part.start for part in shares] == [3, 3, 4]
     assert (shares[0].start, shares[-1].stop) == (0, 10)
-    net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", "[softmax]")
-    net.step.divide(Third())
-    assert net.step.streams == 2
-    assert net.step.state[0][0].shape == (2, 5)
-    few = make_network("[net] inputs=7 batch=3 time_steps=3", "[rnn] output=5", "[softmax]")
+    net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", *END)
+    trainer = Trainer(net, Third())
+    assert trainer.streams == slice(4, 6)
+    assert trainer.state[0][0].shape == (2, 5)
+    few = make_network("[net] inputs=7 batch=3 time_steps=3", "[rnn] output=5", *END)
     told = "3 streams are too few for 4 processes: each needs at least one"
     with pytest.raises(CfgError, match=told):
-        few.step.divide(Third())
+        Trainer(few, Third())

@@ -21,6 +21,7 @@ from darknet_py.errors import CfgError, CorpusError, DarknetWarning
 from darknet_py.layers.base import ForwardContext
 from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.network import Network
+from darknet_py.optimizer import learning_rate
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay, arithmetic
 from darknet_py.replay.activations import activate
@@ -345,7 +346,7 @@ def check_agreement(
     """The loss and gradient of a datum, and the parameters after some more."""
     replay, net = both(*sections, dialect=dialect, reach=reach)
     inputs, targets = draw_symbols(net)
-    loss, _ = net.step.accumulate(inputs, targets, net.initial_state(net.streams))
+    loss, _ = net.trainer.accumulate(inputs, targets, net.initial_state(net.streams))
     cost = replay.accumulate(inputs, targets)
     assert cost == pytest.approx(loss, rel=1e-5)
     largest = np.abs(net.updates).max()
@@ -358,7 +359,7 @@ def check_agreement(
         loss = net.train_batch(inputs, targets)
         assert replay.train_datum(inputs, targets) == pytest.approx(loss, rel=1e-5)
     assert replay.net.seen == net.seen
-    assert replay.last_rate == pytest.approx(net.step.last_rate)
+    assert replay.last_rate == pytest.approx(learning_rate(net.options, net.batch_number))
     np.testing.assert_allclose(replay.net.parameters, net.parameters, rtol=0, atol=tolerance)
 
 
@@ -648,7 +649,7 @@ def test_stopbackward_leaves_decay_and_momentum() -> None:
     replay.accumulate(*draw_symbols(replay.net))
     assert not replay.updates[:-56].any()
     assert replay.updates[-56:].all()
-    replay.update()
+    replay.update_network()
     for tensor in replay.net.layers[1].parameters():
         change = tensor.values - before[tensor.span].reshape(tensor.shape)
         assert change.any() == tensor.decayed

@@ -26,7 +26,7 @@ from darknet_py.corpus import Streams, read_text, split
 from darknet_py.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.step import Step
+from darknet_py.trainer import Trainer
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.run import CSV_COLUMNS, Row
@@ -355,14 +355,14 @@ def test_the_carried_state_of_a_stream_that_jumps_is_zeroed() -> None:
     write_cfg(Path("net.cfg"), NET + " state=carry", RNN, CONNECTED, SOFTMAX)
     states: list[Array] = []
     result: list[Network] = []
-    train_datum = Step.train_datum
+    accumulate = Trainer.accumulate
 
-    def watched(step: Step, inputs: Array, targets: Array) -> float:
-        states.append(step.state[0][0].copy())
-        return train_datum(step, inputs, targets)
+    def watched(trainer: Trainer, inputs: Array, targets: Array, state: Any, *more: bool) -> Any:
+        states.append(state[0][0].copy())
+        return accumulate(trainer, inputs, targets, state, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Step, "train_datum", watched)
+        patch.setattr(Trainer, "accumulate", watched)
         result.append(dn.train("net.cfg", "text.txt", batches=60, seed=2, val=0).net)
     net = dn.load_network("net.cfg", seed=2)
     streams = Streams(read_text("text.txt"), 4, Rand(2, net.initial_draws))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,8 @@ def members(cls: type) -> list[str]:
         if name.startswith("_"):
             continue
         heading = f"### {cls.__name__}.{name}"
+        if isinstance(member, cached_property):
+            member = property(member.func)
         if isinstance(member, property) and member.fget:
             returned = inspect.signature(member.fget).return_annotation
             found.append(entry(heading, f"{name}: {returned}", member))

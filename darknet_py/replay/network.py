@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from darknet_py.arrays import Array
+from darknet_py.arrays import Array, Datum
 from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.network import Network
 from darknet_py.replay.base import UpdateArgs
@@ -26,6 +27,7 @@ from darknet_py.replay.small import (
     SoftmaxLayer,
     one_hot,
 )
+from darknet_py.trainer import BaseTrainer, Update
 
 # What layers remember from one call to the next.
 _REMEMBERED = ("state", "cell", "temperature", "output")
@@ -33,7 +35,7 @@ _REMEMBERED = ("state", "cell", "temperature", "output")
 _WRITES_BELOW = (SoftmaxLayer, LogisticLayer, CostLayer, ActivationLayer)
 
 
-class Replay:
+class Replay(BaseTrainer):
     """Trains and runs `net` as the C program does on a CPU.
 
     It works on the parameters of `net`, in place, and on its `seen` and `rand`; the state, the
@@ -50,6 +52,7 @@ class Replay:
     """
 
     def __init__(self, net: Network, deviations: bool = True) -> None:
+        super().__init__(net)
         self.net = net
         self.deviations = deviations
         self.updates = np.zeros(net.parameters.size, np.float32)
@@ -151,6 +154,12 @@ class Replay:
             warnings.warn(message, DarknetWarning, stacklevel=2)
         self._trainable = True
 
+    def update(
+        self, batch: Iterable[Datum], progress: float = 0.0, facts: Sequence[float] = ()
+    ) -> Update:
+        losses = [self.train_datum(datum.inputs, datum.targets) for datum in batch]
+        return Update(sum(losses) / len(losses), self.last_rate, facts)
+
     def train_datum(self, inputs: Array, targets: Array) -> float:
         """`train_network_datum`: forward, backward and, when a batch is complete, the update.
 
@@ -164,7 +173,7 @@ class Replay:
         net.seen += inputs.size
         cost = self.accumulate(inputs, targets)
         if (net.seen // inputs.size) % net.options.subdivisions == 0:
-            self.update()
+            self.update_network()
         self.printed_rate = self.current_rate()
         return float(cost / np.float32(inputs.size))
 
@@ -205,8 +214,8 @@ class Replay:
             else:
                 layer.backward(first, None)
 
-    def update(self) -> None:
-        """`update_network`: every layer, also those that no gradient has reached."""
+    def update_network(self) -> None:
+        """As in C: every layer, also those that no gradient has reached."""
         options = self.net.options
         self.last_rate = self.current_rate()
         args = UpdateArgs(

@@ -8,11 +8,12 @@ import logging
 import math
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import numpy as np
 
+from darknet_py.arrays import Datum
 from darknet_py.symbols import Symbols, unit_of, utf8_characters
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
@@ -45,8 +46,10 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
     while not (end or run.is_stopped()):
         # One update: `subdivisions` data, forward and backward, then the optimizer's step.
         begun = time.perf_counter()
-        net.step.progress = run.share_done()
-        loss = update(run)
+        update = run.trainer.update(data(run), run.share_done(), run.tell())
+        loss, run.facts = update.loss, update.facts
+        if not math.isfinite(loss):
+            raise run.divergence(f"the loss is {loss}")
         run.avg = loss if math.isnan(run.avg) else 0.9 * run.avg + 0.1 * loss
         seconds = time.perf_counter() - begun
         batch = net.batch_number
@@ -59,7 +62,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
         if end:
             run.stop_clock()
             val = score_last(run)
-        row = run.row(loss, seconds, val)
+        row = run.row(update, seconds, val)
 
         # Log, and show what the network writes by now.
         run.log(row)
@@ -78,27 +81,19 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
     return row, end[0] if end else None
 
 
-def update(run: Run) -> float:
-    """Train on one batch; returns its loss in nats per symbol. Raises TrainingError where that is
-    not finite.
-    """
-    net = run.net
-    losses = []
-    for _ in range(net.options.subdivisions):
+def data(run: Run) -> Iterator[Datum]:
+    """Those of one update."""
+    streams, options = run.streams, run.net.options
+    for _ in range(options.subdivisions):
         with run.profile.kind(DATA):
-            datum = run.streams.next_datum(net.options.time_steps)
-        losses.append(run.step.train_datum(*datum))
-        for stream in run.streams.jump():
-            net.step.reset_state(stream)
-    loss = sum(losses) / len(losses) if run.ranks.size == 1 else net.step.loss
-    if not math.isfinite(loss):
-        raise run.divergence(f"the loss is {loss}")
-    return loss
+            inputs, targets = streams.next_datum(options.time_steps)
+        yield Datum(inputs, targets, streams.fresh)
+        streams.jump()
 
 
 def validate(run: Run) -> float:
     """The loss on the held-out text in nats per symbol, which may be infinite or NaN."""
-    with run.profile.kind(VALIDATION), run.net.averaged():
+    with run.profile.kind(VALIDATION), run.trainer.averaged():
         loss = run.validation.estimate(run.net, statistics.median(run.recent))
     run.recent.clear()
     _has_scored(run, loss)
@@ -110,7 +105,7 @@ def score_last(run: Run, progress: Progress | None = None) -> float | None:
     batch, loss = run.scored
     if batch == run.net.batch_number or not len(run.validation.text):
         return loss
-    with run.profile.kind(VALIDATION), run.net.averaged():
+    with run.profile.kind(VALIDATION), run.trainer.averaged():
         loss = run.validation.compare(run.net, progress)
     _has_scored(run, loss)
     return loss
@@ -148,7 +143,7 @@ def sample(run: Run, row: Row) -> None:
         return
     own = Symbols.of(run.net)
     seed, length = run.plan.seed, SAMPLE_LENGTH
-    with run.net.averaged():
+    with run.trainer.averaged():
         symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
     text = own.text(own.whole(symbols))
     text = text.rstrip(" ") if own.is_tokens else text
@@ -197,7 +192,7 @@ def finish(
             )
         if score is not None and score.symbols > validation.symbols:
             _save_score(run)
-    run.net.take_average()
+    run.trainer.take_average()
     if score is None and validation.best_loss is not None:
         score = PiecesScore(validation.best_loss, validation.symbols)
     return Result(

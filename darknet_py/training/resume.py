@@ -31,8 +31,7 @@ from darknet_py.training.journal import Journal
 from darknet_py.training.run import Run, batch_of_row, batch_of_sample
 from darknet_py.training.settings import FREE, SAME, Plan, Settings
 from darknet_py.training.start import (
-    divide_streams,
-    make_step,
+    make_trainer,
     say_unused,
 )
 from darknet_py.training.texts import Texts, read_texts
@@ -90,8 +89,7 @@ def resumed_run(
             warnings.simplefilter("ignore", CostWarning)
         net = Network(parsed, DIALECTS[old.dialect], tier=tier)
     _check_fixed(old, net.options, where)
-    step = make_step(net, old.gradient)
-    divide_streams(net, ranks, old.gradient)
+    trainer = make_trainer(net, old.gradient, ranks)
     check_fits(net, trainable_memory())
     _check_text(data, old, folder, ranks)
     val = old.val if asked.val is None else asked.val
@@ -129,7 +127,7 @@ def resumed_run(
     offsets = np.zeros(net.options.streams, np.int64)
     streams = Streams(texts.training, net.options.streams, net.rand, offsets)
     validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
-    run = Run(plan, net, step, streams, validation, folder, ranks)
+    run = Run(plan, net, trainer, streams, validation, folder, ranks)
     _restore(run, checkpoint)
     run.is_unlike = True
     run.check_same()
@@ -219,13 +217,10 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
     # A run may begin to average when it is resumed.
     arrays.setdefault("memory.average", arrays["parameters"])
     try:
-        for name, own in run.arrays().items():
-            if name.startswith("state."):
-                np.copyto(own, arrays[name][net.step.own_streams], casting="no")
-            elif name != "best":
-                np.copyto(own, arrays[name], casting="no")
+        run.trainer.restore(arrays, int(progress["updates"]))
+        np.copyto(run.streams.offsets, arrays["offsets"], casting="no")
+        np.copyto(run.streams.fresh, arrays["fresh"], casting="no")
         net.seen = int(progress["seen"])
-        net.step.optimizer.count = int(progress["updates"])
         run.first_seen = int(progress["first_seen"])
         run.avg = float(progress["avg"])
         run.elapsed_before = float(progress["seconds"])

@@ -7,7 +7,7 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,8 @@ from darknet_py.errors import TrainingError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
 from darknet_py.ranks import Ranks
-from darknet_py.step import TrainingStep
 from darknet_py.symbols import unit_of
+from darknet_py.trainer import BaseTrainer, Update
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.profiling import Profile
@@ -127,7 +127,7 @@ class Run:
         self,
         plan: Plan,
         net: Network,
-        step: TrainingStep,
+        trainer: BaseTrainer,
         streams: Streams,
         validation: Validation,
         folder: RunFolder,
@@ -135,7 +135,7 @@ class Run:
     ) -> None:
         self.plan = plan
         self.net = net
-        self.step = step
+        self.trainer = trainer
         self.streams = streams
         self.ranks = ranks
         self.validation = validation
@@ -151,6 +151,7 @@ class Run:
         self.avg = math.nan
         self.is_unlike = False  # the held-out text, as the user has been told, or nobody can tell
         self.first_seen = net.seen
+        self.facts: Sequence[float] = ()  # as `tell` gave them on the first rank
         # Seconds of the batches since the last validation, whose batch and loss follow.
         self.recent: deque[float] = deque(maxlen=101)
         self.scored: tuple[int, float | None] = 0, None
@@ -163,9 +164,7 @@ class Run:
     def start_clock(self) -> None:
         """Count the seconds of training, since the run began or was resumed, from now on."""
         self.started = self.saved = time.perf_counter()
-        if self.ranks.size > 1:
-            self.net.step.tell = self.tell
-            self.net.step.told = self.ranks.decide(self.tell())
+        self.facts = self.ranks.decide(self.tell())
 
     def stop_clock(self) -> None:
         """Count no more of them."""
@@ -190,11 +189,13 @@ class Run:
 
     def tell(self) -> list[float]:
         """What this rank would tell the others, if it were the first, with the next update."""
+        if self.ranks.size == 1:
+            return []
         return [self.now(fact) for fact in (STOPPED, ELAPSED, UNSAVED)]
 
     def told(self, fact: int) -> float:
         """Of one process what holds now, of several what the first told with the last update."""
-        return self.now(fact) if self.ranks.size == 1 else self.net.step.told[fact]
+        return self.now(fact) if self.ranks.size == 1 else self.facts[fact]
 
     def is_stopped(self) -> bool:
         """Whether the user wants it to end."""
@@ -251,15 +252,15 @@ class Run:
             shares.append(self.told(ELAPSED) / self.time_limit)
         return max(shares, default=0.0)
 
-    def row(self, loss: float, seconds: float, val: float | None) -> Row:
+    def row(self, update: Update, seconds: float, val: float | None) -> Row:
         """The row of the batch just done, which took so many seconds."""
         batch = self.net.batch_number
         return Row(
             batch=batch,
             seen=self.net.seen,
-            loss=loss,
+            loss=update.loss,
             avg=self.avg,
-            rate=self.step.last_rate,
+            rate=update.rate,
             seconds=self.elapsed,
             batch_seconds=seconds,
             epochs=batch * self.net.options.symbols / len(self.streams.text),
@@ -293,11 +294,9 @@ class Run:
         return self.save(suffix)
 
     def arrays(self) -> dict[str, Array]:
-        """Views of all arrays that a checkpoint has; of the states, those of the own streams."""
-        arrays = {"parameters": self.net.parameters, "offsets": self.streams.offsets}
-        arrays |= {f"memory.{name}": vector for name, vector in self.step.memory.items()}
-        for index, own in enumerate(self.net.step.state):
-            arrays |= {f"state.{index}.{number}": array for number, array in enumerate(own)}
+        """All arrays that a checkpoint has, on the first rank."""
+        arrays = self.trainer.saved()
+        arrays |= {"offsets": self.streams.offsets, "fresh": self.streams.fresh}
         if self.validation.best_parameters is not None:
             arrays["best"] = self.validation.best_parameters
         return arrays
@@ -308,17 +307,13 @@ class Run:
             "seen": net.seen,
             "first_seen": self.first_seen,
             "drawn": net.rand.drawn,
-            "updates": net.step.optimizer.count,
+            "updates": self.trainer.count,
             "avg": self.avg,
             "seconds": self.elapsed,
             "statistics_steps": net.statistics_steps,
             "validation": self.validation.facts(),
         }
-        arrays = {
-            name: self.ranks.gather(array) if name.startswith("state.") else array
-            for name, array in self.arrays().items()
-        }
-        return Checkpoint(self.plan, progress, arrays)
+        return Checkpoint(self.plan, progress, self.arrays())
 
     def save_state(self) -> None:
         """Write BASE.state. Raises OSError."""
@@ -337,7 +332,7 @@ class Run:
         self.check_finite()
         path = self.folder.file(suffix)
         if self.ranks.is_first:
-            with self.net.averaged():
+            with self.trainer.averaged():
                 self.net.save_weights(path)
         return path
 

@@ -20,9 +20,9 @@ from darknet_py.options import check_effect, override
 from darknet_py.rand import Rand, seed_from_clock
 from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
-from darknet_py.step import TrainingStep
 from darknet_py.symbols import unit_of
 from darknet_py.tier import Tier
+from darknet_py.trainer import BaseTrainer, Trainer
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.run import Run
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Plan, Settings
@@ -59,14 +59,13 @@ def new_run(
     tier = choose(asked.engine or DEFAULTS["engine"])
     net = _make_network(asked, parsed, weights, Rand(seed), tier)
     try:
-        step = make_step(net, gradient)
+        trainer = make_trainer(net, gradient, ranks)
     except CfgError as error:
         # Of darknet's cfgs, some are to generate with and have another one to train.
         other = f"{base_name(source.path)}.train"
         if other not in bundled_cfgs():
             raise
         raise CfgError(f"{error}; or train the bundled {other}") from error
-    divide_streams(net, ranks, gradient)
     val = DEFAULTS["val"] if asked.val is None else asked.val
     val_from = asked.val_from or DEFAULTS["val_from"]
     texts = read_texts(net, data, val, ranks, val_from)
@@ -100,7 +99,7 @@ def new_run(
     streams = Streams(texts.training, net.options.streams, net.rand)
     say_unused(asked, texts)
     validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
-    run = Run(plan, net, step, streams, validation, folder, ranks)
+    run = Run(plan, net, trainer, streams, validation, folder, ranks)
     run.check_same()
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
@@ -187,27 +186,23 @@ def _say_ignored(cfg: Cfg) -> None:
 # --- what a run that goes on needs too
 
 
-def make_step(net: Network, gradient: str) -> TrainingStep:
-    """What trains on one datum. Raises CfgError where that cannot train this network."""
+def make_trainer(net: Network, gradient: str, ranks: Ranks) -> BaseTrainer:
+    """What trains the network. Raises CfgError and TrainingError if that is not possible."""
     if gradient == "exact":
-        net.check_trainable()
-        return net.step
+        # The network's, so that copies of it are whole.
+        net.trainer = Trainer(net, ranks)
+        return net.trainer
     replay = Replay(net)
     replay.check_trainable()
     log.info(
         "replaying the C program's arithmetic, mistakes included; --gradient exact trains "
         "correctly and faster"
     )
-    return replay
-
-
-def divide_streams(net: Network, ranks: Ranks, gradient: str) -> None:
-    """Divide the streams among the ranks. Raises CfgError."""
-    if ranks.size > 1 and gradient != "exact":
+    if ranks.size > 1:
         raise TrainingError(
             "--gradient darknet-cpu runs in one process only; start it without mpiexec"
         )
-    net.step.divide(ranks)
+    return replay
 
 
 def say_unused(asked: Settings, texts: Texts) -> None:

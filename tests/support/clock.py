@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from darknet_py.step import Step
+from darknet_py.trainer import Trainer, Update
 from darknet_py.training.validation import Validation
 from darknet_py.writing.scoring import PiecesScore
 
@@ -19,17 +19,17 @@ class Clock:
         self.now = 0.0
         self.batch = self.validation = 1.0
         self.spent = 0.0
-        train_datum, score = Step.train_datum, Validation._score
+        update, score = Trainer.update, Validation._score
 
-        def timed_batch(step: Step, *args: Any) -> float:
+        def timed_batch(trainer: Trainer, *args: Any) -> Update:
             self.now += self.batch
-            return train_datum(step, *args)
+            return update(trainer, *args)
 
         def timed_score(own: Validation, *args: Any, **more: Any) -> PiecesScore:
             self.now += self.validation
             self.spent += self.validation
             return score(own, *args, **more)
 
-        monkeypatch.setattr(Step, "train_datum", timed_batch)
+        monkeypatch.setattr(Trainer, "update", timed_batch)
         monkeypatch.setattr(Validation, "_score", timed_score)
         monkeypatch.setattr(time, "perf_counter", lambda: self.now)

@@ -26,16 +26,14 @@ def train(net: Network, seeds: range) -> list[float]:
 
 def bits(net: Network) -> list[bytes]:
     """All that a network's next steps depend on."""
-    states = [part for own in (*net.step.state, *net.prediction_state) for part in own]
-    vectors = [net.parameters, net.updates, *net.step.optimizer.memory.values(), *states]
+    states = [part for own in (*net.trainer.state, *net.prediction_state) for part in own]
+    vectors = [net.parameters, net.updates, *net.trainer.optimizer.memory.values(), *states]
     numbers = [
         net.seen,
-        net.step.optimizer.count,
+        net.trainer.optimizer.count,
         net.rand.seed,
         net.rand.drawn,
-        net.step.last_rate,
     ]
-    numbers += [net.step.progress]
     return [array.tobytes() for array in vectors] + [repr(number).encode() for number in numbers]
 
 

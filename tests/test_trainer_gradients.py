@@ -102,7 +102,7 @@ def test_gru_of_alexeyab_has_no_tanh() -> None:
     updates = []
     for tanh in (0, 1):
         net = make_network(NET, f"[gru] output=5 tanh={tanh}", LINEAR, END, dialect=ALEXEYAB)
-        net.step.accumulate(*draw_symbols(net), net.initial_state(8))
+        net.trainer.accumulate(*draw_symbols(net), net.initial_state(8))
         updates.append(net.updates)
     np.testing.assert_array_equal(updates[0], updates[1])
 
@@ -165,7 +165,7 @@ RNN = "[rnn] output=5 activation=tanh"
 def test_softmax(temperature: float, groups: int) -> None:
     wide = "[connected] output=8 activation=linear"
     end = f"[softmax] temperature={temperature} groups={groups}"
-    check_gradient(make_network(NET, RNN, wide, end))
+    check_gradient(make_network(NET.replace("inputs=7", "inputs=8"), RNN, wide, end))
 
 
 def test_softmax_as_the_first_layer() -> None:
@@ -223,11 +223,11 @@ def test_cost_layer(above: str, kind: str) -> None:
 def test_softmax_groups_of_more_than_a_byte() -> None:
     """Targets may come as bytes, whose arithmetic ends at 255."""
     wide = "[connected] output=600 activation=linear"
-    net = make_network(NET, wide, "[softmax] groups=2")
-    inputs, targets = draw_symbols(net)
-    net.step.accumulate(inputs, targets, net.initial_state(8))
+    net = make_network(NET.replace("inputs=7", "inputs=600"), wide, "[softmax] groups=2")
+    inputs, targets = (symbols % 256 for symbols in draw_symbols(net))
+    net.trainer.accumulate(inputs, targets, net.initial_state(8))
     expected = net.updates.copy()
-    net.step.accumulate(inputs.astype(np.uint8), targets.astype(np.uint8), net.initial_state(8))
+    net.trainer.accumulate(inputs.astype(np.uint8), targets.astype(np.uint8), net.initial_state(8))
     np.testing.assert_array_equal(net.updates, expected)
 
 
@@ -296,7 +296,7 @@ def test_single_precision_agrees_with_double(bn: int, dialect: Dialect) -> None:
     updates = []
     for dtype in (np.float32, np.float64):
         net = make_network(NET, *sections, LINEAR, END, dialect=dialect, dtype=dtype)
-        net.step.accumulate(*draw_symbols(net), net.initial_state(8))
+        net.trainer.accumulate(*draw_symbols(net), net.initial_state(8))
         assert net.updates.dtype == dtype
         updates.append(net.updates.astype(np.float64))
     single, double = updates
