@@ -28,8 +28,8 @@ from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.engine import choose
 from darknet_py.machine import processors
 from darknet_py.network import Network
+from darknet_py.parallel.mpi import MpiCommunicator, find_communicator
 from darknet_py.rand import Rand
-from darknet_py.ranks.mpi import MpiRanks, find_ranks
 from darknet_py.trainer import Trainer
 from darknet_py.training.threads import Threads
 from tools.mpi import MPI_SETTINGS, MPIEXEC
@@ -78,21 +78,21 @@ def update_times(
 
     during: add up during the backward pass.
     """
-    ranks = find_ranks()
+    comm = find_communicator()
     net = network_of(kind, size)
-    net.trainer = Trainer(net, ranks)
+    net.trainer = Trainer(net, comm)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     whole, joined = [], []
     with Threads(net, threads):
         for _ in range(2 + ROUNDS):
-            ranks.overlaps = during
-            ranks.total(0)
+            comm.overlaps = during
+            comm.barrier()
             begun = time.perf_counter()
             net.train_batch(symbols[:-1], symbols[1:])
             whole.append(time.perf_counter() - begun)
-            ranks.total(0)
+            comm.barrier()
             begun = time.perf_counter()
-            ranks.finish_adding(net.updates)
+            comm.finish_all_reduce(net.updates)
             joined.append(time.perf_counter() - begun)
     return {
         "update": statistics.median(whole[2:]),
@@ -103,21 +103,21 @@ def update_times(
 
 def all_reduce_times() -> list[tuple[int, float]]:
     """Bytes, and median seconds, of all-reduces from 1 KiB to 64 MiB."""
-    ranks = find_ranks()
+    comm = find_communicator()
     found = []
     for power in range(8, 25, 2):
         vector = np.ones(1 << power, np.float32)
         times = []
         for _ in range(12):
-            ranks.total(0)
+            comm.barrier()
             begun = time.perf_counter()
-            ranks.finish_adding(vector)
+            comm.finish_all_reduce(vector)
             times.append(time.perf_counter() - begun)
         found.append((vector.nbytes, statistics.median(times)))
     return found
 
 
-class SlowRanks(MpiRanks):
+class SlowCommunicator(MpiCommunicator):
     """Ranks whose sums take as much longer as they would over a link between two machines.
 
     In a pause the core is free for the backward pass, as if a network card did the work.
@@ -125,8 +125,8 @@ class SlowRanks(MpiRanks):
 
     latency, bandwidth = 0.0, math.inf
 
-    def add(self, vector: Array) -> None:
-        super().add(vector)
+    def sum_in_place(self, vector: Array) -> None:
+        super().sum_in_place(vector)
         if self.latency:
             time.sleep(joining(len(vector), 2, self.latency, self.bandwidth))
 
@@ -135,19 +135,19 @@ def overlap_times(kind: str, size: tuple[int, int, int, int]) -> dict[str, tuple
     """By link: median seconds of an update that adds up after its backward pass, and during it."""
     from mpi4py import MPI
 
-    ranks = SlowRanks(MPI.COMM_WORLD)
+    comm = SlowCommunicator(MPI.COMM_WORLD)
     net = make_net(kind, size, adam=False, engine="auto")
-    net.trainer = Trainer(net, ranks)
+    net.trainer = Trainer(net, comm)
     symbols = np.random.default_rng(0).integers(0, 96, (net.options.time_steps + 1, net.streams))
     times: dict[tuple[str, bool], list[float]] = {}
     with threadpool_limits(1, user_api="blas"):
         net.train_batch(symbols[:-1], symbols[1:])
         for _ in range(2 * ROUNDS):
             for link, (latency, bandwidth) in {WITHIN: (0.0, math.inf), **LINKS}.items():
-                ranks.latency, ranks.bandwidth = latency, bandwidth
+                comm.latency, comm.bandwidth = latency, bandwidth
                 for during in (False, True):
-                    ranks.overlaps = during
-                    ranks.total(0)
+                    comm.overlaps = during
+                    comm.barrier()
                     begun = time.perf_counter()
                     net.train_batch(symbols[:-1], symbols[1:])
                     took = time.perf_counter() - begun
@@ -376,11 +376,11 @@ def main() -> None:
             found = update_times(kind, size, options.threads, options.during)
         else:
             found = overlap_times(kind, size)
-        if find_ranks().is_first:
+        if find_communicator().is_root:
             print(json.dumps(found))
     elif options.all_reduce:
         times = all_reduce_times()
-        if find_ranks().is_first:
+        if find_communicator().is_root:
             print(json.dumps(times))
     else:
         report(options.write)

@@ -360,7 +360,7 @@ class Network(Model):
         Raises DarknetError where other processes compute a part of it, or while another thread
         changes the parameters; they must not change before a pickle is complete.
         """
-        if self._has_trainer and self.trainer.ranks.size > 1:
+        if self._has_trainer and self.trainer.comm.size > 1:
             raise DarknetError(
                 f"{self.cfg.path}: several processes train this network together: copy it after "
                 f"the training, or copy its `parameters`"

@@ -146,7 +146,7 @@ def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[sli
         yield slice(first, end), *like
 
 
-def shrink(layers: Sequence[Layer], rate: float, weight_decay: float) -> None:
+def decay_weights(layers: Sequence[Layer], rate: float, weight_decay: float) -> None:
     """Multiply the matrices of these layers by 1 - rate weight_decay, but never by less
     than 0, at `rate` times the layer's own.
 
@@ -163,7 +163,7 @@ def shrink(layers: Sequence[Layer], rate: float, weight_decay: float) -> None:
                 parameter.values *= kept
 
 
-def mix(average: Array, values: Array, count: int, share: float) -> None:
+def update_average(average: Array, values: Array, count: int, share: float) -> None:
     """Take what the parameters are after update `count` into their average, both flat vectors.
 
     share: `average` in [net], a key of our own. The newest counts for one part in `share * count`,

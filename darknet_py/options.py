@@ -27,15 +27,15 @@ class NetOptions:
         init_symbols     1 lets matrices that see symbols start as wide as is right for inputs of
                          which one is 1
         forget_bias      what the bias of an [lstm]'s forget gate starts from
-        weight_decay     the pull of the matrices towards 0, apart from the gradient, see `shrink`;
-                         0 is off
+        weight_decay     the pull of the matrices towards 0, apart from the gradient, see
+                         `decay_weights`; 0 is off
         max_time         seconds of training after which a run ends where its user gives neither
                          time nor batches; 0: none
         cooldown         the last fraction of a run of known length over which the rate falls to 0
         dropconnect      the share of the entries of the matrices that multiply the state which are
                          zeroed in an update, see `DropConnect`; 0 is off
         average          the fraction of the updates so far, the last ones, over which parameters
-                         are averaged, see `mix`; 0 is off
+                         are averaged, see `update_average`; 0 is off
         state            `carry`: the hidden state goes on from batch to batch
         tokenized        symbols are integers of a text rather than its bytes
     """

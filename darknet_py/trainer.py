@@ -21,19 +21,19 @@ from darknet_py.model import Model, NetworkState
 from darknet_py.optimizer import (
     bound_gradient,
     cooldown_factor,
+    decay_weights,
     learning_rate,
-    mix,
-    shrink,
     step_all,
+    update_average,
 )
-from darknet_py.ranks import ALONE, Ranks
+from darknet_py.parallel import ALONE, Communicator
 
 
 class Update(NamedTuple):
     """The outcome of an update.
 
     loss: of its data before it, over all processes, in nats per symbol. rate: its learning rate.
-    facts: of the first process, as `BaseTrainer.update` was given them there.
+    facts: of the root, as `BaseTrainer.update` was given them there.
     """
 
     loss: float
@@ -44,17 +44,17 @@ class Update(NamedTuple):
 class BaseTrainer:
     """What changes the parameters of a model.
 
-    ranks: the processes that share its streams. streams: which of them this process has.
+    comm: the processes that share its streams. streams: which of them this process has.
     state: the hidden state of these after the last datum. count: updates so far.
     """
 
     state: NetworkState = ()
     count: int = 0
 
-    def __init__(self, model: Model, ranks: Ranks = ALONE) -> None:
+    def __init__(self, model: Model, comm: Communicator = ALONE) -> None:
         self.model = model
-        self.ranks = ranks
-        self.streams = ranks.own(model.options.streams)
+        self.comm = comm
+        self.streams = comm.share(model.options.streams)
 
     def update(
         self, batch: Iterable[Datum], progress: float = 0.0, facts: Sequence[float] = ()
@@ -63,7 +63,7 @@ class BaseTrainer:
 
         batch: asked for a datum when the one before is done, since both may draw random numbers.
         progress: the share of the run that is done, which `cooldown` depends on.
-        facts: numbers of the first process, for all to have; every process gives as many.
+        facts: numbers of the root, for all ranks to have; each rank gives as many.
         """
         raise NotImplementedError
 
@@ -96,9 +96,9 @@ class BaseTrainer:
         return arrays
 
     def saved(self) -> dict[str, Array]:
-        """These arrays, on the first process with the states of all streams."""
+        """These arrays, on the root with the states of all streams."""
         return {
-            name: self.ranks.gather(array) if name.startswith("state.") else array
+            name: self.comm.gather(array) if name.startswith("state.") else array
             for name, array in self.arrays().items()
         }
 
@@ -118,8 +118,8 @@ class Trainer(BaseTrainer):
     Raises CfgError for a model that cannot be trained, or has too few streams for the processes.
     """
 
-    def __init__(self, model: Model, ranks: Ranks = ALONE) -> None:
-        super().__init__(model, ranks)
+    def __init__(self, model: Model, comm: Communicator = ALONE) -> None:
+        super().__init__(model, comm)
         model.check_trainable()
         self._check_shares()
         self.optimizer = model.tier.optimizer(model.parameters, model.options)
@@ -150,7 +150,7 @@ class Trainer(BaseTrainer):
 
     def _check_shares(self) -> None:
         """Raise CfgError if there are too few streams for the processes."""
-        model, size = self.model, self.ranks.size
+        model, size = self.model, self.comm.size
         streams = model.options.streams
         has_norm = bool(model.rolling_statistics())
         if streams // size < (2 if has_norm and size > 1 else 1):
@@ -244,7 +244,7 @@ class Trainer(BaseTrainer):
         if not add:
             model.updates.fill(0)
         loss, after = model.forward_loss(inputs, targets, state, self.training_context())
-        early = is_last and self.ranks.overlaps
+        early = is_last and self.comm.overlaps
         model.backward(targets, layer_done=self._add_layer if early else None)
         return loss, after
 
@@ -265,25 +265,25 @@ class Trainer(BaseTrainer):
         """
         parameters = layer.parameters()
         if parameters and 0 < (first := parameters[0].span.start) < self._added:
-            self.ranks.start_adding(self.model.updates[first : self._added])
+            self.comm.start_all_reduce(self.model.updates[first : self._added])
             self._added = first
 
     def _exchange(self, facts: Sequence[float]) -> tuple[float, Sequence[float]]:
         """Add up what the ranks have: updates, rolling statistics for their mean, the loss.
 
-        Returns the loss over all ranks in nats, and the facts of the first one.
+        Returns the loss over all ranks in nats, and the facts of the root.
         """
-        model, ranks = self.model, self.ranks
-        if ranks.size == 1:
+        model, comm = self.model, self.comm
+        if comm.size == 1:
             return self._nats, facts
         rolling = [tensor.values for tensor in model.rolling_statistics()]
         numbers = np.array([self._nats, *facts], model.dtype)
-        if not ranks.is_first:
+        if not comm.is_root:
             numbers[1:] = 0
-        ranks.finish_adding(model.updates[: self._added], *rolling, numbers)
+        comm.finish_all_reduce(model.updates[: self._added], *rolling, numbers)
         self._added = len(model.updates)
         for values in rolling:
-            values /= ranks.size
+            values /= comm.size
         nats, *facts = numbers.tolist()
         return nats, facts
 
@@ -297,10 +297,10 @@ class Trainer(BaseTrainer):
         rate = learning_rate(options, model.batch_number, model.rand)
         rate *= cooldown_factor(options, progress)
         trained = model.layers[model.first_trained :]
-        shrink(trained, rate, options.weight_decay)
+        decay_weights(trained, rate, options.weight_decay)
         with model.timed("update"):
             step_all(self.optimizer, model.parameters, model.updates, trained, rate)
         if self._average is not None:
-            mix(self._average, model.parameters, self.count, options.average)
+            update_average(self._average, model.parameters, self.count, options.average)
         loss = nats * options.subdivisions / (self._data * options.symbols)
         return Update(loss, rate, facts)

@@ -16,8 +16,8 @@ from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
 from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
+from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
-from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
 from darknet_py.trainer import Trainer
 from darknet_py.writing.generation import Session
@@ -149,7 +149,7 @@ def test_a_pickle_is_about_as_large_as_its_vectors() -> None:
 
 
 def test_a_network_of_several_ranks_is_not_copied() -> None:
-    class Two(Ranks):
+    class Two(Communicator):
         size = 2
 
     net = network("gru")

@@ -16,7 +16,7 @@ import darknet_py as dn
 from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
 from darknet_py.network import Network
-from darknet_py.ranks import ALONE
+from darknet_py.parallel import ALONE
 from darknet_py.sizes import training_bytes
 from darknet_py.training import validation
 from darknet_py.training.checkpoint import read_checkpoint

@@ -25,7 +25,7 @@ from darknet_py.cli.run_options import run_options
 from darknet_py.cli.values import CFG, FILE, known_keys
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
-from darknet_py.ranks.mpi import find_ranks
+from darknet_py.parallel.mpi import find_communicator
 from darknet_py.symbols import LONGER, unit_of
 from darknet_py.terminal import one_line, say
 from darknet_py.training import Result, train
@@ -90,8 +90,8 @@ def command(
 def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train as a person at a terminal expects: progress, Ctrl-C, what to do next."""
     show_cfg_warnings()
-    ranks = find_ranks()
-    if not ranks.is_first:
+    comm = find_communicator()
+    if not comm.is_root:
         # The first rank warns for all.
         logging.getLogger("darknet_py").setLevel(logging.ERROR)
     quiet = is_quiet()
@@ -110,13 +110,13 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
                 **options,
             )
     except BaseException as error:
-        if ranks.size == 1:
+        if comm.size == 1:
             if isinstance(error, KeyboardInterrupt) and not quiet:
                 _say_left(options, cfg, interruption.is_scoring)
             raise
         # The others would wait for this one for ever.
-        say(f"Error: rank {ranks.rank}: {one_line(error)}")
-        ranks.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
+        say(f"Error: rank {comm.rank}: {one_line(error)}")
+        comm.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
         _say_result(result, _explanation(result, progress))
     if result.interrupted:

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from darknet_py.cfg import Cfg
 from darknet_py.checks import FILE, function, path
 from darknet_py.errors import TrainingError
-from darknet_py.ranks.mpi import find_ranks
+from darknet_py.parallel.mpi import find_communicator
 from darknet_py.training import curves as plotting
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
@@ -94,7 +94,7 @@ def train(
     _check_together(settings)
     with ExitStack() as stack:
         start = resumed_run if settings.resume else new_run
-        run = start(settings, source, text, find_ranks(), stack)
+        run = start(settings, source, text, find_communicator(), stack)
         if log.isEnabledFor(logging.INFO):
             for line in introduction(run):
                 log.info(line)

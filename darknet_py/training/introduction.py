@@ -17,7 +17,7 @@ def introduction(run: Run) -> list[str]:
     unit = f"{unit_of(net)}s"
     texts = run.streams.text.nbytes + run.validation.text.nbytes
     size = training_bytes(net) + program_memory() + texts
-    shared = f", shared by {run.ranks.size} processes" if run.ranks.size > 1 else ""
+    shared = f", shared by {run.comm.size} processes" if run.comm.size > 1 else ""
     return [
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
         *_held_out(run, unit),

@@ -76,7 +76,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
             run.save(f"_{batch}.weights")
 
         threads.batch_done(seconds)
-        run.ranks.batch_done(seconds)
+        run.comm.batch_done(seconds)
         callback(row)
     return row, end[0] if end else None
 
@@ -139,7 +139,7 @@ def _note_unlike(run: Run, loss: float) -> None:
 
 def sample(run: Run, row: Row) -> None:
     """Log a short text as the network writes now, and add it to BASE.samples. Raises OSError."""
-    if not run.ranks.is_first:
+    if not run.comm.is_root:
         return
     own = Symbols.of(run.net)
     seed, length = run.plan.seed, SAMPLE_LENGTH
@@ -262,7 +262,7 @@ def train_run(
             told = callback or (lambda row: None)
             row, ended = train_loop(run, threads, told)
             result = finish(run, row, ended, scoring, told)
-    if run.plan.plot and run.ranks.is_first:
+    if run.plan.plot and run.comm.is_root:
         paths = run.folder.file(".csv"), run.folder.file(".png")
         plotting.write_curves(*paths, unit_of(run.net))
     if profile:

@@ -21,8 +21,8 @@ from darknet_py.files import base_name
 from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import NetOptions, check_effect, override
+from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
-from darknet_py.ranks import Ranks
 from darknet_py.sizes import check_fits
 from darknet_py.training import curves as plotting
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
@@ -44,7 +44,11 @@ _FIXED = ("inputs", "batch", "subdivisions", "time_steps", "tokenized")
 
 
 def resumed_run(
-    asked: Settings, cfg: str | Cfg | None, data: str | bytes | None, ranks: Ranks, stack: ExitStack
+    asked: Settings,
+    cfg: str | Cfg | None,
+    data: str | bytes | None,
+    comm: Communicator,
+    stack: ExitStack,
 ) -> Run:
     """The run in the folder, standing where it stopped; `stack` holds the folder.
 
@@ -52,7 +56,7 @@ def resumed_run(
     """
     named = cfg.path if isinstance(cfg, Cfg) else cfg
     folder, is_place = run_to_resume(asked.out, named)
-    if ranks.is_first:
+    if comm.is_root:
         stack.enter_context(folder.claimed())
         folder.check_cfg()
     where = folder.file(".state")
@@ -89,12 +93,12 @@ def resumed_run(
             warnings.simplefilter("ignore", CostWarning)
         net = Network(parsed, DIALECTS[old.dialect], tier=tier)
     _check_fixed(old, net.options, where)
-    trainer = make_trainer(net, old.gradient, ranks)
+    trainer = make_trainer(net, old.gradient, comm)
     check_fits(net, trainable_memory())
-    _check_text(data, old, folder, ranks)
+    _check_text(data, old, folder, comm)
     val = old.val if asked.val is None else asked.val
     val_from = asked.val_from or old.val_from
-    texts = read_texts(net, data or old.data, val, ranks, val_from)
+    texts = read_texts(net, data or old.data, val, comm, val_from)
     changes += _other_texts(old, texts, val_from)
     had = len(checkpoint.arrays.get("parameters", ()))
     if had != len(net.parameters):
@@ -126,8 +130,8 @@ def resumed_run(
     net.use_rand(Rand(old.seed, checkpoint.progress["drawn"]))
     offsets = np.zeros(net.options.streams, np.int64)
     streams = Streams(texts.training, net.options.streams, net.rand, offsets)
-    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
-    run = Run(plan, net, trainer, streams, validation, folder, ranks)
+    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, comm)
+    run = Run(plan, net, trainer, streams, validation, folder, comm)
     _restore(run, checkpoint)
     run.is_unlike = True
     run.check_same()
@@ -146,7 +150,7 @@ def resumed_run(
             old.engine,
             plan.engine,
         )
-    if ranks.is_first:
+    if comm.is_root:
         folder.write_cfg(net.cfg)
     log.info("continuing after batch %d", net.batch_number)
     return run
@@ -155,7 +159,7 @@ def resumed_run(
 # --- what may have changed since the run began
 
 
-def _check_text(data: str | bytes | None, old: Plan, folder: RunFolder, ranks: Ranks) -> None:
+def _check_text(data: str | bytes | None, old: Plan, folder: RunFolder, comm: Communicator) -> None:
     """Raise TrainingError where the text is to be that of before, and is not there."""
     command = resume_command(folder.path, folder.base)
     if data is None and old.data == "-":
@@ -163,7 +167,7 @@ def _check_text(data: str | bytes | None, old: Plan, folder: RunFolder, ranks: R
             f"the text did not come from a file; give the same text again (in Python, as data): "
             f"cat mybook.txt | {command} -"
         )
-    if data is None and ranks.size == 1 and not os.path.exists(old.data):
+    if data is None and comm.size == 1 and not os.path.exists(old.data):
         raise TrainingError(
             f"{old.data}: the text of the run is not there; if it has moved, name its new place: "
             f"{command} mybook.txt"
@@ -235,7 +239,7 @@ def _restore(run: Run, checkpoint: Checkpoint) -> None:
         (own.digest, own.val, own.val_from, own.val_digest) for own in (checkpoint.plan, run.plan)
     ]
     _recover_best(run, is_measured and texts[0] == texts[1])
-    if run.ranks.is_first:
+    if run.comm.is_root:
         _cut_back(run.table, batch_of_row, net.batch_number)
         _cut_back(run.samples, batch_of_sample, net.batch_number)
 
@@ -251,7 +255,7 @@ def _recover_best(run: Run, is_measured: bool) -> None:
     A run that was killed may have written a better file after its last checkpoint.
     is_measured: whether the loss in the state is by the measure of this run.
     """
-    validation, net, ranks = run.validation, run.net, run.ranks
+    validation, net, comm = run.validation, run.net, run.comm
     if not len(validation.text):
         return
     path = run.folder.file("_best.weights")
@@ -261,16 +265,16 @@ def _recover_best(run: Run, is_measured: bool) -> None:
         validation.recover(net, remembered, batch)
         validation.lowest = validation.best_loss or validation.lowest
     try:
-        found = ranks.decide(net.read_saved(path) if ranks.is_first else None)
+        found = comm.broadcast(net.read_saved(path) if comm.is_root else None)
     except (OSError, WeightsError):
-        found = ranks.decide(None)
+        found = comm.broadcast(None)
     if found is not None:
         parameters, seen = found
         batch = seen // net.options.symbols
         if batch != validation.best_batch or validation.best_loss is None:
             validation.recover(net, parameters, batch)
     is_there = found is not None and batch == validation.best_batch
-    if ranks.is_first and validation.best_parameters is not None and not is_there:
+    if comm.is_root and validation.best_parameters is not None and not is_there:
         _write_best(run, path)
 
 

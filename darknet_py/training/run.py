@@ -18,7 +18,7 @@ from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
-from darknet_py.ranks import Ranks
+from darknet_py.parallel import Communicator
 from darknet_py.symbols import unit_of
 from darknet_py.trainer import BaseTrainer, Update
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
@@ -28,7 +28,7 @@ from darknet_py.training.settings import Plan
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header, usable
 
-# What the first rank alone knows, by its signals and its clock: whether the user wants the run to
+# What the root alone knows, by its signals and its clock: whether the user wants the run to
 # end, the seconds of training since it began, and those since the last checkpoint.
 STOPPED, ELAPSED, UNSAVED = range(3)
 SAVE_SECONDS = 300.0  # a checkpoint is never older than this
@@ -131,13 +131,13 @@ class Run:
         streams: Streams,
         validation: Validation,
         folder: RunFolder,
-        ranks: Ranks,
+        comm: Communicator,
     ) -> None:
         self.plan = plan
         self.net = net
         self.trainer = trainer
         self.streams = streams
-        self.ranks = ranks
+        self.comm = comm
         self.validation = validation
         self.folder = folder
         self.limit, self.time_limit = net.options.max_batches, net.options.max_time or None
@@ -151,7 +151,7 @@ class Run:
         self.avg = math.nan
         self.is_unlike = False  # the held-out text, as the user has been told, or nobody can tell
         self.first_seen = net.seen
-        self.facts: Sequence[float] = ()  # as `tell` gave them on the first rank
+        self.facts: Sequence[float] = ()  # as `tell` gave them on the root
         # Seconds of the batches since the last validation, whose batch and loss follow.
         self.recent: deque[float] = deque(maxlen=101)
         self.scored: tuple[int, float | None] = 0, None
@@ -164,7 +164,7 @@ class Run:
     def start_clock(self) -> None:
         """Count the seconds of training, since the run began or was resumed, from now on."""
         self.started = self.saved = time.perf_counter()
-        self.facts = self.ranks.decide(self.tell())
+        self.facts = self.comm.broadcast(self.tell())
 
     def stop_clock(self) -> None:
         """Count no more of them."""
@@ -188,26 +188,26 @@ class Run:
         return self.elapsed if fact == ELAPSED else time.perf_counter() - self.saved
 
     def tell(self) -> list[float]:
-        """What this rank would tell the others, if it were the first, with the next update."""
-        if self.ranks.size == 1:
+        """What this rank would tell the others, if it were the root, with the next update."""
+        if self.comm.size == 1:
             return []
         return [self.now(fact) for fact in (STOPPED, ELAPSED, UNSAVED)]
 
     def told(self, fact: int) -> float:
-        """Of one process what holds now, of several what the first told with the last update."""
-        return self.now(fact) if self.ranks.size == 1 else self.facts[fact]
+        """Of one process what holds now, of several what the root told with the last update."""
+        return self.now(fact) if self.comm.size == 1 else self.facts[fact]
 
     def is_stopped(self) -> bool:
         """Whether the user wants it to end."""
         return bool(self.told(STOPPED))
 
     def check_same(self) -> None:
-        """Raise TrainingError where a rank would train something else than the first one."""
-        if self.ranks.size == 1:
+        """Raise TrainingError where a rank would train something else than the root."""
+        if self.comm.size == 1:
             return
         plan = self.plan
         own = {name: getattr(plan, name) for name in ALIKE}
-        self.ranks.same(
+        self.comm.check_same(
             {
                 "version of darknet-py": __version__,
                 "cfg": plan.cfg,
@@ -221,7 +221,7 @@ class Run:
 
     def begin(self) -> None:
         """Start the files of a new run. Raises OSError."""
-        if self.ranks.is_first:
+        if self.comm.is_root:
             self.table.begin()
             self.samples.begin()
 
@@ -272,12 +272,12 @@ class Run:
 
     def log(self, row: Row) -> None:
         """Add a row to BASE.csv. Raises OSError."""
-        if self.ranks.is_first:
+        if self.comm.is_root:
             self.table.write(",".join(row.cells()))
 
     def log_again(self, row: Row) -> None:
         """Put a row in the place of that of the same batch. Raises OSError."""
-        if self.ranks.is_first:
+        if self.comm.is_root:
             self.table.cut_back(lambda line: batch_of_row(line) < row.batch)
             self.log(row)
 
@@ -294,7 +294,7 @@ class Run:
         return self.save(suffix)
 
     def arrays(self) -> dict[str, Array]:
-        """All arrays that a checkpoint has, on the first rank."""
+        """All arrays that a checkpoint has, on the root."""
         arrays = self.trainer.saved()
         arrays |= {"offsets": self.streams.offsets, "fresh": self.streams.fresh}
         if self.validation.best_parameters is not None:
@@ -320,7 +320,7 @@ class Run:
         self.table.sync()
         self.samples.sync()
         checkpoint = self._checkpoint()
-        if self.ranks.is_first:
+        if self.comm.is_root:
             write_checkpoint(self.folder.file(".state"), checkpoint)
         self.saved = time.perf_counter()
 
@@ -331,7 +331,7 @@ class Run:
         """
         self.check_finite()
         path = self.folder.file(suffix)
-        if self.ranks.is_first:
+        if self.comm.is_root:
             with self.trainer.averaged():
                 self.net.save_weights(path)
         return path

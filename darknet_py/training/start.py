@@ -17,8 +17,8 @@ from darknet_py.loading import network_for_training
 from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import check_effect, override
+from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand, seed_from_clock
-from darknet_py.ranks import Ranks
 from darknet_py.replay import Replay
 from darknet_py.symbols import unit_of
 from darknet_py.tier import Tier
@@ -35,7 +35,11 @@ log = logging.getLogger(__name__)
 
 
 def new_run(
-    asked: Settings, cfg: str | Cfg | None, data: str | bytes | None, ranks: Ranks, stack: ExitStack
+    asked: Settings,
+    cfg: str | Cfg | None,
+    data: str | bytes | None,
+    comm: Communicator,
+    stack: ExitStack,
 ) -> Run:
     """A run before its first batch, its files begun; `stack` holds its folder.
 
@@ -54,12 +58,12 @@ def new_run(
         warnings.simplefilter("ignore", CostWarning)
         _say_ignored(parsed)
         parsed = parsed.as_darknet_draws()
-    seed = ranks.decide(seed_from_clock()) if asked.seed is None else asked.seed
+    seed = comm.broadcast(seed_from_clock()) if asked.seed is None else asked.seed
     weights = None if asked.weights is None else find_weights(asked.weights)
     tier = choose(asked.engine or DEFAULTS["engine"])
     net = _make_network(asked, parsed, weights, Rand(seed), tier)
     try:
-        trainer = make_trainer(net, gradient, ranks)
+        trainer = make_trainer(net, gradient, comm)
     except CfgError as error:
         # Of darknet's cfgs, some are to generate with and have another one to train.
         other = f"{base_name(source.path)}.train"
@@ -68,11 +72,11 @@ def new_run(
         raise CfgError(f"{error}; or train the bundled {other}") from error
     val = DEFAULTS["val"] if asked.val is None else asked.val
     val_from = asked.val_from or DEFAULTS["val_from"]
-    texts = read_texts(net, data, val, ranks, val_from)
+    texts = read_texts(net, data, val, comm, val_from)
     folder = RunFolder(asked.folder, base_name(source.path))
     # No file moves before all ranks have read theirs.
-    ranks.total(0)
-    if ranks.is_first:
+    comm.barrier()
+    if comm.is_root:
         stack.enter_context(folder.claimed())
         folder.check_cfg()
         folder.check_read(texts.data, texts.val)
@@ -98,8 +102,8 @@ def new_run(
     )
     streams = Streams(texts.training, net.options.streams, net.rand)
     say_unused(asked, texts)
-    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, ranks)
-    run = Run(plan, net, trainer, streams, validation, folder, ranks)
+    validation = Validation(net, texts.held_out, plan.val_every, memory() // 2, comm)
+    run = Run(plan, net, trainer, streams, validation, folder, comm)
     run.check_same()
     if run.limit and net.batch_number >= run.limit:
         raise TrainingError(
@@ -125,7 +129,7 @@ def new_run(
                 "makes a better network (cooldown in the cfg)"
             )
     _warn_of_no_context(net)
-    if ranks.is_first:
+    if comm.is_root:
         folder.move_earlier_run()
         folder.write_cfg(net.cfg)
     run.begin()
@@ -186,11 +190,11 @@ def _say_ignored(cfg: Cfg) -> None:
 # --- what a run that goes on needs too
 
 
-def make_trainer(net: Network, gradient: str, ranks: Ranks) -> BaseTrainer:
+def make_trainer(net: Network, gradient: str, comm: Communicator) -> BaseTrainer:
     """What trains the network. Raises CfgError and TrainingError if that is not possible."""
     if gradient == "exact":
         # The network's, so that copies of it are whole.
-        net.trainer = Trainer(net, ranks)
+        net.trainer = Trainer(net, comm)
         return net.trainer
     replay = Replay(net)
     replay.check_trainable()
@@ -198,7 +202,7 @@ def make_trainer(net: Network, gradient: str, ranks: Ranks) -> BaseTrainer:
         "replaying the C program's arithmetic, mistakes included; --gradient exact trains "
         "correctly and faster"
     )
-    if ranks.size > 1:
+    if comm.size > 1:
         raise TrainingError(
             "--gradient darknet-cpu runs in one process only; start it without mpiexec"
         )

@@ -14,7 +14,7 @@ from darknet_py.arrays import Array
 from darknet_py.corpus import GIVEN, PIECE, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
-from darknet_py.ranks import Ranks
+from darknet_py.parallel import Communicator
 from darknet_py.symbols import unit_of, warn_of_encoding
 
 log = logging.getLogger(__name__)
@@ -42,20 +42,20 @@ class Texts:
 
 
 def read_texts(
-    model: Model, data: str | bytes, val: float | str, ranks: Ranks, val_from: str = "end"
+    model: Model, data: str | bytes, val: float | str, comm: Communicator, val_from: str = "end"
 ) -> Texts:
     """Read both and hold out `val`, a fraction of `data` or a file.
 
     data: a path, `-` for stdin, or the text itself. Raises CorpusError.
-    A file that the first rank alone has is sent to the others.
+    A file that the root alone has is sent to the others.
     """
     tokenized = not model.writes_bytes
     unit = unit_of(model)
-    if data == "-" and ranks.size > 1:
+    if data == "-" and comm.size > 1:
         # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
         # know whether the text is whole.
         raise CorpusError("-: several processes cannot share stdin; give a text file")
-    text = _read(data, tokenized, ranks)
+    text = _read(data, tokenized, comm)
     digest, val_digest = _digest(text), ""
     name = GIVEN if isinstance(data, bytes) else data
     check_known(text, model.inputs, name)
@@ -65,7 +65,7 @@ def read_texts(
     if val == "-":
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
-        held_out = _read(val, tokenized, ranks)
+        held_out = _read(val, tokenized, comm)
         val_digest = _digest(held_out)
         check_known(held_out, model.inputs, val)
         if unit == "byte":
@@ -102,16 +102,16 @@ def read_texts(
     return Texts(text, held_out, place, val, digest, val_digest)
 
 
-def _read(source: str | bytes, tokenized: bool, ranks: Ranks) -> Array:
-    """The text; the first rank's on all of them where others do not have the file. Raises
+def _read(source: str | bytes, tokenized: bool, comm: Communicator) -> Array:
+    """The text; the root's on all ranks where others do not have the file. Raises
     CorpusError.
     """
     is_missing = isinstance(source, str) and source != "-" and not os.path.exists(source)
-    missing = ranks.total(is_missing)
-    if not missing or ranks.decide(is_missing):
+    missing = comm.all_reduce(is_missing)
+    if not missing or comm.broadcast(is_missing):
         return read_text(source, tokenized)
-    log.info("%s is sent to %d of the %d processes", source, missing, ranks.size)
-    return ranks.spread(read_text(source, tokenized) if ranks.is_first else None)
+    log.info("%s is sent to %d of the %d processes", source, missing, comm.size)
+    return comm.broadcast_array(read_text(source, tokenized) if comm.is_root else None)
 
 
 def _tell_line_ends(text: Array, name: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.machine import program_memory
 from darknet_py.network import Network
-from darknet_py.ranks import Ranks
+from darknet_py.parallel import Communicator
 from darknet_py.sizes import row_bytes, training_bytes
 from darknet_py.symbols import Symbols
 from darknet_py.writing.generation import Progress
@@ -50,13 +50,13 @@ class Validation:
     """
 
     def __init__(
-        self, net: Network, text: Array, every: int | None, memory: int, ranks: Ranks
+        self, net: Network, text: Array, every: int | None, memory: int, comm: Communicator
     ) -> None:
         """memory: bytes that the run may take. Training has its share, which can be used here.
-        ranks: that share the scoring.
+        comm: the processes that share the scoring.
         """
         self.text = text
-        self.ranks = ranks
+        self.comm = comm
         self.every = every
         self.due: int | None = None
         affordable = OPERATIONS / max(1, sum(layer.operations() for layer in net.layers))
@@ -119,7 +119,7 @@ class Validation:
             cost = time.perf_counter() - begun
             wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
             wait = min(wait, SOON * net.batch_number)
-            self.due = net.batch_number + self.ranks.decide(wait)
+            self.due = net.batch_number + self.comm.broadcast(wait)
             log.debug("validation took %.2f s; the next is due at batch %d", cost, self.due)
         self.number += 1
         self.stale += 1
@@ -205,7 +205,7 @@ class Validation:
             pieces,
             prompt,
             rows=self.rows,
-            ranks=self.ranks,
+            comm=self.comm,
             stop=stop,
             progress=progress,
         )

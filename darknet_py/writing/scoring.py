@@ -9,7 +9,7 @@ import numpy as np
 
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
-from darknet_py.ranks import ALONE, Ranks
+from darknet_py.parallel import ALONE, Communicator
 from darknet_py.sizes import row_bytes
 from darknet_py.writing.generation import Progress, feed
 
@@ -60,7 +60,7 @@ def score_pieces(
     prompt: np.ndarray,
     *,
     rows: int | None = None,
-    ranks: Ranks = ALONE,
+    comm: Communicator = ALONE,
     stop: Callable[[], bool] | None = None,
     progress: Progress | None = None,
 ) -> PiecesScore:
@@ -68,12 +68,13 @@ def score_pieces(
 
     The first starts after `prompt` (count,), the others after the WARM_UP symbols before them, all
     from a zero state.
-    rows: of one forward, by default what BYTES allow. ranks: what shares the work. stop: asked as
-    it goes; once it is true, the mean is that of what has been scored. progress: see `evaluate`.
+    rows: of one forward, by default what BYTES allow. comm: the processes that share the work.
+    stop: asked as it goes; once it is true, the mean is that of what has been scored.
+    progress: see `evaluate`.
     """
-    own = ranks.own(len(pieces.firsts))
+    own = comm.share(len(pieces.firsts))
     firsts, counts = pieces.firsts[own], pieces.counts[own]
-    width = max(1, len(pieces.firsts) // ranks.size)
+    width = max(1, len(pieces.firsts) // comm.size)
     if rows is None:
         rows = min(ROWS, BYTES // row_bytes(net))
     steps = max(1, min(STEPS, rows // width))
@@ -92,9 +93,9 @@ def score_pieces(
         scored = int(np.minimum(pieces.counts, end).sum())
         if progress is not None:
             progress(scored, pieces.symbols)
-        if stop is not None and ranks.decide(stop()):
+        if stop is not None and comm.broadcast(stop()):
             break
-    return PiecesScore(ranks.total(nats) / scored, scored)
+    return PiecesScore(comm.all_reduce(nats) / scored, scored)
 
 
 def _states_before(

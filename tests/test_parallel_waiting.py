@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from darknet_py.ranks import waiting
-from darknet_py.ranks.waiting import Waiting
+from darknet_py.parallel import waiting
+from darknet_py.parallel.waiting import Waiting
 
 
 class Comm:

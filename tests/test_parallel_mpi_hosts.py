@@ -39,13 +39,13 @@ SLOWLY = (
     """
 import logging, sys, time
 import darknet_py as dn
-import darknet_py.ranks.waiting as waiting
-from darknet_py.ranks.mpi import find_ranks
+import darknet_py.parallel.waiting as waiting
+from darknet_py.parallel.mpi import find_communicator
 waiting.PATIENCE = 1.0
 logging.basicConfig(format="%(message)s")
 
 def tell(row):
-    if find_ranks().is_first:
+    if find_communicator().is_root:
         print(f"{row.batch}: done", file=sys.stderr, flush=True)
     time.sleep(0.05)
 

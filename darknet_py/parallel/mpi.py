@@ -1,7 +1,7 @@
 """The ranks that mpiexec has started: `mpiexec -n N darknet-py train ...`.
 
 Where that is quicker, the gradients are added up layer by layer from the top, while those below are
-still computed; the first rank tries both ways as the run goes. Batch norm is the exception to "as
+still computed; the root tries both ways as the run goes. Batch norm is the exception to "as
 one process": each rank normalizes over its own streams, and the rolling statistics are averaged.
 The extra `mpi` brings mpi4py and an MPI library; without mpiexec nothing of this is imported.
 """
@@ -22,8 +22,8 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.autotune import Autotuner
 from darknet_py.errors import DarknetError, TrainingError
-from darknet_py.ranks import ALONE, Ranks, take_apart
-from darknet_py.ranks.waiting import Waiting
+from darknet_py.parallel import ALONE, Communicator
+from darknet_py.parallel.waiting import Waiting
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 PIECE = 1 << 28
 
 
-class MpiRanks(Ranks):
+class MpiCommunicator(Communicator):
     """The processes that mpiexec has started."""
 
     def __init__(self, comm: Any) -> None:
@@ -42,7 +42,7 @@ class MpiRanks(Ranks):
         self.rank = comm.Get_rank()
         self.size = comm.Get_size()
         self.host = platform.node()
-        # A communicator of its own, so that what the thread adds up meets nothing else.
+        # Another communicator, so that what the thread adds up meets nothing else.
         self._gradients = comm.Dup()
         self._adder = ThreadPoolExecutor(1, "all-reduce")
         self._sums: list[Future[None]] = []
@@ -51,22 +51,22 @@ class MpiRanks(Ranks):
         self._waiting: AbstractContextManager[object] = nullcontext()
         if is_threaded:
             self._waiting = Waiting(comm.Dup(), comm.allgather(self.host))
-        # The first rank's counts, and comes with each message.
-        self.autotuner = Autotuner([True, False] if self.decide(is_threaded) else [False])
+        # The root's counts, and comes with each message.
+        self.autotuner = Autotuner([True, False] if self.broadcast(is_threaded) else [False])
 
-    def start_adding(self, vector: Array) -> None:
-        self._sums.append(self._adder.submit(self.add, vector))
+    def start_all_reduce(self, vector: Array) -> None:
+        self._sums.append(self._adder.submit(self.sum_in_place, vector))
 
-    def add(self, vector: Array) -> None:
+    def sum_in_place(self, vector: Array) -> None:
         """Make `vector` the sum of all ranks' vectors, in place."""
         from mpi4py import MPI
 
         with self._waiting:
             self._gradients.Allreduce(MPI.IN_PLACE, vector, op=MPI.SUM)
 
-    def finish_adding(self, *vectors: Array) -> None:
+    def finish_all_reduce(self, *vectors: Array) -> None:
         dtype = vectors[0].dtype
-        choice = np.array([self.is_first and self.autotuner.choice], dtype)
+        choice = np.array([self.is_root and self.autotuner.choice], dtype)
         count = sum(map(len, vectors)) + 1
         if len(self._message) != count or self._message.dtype != dtype:
             self._message = np.empty(count, dtype)
@@ -75,23 +75,30 @@ class MpiRanks(Ranks):
         for done in self._sums:
             done.result()
         self._sums.clear()
-        self.add(self._message)
-        take_apart(self._message, [*vectors, choice])
+        self.sum_in_place(self._message)
+        first = 0
+        for vector in (*vectors, choice):
+            vector[:] = self._message[first : first + len(vector)]
+            first += len(vector)
         self.overlaps = bool(choice[0])
 
     def batch_done(self, seconds: float) -> None:
         self.autotuner.batch_done(seconds)
 
-    def total(self, number: float) -> float:
+    def all_reduce(self, number: float) -> float:
         with self._waiting:
             return float(self.comm.allreduce(number))
 
-    def decide(self, value: T) -> T:
+    def barrier(self) -> None:
         with self._waiting:
-            decided: T = self.comm.bcast(value, root=0)
-        return decided
+            self.comm.Barrier()
 
-    def same(self, facts: Mapping[str, str]) -> None:
+    def broadcast(self, value: T) -> T:
+        with self._waiting:
+            theirs: T = self.comm.bcast(value, root=0)
+        return theirs
+
+    def check_same(self, facts: Mapping[str, str]) -> None:
         with self._waiting:
             everyones = self.comm.gather((facts, self.host), root=0)
         for rank, (theirs, host) in enumerate(everyones or ()):
@@ -102,11 +109,11 @@ class MpiRanks(Ranks):
                         f"{_one_line(theirs.get(name))} and not {_one_line(facts[name])}; all "
                         f"ranks need the same"
                     )
-        # Nobody goes on before the first one has looked.
-        self.total(0)
+        # No rank continues before the root has looked.
+        self.barrier()
 
-    def spread(self, array: Array | None) -> Array:
-        like = self.decide(None if array is None else (array.shape, array.dtype))
+    def broadcast_array(self, array: Array | None) -> Array:
+        like = self.broadcast(None if array is None else (array.shape, array.dtype))
         assert like is not None
         if array is None or self.rank:
             array = np.empty(*like)
@@ -125,10 +132,10 @@ class MpiRanks(Ranks):
         self.comm.Abort(status)
 
 
-_found: Ranks | None = None
+_found: Communicator | None = None
 
 
-def find_ranks() -> Ranks:
+def find_communicator() -> Communicator:
     """The ranks that mpiexec has started, or this process alone. Raises DarknetError."""
     global _found
     if _found is None:
@@ -175,7 +182,7 @@ def _take_processors() -> None:
         log.debug("the launcher's processors are not known: %s", error)
 
 
-def _connect(started: int) -> Ranks:
+def _connect(started: int) -> Communicator:
     _take_processors()
     # Ranks that wait would keep the processors from those that compute, and from the system's
     # code that carries their messages.
@@ -191,4 +198,4 @@ def _connect(started: int) -> Ranks:
             f"{started} processes were started, and MPI sees {seen} of them: mpi4py was built for "
             f"another MPI library than that of mpiexec or srun"
         )
-    return MpiRanks(MPI.COMM_WORLD)
+    return MpiCommunicator(MPI.COMM_WORLD)

@@ -18,7 +18,7 @@ import pytest
 
 from darknet_py.errors import CfgError
 from darknet_py.finding import open_network
-from darknet_py.ranks import Ranks, mpi
+from darknet_py.parallel import Communicator, mpi
 from darknet_py.trainer import Trainer
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
@@ -68,13 +68,13 @@ def test_ranks_compute_what_one_process_computes(kind: str) -> None:
 BOTH_WAYS = """
 import json, sys
 import darknet_py as dn
-from darknet_py.ranks.mpi import find_ranks
+from darknet_py.parallel.mpi import find_communicator
 from darknet_py.autotune import Autotuner
 for cfg, name in json.loads(sys.argv[1]):
     for way in ("after", "during"):
-        ranks = find_ranks()
-        ranks.overlaps = way == "during"
-        ranks.autotuner = Autotuner([ranks.overlaps])
+        comm = find_communicator()
+        comm.overlaps = way == "during"
+        comm.autotuner = Autotuner([comm.overlaps])
         dn.train(
             cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
             engine="numpy",
@@ -209,16 +209,16 @@ def test_a_text_that_the_first_rank_alone_has_is_sent() -> None:
 TRIALS = """
 import json, sys
 import numpy as np
-from darknet_py.ranks.mpi import find_ranks
-ranks = find_ranks()
+from darknet_py.parallel.mpi import find_communicator
+comm = find_communicator()
 used = []
 for seconds in json.loads(sys.argv[1]):
-    used.append(int(ranks.overlaps))
-    if ranks.overlaps:
-        ranks.start_adding(np.ones(5, np.float32))
-    ranks.finish_adding(np.ones(3, np.float32), np.zeros(0, np.float32))
-    ranks.batch_done(seconds[used[-1]] if ranks.is_first else 1 - used[-1])
-print(ranks.rank, *used, file=sys.stderr)
+    used.append(int(comm.overlaps))
+    if comm.overlaps:
+        comm.start_all_reduce(np.ones(5, np.float32))
+    comm.finish_all_reduce(np.ones(3, np.float32), np.zeros(0, np.float32))
+    comm.batch_done(seconds[used[-1]] if comm.is_root else 1 - used[-1])
+print(comm.rank, *used, file=sys.stderr)
 """
 
 
@@ -327,15 +327,15 @@ def test_mpiexec_without_the_extra_is_one_line() -> None:
 END = "[connected] output=7 activation=linear", "[softmax]"
 
 
-class Third(Ranks):
+class Third(Communicator):
     """The third of four ranks, as far as shares go."""
 
     rank, size = 2, 4
 
 
 def test_streams_are_shared_out_evenly() -> None:
-    ranks = [type("R", (Ranks,), {"rank": rank, "size": 3})() for rank in range(3)]
-    shares = [rank.own(10) for rank in ranks]
+    ranks = [type("R", (Communicator,), {"rank": rank, "size": 3})() for rank in range(3)]
+    shares = [rank.share(10) for rank in ranks]
     assert [part.stop - part.start for part in shares] == [3, 3, 4]
     assert (shares[0].start, shares[-1].stop) == (0, 10)
     net = make_network("[net] inputs=7 batch=8 time_steps=3", "[rnn] output=5", *END)
