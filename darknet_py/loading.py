@@ -83,6 +83,17 @@ def dialect_of_new(cfg: Cfg) -> Dialect:
     return ALEXEYAB if differ or kernels else UPSTREAM
 
 
+def dialect_for_training(
+    cfg: Cfg, weights: str | os.PathLike[str] | None, dialect: str | None
+) -> Dialect:
+    """That of the files that a run will write: `dialect`, or that of `weights`, or
+    `dialect_of_new`. Raises CfgError and WeightsError.
+    """
+    if dialect is not None:
+        return DIALECTS[dialect]
+    return dialect_of_new(cfg) if weights is None else dialect_of(weights)
+
+
 def network_for_training(
     cfg: Cfg,
     weights: str | os.PathLike[str] | None,
@@ -94,18 +105,12 @@ def network_for_training(
     """A new network, drawn from `rand`, then with the parameters and `seen` of a weights file.
 
     budget: bytes that training may take, refused before anything large is allocated.
-    dialect: of the files that it will write. By default that of `weights`, or `dialect_of_new`.
+    dialect: see `dialect_for_training`.
     Raises CfgError and WeightsError.
     """
     if weights is not None:
         cfg = settle_hidden(cfg, weights, dialect_of(weights))
-    if dialect is not None:
-        chosen = DIALECTS[dialect]
-    elif weights is not None:
-        chosen = dialect_of(weights)
-    else:
-        chosen = dialect_of_new(cfg)
-    net = Network(cfg, chosen, tier=tier)
+    net = Network(cfg, dialect_for_training(cfg, weights, dialect), tier=tier)
     if budget is not None:
         check_fits(net, budget)
     net.initialize(rand)

@@ -137,7 +137,7 @@ def test_what_is_too_large_is_refused_before_anything_is_drawn(
 ) -> None:
     monkeypatch.setattr(Network, "initialize", lambda *_: pytest.fail("drawn"))
     write_cfg(Path("net.cfg"), NET, RNN.replace("8", "4000"), CONNECTED, SOFTMAX)
-    monkeypatch.setattr("darknet_py.training.start.trainable_memory", lambda: 500_000_000)
+    monkeypatch.setattr("darknet_py.training.build.trainable_memory", lambda: 500_000_000)
     error = invoke("train", "net.cfg", "text.txt", "--batches", "1").error()
     assert "has 500,000,000 for it; make the network smaller" in error
     write_cfg(Path("net.cfg"), NET.replace("time_steps=8", "time_steps=2147483647"), RNN, SOFTMAX)

@@ -18,7 +18,8 @@ from darknet_py import checks
 from darknet_py.checks import FLAG
 from darknet_py.cli.train import command
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.training.settings import OPTIONS, OnResume, Option, Plan, Settings
+from darknet_py.training.plan import Plan
+from darknet_py.training.settings import OPTIONS, OnResume, Option, Settings
 from tests.support.commands import invoke
 
 TOO_LARGE = 1 << 70

@@ -502,8 +502,7 @@ def test_no_forward_of_a_run_has_more_rows_than_memory_allows(
         return forward(net, symbols, *args, **named)
 
     monkeypatch.setattr(Network, "forward", watched)
-    for module in ("start", "resume"):
-        monkeypatch.setattr(f"darknet_py.training.{module}.memory", lambda: 2 * limit)
+    monkeypatch.setattr("darknet_py.training.build.memory", lambda: 2 * limit)
     args = ("--tokenized", "--seed", "1", "--val-every", "2")
     invoke("train", "net.cfg", "tokens.txt", "--batches", "4", *args)
     invoke("train", "--resume", "--batches", "8")

@@ -27,7 +27,7 @@ from darknet_py.finding import find_weights, open_network, state_beside
 from darknet_py.progress import progress_bar
 from darknet_py.symbols import LONGER, Symbols, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
-from darknet_py.training.settings import Plan
+from darknet_py.training.plan import Plan
 from darknet_py.training.threads import scoring_threads
 from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
 from darknet_py.writing.scoring import WARM_UP

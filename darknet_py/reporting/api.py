@@ -19,7 +19,7 @@ from darknet_py.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.curves import read_losses
 from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
-from darknet_py.training.settings import Plan
+from darknet_py.training.plan import Plan
 from darknet_py.writing.generation import generate
 
 LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens

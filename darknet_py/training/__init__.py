@@ -2,7 +2,8 @@
 
 api.py         `train`: checks its arguments, starts or resumes a run, trains
 settings.py    the options of a run, each with its bounds and its help
-start.py       a new run; resume.py: going on with one; texts.py: the texts of both
+plan.py        what a run is to do; build.py: a run from its plan; texts.py: its texts
+resume.py      whether a run can be resumed, and standing where it stopped
 loop.py        the loop, and what surrounds it; interruption.py: Ctrl-C
 run.py         a run as it stands, and saving it
 validation.py  the held-out text, and the best network so far

@@ -11,15 +11,15 @@ from darknet_py.cfg import Cfg
 from darknet_py.checks import FILE, function, path
 from darknet_py.errors import TrainingError
 from darknet_py.parallel.mpi import find_communicator
-from darknet_py.training import curves as plotting
+from darknet_py.training.build import build
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
+from darknet_py.training.plan import make_plan
 from darknet_py.training.progress import Progress
-from darknet_py.training.resume import resumed_run
+from darknet_py.training.resume import find_previous
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
-from darknet_py.training.start import new_run
 from darknet_py.writing.generation import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
@@ -93,8 +93,15 @@ def train(
             function().checked(name, arguments[name])
     _check_together(settings)
     with ExitStack() as stack:
-        start = resumed_run if settings.resume else new_run
-        run = start(settings, source, text, find_communicator(), stack)
+        comm, previous = find_communicator(), None
+        if settings.resume:
+            previous = find_previous(settings, source, comm, stack)
+            plan = make_plan(settings, previous.cfg, previous.plan, comm)
+        else:
+            if source is None or text is None:
+                raise TrainingError("a new run needs a cfg and a text to train on")
+            plan = make_plan(settings, source, None, comm)
+        run = build(plan, settings, text, previous, comm, stack)
         if log.isEnabledFor(logging.INFO):
             for line in introduction(run):
                 log.info(line)
@@ -124,8 +131,6 @@ def train(
 
 def _check_together(settings: Settings) -> None:
     """Raise TrainingError for options that need others or exclude them."""
-    if settings.plot:
-        plotting.check()
     for_new = [own.name for own in OPTIONS if own.resume is OnResume.NEW]
     given = [own.flag for own in OPTIONS if own.name in for_new and getattr(settings, own.name)]
     if settings.weights_cfg is not None and None in (settings.weights_layers, settings.weights):

@@ -17,7 +17,7 @@ from darknet_py.arrays import Array
 from darknet_py.checks import whole
 from darknet_py.errors import TrainingError
 from darknet_py.files import writing_whole
-from darknet_py.training.settings import Plan
+from darknet_py.training.plan import Plan
 
 FORMAT = 1
 COUNTS = ("seen", "first_seen", "drawn", "updates")

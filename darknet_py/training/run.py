@@ -18,13 +18,12 @@ from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
-from darknet_py.parallel import Communicator
 from darknet_py.symbols import unit_of
 from darknet_py.trainer import BaseTrainer, Update
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
+from darknet_py.training.plan import Plan
 from darknet_py.training.profiling import Profile
-from darknet_py.training.settings import Plan
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header, usable
 
@@ -131,13 +130,12 @@ class Run:
         streams: Streams,
         validation: Validation,
         folder: RunFolder,
-        comm: Communicator,
     ) -> None:
         self.plan = plan
         self.net = net
         self.trainer = trainer
         self.streams = streams
-        self.comm = comm
+        self.comm = trainer.comm
         self.validation = validation
         self.folder = folder
         self.limit, self.time_limit = net.options.max_batches, net.options.max_time or None

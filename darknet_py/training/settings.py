@@ -21,7 +21,6 @@ from darknet_py.checks import (
     LAYERS,
     SECONDS,
     SEED,
-    TEXT,
     Check,
     one_of,
     path,
@@ -234,62 +233,3 @@ OPTIONS = tuple(_option(field) for field in fields(Settings))
 FREE = tuple(each.name for each in OPTIONS if each.key and each.resume is OnResume.FREE)
 SAME = tuple(each.name for each in OPTIONS if each.resume is OnResume.SAME)
 DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in OPTIONS}
-
-
-def fact(check: Check[Any]) -> Any:
-    """A field of Plan that is no option."""
-    return dataclasses.field(metadata={"check": check})
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan(Settings):
-    """The settings of a run with what was chosen for it, and what they stood for when it began.
-
-    cfg: the text in use, with `overrides` applied; source: that of the file at `cfg_path` as it
-    was. digest, val_digest: of the symbols of `data` and of the held-out file. Raises ValueError
-    for values that no run has.
-    """
-
-    overrides: dict[str, str]
-    val: float | str
-    val_from: str
-    seed: int
-    dialect: str
-    gradient: str
-    save_every: int
-    sample_every: int
-    plot: bool
-    engine: str
-    cfg: str = fact(TEXT)
-    source: str = fact(TEXT)
-    cfg_path: str = fact(TEXT)
-    data: str = fact(TEXT)
-    digest: str = fact(TEXT)
-    val_digest: str = fact(TEXT)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in Plan.__annotations__:
-            if getattr(self, name) is None:
-                raise ValueError(f"{name} is missing")
-        for each in fields(self):
-            if each.name in _FACTS:
-                each.metadata["check"].checked(each.name, getattr(self, each.name))
-
-    def kept(self) -> dict[str, Any]:
-        """What BASE.state has of it, by key, as JSON has it."""
-        return {key: getattr(self, name) for key, name in KEYS.items()}
-
-    @classmethod
-    def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
-        """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
-        values = {name: kept[key] for key, name in KEYS.items() if key in kept}
-        plan = cls(**values)
-        if any(getattr(plan, name) != value for name, value in values.items()):
-            raise ValueError("a value that no run has")
-        return plan
-
-
-_FACTS = tuple(each.name for each in fields(Plan) if "help" not in each.metadata and each.metadata)
-# The name of a plan's field by its key in BASE.state.
-KEYS = {each.key: each.name for each in OPTIONS if each.key} | {name: name for name in _FACTS}

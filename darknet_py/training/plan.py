@@ -1,0 +1,169 @@
+"""What a run is to do: from what a user asks for and, if a run is resumed, what it did so far."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from darknet_py.cfg import INITIAL, Cfg, find_cfg, parse_cfg
+from darknet_py.checks import TEXT, Check
+from darknet_py.engine import choose
+from darknet_py.finding import find_weights
+from darknet_py.loading import dialect_for_training
+from darknet_py.options import check_effect, override
+from darknet_py.parallel import Communicator
+from darknet_py.rand import seed_from_clock
+from darknet_py.training import curves as plotting
+from darknet_py.training.settings import DEFAULTS, OPTIONS, Settings
+
+log = logging.getLogger(__name__)
+
+
+def fact(check: Check[Any]) -> Any:
+    """A field of Plan that is no option."""
+    return dataclasses.field(metadata={"check": check})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan(Settings):
+    """What a run is to do: its settings, each of them chosen, and what they stand for.
+
+    cfg: the text in use, with `overrides` applied; source: that of the file at `cfg_path`.
+    digest, val_digest: of the symbols of `data` and of the held-out file; these three are empty
+    until the texts have been read.
+    sections: `cfg` as it was parsed, with the places that messages name. changes: how the cfg and
+    the texts differ from those of the run that is resumed. BASE.state has neither.
+    Raises ValueError for values that no run has.
+    """
+
+    overrides: dict[str, str]
+    val: float | str
+    val_from: str
+    seed: int
+    dialect: str
+    gradient: str
+    save_every: int
+    sample_every: int
+    plot: bool
+    engine: str
+    cfg: str = fact(TEXT)
+    source: str = fact(TEXT)
+    cfg_path: str = fact(TEXT)
+    data: str = fact(TEXT)
+    digest: str = fact(TEXT)
+    val_digest: str = fact(TEXT)
+    sections: Cfg | None = dataclasses.field(default=None, compare=False)
+    changes: tuple[str, ...] = dataclasses.field(default=(), compare=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in Plan.__annotations__:
+            if name != "sections" and getattr(self, name) is None:
+                raise ValueError(f"{name} is missing")
+        for each in fields(self):
+            if each.name in _FACTS:
+                each.metadata["check"].checked(each.name, getattr(self, each.name))
+
+    def kept(self) -> dict[str, Any]:
+        """What BASE.state has of it, by key, as JSON has it."""
+        return {key: getattr(self, name) for key, name in KEYS.items()}
+
+    @classmethod
+    def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
+        """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
+        values = {name: kept[key] for key, name in KEYS.items() if key in kept}
+        plan = cls(**values)
+        if any(getattr(plan, name) != value for name, value in values.items()):
+            raise ValueError("a value that no run has")
+        return plan
+
+
+_FACTS = tuple(each.name for each in fields(Plan) if "help" not in each.metadata and each.metadata)
+# The name of a plan's field by its key in BASE.state.
+KEYS = {each.key: each.name for each in OPTIONS if each.key} | {name: name for name in _FACTS}
+
+
+def make_plan(
+    asked: Settings, cfg: str | Cfg | None, previous: Plan | None, comm: Communicator
+) -> Plan:
+    """What the run is to do, its texts unread. previous: of the run that is resumed, if one is.
+
+    Raises CfgError, WeightsError, TrainingError and OSError.
+    """
+    before = DEFAULTS if previous is None else vars(previous)
+    values = {each.name: before[each.name] for each in OPTIONS if each.key}
+    values |= asked.given(*values)
+    if values["plot"]:
+        plotting.check()
+    keys = asked.net_keys()
+    values["overrides"] = {**(before["overrides"] or {}), **keys}
+    source, changes = _source(cfg, previous)
+    if previous is None or changes:
+        sections = override(source, values["overrides"], "--set")
+    else:
+        sections = override(parse_cfg(previous.cfg, previous.cfg_path), keys, "--set")
+    is_exact = values["gradient"] == "exact"
+    check_effect(sections.net, keys, None if is_exact else False)
+    if previous is None:
+        if not is_exact:
+            _say_ignored(sections)
+            sections = sections.as_darknet_draws()
+        if values["seed"] is None:
+            values["seed"] = comm.broadcast(seed_from_clock())
+        weights = None if asked.weights is None else find_weights(asked.weights)
+        values["weights"] = None if weights is None else os.fspath(weights)
+        values["dialect"] = dialect_for_training(sections, weights, asked.dialect).name
+    if asked.engine is None and values["engine"] != "numpy":
+        values["engine"] = "auto"
+    values["engine"] = choose(values["engine"]).name
+    place = source.path if previous is None else previous.cfg_path
+    is_new_file = previous is None and os.path.exists(place)
+    return Plan(
+        **values,
+        cfg=sections.text(),
+        source=source.text(),
+        cfg_path=os.path.abspath(place) if is_new_file else place,
+        data="" if previous is None else previous.data,
+        digest="",
+        val_digest="",
+        sections=sections,
+        changes=tuple(changes),
+    )
+
+
+def _source(cfg: str | Cfg | None, previous: Plan | None) -> tuple[Cfg, list[str]]:
+    """The cfg as it is now, and how it differs from that of the run that is resumed."""
+    if previous is None:
+        assert cfg is not None
+        return (cfg if isinstance(cfg, Cfg) else find_cfg(cfg)), []
+    was = parse_cfg(previous.source, previous.cfg_path)
+    if cfg is None and not os.path.exists(previous.cfg_path):
+        return was, []
+    now = cfg if isinstance(cfg, Cfg) else find_cfg(cfg or previous.cfg_path)
+    if difference := was.difference(now):
+        return now, [f"{now.path} has changed since the run began: {difference}"]
+    return was, []
+
+
+def _say_ignored(cfg: Cfg) -> None:
+    """Name the keys of darknet-py that the C program does not know."""
+    keys = (
+        "state",
+        "clip",
+        "clip_norm",
+        "delta_clip",
+        "weight_decay",
+        "cooldown",
+        "average",
+        "dropconnect",
+        *INITIAL,
+    )
+    ignored = [key for key in keys if key in cfg.net.options]
+    if ignored:
+        log.warning(
+            "warning: --gradient darknet-cpu ignores %s, as the C program does", ", ".join(ignored)
+        )
