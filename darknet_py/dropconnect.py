@@ -26,8 +26,8 @@ def masked_matrices(model: Model) -> list[Parameter]:
     if not model.options.dropconnect:
         return []
     trained = model.layers[model.first_trained :]
-    own = (parameter for layer in trained for parameter in layer.parameters())
-    return [parameter for parameter in own if parameter.recurrent]
+    parameters = (parameter for layer in trained for parameter in layer.parameters())
+    return [parameter for parameter in parameters if parameter.recurrent]
 
 
 class DropConnect:

@@ -274,15 +274,15 @@ class Network(Model):
         path: str | os.PathLike[str],
     ) -> None:
         loaded = {parameter.name: parameter.values for parameter in sources}
-        own = {parameter.name: parameter.values for parameter in targets}
+        wanted = {parameter.name: parameter.values for parameter in targets}
         for name, values in loaded.items():
             # AlexeyAB's [batchnorm] has biases, upstream's has not.
-            if name not in own and values.any():
+            if name not in wanted and values.any():
                 raise WeightsError(
                     f"{path}: {name} does not exist in the {self.dialect.name} dialect; "
                     f"use --dialect {other.dialect.name}"
                 )
-        for name, values in own.items():
+        for name, values in wanted.items():
             np.copyto(values, loaded.get(name, 0))
 
     @property
@@ -324,12 +324,12 @@ class Network(Model):
         DarknetError while another thread changes the network.
         """
         with self.guard.changing("read_saved"):
-            own = self.parameters.copy()
+            before = self.parameters.copy()
             try:
                 header = weights_file.read_weights(path, self._to_save())
                 return self.parameters.copy(), header.seen
             finally:
-                np.copyto(self.parameters, own)
+                np.copyto(self.parameters, before)
 
     # --- other parameters for a while
 

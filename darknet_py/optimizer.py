@@ -136,11 +136,11 @@ def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[sli
         for parameter in layer.parameters():
             if not parameter.trained:
                 continue
-            span, own = parameter.span, (layer.learning_rate, optimizer.decay_of(parameter))
-            if span.start != end or own != like:
+            span, now = parameter.span, (layer.learning_rate, optimizer.decay_of(parameter))
+            if span.start != end or now != like:
                 if first < end:
                     yield slice(first, end), *like
-                first, like = span.start, own
+                first, like = span.start, now
             end = span.stop
     if first < end:
         yield slice(first, end), *like
@@ -150,7 +150,7 @@ def decay_weights(layers: Sequence[Layer], rate: float, weight_decay: float) -> 
     """Multiply the matrices of these layers by 1 - rate weight_decay, but never by less
     than 0, at `rate` times the layer's own.
 
-    weight_decay: a key of our own in [net]; 0 does nothing. Unlike `decay` it is no part of the
+    weight_decay: the key of [net]; 0 does nothing. Unlike `decay` it is no part of the
     gradient, which Adam would divide by its size. Source: Loshchilov and Hutter, "Decoupled weight
     decay regularization", 2019, algorithm 2.
     """
@@ -166,7 +166,7 @@ def decay_weights(layers: Sequence[Layer], rate: float, weight_decay: float) -> 
 def update_average(average: Array, values: Array, count: int, share: float) -> None:
     """Take what the parameters are after update `count` into their average, both flat vectors.
 
-    share: `average` in [net], a key of our own. The newest counts for one part in `share * count`,
+    share: `average` in [net]. The newest counts for one part in `share * count`,
     so that the average is over about the last `share` of all updates, and is the newest alone while
     that is less than one. Source: polynomial-decay averaging (Shamir and Zhang 2013,
     section 4), whose weight (eta + 1) / (count + eta) this is but for the last eta.

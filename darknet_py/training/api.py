@@ -131,8 +131,8 @@ def train(
 
 def _check_together(settings: Settings) -> None:
     """Raise TrainingError for options that need others or exclude them."""
-    for_new = [own.name for own in OPTIONS if own.resume is OnResume.NEW]
-    given = [own.flag for own in OPTIONS if own.name in for_new and getattr(settings, own.name)]
+    for_new = [each for each in OPTIONS if each.resume is OnResume.NEW]
+    given = [each.flag for each in for_new if getattr(settings, each.name)]
     if settings.weights_cfg is not None and None in (settings.weights_layers, settings.weights):
         raise TrainingError("--weights-cfg needs --weights and --weights-layers")
     if settings.weights_layers is not None and settings.weights is None:

@@ -30,11 +30,10 @@ from darknet_py.training.plan import Plan
 from darknet_py.training.resume import (
     Previous,
     check_changes,
-    check_complete,
     check_fixed,
     check_text,
     restore,
-    say_changes,
+    resume,
 )
 from darknet_py.training.run import Run
 from darknet_py.training.settings import OPTIONS, Settings
@@ -64,8 +63,13 @@ def build(
         check_text(data, previous, comm)
     texts = read_texts(net, plan.data if data is None else data, plan.val, comm, plan.val_from)
     if previous is None:
-        folder = _claim_folder(plan, asked, texts, comm, stack)
-        offsets = None
+        folder, offsets = RunFolder(asked.folder, base_name(plan.cfg_path)), None
+        # No file moves before all ranks have read theirs.
+        comm.barrier()
+        if comm.is_root:
+            stack.enter_context(folder.claimed())
+            folder.check_cfg()
+            folder.check_read(texts.data, texts.val)
     else:
         folder = previous.folder
         plan = check_changes(plan, asked, previous, texts, len(net.parameters))
@@ -88,17 +92,9 @@ def build(
     run.check_same()
     _say_unused(asked, texts)
     if previous is None:
-        _check_length(run)
-        _say_start(run, asked)
+        _begin(run, asked)
     else:
-        check_complete(run)
-        say_changes(run, previous.plan)
-    if comm.is_root:
-        if previous is None:
-            folder.move_earlier_run()
-        folder.write_cfg(net.cfg)
-        if previous is None:
-            run.begin()
+        resume(run, previous.plan)
     return run
 
 
@@ -160,36 +156,17 @@ def _make_trainer(net: Network, gradient: str, comm: Communicator) -> BaseTraine
     return replay
 
 
-def _claim_folder(
-    plan: Plan, asked: Settings, texts: Texts, comm: Communicator, stack: ExitStack
-) -> RunFolder:
-    """The folder of a new run, which no other run may use until `stack` ends.
+def _begin(run: Run, asked: Settings) -> None:
+    """Tell what a new run starts from and how it ends, and begin its files.
 
-    Raises TrainingError and OSError.
+    Raises TrainingError if it would end before its first batch, OSError.
     """
-    folder = RunFolder(asked.folder, base_name(plan.cfg_path))
-    # No file moves before all ranks have read theirs.
-    comm.barrier()
-    if comm.is_root:
-        stack.enter_context(folder.claimed())
-        folder.check_cfg()
-        folder.check_read(texts.data, texts.val)
-    return folder
-
-
-def _check_length(run: Run) -> None:
-    """Raise TrainingError if a new run would end before its first batch."""
-    batch, plan = run.net.batch_number, run.plan
-    if run.limit and batch >= run.limit:
-        raise TrainingError(
-            f"{plan.weights or run.net.cfg.path} is already at batch {batch}, and training ends "
-            f"at batch {run.limit}; give a larger --batches, or --clear to count from 0"
-        )
-
-
-def _say_start(run: Run, asked: Settings) -> None:
-    """Log what a new run starts from, and how it ends."""
     net, plan, options = run.net, run.plan, run.net.options
+    if run.limit and net.batch_number >= run.limit:
+        raise TrainingError(
+            f"{plan.weights or net.cfg.path} is already at batch {net.batch_number}, and training "
+            f"ends at batch {run.limit}; give a larger --batches, or --clear to count from 0"
+        )
     if plan.weights is not None and net.batch_number:
         log.info(
             "starting from %s, after %s: the next batch is number %d (--clear counts from 1)",
@@ -213,6 +190,11 @@ def _say_start(run: Run, asked: Settings) -> None:
             "--set batch=16 --set time_steps=64",
             unit_of(net),
         )
+    if run.comm.is_root:
+        run.folder.move_earlier_run()
+        run.folder.write_cfg(net.cfg)
+        run.table.begin()
+        run.samples.begin()
 
 
 def _say_unused(asked: Settings, texts: Texts) -> None:

@@ -121,10 +121,10 @@ class RunFolder:
 
     def check_cfg(self) -> None:
         """Raise TrainingError where BASE.cfg is not of a run."""
-        own = self.file(".cfg")
-        if own.exists() and not _is_ours(own):
+        cfg = self.file(".cfg")
+        if cfg.exists() and not _is_ours(cfg):
             raise TrainingError(
-                f"{own} already exists and no run wrote it; move it to another folder, or choose "
+                f"{cfg} already exists and no run wrote it; move it to another folder, or choose "
                 f"another --out"
             )
 

@@ -141,12 +141,12 @@ def sample(run: Run, row: Row) -> None:
     """Log a short text as the network writes now, and add it to BASE.samples. Raises OSError."""
     if not run.comm.is_root:
         return
-    own = Symbols.of(run.net)
+    symbols = Symbols.of(run.net)
     seed, length = run.plan.seed, SAMPLE_LENGTH
     with run.trainer.averaged():
-        symbols = list(generate(run.net, own.default_prompt, length, SAMPLE_TEMPERATURE, seed))
-    text = own.text(own.whole(symbols))
-    text = text.rstrip(" ") if own.is_tokens else text
+        drawn = generate(run.net, symbols.default_prompt, length, SAMPLE_TEMPERATURE, seed)
+        text = symbols.text(symbols.whole(list(drawn)))
+    text = text.rstrip(" ") if symbols.is_tokens else text
     run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
     log.info("--- batch %d, held out %.3f:\n%s\n---", row.batch, row.val, text)
 

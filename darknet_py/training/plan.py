@@ -20,6 +20,10 @@ from darknet_py.rand import seed_from_clock
 from darknet_py.training import curves as plotting
 from darknet_py.training.settings import DEFAULTS, OPTIONS, Settings
 
+# Keys of [net] that the C program does not know.
+_BOUNDS = ("clip", "clip_norm", "delta_clip", "weight_decay")
+UNKNOWN_TO_C = ("state", *_BOUNDS, "cooldown", "average", "dropconnect", *INITIAL)
+
 log = logging.getLogger(__name__)
 
 
@@ -151,18 +155,7 @@ def _source(cfg: str | Cfg | None, previous: Plan | None) -> tuple[Cfg, list[str
 
 def _say_ignored(cfg: Cfg) -> None:
     """Name the keys of darknet-py that the C program does not know."""
-    keys = (
-        "state",
-        "clip",
-        "clip_norm",
-        "delta_clip",
-        "weight_decay",
-        "cooldown",
-        "average",
-        "dropconnect",
-        *INITIAL,
-    )
-    ignored = [key for key in keys if key in cfg.net.options]
+    ignored = [key for key in UNKNOWN_TO_C if key in cfg.net.options]
     if ignored:
         log.warning(
             "warning: --gradient darknet-cpu ignores %s, as the C program does", ", ".join(ignored)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from darknet_py.options import NetOptions
 from darknet_py.parallel import Communicator
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import RunFolder, resume_command, run_to_resume
-from darknet_py.training.journal import Journal
 from darknet_py.training.plan import Plan
 from darknet_py.training.run import Run, batch_of_row, batch_of_sample
 from darknet_py.training.settings import SAME, Settings
@@ -144,19 +142,18 @@ def _changes_of_texts(old: Plan, texts: Texts, val_from: str) -> list[str]:
     return changes
 
 
-def check_complete(run: Run) -> None:
-    """Raise TrainingError if the run is at its end and has written its last weights."""
+def resume(run: Run, old: Plan) -> None:
+    """Tell how the run differs from what it was, and from where it continues.
+
+    Raises TrainingError if it is at its end and has written its last weights.
+    """
+    net = run.net
     if (end := run.over()) and run.is_complete():
-        number = str(run.net.batch_number)
-        batch = "" if number in end[0] else f" at batch {number}"
+        batch = "" if str(net.batch_number) in end[0] else f" at batch {net.batch_number}"
         raise TrainingError(
             f"{run.folder.file('.state')}: the run is complete: {end[0]}{batch}; give {end[1]} to "
             f"continue"
         )
-
-
-def say_changes(run: Run, old: Plan) -> None:
-    """Log how the run differs from what it was, and from where it continues."""
     for change in run.plan.changes:
         log.warning("warning: %s", change)
     if run.plan.engine != old.engine:
@@ -165,7 +162,9 @@ def say_changes(run: Run, old: Plan) -> None:
             "differ",
             *(old.engine, run.plan.engine),
         )
-    log.info("continuing after batch %d", run.net.batch_number)
+    if run.comm.is_root:
+        run.folder.write_cfg(net.cfg)
+    log.info("continuing after batch %d", net.batch_number)
 
 
 # --- standing where it stood
@@ -193,17 +192,14 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
             f"same layers and optimizer"
         ) from error
     texts = [
-        (own.digest, own.val, own.val_from, own.val_digest) for own in (checkpoint.plan, run.plan)
+        (plan.digest, plan.val, plan.val_from, plan.val_digest)
+        for plan in (checkpoint.plan, run.plan)
     ]
     _recover_best(run, is_measured and texts[0] == texts[1])
     if run.comm.is_root:
-        _cut_back(run.table, batch_of_row, net.batch_number)
-        _cut_back(run.samples, batch_of_sample, net.batch_number)
-
-
-def _cut_back(journal: Journal, batch_of: Callable[[str], float], batch: int) -> None:
-    """Leave out what was written after `batch`."""
-    journal.cut_back(lambda line: batch_of(line) <= batch)
+        # Without what was written after it.
+        run.table.cut_back(lambda line: batch_of_row(line) <= net.batch_number)
+        run.samples.cut_back(lambda line: batch_of_sample(line) <= net.batch_number)
 
 
 def _recover_best(run: Run, is_measured: bool) -> None:

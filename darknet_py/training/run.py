@@ -204,7 +204,7 @@ class Run:
         if self.comm.size == 1:
             return
         plan = self.plan
-        own = {name: getattr(plan, name) for name in ALIKE}
+        options = {name: getattr(plan, name) for name in ALIKE}
         self.comm.check_same(
             {
                 "version of darknet-py": __version__,
@@ -212,16 +212,10 @@ class Run:
                 "text": plan.digest,
                 "held-out text": plan.val_digest,
                 "seed": str(plan.seed),
-                "options": json.dumps(own, sort_keys=True),
+                "options": json.dumps(options, sort_keys=True),
                 "network": hashlib.sha256(self.net.parameters.data).hexdigest(),
             }
         )
-
-    def begin(self) -> None:
-        """Start the files of a new run. Raises OSError."""
-        if self.comm.is_root:
-            self.table.begin()
-            self.samples.begin()
 
     # --- how far it is
 

@@ -29,8 +29,8 @@ def take_layers(
         for target, source in layers.items()
         for pair in _fitted(net, _layer(net, target), other, _layer(other, source), origin)
     ]
-    for own, its in pairs:
-        own.values[tuple(slice(extent) for extent in its.shape)] = its.values
+    for target, its in pairs:
+        target.values[tuple(slice(extent) for extent in its.shape)] = its.values
     net.settle_statistics(net.layers[target] for target in layers)
     return sum(its.size for _, its in pairs)
 
@@ -54,31 +54,32 @@ def _fitted(
         raise WeightsError(f"{where} is [{source.kind}], and {wanted} is [{layer.kind}]")
     its = {_part(parameter): parameter for parameter in source.parameters()}
     pairs = []
-    for own in layer.parameters():
-        found = its.pop(_part(own), None)
+    for target in layer.parameters():
+        found = its.pop(_part(target), None)
         if found is None:
-            raise WeightsError(f"{where} has no {_part(own)}, and {wanted} has one")
-        if not _fits(net, layer, own, other, source, found):
+            raise WeightsError(f"{where} has no {_part(target)}, and {wanted} has one")
+        if not _fits(net, layer, target, other, source, found):
             raise WeightsError(
-                f"{where}: {_part(own)} is {_sizes(found)}, and that of {wanted} is {_sizes(own)}"
+                f"{where}: {_part(target)} is {_sizes(found)}, and that of {wanted} is "
+                f"{_sizes(target)}"
             )
-        pairs.append((own, found))
+        pairs.append((target, found))
     if its:
         raise WeightsError(f"{where} has {next(iter(its))}, and {wanted} has none")
     return pairs
 
 
 def _fits(
-    net: Network, layer: Layer, own: Parameter, other: Network, source: Layer, found: Parameter
+    net: Network, layer: Layer, target: Parameter, other: Network, source: Layer, found: Parameter
 ) -> bool:
     """Whether the shapes are alike, but for symbols that only `net` knows."""
-    if len(own.shape) != len(found.shape):
+    if len(target.shape) != len(found.shape):
         return False
     reads_symbols = layer.index == source.index == 0
     writes_symbols = _is_last(net, layer) and _is_last(other, source)
     grown = {
         (axis, was, now)
-        for axis, (was, now) in enumerate(zip(found.shape, own.shape, strict=True))
+        for axis, (was, now) in enumerate(zip(found.shape, target.shape, strict=True))
         if was != now
     }
     if any(was > now for _, was, now in grown):

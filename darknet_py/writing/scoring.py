@@ -72,8 +72,8 @@ def score_pieces(
     stop: asked as it goes; once it is true, the mean is that of what has been scored.
     progress: see `evaluate`.
     """
-    own = comm.share(len(pieces.firsts))
-    firsts, counts = pieces.firsts[own], pieces.counts[own]
+    share = comm.share(len(pieces.firsts))
+    firsts, counts = pieces.firsts[share], pieces.counts[share]
     width = max(1, len(pieces.firsts) // comm.size)
     if rows is None:
         rows = min(ROWS, BYTES // row_bytes(net))
