@@ -207,7 +207,7 @@ def test_base64() -> None:
 @needs_node
 def test_draws_are_those_of_rand() -> None:
     seeds = [0, 1, 2, 12345, 2**31 - 1, 2**31, 2**31 + 5, 2**32 - 1]
-    places = [0, 1, 30, 4095, 4096, 4097, 10**6 + 7, 10**9]
+    places = [0, 1, 30, 31, 10**6 + 7]
     cases = [(seed, place) for seed in seeds for place in places]
     tasks = [{"do": "draws", "seed": s, "drawn": place, "count": 100} for s, place in cases]
     for (seed, place), found in zip(cases, run_page(*tasks), strict=True):

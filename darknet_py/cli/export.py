@@ -18,7 +18,7 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import FILE
-from darknet_py.exporting.api import PAGE, WRITERS, targets_of, write_network
+from darknet_py.exporting.api import PAGE, SUFFIXES, targets_of, write_network
 from darknet_py.files import check_targets
 from darknet_py.finding import (
     ONE_STREAM,
@@ -91,7 +91,7 @@ def command(
       darknet-py export backup folded.weights --fold-batchnorm
     """
     path = Path(out)
-    wanted = [suffix for suffix in WRITERS if suffix != ".weights" or fold]
+    wanted = [suffix for suffix in SUFFIXES if suffix != ".weights" or fold]
     if path.suffix not in wanted:
         raise click.BadParameter(
             f"{out!r} must end in .safetensors, .npz, .html, .onnx or .py (or .weights with "

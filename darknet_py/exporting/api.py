@@ -23,11 +23,11 @@ PAGE = ".html"
 WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {
     ".safetensors": write_safetensors,
     ".npz": write_npz,
-    PAGE: write_page,
     ".onnx": write_onnx,
     ".py": write_torch_module,
     ".weights": write_weights_and_cfg,
 }
+SUFFIXES = (PAGE, *WRITERS)
 
 
 def export(
@@ -52,8 +52,8 @@ def export(
     """
     check_network(net)
     target = Path(FILE.checked("path", path))
-    if target.suffix not in WRITERS:
-        raise ValueError(f"path must end in one of {', '.join(WRITERS)}, not {os.fspath(path)!r}")
+    if target.suffix not in SUFFIXES:
+        raise ValueError(f"path must end in one of {', '.join(SUFFIXES)}, not {os.fspath(path)!r}")
     half = FLAG.checked("half", half)
     names = None if tokens is None else FILE.checked("tokens", tokens)
     for name, given in (("half", half), ("tokens", names is not None)):

@@ -1,13 +1,8 @@
 """A network as one HTML page that writes text in any browser, without a network connection.
 
 The page is put together from the files of the folder `page`: markup, style, and modules of
-JavaScript, which carry out the network's `program`. A `Writer` is what a page needs of them, so
-that other pages can contain one. It has
-
-    the parts     markup (a <main> without it), style, and one script made of the modules
-    the network   a description in JSON: the operations of each layer, tensors with their shapes,
-                  what symbols stand for
-    its numbers   in base64: tensors of 32 bits, then those of 16, little endian
+JavaScript, which carry out the network's `program`. The part that writes is a `Writer`, which other
+pages can contain too, with the style of `writer.css`.
 """
 
 from __future__ import annotations
@@ -23,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from darknet_py.activations import Activation
 from darknet_py.arrays import Array
-from darknet_py.cfg import Cfg
 from darknet_py.errors import DarknetError, counted
 from darknet_py.files import MARK, base_name, with_mark, write_whole
 from darknet_py.network import Network
+from darknet_py.numpy_step import together
 from darknet_py.program import Operand, Operation, Value, joined
 from darknet_py.symbols import Symbols, unit_of
 
@@ -44,29 +38,29 @@ LARGEST_HALF = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class Writer:
-    """The parts of a page on which a network writes; see the module."""
+    """What a page needs to write with a network.
 
-    markup: str
-    style: str
-    script: str
+    description: JSON: the operations of each layer, tensors with their shapes, what symbols stand
+    for. numbers: base64: tensors of 32 bits, then those of 16, little endian.
+    """
+
     description: str
     numbers: str
 
     def body(self, heading: int = 2) -> str:
         """The markup, with the data and the script after it. heading: the level of its headings."""
-        markup = re.sub(r"(</?)h2\b", rf"\g<1>h{heading}", self.markup)
+        markup = re.sub(r"(</?)h2\b", rf"\g<1>h{heading}", part("writer.html"))
         return (
             f"{markup}"
             f'<script type="application/json" id="network">{self.description}</script>\n'
             f'<script type="text/plain" id="numbers">{self.numbers}</script>\n'
-            f"<script>{self.script}</script>\n"
+            f"<script>{script()}</script>\n"
         )
 
 
 def write_page(
     path: str | os.PathLike[str],
     net: Network,
-    cfg: Cfg | None = None,
     *,
     half: bool = False,
     tokens: str | os.PathLike[str] | None = None,
@@ -77,14 +71,13 @@ def write_page(
     and DarknetError for a network that no page can hold.
     """
     name = base_name(net.cfg.path)
-    writer = writer_of(net, Symbols.of(net, tokens), half=half)
     seen = f"trained on {counted(net.seen, unit_of(net))}" if net.seen else "not trained"
     facts = f"{net.layers_in_words()} · {len(net.parameters):,} parameters · {seen}"
     text = page_of(
         name,
-        part("colors.css") + part("page.css") + writer.style,
+        part("colors.css") + part("page.css") + part("writer.css"),
         f"<main>\n<header><h1>{html.escape(name)}</h1>\n<p>{html.escape(facts)}</p></header>\n"
-        f"{writer.body()}</main>",
+        f"{writer_of(net, Symbols.of(net, tokens), half=half).body()}</main>",
     )
     write_whole(path, [with_mark(text.encode("utf-8", "replace"))])
 
@@ -110,9 +103,13 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
     DarknetError for one that is too large.
     """
     net.check_symbols_match()
-    record = _Record(net, half)
-    tensors = sorted(record.tensors.values(), key=lambda tensor: -tensor.bits)
-    size = sum(tensor.values.size * tensor.bits // 8 for tensor in tensors)
+    record = _Record(net)
+    tensors = [
+        (name, values, 16 if half and values.ndim > 1 else 32)
+        for name, values in record.tensors.items()
+    ]
+    tensors.sort(key=lambda tensor: -tensor[2])
+    size = sum(values.size * bits // 8 for _, values, bits in tensors)
     if size > MAX_BYTES:
         hint = "" if half else "; --half needs half of that"
         raise DarknetError(
@@ -126,7 +123,7 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
         "outputs": net.outputs,
         "output_layer": net.output_layer.index,
         "initial_draws": net.initial_draws,
-        "tensors": [[tensor.name, tensor.values.shape, tensor.bits] for tensor in tensors],
+        "tensors": [[name, values.shape, bits] for name, values, bits in tensors],
         "symbols": {
             "inputs": net.inputs,
             "tokens": symbols.is_tokens,
@@ -134,24 +131,13 @@ def writer_of(net: Network, symbols: Symbols, *, half: bool = False) -> Writer:
             "prompt": list(symbols.default_prompt),
         },
     }
-    numbers = b"".join(_numbers(net, tensor) for tensor in tensors)
-    return Writer(
-        markup=part("writer.html"),
-        style=part("writer.css"),
-        script=script(),
-        # No end tag or comment can begin within it.
-        description=json.dumps(description, separators=(",", ":")).replace("<", "\\u003c"),
-        numbers=base64.b64encode(numbers).decode(),
+    numbers = b"".join(
+        _half(net, name, values) if bits == 16 else values.astype("<f4").tobytes()
+        for name, values, bits in tensors
     )
-
-
-@dataclass(frozen=True)
-class _Tensor:
-    """Numbers of a page, of `bits` bits each."""
-
-    name: str
-    values: Array
-    bits: int
+    # No end tag or comment can begin within it.
+    data = json.dumps(description, separators=(",", ":")).replace("<", "\\u003c")
+    return Writer(data, base64.b64encode(numbers).decode())
 
 
 class _Record:
@@ -160,10 +146,9 @@ class _Record:
     Batch norm is gains and shifts, and a convolution is the matrix that it is on text.
     """
 
-    def __init__(self, net: Network, half: bool) -> None:
+    def __init__(self, net: Network) -> None:
         program = net.program()
-        self.half = half
-        self.tensors: dict[str, _Tensor] = {}
+        self.tensors: dict[str, Array] = {}
         self.places: dict[Value, int] = {program.symbols: 0}
         self.layers = [
             {
@@ -182,57 +167,50 @@ class _Record:
     def _place(self, value: Value) -> int:
         return self.places.setdefault(value, len(self.places))
 
-    def _tensor(self, name: str, values: Array, is_matrix: bool = False) -> str:
-        self.tensors[name] = _Tensor(name, values, 16 if self.half and is_matrix else 32)
-        return name
-
     def _input(self, x: Operand) -> int | str | dict[str, float]:
         if isinstance(x, Value):
             return self._place(x)
         return {"number": x} if isinstance(x, int | float) else self._tensor(x.name, x.values)
 
+    def _tensor(self, name: str, values: Array) -> str:
+        self.tensors[name] = values
+        return name
+
     def _described(self, operations: list[Operation]) -> dict[str, Any]:
         """An operation, or products of one x."""
-        name = operations[0].name
-        parameters = getattr(self, f"_{name}", None)
         return {
-            "do": name,
+            "do": operations[0].name,
             "x": [self._input(x) for x in operations[0].inputs],
             "y": [self._place(operation.y) for operation in operations],
-            **(parameters(*(operation.by for operation in operations)) if parameters else {}),
+            **self._parameters(operations[0].name, [operation.by for operation in operations]),
         }
 
-    # --- the parameters of an operation, by its name
+    def _parameters(self, name: str, by: list[Any]) -> dict[str, Any]:
+        """What else network.mjs reads of the operation `name`."""
+        match name:
+            case "connect":
+                matrix, gains, shifts = together(by)
+                of = ", ".join(part.kernel.name for part in by)
+                return {"rows": self._tensor(of, matrix), **self._affine(of, gains, shifts)}
+            case "normalize":
+                return self._affine(by[0].scales.name, *by[0].affine())
+            case "activate":
+                return {"f": by[0].name}
+            case "softmax":
+                return {"groups": by[0].groups, "temperature": by[0].temperature}
+        return {}
 
-    def _connect(self, *connected: Any) -> dict[str, list[str]]:
-        rows = [self._tensor(part.kernel.name, part.matrix(), True) for part in connected]
-        return {"rows": rows, **self._normalize(*(part.norm for part in connected))}
-
-    def _normalize(self, *norms: Any) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {"gains": [], "shifts": []}
-        for norm in norms:
-            name = norm.biases.name.removesuffix(".bias")
-            for kind, values in zip(found, norm.affine(), strict=True):
-                if values is not None:
-                    found[kind].append(self._tensor(f"{name}.{kind}", values))
-        return found
-
-    def _activate(self, activation: Activation) -> dict[str, str]:
-        return {"f": activation.name}
-
-    def _softmax(self, layer: Any) -> dict[str, float]:
-        return {"groups": layer.groups, "temperature": layer.temperature}
+    def _affine(self, of: str, gains: Array | None, shifts: Array) -> dict[str, str]:
+        found = {"shifts": self._tensor(f"shifts of {of}", shifts)}
+        return found if gains is None else found | {"gains": self._tensor(f"gains of {of}", gains)}
 
 
-def _numbers(net: Network, tensor: _Tensor) -> bytes:
-    """The tensor as it is in the page. Raises DarknetError where 16 bits are too few."""
-    values: Array = np.ascontiguousarray(tensor.values, "<f4")
-    if tensor.bits == 32:
-        return values.tobytes()
+def _half(net: Network, name: str, values: Array) -> bytes:
+    """A tensor in 16 bits. Raises DarknetError where these are too few."""
     if bool((np.isfinite(values) & (np.abs(values) > LARGEST_HALF)).any()):
         raise DarknetError(
-            f"{net.cfg.path}: {tensor.name} has numbers above {LARGEST_HALF:,.0f}, the largest "
-            f"that --half can hold; leave out --half"
+            f"{net.cfg.path}: {name}: numbers above {LARGEST_HALF:,.0f}, the largest that --half "
+            f"can hold; leave out --half"
         )
     return values.astype("<f2").tobytes()
 

@@ -173,7 +173,7 @@ def page(
     ]
     style = [part("colors.css"), STYLE, _shades()]
     if isinstance(writer, Writer):
-        style.append(writer.style)
+        style.append(part("writer.css"))
     return page_of(title, "\n".join(style), "<main>\n{}\n</main>".format("\n".join(parts)))
 
 

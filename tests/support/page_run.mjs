@@ -43,8 +43,8 @@ const TASKS = {
     if (!task.prompt.length) session.feedNothing();
     for (const symbol of task.prompt) session.feed(symbol, PROMPT);
     const { temperature, topK } = task;
-    const text = Array.from({ length: task.length }, () => session.write({ temperature, topK }));
-    return { text, losses: Array.from(session.losses.values.slice(0, session.length)) };
+    for (let i = 0; i < task.length; i++) session.write({ temperature, topK });
+    return { text: session.symbols.slice(task.prompt.length), losses: session.losses };
   },
 
   // The likeliest to come next after a text.

@@ -44,7 +44,7 @@ function lookUp(rows, symbol, y) {
   for (let row = 0; row < rows.length; row++) y[row] = rows[row][symbol];
 }
 
-// y = gains x + shifts, rounded as numpy rounds it; y may be x. gains may be null.
+// y = gains x + shifts, rounded as numpy rounds it; y may be x. gains may be missing.
 function affine(x, gains, shifts, y) {
   if (gains) for (let i = 0; i < y.length; i++) y[i] = Math.fround(x[i] * gains[i]) + shifts[i];
   else for (let i = 0; i < y.length; i++) y[i] = x[i] + shifts[i];
@@ -52,7 +52,7 @@ function affine(x, gains, shifts, y) {
 
 // Probabilities exp(x/T) / sum of x.subarray(first, end), into p at the same places.
 // Returns log(sum exp(x/T)).
-export function softmax(x, temperature, p, first = 0, end = x.length) {
+function softmax(x, temperature, p, first, end) {
   const f = Math.fround;
   // Bounded, so that the largest x, at 0 after the subtraction, does not become 0 times infinity.
   const inverse = f(Math.min(1 / temperature, 1e30));
@@ -65,6 +65,14 @@ export function softmax(x, temperature, p, first = 0, end = x.length) {
   }
   for (let i = first; i < end; i++) p[i] /= sum;
   return Math.log(sum) + peak * inverse;
+}
+
+// The softmax of each of the equal parts of x, into p.
+function softmaxes(x, groups, temperature, p) {
+  const size = x.length / groups;
+  for (let first = 0; first < x.length; first += size) {
+    softmax(x, temperature, p, first, first + size);
+  }
 }
 
 // What an operation does, by its name: (y, x, the operation, the reader) -> a function that computes
@@ -104,18 +112,7 @@ const OPERATIONS = {
     };
   },
 
-  // The function has `logSums`, of each group: see `softmax`.
-  softmax: (y, [x], { groups, temperature }) => {
-    const size = x.length / groups;
-    const logSums = new Float64Array(groups);
-    const compute = () => {
-      for (let group = 0; group < groups; group++) {
-        const first = group * size;
-        logSums[group] = softmax(x, temperature, y, first, first + size);
-      }
-    };
-    return Object.assign(compute, { logSums });
-  },
+  softmax: (y, [x], { groups, temperature }) => () => softmaxes(x, groups, temperature, y),
 
   dropout: (y, [x]) => () => y.set(x),
 
@@ -125,33 +122,23 @@ const OPERATIONS = {
   },
 };
 
-// Tensors one after the other; null for none.
-function joined(tensors) {
-  if (tensors.length < 2) return tensors[0] ?? null;
-  const values = new Float32Array(tensors.reduce((size, part) => size + part.length, 0));
-  let place = 0;
-  for (const part of tensors) {
-    values.set(part, place);
-    place += part.length;
-  }
-  return values;
-}
-
 // A network from its description, which is JSON in the page, and its tensors.
 export class Network {
   constructor(description, tensors) {
-    const values = (name) => tensors.get(name).values;
+    const values = (name) => tensors.get(name)?.values;
     const rowsOf = (name) => {
-      const [outputs, inputs] = tensors.get(name).shape;
-      const row = (_, index) => values(name).subarray(index * inputs, (index + 1) * inputs);
-      return Array.from({ length: outputs }, row);
+      const { values, shape } = tensors.get(name);
+      const width = shape[1];
+      return Array.from({ length: shape[0] }, (_, row) =>
+        values.subarray(row * width, (row + 1) * width),
+      );
     };
-    const prepared = ({ x, rows = [], gains = [], shifts = [], ...operation }) => ({
+    const prepared = ({ x, rows, gains, shifts, ...operation }) => ({
       ...operation,
       x: x.map((input) => (typeof input === "string" ? values(input) : input)),
-      rows: rows.flatMap(rowsOf),
-      gains: joined(gains.map(values)),
-      shifts: joined(shifts.map(values)),
+      rows: rows && rowsOf(rows),
+      gains: values(gains),
+      shifts: values(shifts),
     });
     this.layers = description.layers.map((layer) => ({
       ...layer,
@@ -195,13 +182,9 @@ class Reader {
         states: states.map((places) => places.map((place) => buffers[place])),
       };
     });
-    // Of an output layer that is a softmax: what comes in, how it computes, its log sums.
-    const { operations } = network.layers[network.outputLayer];
-    const last = operations[operations.length - 1];
-    if (last?.do === "softmax") {
-      const { logSums } = this.layers[network.outputLayer].functions[operations.length - 1];
-      this.softmax = { ...last, x: buffers[last.x[0]], logSums };
-    }
+    // Of an output layer that is a softmax: what comes in, and how it computes.
+    const last = network.layers[network.outputLayer].operations.at(-1);
+    if (last?.do === "softmax") this.softmax = { ...last, x: buffers[last.x[0]] };
   }
 
   // One that goes on from here by itself.
@@ -235,11 +218,7 @@ class Reader {
       p.set(this.layers[this.network.outputLayer].y);
       return;
     }
-    const { x, groups } = this.softmax;
-    const size = x.length / groups;
-    for (let first = 0; first < x.length; first += size) {
-      softmax(x, temperature, p, first, first + size);
-    }
+    softmaxes(this.softmax.x, this.softmax.groups, temperature, p);
   }
 
   // -log of the network's own probability of a symbol, in nats, as `valid` counts it.
@@ -248,8 +227,10 @@ class Reader {
       const { y } = this.layers[this.network.outputLayer];
       return -Math.log(Math.max(y[symbol], 2 ** -126));
     }
-    const { x, groups, temperature, logSums } = this.softmax;
-    const group = Math.floor(symbol / (x.length / groups));
-    return logSums[group] - x[symbol] / temperature;
+    const { x, groups, temperature } = this.softmax;
+    const size = x.length / groups;
+    const first = symbol - (symbol % size);
+    const logSum = softmax(x, temperature, new Float32Array(x.length), first, first + size);
+    return logSum - x[symbol] / temperature;
   }
 }

@@ -10,27 +10,14 @@ const MOST_SYMBOLS = 100000;
 // Steps of the network at most, to find the likeliest characters of several bytes.
 const MOST_STEPS = 40;
 
-// An array of numbers that grows.
-class Numbers {
-  constructor(kind) {
-    this.values = new kind(1024);
-    this.length = 0;
-  }
-
-  push(number) {
-    if (this.length === this.values.length) {
-      const longer = new this.values.constructor(2 * this.length);
-      longer.set(this.values);
-      this.values = longer;
-    }
-    this.values[this.length++] = number;
-  }
-}
-
 // Where a symbol is from: drawn, of the prompt, or chosen by the reader.
 export const DRAWN = 0;
 export const PROMPT = 1;
 export const CHOSEN = 2;
+
+export function sum(numbers) {
+  return numbers.reduce((a, b) => a + b, 0);
+}
 
 export class Session {
   // From a zero state. seed: of the draws, which begin where those of `generate` do.
@@ -40,9 +27,9 @@ export class Session {
     this.reader = network.reader();
     this.rand = new Rand(seed, network.initialDraws);
     this.p = new Float32Array(network.outputs);
-    this.symbols = new Numbers(Uint32Array);
-    this.losses = new Numbers(Float32Array); // in nats; 0 for the first symbol
-    this.origins = new Numbers(Uint8Array);
+    this.symbols = [];
+    this.losses = []; // in nats; 0 for the first symbol
+    this.origins = [];
     this.trace = null;
     const widest = Math.max(...network.layers.map((layer) => layer.outputs));
     this.most = Math.min(MOST_SYMBOLS, Math.floor(MOST_NUMBERS / widest));
@@ -100,9 +87,9 @@ export class Session {
         after.step(symbols[symbols.length - 1]);
         steps++;
       }
-      const own = this.odds(sampling, after);
-      for (const symbol of largest(own, count)) {
-        open.push({ p: p * own[symbol], symbols: [...symbols, symbol], reader: after });
+      const next = this.odds(sampling, after);
+      for (const symbol of largest(next, count)) {
+        open.push({ p: p * next[symbol], symbols: [...symbols, symbol], reader: after });
       }
       // What follows one of them cannot be likelier than it.
       open.sort((a, b) => b.p - a.p);
@@ -113,9 +100,7 @@ export class Session {
   // Draw a symbol and read it.
   write(sampling) {
     const p = this.odds(sampling);
-    const symbol = draw(p, this.rand.uniform(), sampling);
-    this.feed(symbol, DRAWN);
-    return symbol;
+    this.feed(draw(p, this.rand.uniform(), sampling), DRAWN);
   }
 
   // Keep the outputs of a layer's units from now on, and those so far by `catchUp`.
@@ -125,21 +110,13 @@ export class Session {
 
   // Where piece i is from, by its last symbol.
   origin(i) {
-    return this.origins.values[this.pieces.ends[i] - 1];
+    return this.origins[this.pieces.ends[i] - 1];
   }
 
   // Surprise of piece i, in nats: that of all of its symbols.
   surprise(i) {
     const first = i ? this.pieces.ends[i - 1] : 0;
-    let sum = 0;
-    for (let place = first; place < this.pieces.ends[i]; place++) sum += this.losses.values[place];
-    return sum;
-  }
-
-  meanLoss() {
-    let sum = 0;
-    for (let i = 1; i < this.length; i++) sum += this.losses.values[i];
-    return this.length > 1 ? sum / (this.length - 1) : NaN;
+    return sum(this.losses.slice(first, this.pieces.ends[i]));
   }
 }
 
@@ -171,7 +148,7 @@ export class Trace {
   // Read one more of the symbols that are already there.
   catchUp() {
     if (this.isComplete) return;
-    this.behind.step(this.session.symbols.values[this.rows.length], this.layer + 1);
+    this.behind.step(this.session.symbols[this.rows.length], this.layer + 1);
     this.add(this.behind);
   }
 

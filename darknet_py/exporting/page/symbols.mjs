@@ -2,42 +2,26 @@
 
 const WRONG = "\ufffd";
 
-// How many bytes follow the first byte of a character; -1 where no character begins so.
-function following(byte) {
-  if (byte < 0x80) return 0;
-  if (byte >= 0xc2 && byte < 0xe0) return 1;
-  if (byte >= 0xe0 && byte < 0xf0) return 2;
-  return byte >= 0xf0 && byte < 0xf5 ? 3 : -1;
-}
-
-// Whether a byte can go on with what has begun.
-function goesOn(begun, byte) {
-  if ((byte & 0xc0) !== 0x80) return false;
-  if (begun.length > 1) return true;
-  // Neither longer forms than needed, nor surrogates, nor what lies beyond the last character.
-  if (begun[0] === 0xe0) return byte >= 0xa0;
-  if (begun[0] === 0xed) return byte < 0xa0;
-  if (begun[0] === 0xf0) return byte >= 0x90;
-  return begun[0] !== 0xf4 || byte < 0x90;
+// The character of some bytes: "" if they are the start of one, null if they are no part of a text.
+function characterOf(bytes) {
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  try {
+    return decoder.decode(Uint8Array.from(bytes), { stream: true });
+  } catch {
+    return null;
+  }
 }
 
 // The bytes of the character to which one more of them belongs.
 function withByte(begun, byte) {
-  return begun.length && goesOn(begun, byte) ? [...begun, byte] : [byte];
-}
-
-function isEnded(bytes) {
-  return bytes.length > following(bytes[0]);
+  const bytes = [...begun, byte];
+  return characterOf(bytes) === null ? [byte] : bytes;
 }
 
 // The bytes that wait for more after one more of them.
 function waiting(begun, byte) {
   const bytes = withByte(begun, byte);
-  return isEnded(bytes) ? [] : bytes;
-}
-
-function characterOf(bytes) {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+  return characterOf(bytes) === "" ? bytes : [];
 }
 
 // Control characters as pictures, but for tabs and newlines.
@@ -118,8 +102,8 @@ export class Symbols {
 
   // Whether some symbols after what has begun are more than the start of a character.
   areWhole(symbols, begun) {
-    const still = symbols.reduce(waiting, begun);
-    return this.isTokens || still.length < begun.length + symbols.length;
+    if (this.isTokens) return true;
+    return symbols.reduce(waiting, begun).length < begun.length + symbols.length;
   }
 
   // What some symbols make of what has begun, as {shown, spoken}.
@@ -127,7 +111,8 @@ export class Symbols {
     const last = symbols[symbols.length - 1];
     const before = symbols.slice(0, -1).reduce(waiting, begun);
     const label = this.label(last, before);
-    if (!before.length || symbols.length === 1 || goesOn(before, last)) return label;
+    const isBroken = before.length && withByte(before, last).length === 1;
+    if (!isBroken || symbols.length === 1) return label;
     return { shown: WRONG + label.shown, spoken: `a broken character, then ${label.spoken}` };
   }
 
@@ -141,21 +126,14 @@ export class Symbols {
     }
     if (SPECIAL[symbol]) return { shown: SPECIAL[symbol][0], spoken: SPECIAL[symbol][1] };
     const byte = `byte ${hex(symbol)}`;
-    if (symbol >= 0x80 && begun.length && goesOn(begun, symbol)) {
-      const bytes = [...begun, symbol];
-      if (bytes.length > following(begun[0])) {
-        const character = characterOf(bytes);
-        return { shown: character, spoken: character };
-      }
-      return { shown: `…${hex(symbol)}`, spoken: `${byte}, within a character` };
+    const bytes = withByte(begun, symbol);
+    const character = characterOf(bytes);
+    if (symbol >= 0x80 && character) return { shown: character, spoken: character };
+    if (bytes.length > 1) return { shown: `…${hex(symbol)}`, spoken: `${byte}, within a character` };
+    if (character === "") {
+      return { shown: `${hex(symbol)}…`, spoken: `${byte}, the start of a character` };
     }
-    if (symbol >= 0x80) {
-      const begins = following(symbol) > 0;
-      return {
-        shown: begins ? `${hex(symbol)}…` : hex(symbol),
-        spoken: begins ? `${byte}, the start of a character` : byte,
-      };
-    }
+    if (character === null) return { shown: hex(symbol), spoken: byte };
     const shown = visible(String.fromCharCode(symbol));
     return { shown, spoken: symbol < 0x20 || symbol === 0x7f ? byte : shown };
   }
@@ -180,8 +158,9 @@ export class Pieces {
     const bytes = withByte(this.begun, symbol);
     if (bytes.length <= this.begun.length) this.add(this.count, WRONG);
     this.count++;
-    if (isEnded(bytes)) this.add(this.count, characterOf(bytes));
-    this.begun = isEnded(bytes) ? [] : bytes;
+    const character = characterOf(bytes);
+    this.begun = character === "" ? bytes : [];
+    if (character !== "") this.add(this.count, character ?? WRONG);
   }
 
   add(end, text) {

@@ -68,10 +68,10 @@ export class TextView {
     for (let i = block.first; i < block.end; i++) {
       const level = Math.round(LEVELS * Math.max(-1, Math.min(1, this.shade(i) || 0)));
       const origin = this.session.origin(i);
-      const own = `${level} ${origin}`;
-      if (own !== key) {
+      const here = `${level} ${origin}`;
+      if (here !== key) {
         spans.push(spanOf(level, origin));
-        key = own;
+        key = here;
       }
       spans[spans.length - 1].textContent += visible(texts[i]);
     }

@@ -2,7 +2,7 @@
 
 import { Network } from "./network.mjs";
 import { BARS, OddsView } from "./odds_view.mjs";
-import { CHOSEN, PROMPT, Session } from "./session.mjs";
+import { CHOSEN, PROMPT, Session, sum } from "./session.mjs";
 import { Symbols } from "./symbols.mjs";
 import { TextView } from "./text_view.mjs";
 import { readTensors } from "./weights.mjs";
@@ -324,9 +324,8 @@ class Page {
     const { unit } = this.symbols;
     const facts = [`${number(pieces)} ${unit}${pieces === 1 ? "" : "s"}`];
     if (!this.isOnlyPrompt && this.speed) facts.push(`${number(Math.round(this.speed))} a second`);
-    const sum = this.session.meanLoss() * Math.max(0, this.session.length - 1);
-    if (pieces > 1 && Number.isFinite(sum)) {
-      const mean = (sum / (pieces - 1)) * this.perNat;
+    const mean = (sum(this.session.losses) / (pieces - 1)) * this.perNat;
+    if (pieces > 1 && Number.isFinite(mean)) {
       facts.push(`${mean.toFixed(2)} ${this.measureName} a ${unit}`);
     }
     byId("figures").textContent = facts.join(" · ");
