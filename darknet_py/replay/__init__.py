@@ -6,9 +6,8 @@ with its deviations from the exact gradient, so that a training log comes out di
 the final weights bit for bit. It works on the parameters of a `Network`, in place.
 
     arithmetic.py   sums and products in the order of the C loops, each operation rounded to f32
-    activations.py  the fourteen functions, rounded where upstream's C rounds
-    single.py       the same, as AlexeyAB's program computes them
-    expf.py         the C library's e^x in f32
+    activations.py  the fourteen functions, rounded where each C program rounds
+    expf.py         the C library's e^x in f32, which AlexeyAB's program takes
     base.py         what a layer is: forward, backward, update
     connected.py    the connected layer and its batch norm, of which recurrent ones are built
     rnn.py          darknet's plain recurrent layer

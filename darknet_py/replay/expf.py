@@ -1,24 +1,17 @@
-"""`expf` of the C library, to the bit.
+"""`expf` of glibc, the C library of Linux, to the bit.
 
-AlexeyAB's program takes it in its activations. glibc's is what counts: it works in double and
-rounds once at the end, which is nearly but not always the f32 nearest to e^x. Where glibc is the C
-library of this process it is called; elsewhere (musl, macOS, Windows) numpy computes the same.
+AlexeyAB's program takes it in its activations. Since version 2.27 glibc works in double and rounds
+once at the end, which is nearly but not always the f32 nearest to e^x.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
-import os
-from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from darknet_py.arrays import Array
-
-# glibc has computed `expf` in this way since this version.
-_SINCE = (2, 27)
 
 _PARTS = 32  # of a doubling, each with its power of 2 in a table
 # 32 / log(2), and its upper part, whose product with an f32 is exact in double.
@@ -34,39 +27,7 @@ _LOWEST, _HIGHEST = -104.0, 89.0
 
 
 def expf(x: Array) -> Array:
-    """e^x of each element of x, f32."""
-    library = of_library()
-    return of_numpy(x) if library is None else library(x)
-
-
-@cache
-def of_library() -> Callable[[Array], Array] | None:
-    """The C library's own, element by element; None where that is another one than glibc."""
-    if _glibc_version() < _SINCE:
-        return None
-    try:
-        function = ctypes.CDLL("libm.so.6").expf
-    except (OSError, AttributeError):
-        return None
-    function.argtypes, function.restype = [ctypes.c_float], ctypes.c_float
-
-    def each(x: Array) -> Array:
-        return np.fromiter(map(function, x.ravel().tolist()), np.float32, x.size).reshape(x.shape)
-
-    return each
-
-
-def _glibc_version() -> tuple[int, ...]:
-    """(0,) where the C library is not glibc."""
-    try:
-        name, _, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").partition(" ")
-        return tuple(map(int, version.split("."))) if name == "glibc" else (0,)
-    except (AttributeError, ValueError, OSError):
-        return (0,)
-
-
-def of_numpy(x: Array) -> Array:
-    """The same in numpy.
+    """e^x of each element of x, f32.
 
     e^x = 2^(z/32) with z = 32 x / log(2), which is split into a whole number k and a rest r. glibc
     rounds r once, by a fused multiplication; here the product has two exact halves instead.

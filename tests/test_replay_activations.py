@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
-from darknet_py.replay import expf
 from darknet_py.replay.activations import activate
+from darknet_py.replay.expf import expf
 
 f = np.float32
 ONE, TWO = f(1), f(2)
 
 
 def e(x: np.float32) -> np.float32:
-    return np.float32(expf.expf(np.array([x], f))[0])
+    return np.float32(expf(np.array([x], f))[0])
 
 
 def plse(x: np.float32) -> np.float32:
