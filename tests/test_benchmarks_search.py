@@ -54,6 +54,7 @@ def test_a_search_trains_what_has_no_result(
     results, readme = tmp_path / "tiny.jsonl", tmp_path / "README.md"
     readme.write_text("By hand.\n")
     monkeypatch.setattr(search_recipes, "PAGE", readme)
+    monkeypatch.setattr(search_recipes, "UPDATES", 4)
     monkeypatch.setattr(search_recipes, "FOLDER", tmp_path)
     text = tmp_path / "text.txt"
     text.write_text("one two three four five six seven\n" * 60)

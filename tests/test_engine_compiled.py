@@ -289,7 +289,7 @@ net = Network(parse_cfg(cfg), tier=choose("compiled"))
 net.initialize(Rand(1))
 team.TEAM.threads = 2
 symbols = np.ones((2, 2), np.int64)
-for _ in range(400):
+for _ in range(100):
     net.train_batch(symbols, symbols)
 print(net.batch_number)
 """
@@ -298,4 +298,4 @@ print(net.batch_number)
 def test_threads_that_fall_asleep_at_once_miss_no_job() -> None:
     """A thread that looks for work, finds none, and is given some before it sleeps."""
     done = subprocess.run([sys.executable, "-c", SLEEPY], capture_output=True, text=True)
-    assert done.stdout == "400\n", done.stderr
+    assert done.stdout == "100\n", done.stderr
