@@ -150,10 +150,10 @@ def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
     losses, parts = np.linspace(0, 9, len(passage) - 1), BYTES.parts(passage)
     surprises = report._surprises(parts, losses)
     assert surprises.sum() == pytest.approx(losses.sum())
-    for shaded in (report._heat(parts, surprises), report._signed(parts, np.arange(len(passage)))):
-        page = Page(shaded)
+    pieces = [text for _, _, text in parts]
+    for shades in (surprises, report._signed(np.arange(len(parts)))):
+        page = Page(report._shaded(shades, pieces))
         shown = "".join(page.texts["span"])
-        pieces = [text for _, _, text in parts]
         assert (
             "".join(pieces).translate({c: 0x2400 + c for c in range(32) if c not in (9, 10)})
             == shown

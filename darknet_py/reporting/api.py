@@ -57,24 +57,21 @@ def report(
     symbols = Symbols.of(net, tokens)
     passage = _passage(net, symbols, checkpoint.plan, text)
     index = recurrent_layer(net) if layer is None else layer
-    if index >= len(net.layers):
-        raise ValueError(f"layer must be one of the network's, 0 to {len(net.layers) - 1}")
     shown = symbols.whole(passage[: TOKENS if symbols.is_tokens else LENGTH].tolist())
     reading = read_passage(net, shown, index, symbols)
     length = SAMPLE_TOKENS if symbols.is_tokens else SAMPLE
     drawn = generate(net, symbols.default_prompt, length, seed=checkpoint.plan.seed)
     last = symbols.whole(list(drawn))
-    heading = f"{weights.name}, temperature 0.7"
     samples = [
         (title, _renamed(net, symbols, sample))
         for title, sample in read_samples(run.file(".samples"))
     ]
-    samples.append((heading, symbols.text(last)))
+    samples.append((f"{weights.name}, temperature 0.7", symbols.text(last)))
     validation = checkpoint.progress["validation"]
     facts = [
         ("weights", weights.name),
         ("parameters", f"{len(net.parameters):,}"),
-        ("layers", ", ".join(f"{own.kind} {own.outputs}" for own in net.layers)),
+        ("layers", ", ".join(f"{each.kind} {each.outputs}" for each in net.layers)),
         ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
         ("time", f"{checkpoint.progress['seconds']:,.0f} s"),
         ("best held-out loss", _best_loss(validation, symbols.unit)),

@@ -12,6 +12,8 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
@@ -23,25 +25,31 @@ from darknet_py.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
+LEVELS = 10  # of color
 WIDTH, HEIGHT = 600, 300
 MARGIN = 60
 
 STYLE = """
-body { background: var(--paper); color: var(--ink); font: 16px/1.5 system-ui, sans-serif;
-  max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; } .note span { color: var(--ink); }
+main { max-width: 46rem; }
+h1 { margin-bottom: .9rem; }
+h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; }
 p.note, caption, figcaption { color: var(--faint); font-size: .9rem; text-align: left; }
+p.note span { color: var(--ink); }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
   border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
-table { border-collapse: collapse; font-size: .9rem; } caption { white-space: nowrap; }
-code { white-space: pre-wrap; } figure { margin: 0; } td, th { padding: .1rem .9rem .1rem 0;
-  text-align: left; } td.n { text-align: right; font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; }
+table { border-collapse: collapse; font-size: .9rem; }
+caption { white-space: nowrap; }
+td, th { padding: .1rem .9rem .1rem 0; text-align: left; }
+td.n { text-align: right; font-variant-numeric: tabular-nums; }
+code { white-space: pre-wrap; }
+figure { margin: 0; }
 svg text { fill: var(--faint); font: 14px system-ui, sans-serif; }
 @media (max-width: 32rem) { svg text { font-size: 24px; } svg text.fine { display: none; } }
-.grid { stroke: var(--line); } .one { stroke: var(--one); fill: none; stroke-width: 1.2; }
-.two { stroke: var(--two); fill: none; stroke-width: 1.6; } .dot { fill: var(--two); }
+.grid { stroke: var(--line); }
+.one { stroke: var(--one); fill: none; stroke-width: 1.2; }
+.two { stroke: var(--two); fill: none; stroke-width: 1.6; }
+.dot { fill: var(--two); }
 """
 
 
@@ -146,7 +154,12 @@ def page(
     losses, symbol = reading.losses, reading.symbols.unit
     seen = "token" if reading.symbols.is_tokens else "character"
     pieces = reading.symbols.parts(reading.passage)
+    texts = [text for _, _, text in pieces]
     surprises = _surprises(pieces, losses)
+    # All but the rarest surprises lie below the darkest color.
+    top = max(1.0, float(np.quantile(surprises, 0.97)))
+    darkest = _shaded([1], ["\u00a0a\u00a0"])
+    after = [end - 1 for _, end, _ in pieces]
     parts = [
         f"<h1>{html.escape(title)}</h1>",
         _table(facts),
@@ -155,45 +168,26 @@ def page(
         "<h2>What it wrote</h2>",
         *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
         "<h2>Try it</h2>",
-        writer.body(heading=3) if isinstance(writer, Writer) else _note(writer),
+        writer.body(heading=3)
+        if isinstance(writer, Writer)
+        else f'<p class="note">This network cannot be tried here: {html.escape(writer)}.</p>',
         "<h2>How surprised it is</h2>",
         '<p class="note">A passage, read from a zero state. The redder a '
-        f"{seen}, the less it was expected: from {_swatch(0)} 0 to {_swatch(9)} "
-        f"{_top(surprises):.1f} nats and more. Mean: {_mean(losses, len(pieces), symbol)}.</p>",
-        f"<pre>{_heat(pieces, surprises)}</pre>",
+        f"{seen}, the less it was expected: from 0 to {darkest} {top:.1f} nats and "
+        f"more. Mean: {_mean(losses, len(pieces), symbol)}.</p>",
+        f"<pre>{_shaded(surprises / top, texts)}</pre>",
         _greatest(pieces, surprises),
         f"<h2>What single units of layer {reading.layer} answer to</h2>",
         '<p class="note">The units that change most slowly along the text. Each '
         f"{seen} is colored by the unit's output after it: red above the unit's mean, blue below."
         "</p>",
         *(
-            f"<h3>unit {unit}</h3><pre>{_signed(pieces, response)}</pre>"
+            f"<h3>unit {unit}</h3><pre>{_shaded(_signed(response)[after], texts)}</pre>"
             for unit, response in zip(reading.units, reading.responses.T, strict=True)
         ),
     ]
-    style = [part("colors.css"), STYLE, _shades()]
-    if isinstance(writer, Writer):
-        style.append(part("writer.css"))
-    return page_of(title, "\n".join(style), "<main>\n{}\n</main>".format("\n".join(parts)))
-
-
-def _note(reason: str) -> str:
-    return f'<p class="note">This network cannot be tried here: {html.escape(reason)}.</p>'
-
-
-def _shades() -> str:
-    """Ten shades of red (h), and five of red (p) and of blue (m), over any paper."""
-    red = [f".h{n} {{ background: rgba(214, 62, 20, {n / 11:.2f}); }}" for n in range(10)]
-    signs = [
-        f".{sign}{n} {{ background: rgba({color}, {n / 6:.2f}); }}"
-        for sign, color in (("p", "214, 62, 20"), ("m", "38, 110, 214"))
-        for n in range(6)
-    ]
-    return "\n".join(red + signs)
-
-
-def _swatch(shade: int) -> str:
-    return f'<span class="h{shade}">&nbsp;a&nbsp;</span>'
+    style = "".join([part("colors.css"), part("page.css"), STYLE, part("writer.css")])
+    return page_of(title, style, "<main>\n{}\n</main>".format("\n".join(parts)))
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
@@ -213,40 +207,22 @@ def _surprises(pieces: Iterable[tuple[int, int, str]], losses: Array) -> Array:
     return np.array([padded[first:end].sum() for first, end, _ in pieces])
 
 
-def _top(surprises: Array) -> float:
-    """What the darkest shade stands for: all but the rarest surprises lie below."""
-    return max(1.0, float(np.quantile(surprises, 0.97)))
-
-
-def _heat(pieces: Iterable[tuple[int, int, str]], surprises: Array) -> str:
-    """The pieces of a passage, each shaded by its loss."""
-    top = _top(surprises)
-    return _shaded(
-        (f"h{min(9, int(9 * surprise / top))}", text)
-        for surprise, (_, _, text) in zip(surprises.tolist(), pieces, strict=True)
-    )
-
-
-def _signed(pieces: Iterable[tuple[int, int, str]], responses: Array) -> str:
-    """The pieces of a passage, each shaded by the sign and size of a response after it."""
+def _signed(responses: Array) -> Array:
+    """How far each response lies above or below their mean, relative to all but the rarest."""
     centered = responses - responses.mean()
-    reach = max(1e-9, float(np.quantile(np.abs(centered), 0.97)))
-    return _shaded(
-        (f"{'p' if at > 0 else 'm'}{min(5, round(5 * abs(at) / reach))}", text)
-        for _, end, text in pieces
-        for at in [float(centered[end - 1])]
-    )
+    return centered / max(1e-9, float(np.quantile(np.abs(centered), 0.97)))
 
 
-def _shaded(characters: Iterable[tuple[str, str]]) -> str:
-    """Spans of (class, text); neighbours of one class share one."""
-    pieces: list[tuple[str, str]] = []
-    for shade, text in characters:
-        if pieces and pieces[-1][0] == shade:
-            pieces[-1] = (shade, pieces[-1][1] + text)
-        else:
-            pieces.append((shade, text))
-    return "".join(f'<span class="{shade}">{_text(text)}</span>' for shade, text in pieces)
+def _shaded(shades: Iterable[float], texts: Iterable[str]) -> str:
+    """Texts, each colored by a number from -1 (cold) over 0 to 1 (hot)."""
+    spans = []
+    levels = (round(LEVELS * max(-1, min(1, shade))) for shade in shades)
+    for level, same in groupby(zip(levels, texts, strict=True), key=itemgetter(0)):
+        how = f' class="{"hot" if level > 0 else "cold"}" style="--level: {abs(level) / LEVELS}"'
+        spans.append(
+            f"<span{how if level else ''}>{_text(''.join(text for _, text in same))}</span>"
+        )
+    return "".join(spans)
 
 
 def _greatest(
@@ -267,50 +243,49 @@ def _greatest(
 
 def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
     """A picture of both curves."""
-    points = averages + validations
     if not averages:
         return "<p class='note'>no batch yet</p>"
+    points = averages + validations
     last = max(x for x, _ in points)
     levels = ticks(min(y for _, y in points), max(y for _, y in points))
     low, high = levels[0], levels[-1]
 
-    def place(point: Point) -> str:
-        x = MARGIN + (WIDTH - MARGIN - 20) * point[0] / last
-        y = 20 + (HEIGHT - MARGIN - 12) * (high - point[1]) / (high - low)
-        return f"{x:.1f},{y:.1f}"
+    def right(batch: float) -> str:
+        return f"{MARGIN + (WIDTH - MARGIN - 20) * batch / last:.1f}"
+
+    def down(loss: float, below: int = 0) -> str:
+        return f"{20 + below + (HEIGHT - MARGIN - 12) * (high - loss) / (high - low):.1f}"
 
     def line(shape: str, curve: list[Point]) -> str:
-        return f'<polyline class="{shape}" points="{" ".join(map(place, _thinned(curve)))}"/>'
+        places = " ".join(f"{right(x)},{down(y)}" for x, y in _thinned(curve))
+        return f'<polyline class="{shape}" points="{places}"/>'
 
-    marks = []
     decimals = max(0, -math.floor(math.log10(levels[1] - levels[0]) + 1e-9))
-    for level in levels:
-        _, y = place((0, level)).split(",")
-        marks.append(
-            f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{y}" y2="{y}"/>'
-            f'<text x="{MARGIN - 8}" y="{float(y) + 5:.1f}" text-anchor="end">'
-            f"{level:.{decimals}f}</text>"
-        )
-    for number, batch in enumerate(tick for tick in ticks(0, last) if tick <= last):
-        x, _ = place((batch, low)).split(",")
-        name = f"batch {batch:,.0f}" if batch == 0 else f"{batch:,.0f}"
-        if batch == round(batch):
+    marks = [
+        f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - 8}" y1="{down(level)}" y2="{down(level)}"/>'
+        f'<text x="{MARGIN - 8}" y="{down(level, below=5)}" text-anchor="end">'
+        f"{level:.{decimals}f}</text>"
+        for level in levels
+    ]
+    for number, batch in enumerate(ticks(0, last)):
+        if batch <= last and batch == round(batch):
             fine = ' class="fine"' if number % 2 else ""
-            marks.append(f'<text{fine} x="{x}" y="{HEIGHT - 8}" text-anchor="middle">{name}</text>')
-    dots = "".join(
-        '<circle class="dot" r="2.5" cx="{}" cy="{}"/>'.format(*place(point).split(","))
-        for point in _thinned(validations, 60)
-    )
-    said = (
-        f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}" if averages else ""
-    )
+            marks.append(
+                f'<text{fine} x="{right(batch)}" y="{HEIGHT - 8}" text-anchor="middle">'
+                f"{'' if batch else 'batch '}{batch:,.0f}</text>"
+            )
+    marks += [line("one", averages), line("two", validations)]
+    marks += [
+        f'<circle class="dot" r="2.5" cx="{right(x)}" cy="{down(y)}"/>'
+        for x, y in _thinned(validations, 60)
+    ]
+    said = f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}"
     if validations:
         least = min(y for _, y in validations)
         said += f"; held-out text from {validations[0][1]:.2f}, at best {least:.2f}"
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
-        f"{''.join(marks)}{line('one', averages)}{line('two', validations)}{dots}"
-        "</svg>"
+        f"{''.join(marks)}</svg>"
         f"<figcaption>nats per {unit}: <b style='color:var(--one)'>training, average</b>, "
         f"<b style='color:var(--two)'>held-out text</b>; {said}</figcaption></figure>"
     )

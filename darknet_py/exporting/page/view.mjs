@@ -42,11 +42,7 @@ class Page {
     this.shownAt = 0;
     this.fillIn();
     this.listen();
-    this.readControls();
-    this.begin(false);
-    if (this.session) return;
-    // A browser may have kept a prompt that cannot be read.
-    byId("prompt").value = "";
+    byId("controls").reset(); // A browser may have kept a prompt that cannot be read.
     this.begin(false);
   }
 
@@ -104,12 +100,10 @@ class Page {
         if (this.phase === "idle") this.showOdds();
       });
     }
-    for (const radio of document.querySelectorAll('#writer input[name="color"]')) {
-      radio.addEventListener("change", () => {
-        this.color();
-        this.showSurprises();
-      });
-    }
+    byId("color").addEventListener("change", () => {
+      this.color();
+      this.showSurprises();
+    });
     byId("measure").addEventListener("change", () => {
       this.color();
       this.showFigures();
@@ -153,8 +147,9 @@ class Page {
     if (!(byId("unit").valueAsNumber <= most)) byId("unit").value = "0";
   }
 
+  // surprise, unit or nothing
   get mode() {
-    return document.querySelector('#writer input[name="color"]:checked').value;
+    return byId("color").value;
   }
 
   // --- reading and writing
