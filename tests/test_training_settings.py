@@ -75,7 +75,7 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
     gradient batches seconds val_every patience save_every sample_every plot threads engine"""
     assert sorted(facts["plan"]) == sorted(names.split())
-    kept = {own.key for own in OPTIONS if own.key}
+    kept = {option.name for option in OPTIONS if option.is_kept}
     assert kept == set(names.split()) - {
         *("cfg", "source", "cfg_path", "data", "digest", "val_digest")
     }

@@ -43,7 +43,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
     """
     net, validation, plan = run.net, run.validation, run.plan
     row, end = None, run.over()
-    while not (end or run.is_stopped()):
+    while not (end or run.told(STOPPED)):
         # One update: `subdivisions` data, forward and backward, then the optimizer's step.
         begun = time.perf_counter()
         update = run.trainer.update(data(run), run.share_done(), run.tell())

@@ -18,7 +18,7 @@ from darknet_py.options import check_effect, override
 from darknet_py.parallel import Communicator
 from darknet_py.rand import seed_from_clock
 from darknet_py.training import curves as plotting
-from darknet_py.training.settings import DEFAULTS, OPTIONS, Settings
+from darknet_py.training.settings import DEFAULTS, KEPT, Settings
 
 # Keys of [net] that the C program does not know.
 _BOUNDS = ("clip", "clip_norm", "delta_clip", "weight_decay")
@@ -73,13 +73,13 @@ class Plan(Settings):
                 each.metadata["check"].checked(each.name, getattr(self, each.name))
 
     def kept(self) -> dict[str, Any]:
-        """What BASE.state has of it, by key, as JSON has it."""
-        return {key: getattr(self, name) for key, name in KEYS.items()}
+        """What BASE.state has of it, by name, as JSON has it."""
+        return {name: getattr(self, name) for name in (*KEPT, *_FACTS)}
 
     @classmethod
     def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
         """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
-        values = {name: kept[key] for key, name in KEYS.items() if key in kept}
+        values = {name: kept[name] for name in (*KEPT, *_FACTS) if name in kept}
         plan = cls(**values)
         if any(getattr(plan, name) != value for name, value in values.items()):
             raise ValueError("a value that no run has")
@@ -87,8 +87,6 @@ class Plan(Settings):
 
 
 _FACTS = tuple(each.name for each in fields(Plan) if "help" not in each.metadata and each.metadata)
-# The name of a plan's field by its key in BASE.state.
-KEYS = {each.key: each.name for each in OPTIONS if each.key} | {name: name for name in _FACTS}
 
 
 def make_plan(
@@ -99,8 +97,7 @@ def make_plan(
     Raises CfgError, WeightsError, TrainingError and OSError.
     """
     before = DEFAULTS if previous is None else vars(previous)
-    values = {each.name: before[each.name] for each in OPTIONS if each.key}
-    values |= asked.given(*values)
+    values = {name: before[name] for name in KEPT} | asked.given(*KEPT)
     if values["plot"]:
         plotting.check()
     keys = asked.net_keys()

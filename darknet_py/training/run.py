@@ -10,10 +10,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from darknet_py.__version__ import __version__
-from darknet_py.arrays import Array
 from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.layers.softmax import SoftmaxLayer
@@ -195,10 +193,6 @@ class Run:
         """Of one process what holds now, of several what the root told with the last update."""
         return self.now(fact) if self.comm.size == 1 else self.facts[fact]
 
-    def is_stopped(self) -> bool:
-        """Whether the user wants it to end."""
-        return bool(self.told(STOPPED))
-
     def check_same(self) -> None:
         """Raise TrainingError where a rank would train something else than the root."""
         if self.comm.size == 1:
@@ -285,17 +279,15 @@ class Run:
         self.save_state()
         return self.save(suffix)
 
-    def arrays(self) -> dict[str, Array]:
-        """All arrays that a checkpoint has, on the root."""
-        arrays = self.trainer.saved()
-        arrays |= {"offsets": self.streams.offsets, "fresh": self.streams.fresh}
-        if self.validation.best_parameters is not None:
-            arrays["best"] = self.validation.best_parameters
-        return arrays
-
-    def _checkpoint(self) -> Checkpoint:
-        net = self.net
-        progress: dict[str, Any] = {
+    def save_state(self) -> None:
+        """Write BASE.state. Raises OSError."""
+        net, streams, best = self.net, self.streams, self.validation.best_parameters
+        self.table.sync()
+        self.samples.sync()
+        arrays = self.trainer.saved() | {"offsets": streams.offsets, "fresh": streams.fresh}
+        if best is not None:
+            arrays["best"] = best
+        progress = {
             "seen": net.seen,
             "first_seen": self.first_seen,
             "drawn": net.rand.drawn,
@@ -305,14 +297,8 @@ class Run:
             "statistics_steps": net.statistics_steps,
             "validation": self.validation.facts(),
         }
-        return Checkpoint(self.plan, progress, self.arrays())
-
-    def save_state(self) -> None:
-        """Write BASE.state. Raises OSError."""
-        self.table.sync()
-        self.samples.sync()
-        checkpoint = self._checkpoint()
         if self.comm.is_root:
+            checkpoint = Checkpoint(self.plan, progress, arrays)
             write_checkpoint(self.folder.file(".state"), checkpoint)
         self.saved = time.perf_counter()
 

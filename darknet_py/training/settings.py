@@ -39,6 +39,7 @@ class OnResume(Enum):
     FREE = "it may change, and is as before where it is not given"
     ACCEPT = "it may change with accept_changes"
     SAME = "it must be as it was"
+    KEY = "it sets a key of the cfg, which is remembered"
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class Option:
     """One option of a run.
 
     name: of the argument of `train`. flag: of the command, like `--val-every`.
-    key: of BASE.state, None where the option is not kept there.
     default: what a new run takes where nothing is given; None where that is chosen when it starts,
     or where the option is off.
     """
@@ -56,8 +56,12 @@ class Option:
     check: Check[Any]
     help: str
     resume: OnResume
-    key: str | None
     default: Any
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether it is in BASE.state, under its name."""
+        return self.resume in (OnResume.FREE, OnResume.ACCEPT, OnResume.SAME)
 
 
 def option(
@@ -67,11 +71,10 @@ def option(
     *,
     default: Any = None,
     flag: str | None = None,
-    key: str | None = "",
 ) -> Any:
-    """A field of Settings. flag, key: by default made of the field's name."""
+    """A field of Settings. flag: by default made of the field's name."""
     about = {"check": check, "help": help, "resume": resume, "default": default}
-    return dataclasses.field(default=None, metadata={**about, "flag": flag, "key": key})
+    return dataclasses.field(default=None, metadata={**about, "flag": flag})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +162,7 @@ class Settings:
         one_of("carry", "zero"),
         "Hidden state between batches: kept (carry) or reset (zero).  [default: the cfg's `state`, "
         "or zero]",
-        key=None,
+        OnResume.KEY,
     )
     dialect: str | None = option(
         one_of(*sorted(DIALECTS, reverse=True)),
@@ -173,7 +176,7 @@ class Settings:
         default="exact",
     )
     tokenized: bool | None = option(
-        FLAG, "DATA consists of integers, separated by white space.", key=None
+        FLAG, "DATA consists of integers, separated by white space.", OnResume.KEY
     )
     engine: str | None = option(
         one_of("auto", "numpy", "compiled"),
@@ -218,18 +221,11 @@ class Settings:
 def _option(field: dataclasses.Field[Any]) -> Option:
     about = dict(field.metadata)
     flag = about.pop("flag") or f"--{field.name.replace('_', '-')}"
-    key = about.pop("key")
-    is_kept = about["resume"] in (OnResume.FREE, OnResume.ACCEPT, OnResume.SAME)
-    return Option(
-        name=field.name,
-        flag=flag,
-        key=(field.name if key == "" else key) if is_kept else None,
-        **about,
-    )
+    return Option(name=field.name, flag=flag, **about)
 
 
 OPTIONS = tuple(_option(field) for field in fields(Settings))
 
-FREE = tuple(each.name for each in OPTIONS if each.key and each.resume is OnResume.FREE)
+KEPT = tuple(each.name for each in OPTIONS if each.is_kept)
 SAME = tuple(each.name for each in OPTIONS if each.resume is OnResume.SAME)
 DEFAULTS: Mapping[str, Any] = {each.name: each.default for each in OPTIONS}
