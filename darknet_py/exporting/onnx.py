@@ -24,7 +24,6 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError
 from darknet_py.exporting.interchange import facts_of, library
 from darknet_py.files import MARK, with_mark, write_whole
-from darknet_py.layers.base import Parameter
 from darknet_py.network import Network
 from darknet_py.program import Operation, Value, Vector
 
@@ -81,7 +80,8 @@ class _Graph:
     def whole(self) -> Any:
         """The `onnx.GraphProto`. Raises CfgError."""
         program, types = self.net.program(), self.onnx.TensorProto
-        inputs = [self._described("symbols", types.INT64, ("streams",))]
+        describe = self.onnx.helper.make_tensor_value_info
+        inputs = [describe("symbols", types.INT64, ["streams"])]
         names: dict[Value, str] = {program.symbols: "symbols"}
         results = {"probabilities": program.parts[-1].y}
         for layer, part in zip(self.net.layers, program.parts, strict=True):
@@ -89,166 +89,133 @@ class _Graph:
                 layer.state_sizes, part.before, part.after, strict=True
             ):
                 name = names[before] = f"{layer.index}.{state}"
-                inputs.append(self._described(name, types.FLOAT, ("streams", before.width)))
+                inputs.append(describe(name, types.FLOAT, ["streams", before.width]))
                 results[f"{name}.after"] = after
             for operation in part.operations:
                 known = [
-                    names[x] if isinstance(x, Value) else self._fixed(x) for x in operation.inputs
+                    names[x] if isinstance(x, Value) else self._constant(x)
+                    for x in operation.inputs
                 ]
-                names[operation.y] = getattr(self, f"_{operation.name}")(operation, *known)
-        for name, value in results.items():
-            self._name(names[value], name)
+                names[operation.y] = self._computed(operation, *known)
         outputs = [
-            self._described(name, types.FLOAT, ("streams", value.width))
-            for name, value in results.items()
+            describe(name, types.FLOAT, ["streams", value.width]) for name, value in results.items()
         ]
+        for name, value in results.items():
+            self.node("Identity", names[value], output=name)
         constants = list(self.constants.values())
         return self.onnx.helper.make_graph(self.nodes, "step", inputs, outputs, constants)
 
-    def node(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """Add a node; returns its output."""
-        output = f"{operation}_{len(self.nodes)}"
-        self.nodes.append(
-            self.onnx.helper.make_node(operation, list(inputs), [output], output, **attributes)
-        )
+    def node(self, kind: str, *inputs: str | float, output: str = "", **attributes: Any) -> str:
+        """Add a node, whose inputs are names or numbers; returns the name of its output."""
+        output = output or f"{kind}_{len(self.nodes)}"
+        names = [x if isinstance(x, str) else self._constant(x) for x in inputs]
+        self.nodes.append(self.onnx.helper.make_node(kind, names, [output], output, **attributes))
         return output
 
-    def _name(self, value: str, name: str) -> None:
-        """Give a value out under this name."""
-        self.nodes.append(self.onnx.helper.make_node("Identity", [value], [name], name))
+    def _constant(self, x: Vector | float) -> str:
+        """A parameter or a number."""
+        if isinstance(x, int | float):
+            return self._kept(f"number {x!r}", np.array(x, np.float32))
+        return self._kept(x.name, np.ascontiguousarray(x.values, "<f4"))
 
-    def _described(self, name: str, kind: int, shape: tuple[str | int, ...]) -> Any:
-        return self.onnx.helper.make_tensor_value_info(name, kind, shape)
+    def _extents(self, *extents: int) -> str:
+        return self._kept(f"extents {extents!r}", np.array(extents, np.int64))
 
-    def _constant(self, name: str, array: Array) -> str:
+    def _kept(self, name: str, values: Array) -> str:
         if name not in self.constants:
-            self.constants[name] = self.onnx.numpy_helper.from_array(array, name)
+            self.constants[name] = self.onnx.numpy_helper.from_array(values, name)
         return name
 
-    def _fixed(self, x: Vector | float) -> str:
-        """A parameter or a number."""
-        return self._number(x) if isinstance(x, int | float) else self._parameter(x)
+    def _computed(self, operation: Operation, x: str, *others: str) -> str:
+        """The nodes of an operation of `program`; returns their result."""
+        by = operation.by
+        match operation.name:
+            case "connect":
+                return self._connected(x, by)
+            case "normalize":
+                y = self._normalized(x, by)
+                return self.node("Add", y, self._constant(by.biases)) if by.has_biases else y
+            case "activate":
+                return self._activated(x, by.name)
+            case "softmax":
+                return self._softmax(x, by)
+            case "one_hot":
+                values = self._kept("off, on", np.array([0, 1], np.float32))
+                return self.node("OneHot", x, self._extents(operation.y.width), values)
+            case "dropout":
+                return x
+        return self.node(_ELEMENTWISE[operation.name], x, *others)
 
-    def _parameter(self, parameter: Vector) -> str:
-        return self._constant(parameter.name, np.ascontiguousarray(parameter.values, "<f4"))
-
-    def _number(self, value: float) -> str:
-        return self._constant(f"number {value!r}", np.array(value, np.float32))
-
-    def _numbers(self, values: list[float]) -> str:
-        return self._constant(f"numbers {values!r}", np.array(values, np.float32))
-
-    def _count(self, value: int) -> str:
-        return self._constant(f"count {value}", np.array(value, np.int64))
-
-    def _shape(self, *extents: int) -> str:
-        return self._constant(f"shape {extents!r}", np.array(extents, np.int64))
-
-    # --- the operations by their names: inputs -> y
-
-    def _add(self, operation: Operation, a: str, b: str) -> str:
-        return self.node("Add", a, b)
-
-    def _subtract(self, operation: Operation, a: str, b: str) -> str:
-        return self.node("Sub", a, b)
-
-    def _multiply(self, operation: Operation, a: str, b: str) -> str:
-        return self.node("Mul", a, b)
-
-    def _connect(self, operation: Operation, x: str) -> str:
-        connected = operation.by
+    def _connected(self, x: str, connected: Any) -> str:
         kernel, norm = connected.kernel, connected.norm
-        if len(kernel.shape) > 2:
-            product = self._convolution(x, connected.inputs, kernel)
+        matrix = self._constant(kernel)
+        if len(kernel.shape) > 2:  # A convolution, of images of 1 x 1.
+            outputs, within, size, _ = kernel.shape
+            image = self.node("Reshape", x, self._extents(0, connected.inputs, 1, 1))
+            how = {"group": connected.inputs // within, "pads": [size // 2] * 4}
+            product = self.node("Conv", image, matrix, **how)
+            product = self.node("Reshape", product, self._extents(0, outputs))
         elif connected.symbols:
-            columns = self.node("Gather", self._parameter(kernel), x, axis=1)
+            columns = self.node("Gather", matrix, x, axis=1)
             product = self.node("Transpose", columns, perm=[1, 0])
         else:
-            product = self.node("Gemm", x, self._parameter(kernel), transB=1)
+            product = self.node("Gemm", x, matrix, transB=1)
         if connected.batch_normalize:
-            return self._affine(product, norm, norm.biases)
-        return self.node("Add", product, self._parameter(norm.biases))
+            product = self._normalized(product, norm)
+        return self.node("Add", product, self._constant(norm.biases))
 
-    def _convolution(self, x: str, inputs: int, kernel: Parameter) -> str:
-        """Of images of 1 x 1."""
-        image = self.node("Reshape", x, self._shape(0, inputs, 1, 1))
-        outputs, within, size, _ = kernel.shape
-        how = {"group": inputs // within, "pads": [size // 2] * 4}
-        y = self.node("Conv", image, self._parameter(kernel), **how)
-        return self.node("Reshape", y, self._shape(0, outputs))
+    def _normalized(self, x: str, norm: Any) -> str:
+        """(x - mean) gain, with gain = scale / deviation: see `norm.deviation`."""
+        dialect, rolling = self.net.dialect, norm.rolling
+        variance = self.node("Add", self._constant(rolling.variance), dialect.root_epsilon)
+        deviation = self.node("Add", self.node("Sqrt", variance), dialect.deviation_epsilon)
+        gain = self.node("Div", self._constant(norm.scales), deviation)
+        return self.node("Mul", self.node("Sub", x, self._constant(rolling.mean)), gain)
 
-    def _normalize(self, operation: Operation, x: str) -> str:
-        layer = operation.by
-        return self._affine(x, layer, layer.biases if layer.has_biases else None)
-
-    def _affine(self, x: str, norm: Any, biases: Parameter | None) -> str:
-        """x gain + (bias - mean gain), with gain = scale / deviation: see `norm.deviation`."""
-        dialect = self.net.dialect
-        deviation = self._parameter(norm.rolling.variance)
-        if dialect.root_epsilon:
-            deviation = self.node("Add", deviation, self._number(dialect.root_epsilon))
-        deviation = self.node("Sqrt", deviation)
-        if dialect.deviation_epsilon:
-            deviation = self.node("Add", deviation, self._number(dialect.deviation_epsilon))
-        gain = self.node("Div", self._parameter(norm.scales), deviation)
-        drop = self.node("Mul", self._parameter(norm.rolling.mean), gain)
-        product = self.node("Mul", x, gain)
-        if biases is None:
-            return self.node("Sub", product, drop)
-        return self.node("Add", product, self.node("Sub", self._parameter(biases), drop))
-
-    def _softmax(self, operation: Operation, x: str) -> str:
-        layer = operation.by
+    def _softmax(self, x: str, layer: Any) -> str:
         # 0 stands for the extent as it is.
-        parts = self.node("Reshape", x, self._shape(0, layer.groups, layer.inputs // layer.groups))
+        parts = self._extents(0, layer.groups, layer.inputs // layer.groups)
+        x = self.node("Reshape", x, parts)
         if layer.temperature != 1:
-            peak = self.node("ReduceMax", parts, axes=[-1], keepdims=1)
-            inverse = self._number(min(1 / layer.temperature, 1e30))
-            parts = self.node("Mul", self.node("Sub", parts, peak), inverse)
-        p = self.node("Softmax", parts, axis=-1)
-        return self.node("Reshape", p, self._shape(0, layer.inputs))
+            peak = self.node("ReduceMax", x, axes=[-1], keepdims=1)
+            inverse = min(1 / layer.temperature, 1e30)
+            x = self.node("Mul", self.node("Sub", x, peak), inverse)
+        p = self.node("Softmax", x, axis=-1)
+        return self.node("Reshape", p, self._extents(0, layer.inputs))
 
-    def _dropout(self, operation: Operation, x: str) -> str:
-        return x
+    def _activated(self, x: str, name: str) -> str:
+        node = self.node
+        match name:
+            case "loggy":
+                return node("Tanh", node("Mul", x, 0.5))
+            case "ramp":
+                return self._sum(node("Relu", x), 0.1, x)
+            case "hardtan":
+                return node("Clip", x, -1, 1)
+            case "plse":
+                inside = node("Clip", x, -4, 4)
+                middle = self._sum(0.5, 0.125, inside)
+                return self._sum(middle, 0.01, node("Sub", x, inside))
+            case "lhtan":
+                inside = node("Clip", x, 0, 1)
+                return self._sum(inside, 0.001, node("Sub", x, inside))
+            case "stair":
+                floor, steps = node("Floor", x), node("Floor", node("Mul", x, 0.5))
+                is_even = node("Equal", floor, node("Add", steps, steps))
+                rise = node("Add", steps, node("Sub", x, floor))
+                return node("Where", is_even, steps, rise)
+        if name not in _ACTIVATIONS:
+            raise CfgError(f"{self.net.cfg.path}: the activation {name} has no ONNX form")
+        kind, attributes = _ACTIVATIONS[name]
+        return node(kind, x, **attributes)
 
-    def _one_hot(self, operation: Operation, x: str) -> str:
-        return self.node("OneHot", x, self._count(operation.y.width), self._numbers([0, 1]))
-
-    def _activate(self, operation: Operation, x: str) -> str:
-        name = operation.by.name
-        if name in _OPERATIONS:
-            node, attributes = _OPERATIONS[name]
-            return self.node(node, x, **attributes)
-        if name == "loggy":
-            return self.node("Tanh", self.node("Mul", x, self._number(0.5)))
-        if name == "ramp":
-            return self._sum(self.node("Relu", x), x, 0.1)
-        if name == "hardtan":
-            return self._clip(x, -1, 1)
-        if name == "plse":
-            inside = self._clip(x, -4, 4)
-            middle = self._sum(self._number(0.5), inside, 0.125)
-            return self._sum(middle, self.node("Sub", x, inside), 0.01)
-        if name == "lhtan":
-            inside = self._clip(x, 0, 1)
-            return self._sum(inside, self.node("Sub", x, inside), 0.001)
-        if name == "stair":
-            floor = self.node("Floor", x)
-            steps = self.node("Floor", self.node("Mul", x, self._number(0.5)))
-            is_even = self.node("Equal", floor, self.node("Add", steps, steps))
-            rise = self.node("Add", steps, self.node("Sub", x, floor))
-            return self.node("Where", is_even, steps, rise)
-        raise CfgError(f"{self.net.cfg.path}: the activation {name} has no ONNX form")
-
-    def _sum(self, a: str, b: str, factor: float) -> str:
+    def _sum(self, a: str | float, factor: float, b: str) -> str:
         """a + factor b"""
-        return self.node("Add", a, self.node("Mul", b, self._number(factor)))
-
-    def _clip(self, x: str, low: float, high: float) -> str:
-        return self.node("Clip", x, self._number(low), self._number(high))
+        return self.node("Add", a, self.node("Mul", b, factor))
 
 
-_OPERATIONS: dict[str, tuple[str, dict[str, float]]] = {
+_ELEMENTWISE = {"add": "Add", "subtract": "Sub", "multiply": "Mul"}
+_ACTIVATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "logistic": ("Sigmoid", {}),
     "tanh": ("Tanh", {}),
     "relu": ("Relu", {}),
