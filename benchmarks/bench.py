@@ -23,16 +23,16 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks import history
 from darknet_py.cfg import find_cfg, parse_cfg
-from darknet_py.corpus import Streams, read_text
 from darknet_py.engine import choose
 from darknet_py.engine.compiled.team import TEAM
+from darknet_py.inference.generation import generate, generate_samples
 from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
+from darknet_py.text.corpus import Streams, read_text
 from darknet_py.training.threads import Threads, thread_choices
-from darknet_py.writing.generation import generate, generate_samples
 
 HERE = Path(__file__).parent
 TEXT = HERE.parent / "data" / "tales.txt"

@@ -30,7 +30,7 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.parallel.mpi import MpiCommunicator, find_communicator
 from darknet_py.rand import Rand
-from darknet_py.trainer import Trainer
+from darknet_py.trainer.trainer import Trainer
 from darknet_py.training.threads import Threads
 from tools.mpi import MPI_SETTINGS, MPIEXEC
 from tools.two_hosts import TwoHosts, obstacle

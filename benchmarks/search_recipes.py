@@ -36,8 +36,8 @@ from typing import Any
 
 import darknet_py as dn
 from darknet_py.cfg import Cfg, bundled_cfgs, parse_cfg, read_cfg
-from darknet_py.corpus import read_text, split
 from darknet_py.machine import processors
+from darknet_py.text.corpus import read_text, split
 
 FOLDER = Path(__file__).parent / "recipes"
 PAGE = FOLDER / "README.md"

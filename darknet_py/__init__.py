@@ -17,14 +17,14 @@ if TYPE_CHECKING:
         WeightsError,
     )
     from darknet_py.exporting.api import export
-    from darknet_py.finding import load_network
+    from darknet_py.inference.evaluation import Evaluation, evaluate
+    from darknet_py.inference.generation import Session, generate
+    from darknet_py.inference.sampling import Sampling
+    from darknet_py.loading.finding import load_network
     from darknet_py.network import Network
     from darknet_py.reporting.api import report
     from darknet_py.training import train
     from darknet_py.training.run import Result, Row
-    from darknet_py.writing.evaluation import Evaluation, evaluate
-    from darknet_py.writing.generation import Session, generate
-    from darknet_py.writing.sampling import Sampling
 
 __all__ = [
     "CfgError",
@@ -58,14 +58,14 @@ _PLACES = {
         "TrainingError",
         "WeightsError",
     ),
-    "writing.evaluation": ("Evaluation", "evaluate"),
-    "writing.generation": ("Session", "generate"),
-    "finding": ("load_network",),
+    "inference.evaluation": ("Evaluation", "evaluate"),
+    "inference.generation": ("Session", "generate"),
+    "loading.finding": ("load_network",),
     "exporting.api": ("export",),
     "reporting.api": ("report",),
     "network": ("Network",),
     "training.run": ("Result", "Row"),
-    "writing.sampling": ("Sampling",),
+    "inference.sampling": ("Sampling",),
     "training": ("train",),
 }
 

@@ -28,7 +28,7 @@ from darknet_py.model import Model
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 from darknet_py.tier import NUMPY, Tier
-from darknet_py.trainer import Trainer
+from darknet_py.trainer.trainer import Trainer
 
 
 def _settings_of(part: object) -> dict[str, Any]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from darknet_py.dropconnect import masked_matrices
 from darknet_py.errors import CfgError
 from darknet_py.model import Model, delta_shapes
+from darknet_py.trainer.dropconnect import masked_matrices
 
 
 def training_bytes(model: Model, streams: int = 0) -> int:

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.writing.evaluation import trace
-from darknet_py.writing.generation import generate_samples
+from darknet_py.inference.evaluation import trace
+from darknet_py.inference.generation import generate_samples
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
 
 NO_SYMBOLS: list[Any] = [

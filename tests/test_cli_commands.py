@@ -162,8 +162,8 @@ def test_a_missing_argument_is_answered_with_an_example(path: tuple[str, ...]) -
 def test_what_is_put_before_a_usage_error_counts_where_its_lines_are_broken(
     args: tuple[str, ...], columns: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("darknet_py.terminal.columns", lambda _: columns)
-    monkeypatch.setattr("darknet_py.terminal.is_terminal", lambda _: True)
+    monkeypatch.setattr("darknet_py.terminal.messages.columns", lambda _: columns)
+    monkeypatch.setattr("darknet_py.terminal.messages.is_terminal", lambda _: True)
     outcome = invoke(*args)
     assert outcome.status == 2
     told = outcome.stderr[outcome.stderr.index("Error: ") :].splitlines()

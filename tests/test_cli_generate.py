@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 import darknet_py as dn
 from darknet_py.cli.options import escaped
+from darknet_py.inference.generation import Session
+from darknet_py.inference.sampling import Sampling
 from darknet_py.network import Network
-from darknet_py.writing.generation import Session
-from darknet_py.writing.sampling import Sampling
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke, run
 from tests.support.inputs import PARAMETERS, RNN, SOFTMAX, write_cfg
 from tests.support.networks import randomized
@@ -343,7 +343,7 @@ def test_a_prompt_comes_from_a_file_or_stdin_and_can_be_left_out(net: Network) -
     assert "missing.txt" in invoke(*args, "--prompt-file", "missing.txt").error()
 
 
-def test_writing_in_turns(net: Network) -> None:
+def test_inference_in_turns(net: Network) -> None:
     """Texts are read and gone on from, commands obeyed; the state carries on until :reset."""
     session = Session(net, 5)
     turns: list[bytes] = []
@@ -370,7 +370,7 @@ def test_writing_in_turns(net: Network) -> None:
 
 
 @posix
-def test_writing_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -> None:
+def test_inference_in_turns_on_a_terminal_survives_ctrl_c_and_ends_with_ctrl_d() -> None:
     import pty
 
     ours, theirs = pty.openpty()

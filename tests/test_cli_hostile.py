@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py import corpus, terminal
 from darknet_py.errors import CorpusError
 from darknet_py.network import Network
+from darknet_py.terminal import messages as terminal
+from darknet_py.text import corpus
 from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg

@@ -299,7 +299,7 @@ def test_empty_texts_are_refused(folder: Path) -> None:
         )
 
 
-def test_symbols_that_the_network_does_not_know_are_refused(folder: Path) -> None:
+def test_text_symbols_that_the_network_does_not_know_are_refused(folder: Path) -> None:
     path, _ = recorded("tokenized")
     cfg, weights = path / "test.cfg", path / "model.weights"
     for command in ("valid", "validtactic"):

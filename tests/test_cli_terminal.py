@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.cli.console import TextWriter
-from darknet_py.terminal import visible
+from darknet_py.terminal.messages import visible
 from tests.support.commands import COMMAND, ENVIRONMENT
 from tests.support.inputs import words
 from tests.support.processes import posix

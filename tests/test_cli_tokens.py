@@ -14,11 +14,11 @@ import pytest
 
 import darknet_py as dn
 from darknet_py.errors import DarknetError
+from darknet_py.inference.evaluation import hidden_vectors, rounded_perplexity, trace
+from darknet_py.inference.generation import Session, feed
+from darknet_py.inference.sampling import Sampling
 from darknet_py.network import Network
-from darknet_py.symbols import Symbols
-from darknet_py.writing.evaluation import hidden_vectors, rounded_perplexity, trace
-from darknet_py.writing.generation import Session, feed
-from darknet_py.writing.sampling import Sampling
+from darknet_py.text.symbols import Symbols
 from tests.support.commands import invoke
 from tests.support.inputs import write_cfg
 from tests.support.networks import randomized
@@ -134,7 +134,7 @@ def test_a_number_beyond_the_network_is_an_error(net: Network) -> None:
     assert f"0 to {net.inputs - 1}" in error
 
 
-def test_writing_tokens_in_turns(net: Network) -> None:
+def test_inference_tokens_in_turns(net: Network) -> None:
     session = Session(net, 3)
     turns, labels = [], [Symbols.of(net), Symbols.of(net, "names")]
     for text in ([2, 0, 1], [], [19]):

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.corpus import split
+from darknet_py.inference.evaluation import hidden_vectors, rounded_perplexity
 from darknet_py.network import Network
-from darknet_py.writing.evaluation import hidden_vectors, rounded_perplexity
+from darknet_py.text.corpus import split
 from tests.support.commands import invoke, run
 from tests.support.inputs import words
 

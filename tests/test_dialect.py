@@ -13,7 +13,7 @@ from darknet_py import generate, load_network
 from darknet_py.cfg import Cfg, bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, DarknetWarning, WeightsError
-from darknet_py.loading import network_for_training, network_of_weights, settle_hidden
+from darknet_py.loading.building import network_for_training, network_of_weights, settle_hidden
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.weights import read_header

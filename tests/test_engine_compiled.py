@@ -22,7 +22,7 @@ from darknet_py.engine.compiled import functions, product, records, team
 from darknet_py.engine.compiled.jit import link
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.vectors import PASS
-from darknet_py.writing.generation import generate
+from darknet_py.inference.generation import generate
 from tests.support.networks import draw_symbols, make_network
 
 Array = NDArray[Any]

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from darknet_py.engine import choose, writer
+from darknet_py.inference import generation
+from darknet_py.inference.generation import Session, generate, generate_samples
+from darknet_py.inference.sampling import Sampling
 from darknet_py.network import Network
-from darknet_py.writing import generation
-from darknet_py.writing.generation import Session, generate, generate_samples
-from darknet_py.writing.sampling import Sampling
 from tests.support.networks import make_network
 
 SECTIONS = [

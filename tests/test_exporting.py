@@ -30,9 +30,9 @@ from darknet_py.exporting.interchange import (
 )
 from darknet_py.exporting.onnx import onnx_model
 from darknet_py.exporting.torch_module import module_text
-from darknet_py.finding import load_network
 from darknet_py.layers import LAYERS
 from darknet_py.layers.base import Layer
+from darknet_py.loading.finding import load_network
 from darknet_py.network import Network
 from tests.support.commands import invoke
 from tests.support.exports import (

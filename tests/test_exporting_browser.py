@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
+from darknet_py.inference.generation import Session
 from darknet_py.network import Network
-from darknet_py.writing.generation import Session
 from tests.support.networks import make_network, randomized
 from tools.browser import Browser, missing, open_browser
 

@@ -14,7 +14,7 @@ from darknet_py.exporting.folding import fold_batchnorm
 from darknet_py.exporting.interchange import (
     tensors_of,
 )
-from darknet_py.finding import load_network
+from darknet_py.loading.finding import load_network
 from darknet_py.network import Network
 from tests.support.commands import invoke
 from tests.support.exports import (

@@ -17,13 +17,13 @@ import darknet_py as dn
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.exporting import html_page
+from darknet_py.inference.generation import Session, generate
+from darknet_py.inference.sampling import Sampling
 from darknet_py.layers import LAYERS, Layer
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.reporting.page import read_passage
-from darknet_py.symbols import Symbols
-from darknet_py.writing.generation import Session, generate
-from darknet_py.writing.sampling import Sampling
+from darknet_py.text.symbols import Symbols
 from tests.support.commands import invoke
 from tests.support.networks import Array, make_network
 from tests.support.page import needs_node, of, run_page

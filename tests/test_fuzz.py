@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 
 import darknet_py as dn
 from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
-from darknet_py.corpus import check_known, read_text
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import DarknetError
-from darknet_py.finding import open_network
+from darknet_py.inference.generation import generate
+from darknet_py.loading.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.writing.generation import generate
+from darknet_py.text.corpus import check_known, read_text
 from tests.support.commands import Outcome, invoke
 from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
 from tests.support.disk import FailingDisk

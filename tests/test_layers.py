@@ -483,7 +483,7 @@ def test_other_probabilities_are_refused(probability: str) -> None:
 @norms
 @recurrent
 @pytest.mark.parametrize("streams", [1, FEW_STEPS])
-def test_symbols_one_at_a_time_are_the_whole_sequence(
+def test_text_symbols_one_at_a_time_are_the_whole_sequence(
     streams: int, section: str, bn: int, dialect: Dialect
 ) -> None:
     """Also where so few rows take another path than many."""

@@ -21,7 +21,7 @@ from darknet_py.engine.layers import FusedCrnn
 from darknet_py.errors import CfgError, DarknetWarning, WeightsError
 from darknet_py.layers.crnn import Convolution, CrnnLayer
 from darknet_py.layers.rnn import RnnLayer
-from darknet_py.loading import dialect_of_new, network_as_in_c, network_for_training
+from darknet_py.loading.building import dialect_of_new, network_as_in_c, network_for_training
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay

@@ -472,7 +472,7 @@ def test_the_inputs_given_are_not_written_to() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64", ">i4"])
-def test_symbols_may_be_any_integers(dtype: str) -> None:
+def test_text_symbols_may_be_any_integers(dtype: str) -> None:
     nets = [make_network(NET, RNN, *END) for _ in range(2)]
     inputs, targets = draw_symbols(nets[0])
     expected = nets[0].train_batch(inputs, targets), nets[0].predict(inputs)

@@ -14,13 +14,13 @@ import darknet_py as dn
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM
 from darknet_py.errors import DarknetError
+from darknet_py.inference.generation import Session
 from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
-from darknet_py.trainer import Trainer
-from darknet_py.writing.generation import Session
+from darknet_py.trainer.trainer import Trainer
 from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
 from tests.support.inputs import write_run_inputs
 from tests.support.networks import cfg_text, draw_symbols

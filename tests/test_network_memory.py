@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from darknet_py.cfg import parse_cfg
-from darknet_py.corpus import Streams
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.text.corpus import Streams
 from tests.support.networks import Array, cfg_text
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -18,11 +18,11 @@ import pytest
 import darknet_py as dn
 from darknet_py.engine import choose
 from darknet_py.errors import DarknetError
+from darknet_py.inference.evaluation import hidden_vectors, trace
+from darknet_py.inference.generation import Session, generate_samples
 from darknet_py.network import Guard, Network
 from darknet_py.numpy_step import NumpyStep
 from darknet_py.rand import Rand
-from darknet_py.writing.evaluation import hidden_vectors, trace
-from darknet_py.writing.generation import Session, generate_samples
 from tests.support.networks import draw_symbols, make_network
 
 Call = Callable[[Network], Any]

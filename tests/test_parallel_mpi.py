@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 
 from darknet_py.errors import CfgError
-from darknet_py.finding import open_network
+from darknet_py.loading.finding import open_network
 from darknet_py.parallel import Communicator, mpi
-from darknet_py.trainer import Trainer
+from darknet_py.trainer.trainer import Trainer
 from darknet_py.training.checkpoint import read_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg

@@ -13,13 +13,13 @@ from darknet_py.arrays import Steps
 from darknet_py.cfg import Section
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError
+from darknet_py.inference.generation import generate
 from darknet_py.layers import LAYERS, Layer
 from darknet_py.layers.base import ForwardContext, Parameter, Setting, State
 from darknet_py.layers.connected import Connected
 from darknet_py.layers.recurrent import RecurrentLayer
 from darknet_py.network import Network
 from darknet_py.program import Value, Values
-from darknet_py.writing.generation import generate
 from tests.support.networks import Array, make_network, norms
 
 RECURRENT = [

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from darknet_py import load_network
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.cfg import parse_cfg
-from darknet_py.corpus import Streams, read_lines
 from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
 from darknet_py.layers.base import ForwardContext
@@ -35,6 +34,7 @@ from darknet_py.replay.text import (
     valid_tactic,
     vec,
 )
+from darknet_py.text.corpus import Streams, read_lines
 from tests.support.networks import Array, cfg_text, draw_symbols, make_network, norms
 from tests.support.recorded import RECORDED, case, cases, recorded_network
 
@@ -225,7 +225,7 @@ def test_sums_add_row_after_row(count: int, columns: int, seed: int) -> None:
     np.testing.assert_array_equal(bits(arithmetic.sum_squares(rows)), bits(np.array(squares)))
 
 
-def test_symbols_are_one_hot_rows() -> None:
+def test_text_symbols_are_one_hot_rows() -> None:
     weights, delta = random_array(1, 6, 9), random_array(2, 12, 6)
     symbols = np.random.default_rng(3).integers(0, 9, 12)
     rows = np.eye(9, dtype=np.float32)[symbols]

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 import darknet_py as dn
 from darknet_py.exporting import html_page
-from darknet_py.finding import open_network
+from darknet_py.loading.finding import open_network
 from darknet_py.reporting import page as report
-from darknet_py.symbols import Symbols
+from darknet_py.text.symbols import Symbols
 from darknet_py.training.curves import read_losses
 from tests.support.commands import invoke
 from tests.support.runs import files_in

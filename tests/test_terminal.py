@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from darknet_py.terminal import one_line, say, wrapped
+from darknet_py.terminal.messages import one_line, say, wrapped
 
 TOLD = "the text is too short for the time steps that the cfg asks for"
 

@@ -22,17 +22,17 @@ import pytest
 
 import darknet_py as dn
 from darknet_py.cfg import read_cfg
-from darknet_py.corpus import Streams, read_text, split
-from darknet_py.finding import open_network
+from darknet_py.inference.scoring import PiecesScore
+from darknet_py.loading.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.trainer import Trainer
+from darknet_py.text.corpus import Streams, read_text, split
+from darknet_py.trainer.trainer import Trainer
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.run import CSV_COLUMNS, Row
 from darknet_py.training.validation import Validation
 from darknet_py.weights import read_header
-from darknet_py.writing.scoring import PiecesScore
 from tests.support.clock import Clock
 from tests.support.commands import BATCH_LINE, COMMAND, ENVIRONMENT, Outcome, invoke, run
 from tests.support.inputs import (

@@ -11,7 +11,7 @@ import pytest
 
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import WeightsError
-from darknet_py.finding import open_network
+from darknet_py.loading.finding import open_network
 from darknet_py.network import Network
 from darknet_py.training.transfer import take_layers
 from tests.support.commands import invoke

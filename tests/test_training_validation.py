@@ -13,18 +13,18 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
-from darknet_py.corpus import read_text, split
 from darknet_py.files import write_whole
+from darknet_py.inference import scoring
 from darknet_py.network import Network
 from darknet_py.parallel import ALONE
 from darknet_py.sizes import training_bytes
+from darknet_py.text.corpus import read_text, split
 from darknet_py.training import validation
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import Row
 from darknet_py.training.validation import Validation, validation_rows
 from darknet_py.weights import read_header
-from darknet_py.writing import scoring
 from tests.support.clock import Clock
 from tests.support.commands import invoke
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, SYMBOLS, words, write_cfg
@@ -529,7 +529,7 @@ def test_the_measure_is_what_valid_finds() -> None:
         assert dn.evaluate(net, held_out).nats == pytest.approx(result.best_val, abs=tolerance)
 
 
-def test_symbols_of_the_measure_depend_on_the_network_alone() -> None:
+def test_text_symbols_of_the_measure_depend_on_the_network_alone() -> None:
     text = np.zeros(1_000_000, np.uint8)
     small = Validation(dn.load_network("tiny"), text, None, 1 << 30, ALONE)
     large = Validation(dn.load_network("rnn"), text, None, 1 << 30, ALONE)

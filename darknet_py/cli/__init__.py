@@ -26,7 +26,7 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
-from darknet_py.terminal import clear_line, one_line, visible, wrapped
+from darknet_py.terminal.messages import clear_line, one_line, visible, wrapped
 
 # name -> module; a command's module is imported when the command runs, so that start-up stays quick
 COMMANDS = {

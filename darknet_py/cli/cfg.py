@@ -15,7 +15,7 @@ from darknet_py.cli.commands import Command
 from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
 from darknet_py.cli.values import CFG, FILE
 from darknet_py.files import check_targets, write_whole
-from darknet_py.terminal import columns, is_terminal
+from darknet_py.terminal.messages import columns, is_terminal
 
 log = logging.getLogger("darknet_py.cfg")
 

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from darknet_py.suggest import suggest
-from darknet_py.terminal import NARROWEST
+from darknet_py.terminal.messages import NARROWEST
 
 CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options

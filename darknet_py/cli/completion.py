@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from darknet_py.cli.commands import Command
 from darknet_py.cli.options import CONTEXT, verbosity_options
 from darknet_py.files import write_whole
-from darknet_py.terminal import say
+from darknet_py.terminal.messages import say
 
 PROGRAM = "darknet-py"
 SHELLS = ("bash", "zsh", "fish")

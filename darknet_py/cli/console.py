@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from darknet_py.symbols import cut_character
-from darknet_py.terminal import say, visible
+from darknet_py.terminal.messages import say, visible
+from darknet_py.text.symbols import cut_character
 
 
 class ConsoleHandler(logging.Handler):

@@ -21,12 +21,12 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import FILE, SEED, Value
-from darknet_py.finding import open_network
-from darknet_py.progress import progress_bar
+from darknet_py.inference.generation import generate, generate_samples
+from darknet_py.inference.sampling import TOP_P
+from darknet_py.loading.finding import open_network
 from darknet_py.rand import seed_from_clock, seed_of_text
-from darknet_py.symbols import Symbols
-from darknet_py.writing.generation import generate, generate_samples
-from darknet_py.writing.sampling import TOP_P
+from darknet_py.terminal.progress import progress_bar
+from darknet_py.text.symbols import Symbols
 
 log = logging.getLogger("darknet_py.generate")
 

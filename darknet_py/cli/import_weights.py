@@ -14,7 +14,7 @@ from darknet_py.cli.values import FILE
 from darknet_py.dialect import DIALECTS
 from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
 from darknet_py.files import TENSORS, check_targets
-from darknet_py.finding import cfg_beside
+from darknet_py.loading.finding import cfg_beside
 
 log = logging.getLogger("darknet_py.import")
 

@@ -16,14 +16,20 @@ from darknet_py.cli.console import print_json
 from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
 from darknet_py.cli.values import CFG
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
-from darknet_py.finding import ONE_STREAM, find_cfg_of, find_weights, holds_weights, say_newer
-from darknet_py.loading import dialect_of_new, network_of_weights, settle_hidden
+from darknet_py.loading.building import dialect_of_new, network_of_weights, settle_hidden
+from darknet_py.loading.finding import (
+    ONE_STREAM,
+    find_cfg_of,
+    find_weights,
+    holds_weights,
+    say_newer,
+)
 from darknet_py.machine import memory, program_memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.sizes import check_fits, row_bytes, training_bytes
-from darknet_py.symbols import unit_of
-from darknet_py.terminal import USUAL, columns, is_terminal, visible
+from darknet_py.terminal.messages import USUAL, columns, is_terminal, visible
+from darknet_py.text.symbols import unit_of
 from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
 

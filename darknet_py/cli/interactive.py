@@ -10,12 +10,12 @@ from darknet_py.checks import shown, whole
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import TEMPERATURE, escaped, sampling_of
 from darknet_py.errors import CorpusError
+from darknet_py.inference.generation import Session
+from darknet_py.inference.sampling import Sampling
 from darknet_py.network import Network
-from darknet_py.symbols import Symbols
-from darknet_py.terminal import say, visible
+from darknet_py.terminal.messages import say, visible
+from darknet_py.text.symbols import Symbols
 from darknet_py.training.interruption import Interruption
-from darknet_py.writing.generation import Session
-from darknet_py.writing.sampling import Sampling
 
 CHARACTER = 4  # bytes of one in UTF-8 at most
 ODDS = 10  # symbols that :odds lists

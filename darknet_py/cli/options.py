@@ -13,7 +13,7 @@ from darknet_py.checks import number
 from darknet_py.cli.values import CFG, FILE
 
 if TYPE_CHECKING:
-    from darknet_py.writing.sampling import Sampling
+    from darknet_py.inference.sampling import Sampling
 
 
 _LOGGER = logging.getLogger("darknet_py")
@@ -47,7 +47,7 @@ def sampling_of(
     temperature: float, top_k: int = 0, top_p: float = 1.0, greedy: bool = False
 ) -> Sampling:
     """The sampling at a temperature, of which 0 always takes the likeliest symbol."""
-    from darknet_py.writing.sampling import Sampling
+    from darknet_py.inference.sampling import Sampling
 
     if temperature == 0:
         return Sampling(top_k=top_k, top_p=top_p, greedy=True)

@@ -27,12 +27,11 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import CFG, FILE, Value
-from darknet_py.corpus import check_known, read_lines, read_text
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CorpusError, CostWarning, DarknetWarning
 from darknet_py.files import base_name
-from darknet_py.finding import ONE_STREAM
-from darknet_py.loading import network_as_in_c, network_for_training
+from darknet_py.loading.building import network_as_in_c, network_for_training
+from darknet_py.loading.finding import ONE_STREAM
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
@@ -40,8 +39,9 @@ from darknet_py.replay import Replay
 from darknet_py.replay import text as replay_text
 from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.replay.training import train as replay_train
-from darknet_py.symbols import warn_of_count
-from darknet_py.terminal import is_terminal, say
+from darknet_py.terminal.messages import is_terminal, say
+from darknet_py.text.corpus import check_known, read_lines, read_text
+from darknet_py.text.symbols import warn_of_count
 
 log = logging.getLogger("darknet_py.rnn")
 

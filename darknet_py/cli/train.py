@@ -26,8 +26,8 @@ from darknet_py.cli.values import CFG, FILE, known_keys
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
 from darknet_py.parallel.mpi import find_communicator
-from darknet_py.symbols import LONGER, unit_of
-from darknet_py.terminal import one_line, say
+from darknet_py.terminal.messages import one_line, say
+from darknet_py.text.symbols import LONGER, unit_of
 from darknet_py.training import Result, train
 from darknet_py.training.folder import DEFAULT_FOLDER, resume_command, run_to_resume
 from darknet_py.training.interruption import Interruption

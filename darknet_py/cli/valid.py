@@ -20,17 +20,17 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import FILE, Value
-from darknet_py.corpus import HELD_OUT_FROM, split
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
-from darknet_py.finding import find_weights, open_network, state_beside
-from darknet_py.progress import progress_bar
-from darknet_py.symbols import LONGER, Symbols, warn_of_encoding
+from darknet_py.inference.evaluation import evaluate, rounded_perplexity, trace
+from darknet_py.inference.scoring import WARM_UP
+from darknet_py.loading.finding import find_weights, open_network, state_beside
+from darknet_py.terminal.progress import progress_bar
+from darknet_py.text.corpus import HELD_OUT_FROM, split
+from darknet_py.text.symbols import LONGER, Symbols, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
 from darknet_py.training.plan import Plan
 from darknet_py.training.threads import scoring_threads
-from darknet_py.writing.evaluation import evaluate, rounded_perplexity, trace
-from darknet_py.writing.scoring import WARM_UP
 
 log = logging.getLogger("darknet_py.valid")
 

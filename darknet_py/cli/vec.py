@@ -21,11 +21,11 @@ from darknet_py.cli.options import (
     verbosity_options,
 )
 from darknet_py.cli.values import FILE, Value
-from darknet_py.corpus import read_lines
 from darknet_py.files import check_targets, write_whole
-from darknet_py.finding import find_cfg_of, find_weights, open_network
-from darknet_py.symbols import Symbols
-from darknet_py.writing.evaluation import hidden_vectors
+from darknet_py.inference.evaluation import hidden_vectors
+from darknet_py.loading.finding import find_cfg_of, find_weights, open_network
+from darknet_py.text.corpus import read_lines
+from darknet_py.text.symbols import Symbols
 
 
 @click.command(

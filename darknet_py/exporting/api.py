@@ -15,9 +15,9 @@ from darknet_py.exporting.interchange import write_npz, write_safetensors, write
 from darknet_py.exporting.onnx import write_onnx
 from darknet_py.exporting.torch_module import write_torch_module
 from darknet_py.files import check_targets
-from darknet_py.finding import cfg_beside
+from darknet_py.loading.finding import cfg_beside
 from darknet_py.network import Network
-from darknet_py.symbols import check_network
+from darknet_py.text.symbols import check_network
 
 PAGE = ".html"
 WRITERS: dict[str, Callable[[Path, Network, Cfg], None]] = {

@@ -24,7 +24,7 @@ from darknet_py.files import MARK, base_name, with_mark, write_whole
 from darknet_py.network import Network
 from darknet_py.numpy_step import together
 from darknet_py.program import Operand, Operation, Value, joined
-from darknet_py.symbols import Symbols, unit_of
+from darknet_py.text.symbols import Symbols, unit_of
 
 # The modules in the order in which they need each other.
 MODULES = (

@@ -40,8 +40,8 @@ from darknet_py.files import (
     with_mark,
     write_whole,
 )
-from darknet_py.finding import ONE_STREAM, cfg_beside
 from darknet_py.layers.base import Parameter
+from darknet_py.loading.finding import ONE_STREAM, cfg_beside
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.weights import usable, warn_of_infinite

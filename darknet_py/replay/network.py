@@ -27,7 +27,7 @@ from darknet_py.replay.small import (
     SoftmaxLayer,
     one_hot,
 )
-from darknet_py.trainer import BaseTrainer, Update
+from darknet_py.trainer.trainer import BaseTrainer, Update
 
 # What layers remember from one call to the next.
 _REMEMBERED = ("state", "cell", "temperature", "output")

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import read_lines
 from darknet_py.dialect import ALEXEYAB, Dialect
 from darknet_py.errors import CorpusError
+from darknet_py.inference.sampling import draw
 from darknet_py.rand import Rand
 from darknet_py.replay.arithmetic import c_log, c_pow, double, sum_rows
 from darknet_py.replay.network import Replay
-from darknet_py.writing.sampling import draw
+from darknet_py.text.corpus import read_lines
 
 FULL_STOP, NEWLINE, GREATER = b".\n>"
 WORD_ENDS = b" \n\t"

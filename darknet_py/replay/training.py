@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
 from darknet_py.replay.network import Replay
 from darknet_py.replay.text import printed, running_average
+from darknet_py.text.corpus import Streams
 
 KEEP_EVERY = 10_000
 SAVE_EVERY = 100

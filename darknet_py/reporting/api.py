@@ -8,19 +8,19 @@ from typing import Any
 
 from darknet_py.arrays import Array
 from darknet_py.checks import FILE, FLAG
-from darknet_py.corpus import read_text, split
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.exporting.html_page import Writer, writer_of
 from darknet_py.files import check_targets, with_mark, write_whole
-from darknet_py.finding import WEIGHTS_SUFFIXES, open_network, say_newer
+from darknet_py.inference.generation import generate
+from darknet_py.loading.finding import WEIGHTS_SUFFIXES, open_network, say_newer
 from darknet_py.network import Network
 from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
-from darknet_py.symbols import Symbols, check_symbols
+from darknet_py.text.corpus import read_text, split
+from darknet_py.text.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.curves import read_losses
 from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
 from darknet_py.training.plan import Plan
-from darknet_py.writing.generation import generate
 
 LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens
 SAMPLE, SAMPLE_TOKENS = 400, 100  # of the last text

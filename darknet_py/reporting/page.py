@@ -21,7 +21,7 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
-from darknet_py.symbols import LONGER, Symbols, check_symbols
+from darknet_py.text.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown

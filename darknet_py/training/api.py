@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from darknet_py.cfg import Cfg
 from darknet_py.checks import FILE, function, path
 from darknet_py.errors import TrainingError
+from darknet_py.inference.generation import Progress as ScoringProgress
 from darknet_py.parallel.mpi import find_communicator
 from darknet_py.training.build import build
 from darknet_py.training.interruption import Interruption
@@ -20,7 +21,6 @@ from darknet_py.training.progress import Progress
 from darknet_py.training.resume import find_previous
 from darknet_py.training.run import Result, Row
 from darknet_py.training.settings import OPTIONS, OnResume, Settings
-from darknet_py.writing.generation import Progress as ScoringProgress
 
 log = logging.getLogger(__name__)
 

@@ -10,21 +10,21 @@ from contextlib import ExitStack
 import numpy as np
 
 from darknet_py.cfg import bundled_cfgs
-from darknet_py.corpus import Streams
 from darknet_py.dialect import DIALECTS
 from darknet_py.engine import choose
 from darknet_py.errors import CfgError, CfgWarning, CostWarning, TrainingError, counted
 from darknet_py.files import base_name
-from darknet_py.finding import open_network
-from darknet_py.loading import network_for_training
+from darknet_py.loading.building import network_for_training
+from darknet_py.loading.finding import open_network
 from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
 from darknet_py.replay import Replay
 from darknet_py.sizes import check_fits
-from darknet_py.symbols import unit_of
-from darknet_py.trainer import BaseTrainer, Trainer
+from darknet_py.text.corpus import Streams
+from darknet_py.text.symbols import unit_of
+from darknet_py.trainer.trainer import BaseTrainer, Trainer
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.plan import Plan
 from darknet_py.training.resume import (

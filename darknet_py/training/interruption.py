@@ -7,8 +7,8 @@ import threading
 from types import FrameType
 from typing import Any
 
-from darknet_py.terminal import clear_line, say
-from darknet_py.writing.generation import Progress
+from darknet_py.inference.generation import Progress
+from darknet_py.terminal.messages import clear_line, say
 
 BATCH = "stopping after this batch, then saving; press Ctrl-C again to quit now without saving"
 SCORE = "ending the score of the held-out text; the run is saved; press Ctrl-C again to quit now"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import BLOCKS
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
-from darknet_py.symbols import unit_of, utf8_characters
+from darknet_py.text.corpus import BLOCKS
+from darknet_py.text.symbols import unit_of, utf8_characters
 from darknet_py.training.run import Run
 
 

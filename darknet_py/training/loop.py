@@ -14,13 +14,13 @@ from contextlib import ExitStack
 import numpy as np
 
 from darknet_py.arrays import Datum
-from darknet_py.symbols import Symbols, unit_of, utf8_characters
+from darknet_py.inference.generation import Progress, generate
+from darknet_py.inference.scoring import PiecesScore
+from darknet_py.text.symbols import Symbols, unit_of, utf8_characters
 from darknet_py.training import curves as plotting
 from darknet_py.training.profiling import DATA, VALIDATION
 from darknet_py.training.run import STOPPED, Result, Row, Run, is_loss_in_nats
 from darknet_py.training.threads import Threads
-from darknet_py.writing.generation import Progress, generate
-from darknet_py.writing.scoring import PiecesScore
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any
 from darknet_py.cfg import INITIAL, Cfg, find_cfg, parse_cfg
 from darknet_py.checks import TEXT, Check
 from darknet_py.engine import choose
-from darknet_py.finding import find_weights
-from darknet_py.loading import dialect_for_training
+from darknet_py.loading.building import dialect_for_training
+from darknet_py.loading.finding import find_weights
 from darknet_py.options import check_effect, override
 from darknet_py.parallel import Communicator
 from darknet_py.rand import seed_from_clock

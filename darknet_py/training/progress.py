@@ -9,8 +9,8 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
-from darknet_py.progress import FREE, make_bar, progress_bar, shows_bars
-from darknet_py.terminal import columns, say
+from darknet_py.terminal.messages import columns, say
+from darknet_py.terminal.progress import FREE, make_bar, progress_bar, shows_bars
 from darknet_py.training.run import Row
 
 LOG_SECONDS = 5.0  # between two lines of a log, unless every batch is wanted

@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.cfg import Cfg, parse_cfg
-from darknet_py.corpus import GIVEN
 from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.files import base_name
 from darknet_py.options import NetOptions
 from darknet_py.parallel import Communicator
+from darknet_py.text.corpus import GIVEN
 from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
 from darknet_py.training.folder import RunFolder, resume_command, run_to_resume
 from darknet_py.training.plan import Plan

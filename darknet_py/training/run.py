@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from darknet_py.__version__ import __version__
-from darknet_py.corpus import Streams
 from darknet_py.errors import TrainingError
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
-from darknet_py.symbols import unit_of
-from darknet_py.trainer import BaseTrainer, Update
+from darknet_py.text.corpus import Streams
+from darknet_py.text.symbols import unit_of
+from darknet_py.trainer.trainer import BaseTrainer, Update
 from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
 from darknet_py.training.folder import RunFolder
 from darknet_py.training.plan import Plan

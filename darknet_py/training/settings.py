@@ -26,8 +26,8 @@ from darknet_py.checks import (
     path,
     whole,
 )
-from darknet_py.corpus import HELD_OUT_FROM
 from darknet_py.dialect import DIALECTS
+from darknet_py.text.corpus import HELD_OUT_FROM
 from darknet_py.training.folder import DEFAULT_FOLDER
 
 

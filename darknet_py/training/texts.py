@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.corpus import GIVEN, PIECE, check_known, read_text, split
 from darknet_py.errors import CorpusError, counted
 from darknet_py.model import Model
 from darknet_py.parallel import Communicator
-from darknet_py.symbols import unit_of, warn_of_encoding
+from darknet_py.text.corpus import GIVEN, PIECE, check_known, read_text, split
+from darknet_py.text.symbols import unit_of, warn_of_encoding
 
 log = logging.getLogger(__name__)
 

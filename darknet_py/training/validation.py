@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.inference.generation import Progress
+from darknet_py.inference.scoring import ROWS, Pieces, PiecesScore, cut, score_pieces
 from darknet_py.machine import program_memory
 from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.sizes import row_bytes, training_bytes
-from darknet_py.symbols import Symbols
-from darknet_py.writing.generation import Progress
-from darknet_py.writing.scoring import ROWS, Pieces, PiecesScore, cut, score_pieces
+from darknet_py.text.symbols import Symbols
 
 log = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from darknet_py.trainer import Trainer, Update
+from darknet_py.inference.scoring import PiecesScore
+from darknet_py.trainer.trainer import Trainer, Update
 from darknet_py.training.validation import Validation
-from darknet_py.writing.scoring import PiecesScore
 
 
 class Clock:

@@ -13,7 +13,7 @@ import pytest
 
 from darknet_py.exporting.html_page import writer_of
 from darknet_py.network import Network
-from darknet_py.symbols import Symbols
+from darknet_py.text.symbols import Symbols
 
 RUNNER = Path(__file__).with_name("page_run.mjs")
 MODULES = Path(str(resources.files("darknet_py.exporting"))) / "page"

@@ -9,7 +9,7 @@ from typing import Any
 
 from darknet_py.cfg import read_cfg
 from darknet_py.errors import DarknetWarning
-from darknet_py.loading import network_as_in_c
+from darknet_py.loading.building import network_as_in_c
 from darknet_py.network import Network
 
 RECORDED = Path(__file__).parent.parent / "recorded"

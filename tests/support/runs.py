@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.finding import open_network
+from darknet_py.loading.finding import open_network
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
 from tests.support.networks import Array

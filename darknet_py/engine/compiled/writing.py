@@ -1,6 +1,6 @@
 """A network writes, compiled: symbol by symbol through all of its layers, and a draw after each.
 
-The twin of `numpy_step.py` and of `writing/sampling.py`, which has the rules of the draw.
+The twin of `numpy_step.py` and of `inference/sampling.py`, which has the rules of the draw.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from darknet_py.progress import progress_bar
+from darknet_py.terminal.progress import progress_bar
 from tests.support.terminals import Terminal
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import darknet_py as dn
-from darknet_py import finding, loading
 from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.errors import WeightsError
-from darknet_py.finding import find_cfg_of, find_weights, load_network, open_network
+from darknet_py.loading import building, finding
+from darknet_py.loading.finding import find_cfg_of, find_weights, load_network, open_network
 from darknet_py.network import Network
 from tests.support.inputs import CONNECTED, NET, PARAMETERS, RNN, SOFTMAX, write_cfg
 
@@ -164,7 +164,7 @@ def test_a_bundled_cfg_that_does_not_parse_is_passed_over(
     damaged.write_text("[net")
     fitting = write_cfg(tmp_path / "fitting.cfg")
     cfgs = {"damaged": damaged, "fitting": fitting}
-    for module in (finding, loading):
+    for module in (finding, building):
         monkeypatch.setattr(module, "bundled_cfgs", lambda: cfgs)
     assert find_cfg_of(weights).path == str(fitting)
 

@@ -13,13 +13,13 @@ from darknet_py.arrays import Array
 from darknet_py.checks import SEED, whole
 from darknet_py.engine import writer
 from darknet_py.errors import DarknetError
+from darknet_py.inference.sampling import Sampling
 from darknet_py.layers.base import Layer
 from darknet_py.layers.softmax import SoftmaxLayer, exponentials
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.rand import Rand, seed_of_text
-from darknet_py.symbols import check_network, check_symbols, cut_character
-from darknet_py.writing.sampling import Sampling
+from darknet_py.text.symbols import check_network, check_symbols, cut_character
 
 # Called with what is done and the number of all.
 Progress = Callable[[int, int], object]

@@ -11,8 +11,10 @@ import numpy as np
 
 from darknet_py.checks import function, whole
 from darknet_py.errors import CorpusError, counted
+from darknet_py.inference.generation import FEED_STEPS, Progress, feed
+from darknet_py.inference.scoring import cut, score_pieces
 from darknet_py.network import Network
-from darknet_py.symbols import (
+from darknet_py.text.symbols import (
     DEFAULT_PROMPT,
     Symbols,
     check_network,
@@ -20,8 +22,6 @@ from darknet_py.symbols import (
     unit_of,
     utf8_characters,
 )
-from darknet_py.writing.generation import FEED_STEPS, Progress, feed
-from darknet_py.writing.scoring import cut, score_pieces
 
 LONGEST_WORD = 30  # bytes on average from which on what stands between spaces is no word
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darknet_py.inference import scoring
+from darknet_py.inference.evaluation import Evaluation, evaluate, rounded_perplexity
+from darknet_py.inference.scoring import cut, score_pieces
 from darknet_py.network import Network
-from darknet_py.writing import scoring
-from darknet_py.writing.evaluation import Evaluation, evaluate, rounded_perplexity
-from darknet_py.writing.scoring import cut, score_pieces
 from tests.support.commands import invoke
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, words, write_cfg
 from tests.support.networks import make_network, randomized

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from darknet_py.corpus import (
+from darknet_py.errors import CorpusError
+from darknet_py.rand import Rand
+from darknet_py.text.corpus import (
     Streams,
     check_known,
     held_out_length,
@@ -26,8 +28,6 @@ from darknet_py.corpus import (
     read_token_names,
     split,
 )
-from darknet_py.errors import CorpusError
-from darknet_py.rand import Rand
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -315,7 +315,7 @@ def test_tokens_from_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- symbols that a network knows ----------------------------------------------------------------
 
 
-def test_symbols_below_inputs_are_known() -> None:
+def test_text_symbols_below_inputs_are_known() -> None:
     check_known(np.array([0, 4, 2]), 5, "text")
     check_known(np.array([], np.int64), 5, "text")
 

@@ -14,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from darknet_py.arrays import Array, Codes, Datum, Flat
-from darknet_py.dropconnect import DropConnect
 from darknet_py.errors import CfgError
 from darknet_py.layers.base import ForwardContext, Layer
 from darknet_py.model import Model, NetworkState
@@ -27,6 +26,7 @@ from darknet_py.optimizer import (
     update_average,
 )
 from darknet_py.parallel import ALONE, Communicator
+from darknet_py.trainer.dropconnect import DropConnect
 
 
 class Update(NamedTuple):

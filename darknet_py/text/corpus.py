@@ -18,8 +18,8 @@ from darknet_py.checks import unknown_symbol
 from darknet_py.errors import CorpusError, counted
 from darknet_py.machine import memory
 from darknet_py.rand import Rand
-from darknet_py.sniff import LOOKED_AT, is_utf_16, why_no_text
-from darknet_py.terminal import is_terminal
+from darknet_py.terminal.messages import is_terminal
+from darknet_py.text.sniff import LOOKED_AT, is_utf_16, why_no_text
 
 log = logging.getLogger(__name__)
 

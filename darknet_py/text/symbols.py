@@ -23,11 +23,11 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.checks import instance, integers
-from darknet_py.corpus import check_known, read_pieces, read_text, read_token_names
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.model import Model
 from darknet_py.network import Network
-from darknet_py.sniff import conversion
+from darknet_py.text.corpus import check_known, read_pieces, read_text, read_token_names
+from darknet_py.text.sniff import conversion
 
 log = logging.getLogger(__name__)
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py.inference.generation import Progress, feed
 from darknet_py.model import NetworkState
 from darknet_py.network import Network
 from darknet_py.parallel import ALONE, Communicator
 from darknet_py.sizes import row_bytes
-from darknet_py.writing.generation import Progress, feed
 
 # Symbols that are read, unscored, before a piece that is not the beginning of its text.
 WARM_UP = 256

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from darknet_py.errors import CorpusError
-from darknet_py.symbols import Symbols
+from darknet_py.text.symbols import Symbols
 
 
 def symbols(*names: str, inputs: int = 40) -> Symbols:

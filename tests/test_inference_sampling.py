@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from darknet_py.inference.generation import Session, generate, generate_samples
+from darknet_py.inference.sampling import Sampling, cut_off, draw
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.writing.generation import Session, generate, generate_samples
-from darknet_py.writing.sampling import Sampling, cut_off, draw
 from tests.support.networks import make_network
 from tests.support.recorded import RECORDED, recorded_network
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError
+from darknet_py.inference import generation, scoring
+from darknet_py.inference.evaluation import evaluate
+from darknet_py.inference.generation import generate, generate_samples
+from darknet_py.inference.sampling import cut_off, draw
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.writing import generation, scoring
-from darknet_py.writing.evaluation import evaluate
-from darknet_py.writing.generation import generate, generate_samples
-from darknet_py.writing.sampling import cut_off, draw
 from tests.support.commands import invoke
 from tests.support.networks import Array, make_network
 from tests.support.recorded import RECORDED, case, cases, recorded_network

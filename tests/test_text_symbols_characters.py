@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py.arrays import Array
 from darknet_py.cli.console import TextWriter
-from darknet_py.symbols import Symbols, cut_character, first_not_utf8, utf8_characters
+from darknet_py.text.symbols import Symbols, cut_character, first_not_utf8, utf8_characters
 from tests.support.commands import invoke
 
 GREEK = "αβγδε ζηθ\n" * 400
@@ -181,7 +181,7 @@ def test_bytes_of_no_character_are_found(before: str, wrong: bytes, after: str, 
     except UnicodeDecodeError as error:
         expected = begin + error.start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("darknet_py.symbols.PART", part)
+        patch.setattr("darknet_py.text.symbols.PART", part)
         assert first_not_utf8(np.frombuffer(text, np.uint8)) == expected
 
 
@@ -189,7 +189,7 @@ def test_bytes_of_no_character_are_found(before: str, wrong: bytes, after: str, 
 def test_characters_are_counted(text: str, part: int) -> None:
     data = text.replace("\ufffd", "").encode("utf-8", "ignore")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("darknet_py.symbols.PART", part)
+        patch.setattr("darknet_py.text.symbols.PART", part)
         assert utf8_characters(np.frombuffer(data, np.uint8)) == len(data.decode())
         wrong = b"\xff" * (len(text) + 1)
         assert utf8_characters(np.frombuffer(data + wrong, np.uint8)) == len(data + wrong)

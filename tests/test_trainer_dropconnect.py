@@ -7,9 +7,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from darknet_py.dropconnect import DropConnect
 from darknet_py.network import Network
 from darknet_py.rand import Rand
+from darknet_py.trainer.dropconnect import DropConnect
 from tests.support.gradients import STEP, TOLERANCE
 from tests.support.networks import Array, draw_symbols, make_network, summed_loss
 

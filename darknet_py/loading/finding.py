@@ -13,7 +13,7 @@ from darknet_py.checks import FILE, SEED, one_of
 from darknet_py.dialect import DIALECTS
 from darknet_py.errors import WeightsError
 from darknet_py.files import WEIGHTS, newest
-from darknet_py.loading import bundled_cfg_of, network_of_cfg, network_of_weights
+from darknet_py.loading.building import bundled_cfg_of, network_of_cfg, network_of_weights
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.weights import read_header

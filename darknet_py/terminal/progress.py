@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from darknet_py.terminal import columns, is_terminal
+from darknet_py.terminal.messages import columns, is_terminal
 
 SHORT_SECONDS = 1.0  # work that takes no longer shows no bar
 # Columns left free: a terminal writes ^C behind the line, and some break a line in the last one.

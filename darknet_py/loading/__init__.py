@@ -1,0 +1,1 @@
+"""From a name, a cfg and a weights file to a network."""

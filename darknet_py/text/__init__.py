@@ -1,0 +1,1 @@
+"""Texts, and the symbols of a network."""

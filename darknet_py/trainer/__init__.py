@@ -1,0 +1,1 @@
+"""What turns the data of an update into other parameters."""
