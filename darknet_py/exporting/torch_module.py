@@ -21,7 +21,7 @@ from darknet_py.activations import Activation, sigmoid
 from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.exporting.interchange import write_safetensors
-from darknet_py.exporting.torch_step import StepText, UnreadableStep
+from darknet_py.exporting.torch_step import StepText, UnreadableStep, packed, unpacked
 from darknet_py.files import MARK, check_file_place, with_mark, write_whole
 from darknet_py.layers.base import Layer, Parameter
 from darknet_py.layers.connected import Connected
@@ -62,6 +62,7 @@ class _Module:
 
     def __init__(self, net: Network) -> None:
         self.net = net
+        self.recurrent = [layer for layer in net.layers if layer.state_sizes]
         # The classes that are made of a `step`, by name.
         self.classes: dict[str, str] = {}
         # The layers whose module gives the log of what they give.
@@ -84,15 +85,12 @@ class _Module:
 
     def _head(self, needed: set[str]) -> str:
         """The docstring, the imports and the constants, of which some are not always needed."""
-        lines = [
-            f"layer {layer.index}: {_state_words(layer)}"
-            for layer in self.net.layers
-            if layer.state_sizes
-        ]
-        state = "\n".join(["a tuple for each of", *lines]) if lines else "an empty tuple"
+        state = "a tuple for each of" if self.recurrent else "an empty tuple"
+        for layer in self.recurrent:
+            sizes = (f"{name} (streams, {size})" for name, size in layer.state_sizes.items())
+            state += f"\n        layer {layer.index}: {', '.join(sizes)}"
         text = _HEAD.replace("MARK", MARK).replace("OUTPUTS", str(self.net.outputs))
-        text = text.replace("LAST_INPUT", str(self.net.inputs - 1))
-        text = text.replace("STATE", state.replace("\n", "\n        "))
+        text = text.replace("LAST_INPUT", str(self.net.inputs - 1)).replace("STATE", state)
         if "Function" not in needed:
             text = text.replace("from collections.abc import Callable\n", "")
             text = text.replace("Function = Callable[[Tensor], Tensor]\n", "")
@@ -112,7 +110,8 @@ class _Module:
         names = [operation.name for operation in operations]
         if not names and not layer.state_sizes:
             return [f"nn.Identity(),  # [{layer.kind}]"]
-        if names in (["connect"], ["connect", "activate"]) and _is_whole(first, layer):
+        is_connected = names in (["connect"], ["connect", "activate"])
+        if is_connected and first.kernel.name == f"{layer.index}.weight":
             return _call(*_connected(first))
         if len(names) == 1 and not layer.state_sizes:
             make = getattr(self, f"_{names[0]}", None)
@@ -127,7 +126,7 @@ class _Module:
         return f"Activation({_function(activation)})"
 
     def _normalize(self, layer: Layer, norm: Any) -> str:
-        return f"{'BiasedBatchnorm' if norm.has_biases else 'Batchnorm'}({layer.inputs})"
+        return f"Batchnorm({layer.inputs}, bias={norm.has_biases})"
 
     def _softmax(self, layer: Layer, softmax: Any) -> str:
         self.logs.add(layer)
@@ -175,21 +174,17 @@ class _Module:
     def _steps(self) -> list[str]:
         """The lines of forward, up to log_p and the state after."""
         layers, last = self.net.layers, self.net.output_layer
-        recurrent = [layer for layer in layers if layer.state_sizes]
-        states = ", ".join(f"s{layer.index}" for layer in recurrent)
-        tail = "," if len(recurrent) == 1 else ""
+        states = [f"s{layer.index}" for layer in self.recurrent]
         lines = []
-        if recurrent:
-            none = ", ".join("None" for _ in recurrent)
-            known = f"({states},)" if tail else states
-            lines.append(f"{known} = state or ({none}{tail})")
+        if states:
+            lines.append(f"{unpacked(states)} = state or {packed(['None'] * len(states))}")
         x = "symbols"
         if not layers[0].takes_symbols:
             lines.append(f"x = functional.one_hot(symbols, {self.net.inputs}).float()")
             x = "x"
         for layer in layers[: last.index + 1]:
             call = f"self[{layer.index}]({x}"
-            if layer in recurrent:
+            if layer.state_sizes:
                 lines.append(f"x, s{layer.index} = {call}, s{layer.index})")
             elif layer in self.logs:
                 lines.append(f"log_p = {call})" if layer is last else f"x = {call}).exp()")
@@ -198,7 +193,7 @@ class _Module:
             x = "x"
         if last not in self.logs:
             lines.append("log_p = x.clamp(min=torch.finfo(x.dtype).tiny).log()")
-        lines.append(f"return log_p, ({states}{tail})")
+        lines.append(f"return log_p, {packed(states)}")
         return lines
 
 
@@ -236,16 +231,6 @@ def _function(activation: Activation) -> str:
 def _names_in(source: str) -> set[str]:
     """The names that a piece of source mentions."""
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-
-
-def _state_words(layer: Layer) -> str:
-    """The arrays of a layer's state with their shapes."""
-    return ", ".join(f"{name} (streams, {size})" for name, size in layer.state_sizes.items())
-
-
-def _is_whole(connected: Any, layer: Layer) -> bool:
-    """Whether a connected layer has the tensors of the layer itself."""
-    return bool(connected.kernel.name == f"{layer.index}.weight")
 
 
 def _call(name: str, arguments: list[str]) -> list[str]:
@@ -394,26 +379,18 @@ _PIECES = {
         return self.f(x)
 ''',
     "Batchnorm": '''class Batchnorm(nn.Module):
-    """y = (x - mean) / deviation * scale"""
+    """y = (x - mean) / deviation * scale + bias"""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, bias: bool) -> None:
         super().__init__()
         self.scale = nn.Parameter(torch.ones(size))
+        self.bias = nn.Parameter(torch.zeros(size)) if bias else 0
         self.register_buffer("rolling_mean", torch.zeros(size))
         self.register_buffer("rolling_variance", torch.ones(size))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (x - self.rolling_mean) * (self.scale / DEVIATION)
-''',
-    "BiasedBatchnorm": '''class BiasedBatchnorm(Batchnorm):
-    """y = (x - mean) / deviation * scale + bias"""
-
-    def __init__(self, size: int) -> None:
-        super().__init__(size)
-        self.bias = nn.Parameter(torch.zeros(size))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x) + self.bias
+        gain = self.scale / DEVIATION
+        return (x - self.rolling_mean) * gain + self.bias
 ''',
     "LogSoftmax": '''class LogSoftmax(nn.Module):
     """log(exp(x/T) / sum exp(x/T)), with the temperature T, for each of `groups` parts of x."""

@@ -18,7 +18,7 @@ import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from darknet_py.activations import Activation
@@ -44,10 +44,7 @@ class StepText(ast.NodeTransformer):
         self._function = function
         self._globals = type(layer).step.__globals__
         self._states = [*layer.state_sizes]
-        # The state as a tuple, and as it stands on the left of an assignment.
-        is_one = len(self._states) == 1
-        self._state = f"({', '.join(self._states)}{',' * is_one})"
-        self._unpacked = self._state if is_one else self._state[1:-1]
+        self._state, self._unpacked = packed(self._states), unpacked(self._states)
         # The names that are known so far, and how the loop calls them. What it goes over, by name.
         self._given = {"x", *self._states}
         self._renamed = {"x": "x_t"} if self._states else {}
@@ -179,6 +176,16 @@ class StepText(ast.NodeTransformer):
     def _is_of_all_steps(self, node: ast.expr) -> bool:
         """Whether this is the layer's x, which is there for all time steps before the loop."""
         return isinstance(node, ast.Name) and self._renamed.get(node.id) == "x_t"
+
+
+def packed(names: Sequence[str]) -> str:
+    """The tuple of these names."""
+    return f"({', '.join(names)}{',' * (len(names) == 1)})"
+
+
+def unpacked(names: Sequence[str]) -> str:
+    """The names as they stand on the left of an assignment."""
+    return packed(names) if len(names) == 1 else ", ".join(names)
 
 
 def _body(layer: Layer) -> list[ast.stmt]:
