@@ -11,10 +11,11 @@ layer can do itself:
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, Option, Section
+from darknet_py.cfg import Cfg
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.layers.norm import deviation
 from darknet_py.network import Network
@@ -22,22 +23,23 @@ from darknet_py.network import Network
 
 def folded_cfg(cfg: Cfg) -> Cfg:
     """`cfg` with batch_normalize=0 in every layer that had it. Raises CfgError."""
-    return Cfg(cfg.path, cfg.lines, [cfg.net, *map(_folded_section, cfg.layers)])
-
-
-def _folded_section(section: Section) -> Section:
-    if not section.flag("batch_normalize"):
-        return section
-    option = section.options["batch_normalize"]
-    return section.changed({"batch_normalize": Option(option.key, "0", option.place)})
+    sections = [
+        section.changed(
+            {"batch_normalize": replace(section.options["batch_normalize"], value="0")}
+            if section.flag("batch_normalize")
+            else {}
+        )
+        for section in cfg.layers
+    ]
+    return Cfg(cfg.path, cfg.lines, [cfg.net, *sections])
 
 
 def fold_batchnorm(net: Network) -> Network:
     """A network that computes the same without batch norm in its connected layers, all of them
     within the recurrent layers included.
 
-    A [batchnorm] section stays as it is, which a DarknetWarning says, as it does where there is
-    nothing to fold. Raises WeightsError where a result is not finite.
+    A DarknetWarning names each [batchnorm] section, which stays, and says if there is nothing to
+    fold. Raises WeightsError where a result is not finite.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)
@@ -45,20 +47,18 @@ def fold_batchnorm(net: Network) -> Network:
     folded.seen = net.seen
     old = {parameter.name: parameter.values for parameter in net.tensors()}
     new = {parameter.name: parameter.values for parameter in folded.tensors()}
-    scales = [name for name in old if name.endswith(".scale")]
-    kept = [net.layers[int(name.split(".")[0])] for name in scales if name in new]
-    for layer in kept:
-        message = (
-            f"{net.cfg.path}: layer {layer.index}: [{layer.kind}] is a layer of its own and is not "
-            f"folded"
-        )
-        warnings.warn(message, DarknetWarning, stacklevel=2)
-    if not scales:
-        message = f"{net.cfg.path}: no batch norm to fold"
-        warnings.warn(message, DarknetWarning, stacklevel=2)
     for name, values in new.items():
         np.copyto(values, old[name])
-    for name in [name.removesuffix(".scale") for name in scales if name not in new]:
+    normed = [name.removesuffix(".scale") for name in old if name.endswith(".scale")]
+    if not normed:
+        warnings.warn(f"{net.cfg.path}: no batch norm to fold", DarknetWarning, stacklevel=2)
+    for name in normed:
+        if f"{name}.scale" in new:
+            message = (
+                f"{net.cfg.path}: layer {name}: [batchnorm] is a layer of its own and is not folded"
+            )
+            warnings.warn(message, DarknetWarning, stacklevel=2)
+            continue
         scale, mean, variance = (
             old[f"{name}.{kind}"].astype(np.float64)
             for kind in ("scale", "rolling_mean", "rolling_variance")
