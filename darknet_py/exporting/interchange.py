@@ -33,13 +33,7 @@ from darknet_py.arrays import Array
 from darknet_py.cfg import MAX_CFG_BYTES, Cfg, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import (
-    MARK,
-    check_file_place,
-    under_mark,
-    with_mark,
-    write_whole,
-)
+from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
 from darknet_py.layers.base import Parameter
 from darknet_py.loading.finding import ONE_STREAM, cfg_beside
 from darknet_py.network import Network
@@ -128,19 +122,6 @@ def _with_sorted_facts(data: bytes) -> list[bytes | memoryview]:
 # --- reading -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Stored:
-    """What a file has, before its tensors are read.
-
-    tensors: dtype and shape by name. facts: those of FACTS that are there.
-    read: the tensor of a name; raises WeightsError.
-    """
-
-    tensors: dict[str, tuple[str, tuple[int, ...]]]
-    facts: dict[str, str]
-    read: Callable[[str], Array]
-
-
 def read_network(
     path: str | os.PathLike[str], cfg: Cfg | None = None, dialect: str | None = None
 ) -> tuple[Network, Cfg]:
@@ -160,14 +141,14 @@ def read_network(
         raise WeightsError(f"{path}: cannot read the file: {error.strerror}") from error
     is_safetensors = os.fspath(path).endswith(".safetensors")
     with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
-        cfg = cfg or _cfg_of(path, stored.facts)
-        origin = _dialect_of(path, stored.facts, dialect)
+        cfg = cfg or stored.cfg()
+        origin = stored.dialect(dialect)
         net = Network(override(cfg, ONE_STREAM, "one stream"), origin)
-        net.seen = _seen_of(path, stored.facts)
-        _check_tensors(path, net, stored)
+        net.seen = stored.seen()
+        stored.check_tensors(net.tensors())
         infinite = 0
         for parameter in net.tensors():
-            values = _usable(path, parameter, stored)
+            values = stored.values(parameter)
             infinite += int(np.isinf(values).sum())
             np.copyto(parameter.values, values)
     warn_of_infinite(path, infinite)
@@ -175,75 +156,87 @@ def read_network(
     return (net if chosen is origin else _converted(path, net, chosen)), cfg
 
 
-def _usable(path: str | os.PathLike[str], parameter: Parameter, stored: _Stored) -> Array:
-    """The values of this parameter. Raises WeightsError where one of them is not `usable`."""
-    values = stored.read(parameter.name)
-    fine = usable(parameter, values)
-    if not fine.all():
-        place = np.unravel_index(int(np.argmin(fine)), values.shape)
-        raise WeightsError(
-            f"{path}: {parameter.name}{[int(index) for index in place]} is {values[place]}, not a "
-            f"finite number"
-        )
-    return values
+@dataclass(frozen=True)
+class _Stored:
+    """What a file has, before its tensors are read. Its methods raise WeightsError.
 
+    tensors: dtype and shape by name. facts: those of FACTS that are there. read: the tensor of a
+    name.
+    """
 
-def _cfg_of(path: str | os.PathLike[str], facts: dict[str, str]) -> Cfg:
-    if "cfg" not in facts:
-        raise WeightsError(
-            f"{path} does not contain a cfg (its text under the name cfg); give it with --cfg"
-        )
-    text = facts["cfg"]
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError as error:
-        raise WeightsError(f"{path}: cfg is not a text; it must be that of a cfg file") from error
-    if size > MAX_CFG_BYTES:
-        raise WeightsError(f"{path}: cfg is larger than 1 MiB; it must be the text of a cfg file")
-    return parse_cfg(text, f"{path}: cfg")
+    path: str | os.PathLike[str]
+    tensors: dict[str, tuple[str, tuple[int, ...]]]
+    facts: dict[str, str]
+    read: Callable[[str], Array]
 
-
-def _dialect_of(
-    path: str | os.PathLike[str], facts: dict[str, str], default: str | None
-) -> Dialect:
-    name = facts.get("dialect", default)
-    if name is None:
-        raise WeightsError(
-            f"{path} does not contain a dialect ({' or '.join(DIALECTS)}, under the name dialect); "
-            f"give it with --dialect"
-        )
-    if name not in DIALECTS:
-        known = " or ".join(DIALECTS)
-        raise WeightsError(f"{path}: dialect is {printable(name)}; it must be {known}")
-    return DIALECTS[name]
-
-
-def _seen_of(path: str | os.PathLike[str], facts: dict[str, str]) -> int:
-    text = facts.get("seen", "0")
-    seen = int(text) if re.fullmatch("[0-9]{1,19}", text) else -1
-    if not 0 <= seen < _MAX_SEEN:
-        raise WeightsError(f"{path}: seen is {printable(text)}, not a count of symbols")
-    return seen
-
-
-def _check_tensors(path: str | os.PathLike[str], net: Network, stored: _Stored) -> None:
-    """Raise WeightsError where the tensors are not exactly the network's."""
-    expected = {parameter.name: parameter.shape for parameter in net.tensors()}
-    for name, shape in expected.items():
-        if name not in stored.tensors:
-            raise WeightsError(f"{path} does not contain the tensor {name} of shape {shape}")
-        dtype, found = stored.tensors[name]
-        if dtype not in ("F32", _FLOAT.name):
+    def cfg(self) -> Cfg:
+        """Raises CfgError too."""
+        if "cfg" not in self.facts:
             raise WeightsError(
-                f"{path}: {name} is of type {printable(dtype)}; it must be {_FLOAT.name}"
+                f"{self.path} does not contain a cfg (its text under the name cfg); give it with "
+                f"--cfg"
             )
-        if found != shape:
-            raise WeightsError(f"{path}: {name} has the shape {found}; the network needs {shape}")
-    for name in stored.tensors:
-        if name not in expected:
+        text, place = self.facts["cfg"], f"{self.path}: cfg"
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError as error:
+            raise WeightsError(f"{place} is not a text; it must be that of a cfg file") from error
+        if size > MAX_CFG_BYTES:
+            raise WeightsError(f"{place} is larger than 1 MiB; it must be the text of a cfg file")
+        return parse_cfg(text, place)
+
+    def dialect(self, default: str | None) -> Dialect:
+        name, known = self.facts.get("dialect", default), " or ".join(DIALECTS)
+        if name is None:
             raise WeightsError(
-                f"{path}: {printable(name)} is none of the {len(expected)} tensors of its cfg"
+                f"{self.path} does not contain a dialect ({known}, under the name dialect); give "
+                f"it with --dialect"
             )
+        if name not in DIALECTS:
+            raise WeightsError(f"{self.path}: dialect is {printable(name)}; it must be {known}")
+        return DIALECTS[name]
+
+    def seen(self) -> int:
+        text = self.facts.get("seen", "0")
+        if not re.fullmatch("[0-9]{1,19}", text) or int(text) >= _MAX_SEEN:
+            raise WeightsError(f"{self.path}: seen is {printable(text)}, not a count of symbols")
+        return int(text)
+
+    def check_tensors(self, parameters: list[Parameter]) -> None:
+        """Make sure that the tensors are exactly these."""
+        expected = {parameter.name: parameter.shape for parameter in parameters}
+        for name, shape in expected.items():
+            if name not in self.tensors:
+                raise WeightsError(
+                    f"{self.path} does not contain the tensor {name} of shape {shape}"
+                )
+            dtype, found = self.tensors[name]
+            if dtype not in ("F32", _FLOAT.name):
+                raise WeightsError(
+                    f"{self.path}: {name} is of type {printable(dtype)}; it must be {_FLOAT.name}"
+                )
+            if found != shape:
+                raise WeightsError(
+                    f"{self.path}: {name} has the shape {found}; the network needs {shape}"
+                )
+        for name in self.tensors:
+            if name not in expected:
+                raise WeightsError(
+                    f"{self.path}: {printable(name)} is none of the {len(expected)} tensors of its "
+                    f"cfg"
+                )
+
+    def values(self, parameter: Parameter) -> Array:
+        """Those of a parameter, all of them `usable`."""
+        values = self.read(parameter.name)
+        fine = usable(parameter, values)
+        if not fine.all():
+            place = np.unravel_index(int(np.argmin(fine)), values.shape)
+            raise WeightsError(
+                f"{self.path}: {parameter.name}{[int(index) for index in place]} is "
+                f"{values[place]}, not a finite number"
+            )
+        return values
 
 
 def _converted(path: str | os.PathLike[str], net: Network, dialect: Dialect) -> Network:
@@ -288,7 +281,7 @@ def _open_safetensors(path: str | os.PathLike[str]) -> Iterator[_Stored]:
                 values: Array = file.get_tensor(name)
                 return values
 
-        yield _Stored(tensors, facts, read)
+        yield _Stored(path, tensors, facts, read)
 
 
 @contextlib.contextmanager
@@ -318,7 +311,7 @@ def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
                 raise WeightsError(f"{path}: {name} is larger than 1 MiB; it must be a short text")
             facts[name] = str(read(name)[()])
         tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
-        yield _Stored(tensors, facts, read)
+        yield _Stored(path, tensors, facts, read)
 
 
 def _npy_header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
