@@ -16,14 +16,11 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
-from darknet_py.cli.commands import Group
+from darknet_py.cli.commands import Group, is_verbose
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import (
-    CONTEXT,
     graphics_options,
-    is_verbose,
     shows_cfg_warnings,
-    verbosity_options,
 )
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
 from darknet_py.terminal.messages import clear_line, one_line, visible, wrapped
@@ -141,13 +138,9 @@ def _leave_quietly() -> None:
     sys.exit(0)
 
 
-@click.group(
-    cls=CommandGroup,
-    context_settings=CONTEXT,
-)
+@click.group(cls=CommandGroup)
 @click.version_option(__version__, prog_name="darknet-py")
 @graphics_options
-@verbosity_options
 def main() -> None:
     """darknet's character-level recurrent networks: train on a text, generate text.
 

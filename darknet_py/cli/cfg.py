@@ -12,7 +12,7 @@ import click
 
 from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.options import CONTEXT, force_option, verbosity_options
+from darknet_py.cli.options import force_option
 from darknet_py.cli.values import CFG, FILE
 from darknet_py.files import check_targets, write_whole
 from darknet_py.terminal.messages import columns, is_terminal
@@ -20,16 +20,10 @@ from darknet_py.terminal.messages import columns, is_terminal
 log = logging.getLogger("darknet_py.cfg")
 
 
-@click.command(
-    "cfg",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="List the bundled networks, print or copy one.",
-)
+@click.command("cfg", cls=Command, short_help="List the bundled networks, print or copy one.")
 @click.argument("name", required=False, type=CFG)
 @click.argument("out", required=False, type=FILE)
 @force_option
-@verbosity_options
 def command(name: str | None, out: str | None, force: bool) -> None:
     """List the bundled cfgs, print the one called NAME, or write it to the file OUT to edit.
 

@@ -4,6 +4,7 @@ what was probably meant.
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Iterable
 from typing import Any
@@ -13,18 +14,48 @@ import click
 from darknet_py.suggest import suggest
 from darknet_py.terminal.messages import NARROWEST
 
-CLICK_LEAST = 52  # columns that click's help takes at least
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+LOGGER = logging.getLogger("darknet_py")
 
 
-def help_width() -> int | None:
-    """The width of help on a terminal that is narrower than click can imagine, else None."""
-    columns = shutil.get_terminal_size().columns
-    return max(NARROWEST, columns) - 2 if columns < CLICK_LEAST else None
+def _verbosity(short: str, long: str, level: int, about: str) -> click.Option:
+    """An option of every command: how much the logger prints."""
+
+    def choose(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+        if wanted:
+            LOGGER.setLevel(level)
+
+    return click.Option(
+        [short, long],
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=choose,
+        help=about,
+    )
+
+
+VERBOSITY = [
+    _verbosity("-v", "--verbose", logging.DEBUG, "Print more details, and tracebacks of errors."),
+    _verbosity("-q", "--quiet", logging.WARNING, "Print only warnings and errors."),
+]
+
+
+def is_verbose() -> bool:
+    return LOGGER.level == logging.DEBUG
+
+
+def is_quiet() -> bool:
+    return LOGGER.level >= logging.WARNING
 
 
 class Formatter(click.HelpFormatter):
-    """Help that is readable from 40 columns up."""
+    """Help that is readable from 40 columns up; click's own takes at least 52."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.width = min(self.width, max(NARROWEST, shutil.get_terminal_size().columns) - 2)
 
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
@@ -38,9 +69,14 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command whose usage errors say what was probably meant."""
+    """A command with -h, -v and -q, whose usage errors say what was probably meant."""
 
     context_class = Context
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.params += VERBOSITY
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         typed = list(args)
@@ -98,10 +134,6 @@ def _takes(option: click.Option, value: str, ctx: click.Context) -> bool:
 
 class Group(Command, click.Group):
     """A group that lists its commands in whole sentences, and knows which one was meant."""
-
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
-        kwargs.setdefault("terminal_width", help_width())
-        return super().make_context(*args, **kwargs)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         rows = []

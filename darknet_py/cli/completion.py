@@ -10,7 +10,6 @@ import click
 from click.shell_completion import get_completion_class
 
 from darknet_py.cli.commands import Command
-from darknet_py.cli.options import CONTEXT, verbosity_options
 from darknet_py.files import write_whole
 from darknet_py.terminal.messages import say
 
@@ -24,15 +23,9 @@ FISH = f"~/.config/fish/completions/{PROGRAM}.fish"
 BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i }\n"}
 
 
-@click.command(
-    "completion",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Set up completion in your shell.",
-)
+@click.command("completion", cls=Command, short_help="Set up completion in your shell.")
 @click.argument("shell", required=False, type=click.Choice(SHELLS))
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
-@verbosity_options
 def command(shell: str | None, install: bool) -> None:
     """Print what lets SHELL complete this program's commands, options, cfgs, runs and files.
 

@@ -10,12 +10,10 @@ import click
 from darknet_py.cfg import Cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.options import (
-    CONTEXT,
     cfg_option,
     dialect_option,
     force_option,
     tokens_option,
-    verbosity_options,
 )
 from darknet_py.cli.values import FILE
 from darknet_py.exporting.api import PAGE, SUFFIXES, targets_of, write_network
@@ -33,12 +31,7 @@ from darknet_py.options import override
 log = logging.getLogger("darknet_py.export")
 
 
-@click.command(
-    "export",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Write a network for other programs.",
-)
+@click.command("export", cls=Command, short_help="Write a network for other programs.")
 @click.argument("weights", type=FILE)
 @click.argument("out", type=FILE)
 @cfg_option
@@ -56,7 +49,6 @@ log = logging.getLogger("darknet_py.export")
 )
 @tokens_option
 @force_option
-@verbosity_options
 def command(
     weights: str,
     out: str,

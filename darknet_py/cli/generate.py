@@ -10,7 +10,6 @@ from darknet_py.checks import whole
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import (
-    CONTEXT,
     TEMPERATURE,
     cfg_option,
     dialect_option,
@@ -18,7 +17,6 @@ from darknet_py.cli.options import (
     prompt_option,
     sampling_of,
     tokens_option,
-    verbosity_options,
 )
 from darknet_py.cli.values import FILE, SEED, Value
 from darknet_py.inference.generation import generate, generate_samples
@@ -34,12 +32,7 @@ SIDE_BY_SIDE = 64  # samples that are drawn at once, before the first is printed
 LONGEST_SAMPLE = 10_000_000  # symbols
 
 
-@click.command(
-    "generate",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Let a network write text.",
-)
+@click.command("generate", cls=Command, short_help="Let a network write text.")
 @click.argument("weights", type=FILE)
 @cfg_option
 @dialect_option
@@ -102,7 +95,6 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 )
 @tokens_option
 @click.option("--raw", is_flag=True, help="Write every byte as it is, also on a terminal.")
-@verbosity_options
 def command(
     weights: str,
     cfg: str | None,

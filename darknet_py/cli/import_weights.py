@@ -9,7 +9,7 @@ import click
 
 from darknet_py.cfg import find_cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.options import CONTEXT, cfg_option, force_option, verbosity_options
+from darknet_py.cli.options import cfg_option, force_option
 from darknet_py.cli.values import FILE
 from darknet_py.dialect import DIALECTS
 from darknet_py.exporting.interchange import read_network, write_weights_and_cfg
@@ -19,12 +19,7 @@ from darknet_py.loading.finding import cfg_beside
 log = logging.getLogger("darknet_py.import")
 
 
-@click.command(
-    "import",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Make a weights file of exported tensors.",
-)
+@click.command("import", cls=Command, short_help="Make a weights file of exported tensors.")
 @click.argument("file", type=FILE)
 @click.argument("out", type=FILE)
 @cfg_option
@@ -34,7 +29,6 @@ log = logging.getLogger("darknet_py.import")
     help="Format of the weights written.  [default: that of FILE]",
 )
 @force_option
-@verbosity_options
 def command(file: str, out: str, cfg: str | None, dialect: str | None, force: bool) -> None:
     """Write the weights file OUT, and its cfg next to it, from the tensors of FILE.
 

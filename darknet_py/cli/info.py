@@ -13,7 +13,7 @@ import click
 from darknet_py.cfg import Cfg, bundled_name, find_cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import CONTEXT, cfg_option, show_cfg_warnings, verbosity_options
+from darknet_py.cli.options import cfg_option, show_cfg_warnings
 from darknet_py.cli.values import CFG
 from darknet_py.errors import CfgError, CfgWarning, DarknetError, counted
 from darknet_py.loading.building import dialect_of_new, network_of_weights, settle_hidden
@@ -34,16 +34,10 @@ from darknet_py.training.validation import validation_rows
 from darknet_py.weights import read_header
 
 
-@click.command(
-    "info",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Show the layers and size of a network.",
-)
+@click.command("info", cls=Command, short_help="Show the layers and size of a network.")
 @click.argument("source", metavar="CFG|WEIGHTS", type=CFG)
 @cfg_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@verbosity_options
 def command(source: str, cfg: str | None, as_json: bool) -> None:
     """Show a network: its layers, memory to train, weights file, and whether it can be trained.
 

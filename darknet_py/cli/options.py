@@ -54,66 +54,16 @@ def sampling_of(
     return Sampling(temperature, top_k, top_p, greedy)
 
 
-# For every command: -h, and lines as wide as the terminal up to this.
-CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-def verbosity_options(command: F) -> F:
-    """`-v` and `-q`, on every command: how much the logger prints."""
-
-    def choose(level: int) -> Callable[[click.Context, click.Parameter, bool], None]:
-        def callback(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
-            if wanted:
-                _LOGGER.setLevel(level)
-
-        return callback
-
-    quiet = click.option(
-        "-q",
-        "--quiet",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=choose(logging.WARNING),
-        help="Print only warnings and errors.",
-    )
-    verbose = click.option(
-        "-v",
-        "--verbose",
-        is_flag=True,
-        is_eager=True,
-        expose_value=False,
-        callback=choose(logging.DEBUG),
-        help="Print more details, and tracebacks of errors.",
-    )
-    return verbose(quiet(command))
-
-
 def graphics_options(command: F) -> F:
     """C's options for its graphics card, which have no effect."""
-
     about: dict[str, Any] = {
         "hidden": True,
         "expose_value": False,
         "help": "Ignored: no GPU is used.",
     }
-    for option in (
-        click.option("-nogpu", is_flag=True, **about),
-        click.option("-gpus", **about),
-        click.option("-i", type=int, **about),
-    ):
-        command = option(command)
-    return command
-
-
-def is_verbose() -> bool:
-    """Whether -v was given."""
-    return _LOGGER.level == logging.DEBUG
-
-
-def is_quiet() -> bool:
-    """Whether -q was given."""
-    return _LOGGER.level >= logging.WARNING
+    command = click.option("-nogpu", is_flag=True, **about)(command)
+    command = click.option("-gpus", **about)(command)
+    return click.option("-i", type=int, **about)(command)
 
 
 def show_cfg_warnings() -> None:
@@ -127,47 +77,34 @@ def shows_cfg_warnings() -> bool:
     return context is not None and _CFG_WARNINGS in context.meta
 
 
-def cfg_option(command: F) -> F:
-    return click.option(
-        "--cfg",
-        type=CFG,
-        help="The network's cfg file or bundled name.  [default: found automatically]",
-    )(command)
-
-
-def dialect_option(command: F) -> F:
-    return click.option(
-        "--dialect",
-        type=click.Choice(["auto", "upstream", "alexeyab"]),
-        default="auto",
-        show_default=True,
-        help="Format of the weights file: that of pjreddie's darknet (upstream) or of "
-        "AlexeyAB's; auto reads it from the header.",
-    )(command)
-
-
-def force_option(command: F) -> F:
-    return click.option(
-        "--force",
-        is_flag=True,
-        help="Overwrite a file that already exists, but never one that the command reads.",
-    )(command)
-
-
-def prompt_option(command: F) -> F:
-    return click.option(
-        "--prompt",
-        type=escaped,
-        metavar="TEXT",
-        help=r"Text to start from, with the escapes \n \t \r \\ \xHH. For a network of tokens: "
-        r"their numbers, or with --tokens their names.  [default: \n\n; none for tokens]",
-    )(command)
-
-
-def tokens_option(command: F) -> F:
-    return click.option(
-        "--tokens",
-        type=FILE,
-        help="File with the names of tokens, one per line, used instead of their numbers; "
-        "<NEWLINE> stands for a newline.",
-    )(command)
+cfg_option = click.option(
+    "--cfg",
+    type=CFG,
+    help="The network's cfg file or bundled name.  [default: found automatically]",
+)
+dialect_option = click.option(
+    "--dialect",
+    type=click.Choice(["auto", "upstream", "alexeyab"]),
+    default="auto",
+    show_default=True,
+    help="Format of the weights file: that of pjreddie's darknet (upstream) or of AlexeyAB's; auto "
+    "reads it from the header.",
+)
+force_option = click.option(
+    "--force",
+    is_flag=True,
+    help="Overwrite a file that already exists, but never one that the command reads.",
+)
+prompt_option = click.option(
+    "--prompt",
+    type=escaped,
+    metavar="TEXT",
+    help=r"Text to start from, with the escapes \n \t \r \\ \xHH. For a network of tokens: "
+    r"their numbers, or with --tokens their names.  [default: \n\n; none for tokens]",
+)
+tokens_option = click.option(
+    "--tokens",
+    type=FILE,
+    help="File with the names of tokens, one per line, used instead of their numbers; <NEWLINE> "
+    "stands for a newline.",
+)

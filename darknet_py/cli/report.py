@@ -8,7 +8,7 @@ import click
 
 from darknet_py.checks import whole
 from darknet_py.cli.commands import Command
-from darknet_py.cli.options import CONTEXT, force_option, tokens_option, verbosity_options
+from darknet_py.cli.options import force_option, tokens_option
 from darknet_py.cli.values import DIR, FILE, RUN, Value
 from darknet_py.reporting.api import report
 from darknet_py.training.folder import DEFAULT_FOLDER
@@ -16,12 +16,7 @@ from darknet_py.training.folder import DEFAULT_FOLDER
 log = logging.getLogger("darknet_py.report")
 
 
-@click.command(
-    "report",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Write an HTML page about a run.",
-)
+@click.command("report", cls=Command, short_help="Write an HTML page about a run.")
 @click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=DIR)
 @click.argument("name", required=False, type=RUN)
 @click.option(
@@ -48,7 +43,6 @@ log = logging.getLogger("darknet_py.report")
     help="Keep the matrices of the network in 16 bits: a smaller page, slightly other odds.",
 )
 @force_option
-@verbosity_options
 def command(
     folder: str,
     name: str | None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import shlex
@@ -11,20 +10,17 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from darknet_py.cfg import find_cfg
 from darknet_py.checks import whole
-from darknet_py.cli.commands import Command, Group
+from darknet_py.cli.commands import Command, Group, is_quiet
 from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import (
-    CONTEXT,
     graphics_options,
-    is_quiet,
     show_cfg_warnings,
-    verbosity_options,
 )
 from darknet_py.cli.values import CFG, FILE, Value
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
@@ -45,7 +41,6 @@ from darknet_py.text.symbols import warn_of_count
 
 log = logging.getLogger("darknet_py.rnn")
 
-F = TypeVar("F", bound=Callable[..., object])
 DEFAULT_FILE = "data/shakespeare.txt"
 DEFAULT_PROMPT = b"\n\n"
 BACKUP = Path("backup")
@@ -61,54 +56,6 @@ USED = {
     "generate": ("-seed", "-len", "-temp", "-srand", "-tokens"),
     "generatetactic": ("-len", "-temp", "-srand", "-tokens"),
 }
-# Names and attributes, the last first.
-_OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
-    (
-        ("-tokens",),
-        {"metavar": "F", "type": FILE, "help": "Names of symbols, one per line."},
-    ),
-    (("-tokenized",), {"is_flag": True, "help": "The text consists of integers."}),
-    (("-clear",), {"is_flag": True, "help": "Count symbols trained on from 0."}),
-    (("-srand",), {"type": SEED, "metavar": "N", "help": "Random seed.  [default: the time]"}),
-    (
-        ("-temp",),
-        {
-            "type": float,
-            "default": 0.7,
-            "show_default": True,
-            "metavar": "T",
-            "help": "Temperature: below 1 is more careful, above 1 bolder.",
-        },
-    ),
-    (
-        ("-len", "length"),
-        {
-            "type": int,
-            "default": 1000,
-            "show_default": True,
-            "metavar": "N",
-            "help": "Bytes to write, or tokens.",
-        },
-    ),
-    (
-        ("-seed",),
-        {
-            "default": "\n\n",
-            "metavar": "S",
-            "help": "Text to start from.  [default: two newlines]",
-        },
-    ),
-    (
-        ("-file", "data"),
-        {
-            "default": DEFAULT_FILE,
-            "show_default": True,
-            "metavar": "F",
-            "type": FILE,
-            "help": "Text to train on.",
-        },
-    ),
-)
 EXAMPLES = {
     "train": "rnn.train -file mybook.txt",
     "valid": "rnn rnn.weights < mybook.txt",
@@ -122,11 +69,9 @@ EXAMPLES = {
 @click.group(
     "rnn",
     cls=Group,
-    context_settings=CONTEXT,
     short_help="Run the C program's own command lines.",
 )
 @graphics_options
-@verbosity_options
 def command() -> None:
     """The C program's `darknet rnn ...` commands, in its arithmetic.
 
@@ -139,36 +84,51 @@ def command() -> None:
     """
 
 
-def _option(name: str, *names: str, default: object = None, **more: Any) -> Callable[[F], F]:
+def _value(
+    names: str, metavar: str, about: str, kind: Any = str, default: object = None
+) -> click.Option:
     """An option with a value; as in C, the first one counts if it is given twice."""
+    return click.Option(
+        names.split(),
+        type=kind,
+        metavar=metavar,
+        help=about,
+        multiple=True,
+        default=[] if default is None else [default],
+        show_default=default is not None,
+        callback=lambda context, parameter, values: values[0] if values else None,
+    )
 
-    def first(context: click.Context, parameter: click.Parameter, values: Any) -> Any:
-        return values[0] if values else None
 
-    defaults = [] if default is None else [default]
-    return click.option(name, *names, multiple=True, default=defaults, callback=first, **more)
+def _parameters(name: str) -> list[click.Parameter]:
+    """What all commands of C accept; the help shows the options that this one uses."""
+    options = [
+        _value("-file data", "F", "Text to train on.", FILE, DEFAULT_FILE),
+        _value("-seed", "S", "Text to start from.  [default: two newlines]"),
+        _value("-len length", "N", "Bytes to write, or tokens.", int, 1000),
+        _value("-temp", "T", "Temperature: below 1 is more careful, above 1 bolder.", float, 0.7),
+        _value("-srand", "N", "Random seed.  [default: the time]", SEED),
+        click.Option(["-clear"], is_flag=True, help="Count symbols trained on from 0."),
+        click.Option(["-tokenized"], is_flag=True, help="The text consists of integers."),
+        _value("-tokens", "F", "Names of symbols, one per line.", FILE),
+    ]
+    for option in options:
+        option.hidden = option.opts[0] not in USED[name]
+    weights = click.Argument(
+        ["weights"], required=False, type=FILE, callback=lambda *called: called[2] or None
+    )
+    return [click.Argument(["cfg"], type=CFG), weights, *options]
 
 
-def _command(name: str) -> Callable[[F], click.Command]:
+def _command(name: str) -> Callable[[Callable[..., None]], click.Command]:
     """A subcommand with the arguments and options that all of them accept, as in C."""
 
-    def decorate(function: F) -> click.Command:
+    def decorate(function: Callable[..., None]) -> click.Command:
         example = f"darknet-py rnn {name} {EXAMPLES[name]}"
         others = "The C program's other options are accepted too."
-        function.__doc__ = f"{function.__doc__}\n\n{others}\n\n\b\nExample:\n  {example}"
-
-        @functools.wraps(function)
-        def checked(cfg: str, weights: str | None, **options: object) -> object:
-            return function(cfg=cfg, weights=weights or None, **options)
-
-        wrapped = graphics_options(verbosity_options(checked))
-        for flags, more in _OPTIONS:
-            is_flag = more.get("is_flag", False)
-            option = click.option if is_flag else _option
-            wrapped = option(*flags, hidden=flags[0] not in USED[name], **more)(wrapped)
-        wrapped = click.argument("weights", required=False, type=FILE)(wrapped)
-        wrapped = click.argument("cfg", type=CFG)(wrapped)
-        return command.command(name, cls=Command, context_settings=CONTEXT)(wrapped)
+        about = f"{function.__doc__}\n\n{others}\n\n\b\nExample:\n  {example}"
+        make = command.command(name, cls=Command, params=_parameters(name), help=about)
+        return make(graphics_options(function))
 
     return decorate
 
@@ -189,12 +149,12 @@ def _one_stream(cfg: str, weights: str | None, seed: int) -> Network:
     return network_as_in_c(single, weights, seed)
 
 
-def _prompt(net: Network, seed: str) -> bytes:
+def _prompt(net: Network, seed: str | None) -> bytes:
     """The bytes of `-seed`, from which AlexeyAB's program deletes all blanks but spaces.
 
     The default, which that program does not touch, stays as it is also where it is given.
     """
-    prompt = os.fsencode(seed)
+    prompt = DEFAULT_PROMPT if seed is None else os.fsencode(seed)
     if net.dialect is ALEXEYAB and prompt != DEFAULT_PROMPT:
         prompt = prompt.translate(None, b"\t\n\r")
     _warn_of_unknown(prompt, net, "-seed")
@@ -215,11 +175,6 @@ def _warn_of_unknown(symbols: bytes, net: Network, name: str) -> bool:
             warnings.warn(message, DarknetWarning, stacklevel=2)
             return True
     return False
-
-
-def _print_lines(lines: Iterable[str]) -> None:
-    for line in lines:
-        click.echo(line)
 
 
 def _check_file(data: str) -> None:
@@ -317,7 +272,7 @@ def _stopped(cfg: str, weights: str | None, saved: list[str], data: str, tokeniz
 def generate(
     cfg: str,
     weights: str | None,
-    seed: str,
+    seed: str | None,
     length: int,
     temp: float,
     srand: int | None,
@@ -328,7 +283,7 @@ def generate(
     number = _seed(srand)
     net = _one_stream(cfg, weights, number)
     prompt = _prompt(net, seed)
-    if seed.isdecimal() and srand is None:
+    if seed is not None and seed.isdecimal() and srand is None:
         log.info("-seed %s is the text to start from, as in C; for random numbers: -srand", seed)
     symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
     _print_symbols(symbols, tokens, net, number if srand is None else None)
@@ -384,25 +339,27 @@ def _warn_of_file(data: str) -> None:
 
 
 @_command("valid")
-def valid(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
+def valid(cfg: str, weights: str | None, seed: str | None, data: str, **_: object) -> None:
     """Score the text on stdin, a line per byte."""
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
-    _print_lines(replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM))
+    for line in replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM):
+        click.echo(line)
 
 
 @_command("validtactic")
-def validtactic(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
+def validtactic(cfg: str, weights: str | None, seed: str | None, data: str, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
-    _print_lines(replay_text.valid_tactic(Replay(net), text, prompt))
+    for line in replay_text.valid_tactic(Replay(net), text, prompt):
+        click.echo(line)
 
 
 @_command("vec")
-def vec(cfg: str, weights: str | None, seed: str, data: str, **_: object) -> None:
+def vec(cfg: str, weights: str | None, seed: str | None, data: str, **_: object) -> None:
     """Print layer 0's outputs after each line of stdin."""
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)

@@ -12,13 +12,9 @@ from typing import Any
 
 import click
 
-from darknet_py.cli.commands import Command
+from darknet_py.cli.commands import Command, is_quiet, is_verbose
 from darknet_py.cli.options import (
-    CONTEXT,
-    is_quiet,
-    is_verbose,
     show_cfg_warnings,
-    verbosity_options,
 )
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.run_options import run_options
@@ -46,16 +42,10 @@ class TrainCommand(Command):
         return {key.rpartition(".")[2]: f"--set {key}=" for key in keys}
 
 
-@click.command(
-    "train",
-    cls=TrainCommand,
-    context_settings=CONTEXT,
-    short_help="Train a network on a text.",
-)
+@click.command("train", cls=TrainCommand, short_help="Train a network on a text.")
 @click.argument("cfg", required=False, type=CFG)
 @click.argument("data", required=False, type=FILE)
 @run_options
-@verbosity_options
 def command(
     cfg: str | None,
     data: str | None,

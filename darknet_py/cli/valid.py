@@ -12,12 +12,10 @@ from darknet_py.checks import number, whole
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import (
-    CONTEXT,
     cfg_option,
     dialect_option,
     prompt_option,
     tokens_option,
-    verbosity_options,
 )
 from darknet_py.cli.values import FILE, Value
 from darknet_py.dialect import ALEXEYAB
@@ -37,12 +35,7 @@ log = logging.getLogger("darknet_py.valid")
 LONG = 100_000  # symbols that take one stream a while
 
 
-@click.command(
-    "valid",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Score how well a network predicts a text.",
-)
+@click.command("valid", cls=Command, short_help="Score how well a network predicts a text.")
 @click.argument("weights", type=FILE)
 @click.argument("text", default="-", type=FILE)
 @cfg_option
@@ -73,7 +66,6 @@ LONG = 100_000  # symbols that take one stream a while
     "--trace", "as_trace", is_flag=True, help="Print the C program's line for each byte or token."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@verbosity_options
 def command(
     weights: str,
     text: str,

@@ -12,13 +12,11 @@ from darknet_py.checks import whole
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import write_line
 from darknet_py.cli.options import (
-    CONTEXT,
     cfg_option,
     dialect_option,
     force_option,
     prompt_option,
     tokens_option,
-    verbosity_options,
 )
 from darknet_py.cli.values import FILE, Value
 from darknet_py.files import check_targets, write_whole
@@ -28,12 +26,7 @@ from darknet_py.text.corpus import read_lines
 from darknet_py.text.symbols import Symbols
 
 
-@click.command(
-    "vec",
-    cls=Command,
-    context_settings=CONTEXT,
-    short_help="Print what a layer makes of each line of a text.",
-)
+@click.command("vec", cls=Command, short_help="Print what a layer makes of each line of a text.")
 @click.argument("weights", type=FILE)
 @click.argument("lines", default="-", type=FILE)
 @cfg_option
@@ -55,7 +48,6 @@ from darknet_py.text.symbols import Symbols
     help="Also save the outputs as an array (lines, outputs).",
 )
 @force_option
-@verbosity_options
 def command(
     weights: str,
     lines: str,
