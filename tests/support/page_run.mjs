@@ -13,10 +13,8 @@ const { Pieces, Symbols, visible } = await import(folder + "symbols.mjs");
 const { draw, odds } = await import(folder + "sampling.mjs");
 const { bytesOfBase64, numberOfHalf, readTensors } = await import(folder + "weights.mjs");
 
-const pause = async () => {};
-
 async function open({ description, numbers }) {
-  return new Network(description, await readTensors(description.tensors, numbers, pause));
+  return new Network(description, await readTensors(description.tensors, numbers));
 }
 
 // Infinite numbers and those that are none, which JSON has not, as words.
@@ -101,7 +99,7 @@ const TASKS = {
 
   halves: async () => Array.from({ length: 1 << 16 }, (_, bits) => plain(numberOfHalf(bits))),
 
-  bytes: async ({ text }) => Array.from(await bytesOfBase64(text, pause)),
+  bytes: async ({ text }) => Array.from(await bytesOfBase64(text)),
 
   // The pieces of some bytes, and the bytes that wait for more.
   async pieces({ described, symbols }) {

@@ -1,25 +1,17 @@
 // darknet's fourteen activation functions, of one number each.
 
-function rectifier(below) {
-  return (x) => Math.max(x, below * x);
-}
+const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
+const rectifier = (below) => (x) => Math.max(x, below * x);
+// f between low and high, and beyond them a line of this slope.
+const bounded = (f, low, high, slope) => (x) => {
+  const inside = clamp(x, low, high);
+  return f(inside) + slope * (x - inside);
+};
 
 function stair(x) {
   const floor = Math.floor(x);
   const steps = Math.floor(x / 2);
   return floor === 2 * steps ? steps : x - floor + steps;
-}
-
-function plse(x) {
-  if (x < -4) return 0.01 * (x + 4);
-  if (x > 4) return 0.01 * (x - 4) + 1;
-  return 0.125 * x + 0.5;
-}
-
-function lhtan(x) {
-  if (x < 0) return 0.001 * x;
-  if (x > 1) return 0.001 * (x - 1) + 1;
-  return x;
 }
 
 export function logistic(x) {
@@ -37,8 +29,8 @@ export const FUNCTIONS = {
   relie: rectifier(0.01),
   leaky: rectifier(0.1),
   ramp: (x) => Math.max(x, 0) + 0.1 * x,
-  plse,
+  plse: bounded((x) => 0.125 * x + 0.5, -4, 4, 0.01),
   stair,
-  hardtan: (x) => Math.min(1, Math.max(-1, x)),
-  lhtan,
+  hardtan: (x) => clamp(x, -1, 1),
+  lhtan: bounded((x) => x, 0, 1, 0.001),
 };

@@ -10,7 +10,6 @@ import { readTensors } from "./weights.mjs";
 const WORK = 12; // milliseconds of a frame for computing
 const PAINT = 4; // and for painting
 const SHOWN = 45; // milliseconds from one look of a growing text to the next
-const PATIENCE = 30; // milliseconds that loading goes on without a pause
 const OFTEN = 500; // milliseconds between the figures while it writes
 const NAMED = 5; // greatest surprises, and slowest units
 const CONTEXT = 24; // letters before a surprise that are shown
@@ -18,16 +17,6 @@ const FEWEST = 50; // symbols from which on units can be compared
 
 const byId = (id) => document.getElementById(id);
 const number = (value) => value.toLocaleString("en");
-
-// A function that lets the browser do other things, where it has waited for long.
-function pauses() {
-  let last = performance.now();
-  return async () => {
-    if (performance.now() - last < PATIENCE) return;
-    await new Promise((resolve) => setTimeout(resolve));
-    last = performance.now();
-  };
-}
 
 class Page {
   constructor(network, symbols) {
@@ -100,19 +89,10 @@ class Page {
         if (this.phase === "idle") this.showOdds();
       });
     }
-    byId("color").addEventListener("change", () => {
-      this.color();
-      this.showSurprises();
-    });
-    byId("measure").addEventListener("change", () => {
-      this.color();
-      this.showFigures();
-      this.showSurprises();
-    });
-    byId("layer").addEventListener("change", () => {
-      this.limitUnit();
-      this.color();
-    });
+    byId("layer").addEventListener("change", () => this.limitUnit());
+    for (const id of ["color", "measure", "layer"]) {
+      byId(id).addEventListener("change", () => this.show());
+    }
     byId("unit").addEventListener("input", () => this.color());
   }
 
@@ -182,7 +162,6 @@ class Page {
     this.isOnlyPrompt = !writes;
     this.text.show(this.session);
     this.color();
-    this.then = writes ? () => this.goOn() : () => this.rest("");
     this.setPhase("reading");
   }
 
@@ -193,10 +172,7 @@ class Page {
   goOn() {
     this.readControls();
     const length = this.whole("length", "Length");
-    if (length === null) {
-      this.rest("");
-      return;
-    }
+    if (length === null) return this.rest("");
     this.isOnlyPrompt = false;
     this.left = length;
     this.began = { time: performance.now(), pieces: this.session.pieces.ends.length };
@@ -224,10 +200,8 @@ class Page {
     if (this.phase === "writing") this.measure();
     this.waiting = [];
     this.setPhase("idle");
-    this.color();
     this.showOdds();
-    this.showFigures();
-    this.showSurprises();
+    this.show();
     const full = this.session.isFull ? "; the page has no room for more" : "";
     if (reason) this.say(`${reason}: ${byId("figures").textContent}${full}`);
   }
@@ -263,15 +237,9 @@ class Page {
       this.text.grow();
       this.text.paint(this.shownAt + PAINT);
       if (this.phase === "writing") this.measure();
-      if (this.isBeyondRange) this.color();
     }
     if (this.phase !== "idle" || this.isBehind || !this.text.isPainted) this.schedule();
     else byId("reading").setAttribute("aria-busy", "false");
-  }
-
-  // Whether a unit has so much more text behind it that its mean and reach may be others.
-  get isBeyondRange() {
-    return this.mode === "unit" && this.session.trace.rows.length > 2 * this.ranged + NAMED;
   }
 
   get isBehind() {
@@ -283,7 +251,8 @@ class Page {
   workABit() {
     if (this.phase === "reading") {
       if (this.waiting.length) this.session.feed(this.waiting.pop(), PROMPT);
-      else this.then();
+      else if (this.isOnlyPrompt) this.rest("");
+      else this.goOn();
     } else if (this.phase === "writing") {
       if (this.left > 0 && !this.session.isFull) {
         this.session.write(this.sampling);
@@ -308,6 +277,13 @@ class Page {
     if (now - this.figuresAt < OFTEN) return;
     this.figuresAt = now;
     this.showFigures();
+    if (this.mode === "unit") this.color(); // Its mean and reach may be others by now.
+  }
+
+  show() {
+    this.color();
+    this.showFigures();
+    this.showSurprises();
   }
 
   showFigures() {
@@ -372,7 +348,6 @@ class Page {
     session.watch(Number(byId("layer").value));
     const { trace } = session;
     const { mean, reach } = trace.range(unit);
-    this.ranged = trace.rows.length;
     this.text.color((i) => {
       const row = trace.rows[session.pieces.ends[i] - 1];
       return row ? (row[unit] - mean) / reach : 0;
@@ -430,7 +405,7 @@ class Page {
 async function start() {
   const description = JSON.parse(byId("network").textContent);
   const numbers = byId("numbers");
-  const tensors = await readTensors(description.tensors, numbers.textContent, pauses());
+  const tensors = await readTensors(description.tensors, numbers.textContent);
   numbers.remove();
   byId("loading").hidden = true;
   for (const id of ["controls", "actions", "reading", "odds"]) byId(id).hidden = false;

@@ -3,10 +3,13 @@
 // The page has them in base64: first all tensors of 32 bits, then all of 16, little endian, as
 // every browser has its numbers in memory.
 
-const PIECE = 1 << 18; // letters that are read without a pause
+const PIECE = 1 << 22; // letters that are read without a pause
 
-// The bytes of a base64 text without white space. `pause` is awaited between its pieces.
-export async function bytesOfBase64(text, pause) {
+// Lets the browser do other things.
+const pause = () => new Promise((resolve) => setTimeout(resolve));
+
+// The bytes of a base64 text without white space.
+export async function bytesOfBase64(text) {
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   const bytes = new Uint8Array((text.length / 4) * 3 - padding);
   let place = 0;
@@ -37,8 +40,8 @@ function numbersOfHalves(halves) {
 }
 
 // The tensors by name: {shape, values}. listed: [name, shape, bits] of each, in their order.
-export async function readTensors(listed, text, pause) {
-  const { buffer } = await bytesOfBase64(text.trim(), pause);
+export async function readTensors(listed, text) {
+  const { buffer } = await bytesOfBase64(text.trim());
   const tensors = new Map();
   let place = 0;
   for (const [name, shape, bits] of listed) {
