@@ -30,7 +30,7 @@ class NumpyStep:
         self._rows = () if streams == 1 else (streams,)
         self._dtype = dtype
         self._symbols = np.zeros(self._rows, np.intp)
-        self._buffers: dict[Value, Array] = {}
+        self._buffers: dict[Value, Array] = {program.symbols: self._symbols}
         self._calls: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
         for part, before in zip(program.parts, state, strict=True):
             self._add_part(part, before)
@@ -52,7 +52,7 @@ class NumpyStep:
         ]
         self._readers = Counter(x for x in (*read, part.y, *part.after) if x in made)
         for operations in joined(part.operations):
-            getattr(self, f"_{operations[0].name}")(*operations)
+            self._add(operations)
         for old, new in zip(part.before, part.after, strict=True):
             if new is not old:
                 self._call(np.copyto, self._buffer(old), self._known(new))
@@ -71,31 +71,41 @@ class NumpyStep:
             return self._buffers[x]
         return x if isinstance(x, int | float) else x.values
 
-    # --- the operations, by their names
+    def _add(self, operations: list[Operation]) -> None:
+        """Add the calls of an operation, or of products of one x."""
+        name, by, y = operations[0].name, operations[0].by, operations[0].y
+        inputs = [self._known(x) for x in operations[0].inputs]
+        match name:
+            case "add" | "subtract" | "multiply":
+                self._call(getattr(np, name), *inputs, self._buffer(y))
+            case "connect":
+                self._connect(operations)
+            case "activate":
+                self._activate(operations[0])
+            case "normalize":
+                gains, shifts = by.affine()
+                self._call(np.multiply, *inputs, gains, self._buffer(y))
+                self._call(np.add, self._buffer(y), shifts, self._buffer(y))
+            case "softmax":
+                self._call(_softmax, by, *inputs, self._buffer(y))
+            case "dropout":
+                self._call(np.copyto, self._buffer(y), *inputs)
+            case "one_hot":
+                table = np.eye(y.width, dtype=self._dtype)
+                self._call(table.take, *inputs, 0, self._buffer(y))
 
-    def _elementwise(self, function: Callable[..., object], operation: Operation) -> None:
-        self._call(function, *map(self._known, operation.inputs), self._buffer(operation.y))
-
-    def _add(self, operation: Operation) -> None:
-        self._elementwise(np.add, operation)
-
-    def _subtract(self, operation: Operation) -> None:
-        self._elementwise(np.subtract, operation)
-
-    def _multiply(self, operation: Operation) -> None:
-        self._elementwise(np.multiply, operation)
-
-    def _connect(self, *operations: Operation) -> None:
+    def _connect(self, operations: list[Operation]) -> None:
         """All products with one x are one product, whose columns are their outputs."""
-        x, connected = operations[0].inputs[0], [operation.by for operation in operations]
+        x = self._known(operations[0].inputs[0])
+        connected = [operation.by for operation in operations]
         matrix, gains, shifts = together(connected)
         y = np.zeros((*self._rows, len(shifts)), self._dtype)
         if connected[0].symbols:
-            self._call(np.ascontiguousarray(matrix.T).take, self._symbols, 0, y)
+            self._call(np.ascontiguousarray(matrix.T).take, x, 0, y)
         elif self._rows:
-            self._call(np.matmul, self._known(x), np.ascontiguousarray(matrix.T), y)
+            self._call(np.matmul, x, np.ascontiguousarray(matrix.T), y)
         else:
-            self._call(np.dot, matrix, self._known(x), y)
+            self._call(np.dot, matrix, x, y)
         if gains is not None:
             self._call(np.multiply, y, gains, y)
         self._call(np.add, y, shifts, y)
@@ -112,29 +122,11 @@ class NumpyStep:
             self._call(np.copyto, self._buffer(operation.y), self._known(x))
         self._call(operation.by.apply, self._buffer(operation.y))
 
-    def _normalize(self, operation: Operation) -> None:
-        gains, shifts = operation.by.affine()
-        y = self._buffer(operation.y)
-        self._call(np.multiply, self._known(operation.inputs[0]), gains, y)
-        self._call(np.add, y, shifts, y)
 
-    def _softmax(self, operation: Operation) -> None:
-        layer, y = operation.by, self._buffer(operation.y)
-        x = self._known(operation.inputs[0])
-        rows = (1, len(y) if self._rows else 1, y.shape[-1])
-
-        def probabilities() -> None:
-            p = layer.probabilities(x.reshape(rows), layer.temperature)
-            np.copyto(y, p.reshape(y.shape))
-
-        self._call(probabilities)
-
-    def _dropout(self, operation: Operation) -> None:
-        self._call(np.copyto, self._buffer(operation.y), self._known(operation.inputs[0]))
-
-    def _one_hot(self, operation: Operation) -> None:
-        table = np.eye(operation.y.width, dtype=self._dtype)
-        self._call(table.take, self._symbols, 0, self._buffer(operation.y))
+def _softmax(layer: Any, x: Array, out: Array) -> None:
+    """The probabilities of a layer of softmax."""
+    p = layer.probabilities(x.reshape(1, -1, x.shape[-1]), layer.temperature)
+    np.copyto(out, p.reshape(out.shape))
 
 
 def together(connected: Sequence[Any]) -> tuple[Array, Array | None, Array]:

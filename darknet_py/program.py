@@ -122,18 +122,3 @@ def joined(operations: Sequence[Operation]) -> list[list[Operation]]:
         key = (operation.inputs[0], operation.by.batch_normalize) if is_product else operation.y
         lists.setdefault(key, []).append(operation)
     return list(lists.values())
-
-
-def normalize(x: Value, layer: Any) -> Value:
-    """Batch norm of x by the rolling statistics of a layer."""
-    return x.program.write("normalize", x, by=layer)
-
-
-def softmax(x: Value, layer: Any) -> Value:
-    """The probabilities of a layer with a temperature and groups."""
-    return x.program.write("softmax", x, by=layer)
-
-
-def dropout(x: Value, layer: Any) -> Value:
-    """x, of which a layer drops a share in training."""
-    return x.program.write("dropout", x, by=layer)

@@ -106,27 +106,27 @@ class _Module:
         """The lines that make a layer's module. Raises CfgError."""
         # The network itself makes rows of symbols.
         operations = [operation for operation in operations if operation.name != "one_hot"]
-        first: Any = operations[0].by if operations else None
-        names = [operation.name for operation in operations]
-        if not names and not layer.state_sizes:
-            return [f"nn.Identity(),  # [{layer.kind}]"]
-        is_connected = names in (["connect"], ["connect", "activate"])
-        if is_connected and first.kernel.name == f"{layer.index}.weight":
-            return _call(*_connected(first))
-        if len(names) == 1 and not layer.state_sizes:
-            make = getattr(self, f"_{names[0]}", None)
-            if make is not None:
-                return [f"{make(layer, first)},"]
+        by: Any = operations[0].by if operations else None
+        if not layer.state_sizes:
+            match [operation.name for operation in operations]:
+                case []:
+                    return [f"nn.Identity(),  # [{layer.kind}]"]
+                case ["connect"] | ["connect", "activate"] if (
+                    by.kernel.name == f"{layer.index}.weight"
+                ):
+                    return _call(*_connected(by))
+                case ["normalize"]:
+                    return [f"Batchnorm({layer.inputs}, bias={by.has_biases}),"]
+                case ["dropout"]:
+                    return [f"nn.Dropout({by.probability!r}),"]
+                case ["softmax"]:
+                    return [f"{self._softmax(layer, by)},"]
+                case ["activate"] if layer is self.net.output_layer and by is sigmoid:
+                    self.logs.add(layer)
+                    return ["nn.LogSigmoid(),"]
+                case ["activate"]:
+                    return [f"Activation({_function(by)}),"]
         return self._of_step(layer)
-
-    def _activate(self, layer: Layer, activation: Activation) -> str:
-        if layer is self.net.output_layer and activation is sigmoid:
-            self.logs.add(layer)
-            return "nn.LogSigmoid()"
-        return f"Activation({_function(activation)})"
-
-    def _normalize(self, layer: Layer, norm: Any) -> str:
-        return f"Batchnorm({layer.inputs}, bias={norm.has_biases})"
 
     def _softmax(self, layer: Layer, softmax: Any) -> str:
         self.logs.add(layer)
@@ -134,9 +134,6 @@ class _Module:
             return "nn.LogSoftmax(dim=-1)"
         temperature = max(softmax.temperature, SMALLEST_TEMPERATURE)
         return f"LogSoftmax(temperature={temperature!r}, groups={softmax.groups})"
-
-    def _dropout(self, layer: Layer, dropout: Any) -> str:
-        return f"nn.Dropout({dropout.probability!r})"
 
     def _of_step(self, layer: Layer) -> list[str]:
         """The class that has the layer's `step`, and the lines that make one of it."""

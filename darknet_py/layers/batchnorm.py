@@ -25,7 +25,7 @@ from darknet_py.layers.base import (
 from darknet_py.layers.norm import BatchNorm, affine_activate, deviation
 from darknet_py.layers.workspace import Shapes
 from darknet_py.options import NetOptions
-from darknet_py.program import Value, Values, normalize
+from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 LINEAR = ACTIVATIONS["linear"]
@@ -99,7 +99,7 @@ class BatchnormLayer(Layer):
         return kept["y"].reshape(x.shape), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
-        return normalize(x, self), state
+        return x.program.write("normalize", x, by=self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         kept, scale_sums, bias_sums = self.kept, self.kept["scale_sums"], self.kept["bias_sums"]

@@ -21,7 +21,7 @@ from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import ForwardContext, Layer, Setting, State
 from darknet_py.layers.workspace import Shapes
-from darknet_py.program import Value, Values, dropout
+from darknet_py.program import Value, Values
 
 # Numbers in a block, bits in a number.
 BLOCK = 16
@@ -94,7 +94,7 @@ class DropoutLayer(Layer):
         return np.multiply(x, self.factor, out=y), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
-        return dropout(x, self), state
+        return x.program.write("dropout", x, by=self), state
 
     def keeps(self, context: ForwardContext, shape: tuple[int, ...]) -> Array:
         """Which elements of an input of this shape are not zeroed."""

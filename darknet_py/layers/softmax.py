@@ -14,7 +14,7 @@ from darknet_py.arrays import Array, Codes, Steps, parts
 from darknet_py.cfg import Section
 from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
 from darknet_py.layers.workspace import Shapes
-from darknet_py.program import Value, Values, softmax
+from darknet_py.program import Value, Values
 
 
 def exponentials(x: Array, temperature: float, out: Array) -> tuple[Array, Array]:
@@ -77,7 +77,7 @@ class SoftmaxLayer(LossLayer):
         return self.p, state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
-        return softmax(x, self), state
+        return x.program.write("softmax", x, by=self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta of p -> p (d - sum(d p)) / T, for a loss that comes after this layer."""
