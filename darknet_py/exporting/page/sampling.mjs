@@ -7,8 +7,7 @@ const CUT_OFF = f(0.0001);
 // Zero what lies below the cut-off and make the rest sum to 1, in place.
 // The sum is taken in order and each step rounded, so that the drawn symbol is darknet's.
 function cutOff(p) {
-  let kept = false;
-  for (let i = 0; i < p.length && !kept; i++) kept = p[i] > CUT_OFF;
+  const kept = p.some((value) => value > CUT_OFF);
   let sum = 0;
   for (let i = 0; i < p.length; i++) {
     if (kept && !(p[i] > CUT_OFF)) p[i] = 0;
@@ -31,9 +30,7 @@ function keepLargest(p, k) {
       p[i] = 0;
     }
   }
-  let sum = 0;
-  for (let i = 0; i < p.length; i++) sum += p[i];
-  sum = f(sum);
+  const sum = f(p.reduce((a, b) => a + b));
   for (let i = 0; i < p.length; i++) p[i] /= sum;
 }
 
@@ -51,10 +48,8 @@ export function largest(p, count) {
   return best;
 }
 
-export function likeliest(p) {
-  let best = 0;
-  for (let i = 1; i < p.length; i++) if (p[i] > p[best]) best = i;
-  return best;
+function likeliest(p) {
+  return largest(p, 1)[0] ?? 0;
 }
 
 // The probabilities with which the next symbol is drawn, in place.
