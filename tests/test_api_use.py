@@ -100,7 +100,7 @@ def test_export_and_report_are_functions(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_bytes(TEXT)
     page = dn.report(folder, text=tmp_path / "text.txt", out=tmp_path / "page.html")
     assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
-    with pytest.raises(ValueError, match="layer must be one of"):
+    with pytest.raises(ValueError, match="layer 9"):
         dn.report(folder, text=tmp_path / "text.txt", out=page, layer=9, force=True)
 
 
