@@ -273,6 +273,8 @@ _KNOWN_FUNCTIONS = {
     "tanh": "torch.tanh",
     "relu": "torch.relu",
     "elu": "functional.elu",
+    "relie": "functional.leaky_relu",
+    "hardtan": "functional.hardtanh",
 }
 
 # Functions and classes, each after those that it mentions.
@@ -286,9 +288,6 @@ _PIECES = {
 ''',
     "selu": """def selu(x: Tensor) -> Tensor:
     return 1.0507 * torch.where(x >= 0, x, 1.6732 * torch.expm1(x.clamp(max=0)))
-""",
-    "relie": """def relie(x: Tensor) -> Tensor:
-    return functional.leaky_relu(x, 0.01)
 """,
     "ramp": """def ramp(x: Tensor) -> Tensor:
     return torch.relu(x) + 0.1 * x
@@ -306,9 +305,6 @@ _PIECES = {
     floor, steps = x.floor(), (x / 2).floor()
     return torch.where(floor == 2 * steps, steps, steps + (x - floor))
 ''',
-    "hardtan": """def hardtan(x: Tensor) -> Tensor:
-    return x.clamp(-1, 1)
-""",
     "lhtan": '''def lhtan(x: Tensor) -> Tensor:
     """x from 0 to 1, the slope 0.001 outside."""
     inside = x.clamp(0, 1)

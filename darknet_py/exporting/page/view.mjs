@@ -96,29 +96,26 @@ class Page {
     byId("unit").addEventListener("input", () => this.color());
   }
 
-  // The whole number of a field, or null, which is said.
-  whole(id, name) {
-    const field = byId(id);
-    const { valid } = field.validity;
-    field.setAttribute("aria-invalid", String(!valid));
-    if (valid) return field.valueAsNumber;
-    const most = field.max ? ` to ${field.max}` : " on";
-    this.complain(`${name} must be a whole number from ${field.min}${most}.`);
-    return null;
-  }
-
   complain(message) {
     const place = byId("trouble");
     place.hidden = !message;
     place.textContent = message;
   }
 
+  // Take in what the controls say. Returns whether all of it is valid, and tells what is not.
   readControls() {
-    this.complain("");
     const temperature = byId("temperature").valueAsNumber;
     byId("temperature-shown").textContent = temperature.toFixed(2);
-    const topK = this.whole("top-k", "Top k");
-    this.sampling = { temperature, topK: topK ?? this.sampling.topK };
+    const wrong = document.querySelector("#controls input:invalid");
+    if (!wrong) {
+      this.sampling = { temperature, topK: byId("top-k").valueAsNumber };
+      this.complain("");
+      return true;
+    }
+    const name = wrong.labels[0].firstChild.textContent.trim();
+    const most = wrong.max ? ` to ${wrong.max}` : " on";
+    this.complain(`${name} must be a whole number from ${wrong.min}${most}.`);
+    return false;
   }
 
   limitUnit() {
@@ -136,10 +133,7 @@ class Page {
 
   // Read the prompt from a zero state, and then write, where that is wanted.
   begin(writes) {
-    this.readControls();
-    const seed = this.whole("seed", "Seed");
-    const length = this.whole("length", "Length");
-    if (seed === null || length === null || !byId("top-k").validity.valid) return;
+    if (!this.readControls()) return;
     let prompt;
     try {
       const typed = byId("prompt").value;
@@ -148,7 +142,7 @@ class Page {
       this.complain(error.message);
       return;
     }
-    const session = new Session(this.network, this.symbols, seed);
+    const session = new Session(this.network, this.symbols, byId("seed").valueAsNumber);
     if (prompt.length >= session.most) {
       this.complain(
         `The prompt has ${number(prompt.length)} ${this.unitOfLength}, and the page has room for ` +
@@ -170,11 +164,9 @@ class Page {
   }
 
   goOn() {
-    this.readControls();
-    const length = this.whole("length", "Length");
-    if (length === null) return this.rest("");
+    if (!this.readControls()) return this.rest("");
     this.isOnlyPrompt = false;
-    this.left = length;
+    this.left = byId("length").valueAsNumber;
     this.began = { time: performance.now(), pieces: this.session.pieces.ends.length };
     this.figuresAt = 0;
     this.setPhase("writing");
