@@ -326,7 +326,7 @@ def test_units_along_a_text(layer: int) -> None:
     (found,) = run_page(task)
     np.testing.assert_allclose(found["followed"], layer_outputs(net, symbols)[layer], atol=1e-5)
     assert found["caughtUp"] == found["followed"]
-    assert found["slowest"] == read_passage(net, symbols, layer).units
+    assert found["slowest"] == read_passage(net, symbols, layer, Symbols.of(net)).units
 
 
 # --- symbols -------------------------------------------------------------------------------------

@@ -15,17 +15,21 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
+from darknet_py.terminal.messages import visible
 from darknet_py.text.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Point
 
 UNITS = 6  # of a layer that are shown
+SAMPLES = 6  # of what it wrote
 LEVELS = 10  # of color
+T = TypeVar("T")
 WIDTH, HEIGHT = 600, 300
 MARGIN = 60
 
@@ -71,13 +75,13 @@ class Reading:
 
 
 def read_passage(
-    net: Network, passage: Sequence[int] | Array, layer: int, symbols: Symbols | None = None
+    net: Network, passage: Sequence[int] | Array, layer: int, symbols: Symbols
 ) -> Reading:
     """Let the network read a passage as one stream from a zero state.
 
     layer: whose units are shown, those that change most slowly along the text: what they answer to
-    is longer than a symbol. symbols: what they stand for; by default bytes, or tokens without
-    names. Raises CorpusError for unknown symbols, ValueError for a layer that does not exist.
+    is longer than a symbol. symbols: what they stand for. Raises CorpusError for unknown symbols,
+    ValueError for a layer that does not exist.
     """
     if not 0 <= layer < len(net.layers):
         raise ValueError(f"layer {layer}: the network has the layers 0 to {len(net.layers) - 1}")
@@ -87,8 +91,7 @@ def read_passage(
     outputs, _ = net.forward(read, net.initial_state(1), count=layer + 1)
     responses = outputs[:, 0].astype(np.float64)
     units = _slow_units(responses)
-    shown = symbols if symbols is not None else Symbols.of(net)
-    return Reading(read[:, 0].tolist(), shown, losses, layer, units, responses[:, units])
+    return Reading(read[:, 0].tolist(), symbols, losses, layer, units, responses[:, units])
 
 
 def _slow_units(responses: Array) -> list[int]:
@@ -106,8 +109,8 @@ def recurrent_layer(net: Network) -> int:
     return states[-1] if states else 0
 
 
-def read_samples(path: Path, most: int = 6) -> list[tuple[str, str]]:
-    """Headings and texts of a BASE.samples, at most so many, spread over the run.
+def read_samples(path: Path) -> list[tuple[str, str]]:
+    """Headings and texts of a BASE.samples, at most SAMPLES, spread over the run.
 
     What is not a whole sample, like the half of a line that a crash leaves, is skipped.
     """
@@ -116,10 +119,7 @@ def read_samples(path: Path, most: int = 6) -> list[tuple[str, str]]:
     except FileNotFoundError:
         return []
     samples = [sample for sample in map(_sample, lines) if sample is not None]
-    chosen = np.unique(
-        np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)
-    )
-    return [samples[i] for i in (chosen if samples else [])]
+    return _thinned(samples, SAMPLES)
 
 
 def _sample(line: bytes) -> tuple[str, str] | None:
@@ -197,8 +197,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 def _text(text: str) -> str:
     """Text for the page: control characters as pictures."""
-    pictures = {code: 0x2400 + code for code in range(32) if code not in (9, 10)}
-    return html.escape(text.translate(pictures))
+    return html.escape(visible(text))
 
 
 def _surprises(pieces: Iterable[tuple[int, int, str]], losses: Array) -> Array:
@@ -229,16 +228,13 @@ def _greatest(
     pieces: Sequence[tuple[int, int, str]], surprises: Array, most: int = 5, context: int = 24
 ) -> str:
     """A table of the least expected pieces, for those who do not see the colors."""
-    rows = []
-    for place in np.argsort(-surprises, kind="stable")[:most].tolist():
-        before = "".join(text for _, _, text in pieces[max(0, place - context) : place])
-        here = pieces[place][2]
-        rows.append(
-            f"<tr><td class='n'>{surprises[place]:.2f}</td><td><code>"
-            f"{_text(before).replace(chr(10), '⏎')}<b>{_text(here).replace(chr(10), '⏎')}</b>"
-            "</code></td></tr>"
-        )
-    return "<table><caption>The greatest surprises, in nats</caption>" + "".join(rows) + "</table>"
+    texts = [_text(text).replace("\n", "⏎") for _, _, text in pieces]
+    rows = [
+        f"<tr><td class='n'>{surprises[place]:.2f}</td><td><code>"
+        f"{''.join(texts[max(0, place - context) : place])}<b>{texts[place]}</b></code></td></tr>"
+        for place in np.argsort(-surprises, kind="stable")[:most].tolist()
+    ]
+    return f"<table><caption>The greatest surprises, in nats</caption>{''.join(rows)}</table>"
 
 
 def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
@@ -303,7 +299,8 @@ def ticks(low: float, high: float) -> list[float]:
     return [step * number for number in range(first, last + 1)]
 
 
-def _thinned(curve: list[Point], most: int = 600) -> list[Point]:
-    if len(curve) <= most:
-        return curve
-    return [curve[i] for i in np.linspace(0, len(curve) - 1, most).round().astype(int)]
+def _thinned(row: list[T], most: int = 600) -> list[T]:
+    """At most so many, at equal distances, the first and the last among them."""
+    if len(row) <= most:
+        return row
+    return [row[i] for i in np.linspace(0, len(row) - 1, most).round().astype(int)]
