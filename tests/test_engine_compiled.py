@@ -19,8 +19,10 @@ from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import aligned
 from darknet_py.engine import choose
 from darknet_py.engine.compiled import functions, product, records, team
-from darknet_py.engine.compiled.jit import link
+from darknet_py.engine.compiled.jit import Rows, compiled
+from darknet_py.engine.compiled.product import Sizes
 from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.compiled.threads import THREAD, share
 from darknet_py.engine.compiled.vectors import PASS
 from darknet_py.inference.generation import generate
 from tests.support.networks import draw_symbols, make_network
@@ -46,8 +48,29 @@ SIZES = sorted(
 )
 
 
-def call(name: str, *arguments: int) -> None:
-    link()[f"darknet_py_engine_compiled_product_{name}"](*arguments)
+@compiled
+def multiply_(a: Rows, packed: Rows, c: Rows, sizes: Sizes, keep: int, spare: int) -> None:
+    product.multiply(a, packed, c, sizes, keep, spare)
+
+
+@compiled
+def gradient(d: Rows, x: Rows, sizes: Sizes, g: int, scratch: int, me: int) -> None:
+    product.gradient(d, x, sizes, g, scratch, me)
+
+
+@compiled
+def pack(w: Rows, depth: int, columns: int, out: Rows) -> None:
+    product.pack(w, depth, 0, columns, out)
+
+
+@compiled
+def pack_transposed(w: Rows, depth: int, columns: int, out: Rows) -> None:
+    product.pack_transposed(w, depth, 0, columns, out.at)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def engine() -> None:
+    TEAM.compile()
 
 
 def draw(rng: np.random.Generator, *shape: int) -> Array:
@@ -58,14 +81,15 @@ def address(array: Array) -> int:
     return array.ctypes.data
 
 
+def rows_of(array: Array) -> Rows:
+    return Rows(address(array), array.strides[0] // 4)
+
+
 def multiply(a: Array, packed: Array, columns: int, c: Array, keep: int) -> None:
     spare = aligned(product.ROWS * product.PANEL)
     rows, depth = a.shape
-    call(
-        "multiply",
-        *(address(a), a.strides[0] // 4, rows, depth, address(packed)),
-        *(depth * product.PANEL, columns, address(c), c.strides[0] // 4, keep, address(spare)),
-    )
+    panels = Rows(address(packed), depth * product.PANEL)
+    multiply_(rows_of(a), panels, rows_of(c), Sizes(rows, depth, columns), keep, address(spare))
 
 
 @pytest.mark.parametrize("case", range(40))
@@ -78,12 +102,12 @@ def test_products_are_numpys(case: int) -> None:
     packed = aligned(product.packed_floats(depth, columns))
     packed.fill(np.nan)
     wide = np.ones((rows, columns + 5), np.float32)
+    panels = Rows(address(packed), depth * product.PANEL)
     if case % 4 < 2:
-        call("pack_transposed", address(weights), depth, depth, 0, columns, address(packed))
+        pack_transposed(rows_of(weights), depth, columns, panels)
     else:
         transposed = weights.T.copy()
-        panel = depth * product.PANEL
-        call("pack", address(transposed), columns, depth, 0, columns, address(packed), panel)
+        pack(rows_of(transposed), depth, columns, panels)
     multiply(a, packed, columns, wide[:, :columns], keep)
     expected = a.astype(np.float64) @ weights.T.astype(np.float64) + keep
     np.testing.assert_allclose(wide[:, :columns], expected, rtol=0, atol=3e-6 * depth)
@@ -101,11 +125,9 @@ def test_gradients_are_numpys(case: int) -> None:
     scratch = aligned(product.gradient_floats(outputs, inputs))
     spare = aligned(product.ROWS * product.PANEL)
     counters = aligned(32, np.int64)
-    call(
-        "gradient",
-        *(address(d), outputs + 2, rows, outputs, address(x), inputs + 1, inputs, address(g)),
-        *(address(scratch), address(spare), address(counters), 0, 1),
-    )
+    me = np.array([(0, 1, address(counters), address(spare))], THREAD)
+    sizes = Sizes(outputs, rows, inputs)
+    gradient(rows_of(d), rows_of(x), sizes, address(g), address(scratch), address(me))
     expected = 1 + d.T.astype(np.float64) @ x.astype(np.float64)
     np.testing.assert_allclose(g, expected, rtol=0, atol=3e-6 * max(8, rows))
 
@@ -115,7 +137,7 @@ def test_a_number_that_is_not_finite_stays_in_its_row() -> None:
     a[1, 7] = np.inf
     weights = np.ones((33, 20), np.float32)
     packed = aligned(product.packed_floats(20, 33))
-    call("pack_transposed", address(weights), 20, 20, 0, 33, address(packed))
+    pack_transposed(rows_of(weights), 20, 33, Rows(address(packed), 20 * product.PANEL))
     c = np.zeros((3, 33), np.float32)
     multiply(a, packed, 33, c, 0)
     assert (c[[0, 2]] == 20).all()
@@ -125,7 +147,8 @@ def test_a_number_that_is_not_finite_stays_in_its_row() -> None:
 @pytest.mark.parametrize("columns", [1, 16, 100, 128, 1000])
 @pytest.mark.parametrize("threads", [1, 2, 3, 4])
 def test_shares_are_whole_panels_and_all_columns(columns: int, threads: int) -> None:
-    shares = [product.share(columns, rank, threads) for rank in range(threads)]
+    ranks = np.array([(rank, threads, 0, 0) for rank in range(threads)], THREAD)
+    shares = [share(columns, product.PANEL, address(me)) for me in np.split(ranks, threads)]
     assert shares[0][0] == 0
     assert shares[-1][1] == columns
     for (_, end), (first, _) in itertools.pairwise(shares):

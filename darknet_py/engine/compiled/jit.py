@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import inspect
 import logging
 import platform
 import sys
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 import numba
 import numpy as np
@@ -66,19 +67,57 @@ def compiled_ordered(function: F) -> F:
     return _njit(function, {"nnan", "reassoc", "nsz"})
 
 
+def instructions(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]], Any]:
+    """A function of these numba types, of LLVM's instructions, written where it is called.
+
+    What is decorated writes them: it takes the builder and the values of the arguments, and returns
+    the value of the result, where there is one.
+    """
+
+    def decorate(write: Callable[..., Any]) -> Any:
+        @wraps(write)
+        def typed(context: Any, *_: Any) -> Any:
+            def build(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> Any:
+                value = write(builder, *values)
+                return context.get_dummy_value() if value is None else value
+
+            return result(*arguments), build
+
+        return extending.intrinsic(typed)
+
+    return decorate
+
+
+def numba_type(hint: Any) -> Any:
+    """That of an argument: a whole number, or a NamedTuple of them."""
+    if hint is int:
+        return types.intp
+    return types.NamedUniTuple(types.intp, len(hint._fields), hint)
+
+
 class Exported:
-    """A function of whole numbers, addresses among them, that is compiled by itself.
+    """A function of whole numbers, and NamedTuples of them, that is compiled by itself.
 
     Others call it through its symbol, as they would call C, so that its code is compiled once and
     not again in each that calls it. It is compiled by `link`, and kept on disk.
     """
 
-    def __init__(self, function: Any) -> None:
+    def __init__(self, function: Callable[..., None]) -> None:
         self.function = function
         self.symbol = f"{function.__module__}.{function.__name__}".replace(".", "_")
-        self.signature = types.void(*[types.intp] * function.__code__.co_argcount)
-        self.external = types.ExternalFunction(self.symbol, self.signature)
+        parameters = inspect.signature(function).parameters
+        hints = get_type_hints(function)
+        self.signature = types.void(*(numba_type(hints[name]) for name in parameters))
         self.compiled: Any = None
+
+        def call(builder: ir.IRBuilder, *values: ir.Value) -> None:
+            signature = ir.FunctionType(ir.VoidType(), [value.type for value in values])
+            builder.call(function_of(builder, self.symbol, signature), values)
+
+        # numba, too, must see how many arguments there are.
+        builder = inspect.Parameter("builder", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+        vars(call)["__signature__"] = inspect.Signature([builder, *parameters.values()])
+        self.caller = instructions(types.void, *self.signature.args)(call)
 
     def _made(self, digest: str) -> Any:
         made = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
@@ -106,8 +145,8 @@ def exported(function: F) -> F:
     """Compile it by itself (`Exported`). What it calls must be defined before it."""
     made = Exported(function)
     _EXPORTS[made.symbol] = made
-    external: F = made.external
-    return external
+    caller: F = made.caller
+    return caller
 
 
 def keep_on_disk(function: Any, digest: str) -> None:
@@ -124,8 +163,8 @@ def keep_on_disk(function: Any, digest: str) -> None:
 
 
 @lru_cache(maxsize=1)
-def link() -> dict[str, Any]:
-    """Make all of the engine ready; its functions by symbol, to be called from Python."""
+def link() -> None:
+    """Make all of the engine ready."""
     digest = sources()
     # If the first is not on disk, none is.
     if not next(iter(_EXPORTS.values())).is_kept(digest):
@@ -133,7 +172,6 @@ def link() -> dict[str, Any]:
     for function in _EXPORTS.values():
         if function.compiled is None:
             function.link(digest)
-    return {symbol: function.compiled.ctypes for symbol, function in _EXPORTS.items()}
 
 
 @lru_cache(maxsize=1)
@@ -160,33 +198,22 @@ if not VECTOR:
     log.debug("no vector products for this processor: BLAS is used")
 
 
-def function_of(builder: Any, name: str, signature: Any) -> Any:
+def function_of(builder: ir.IRBuilder, name: str, signature: ir.FunctionType) -> ir.Function:
     """A function of LLVM or of the system, to be called by its name."""
     return cgutils.get_or_insert_function(builder.module, signature, name)
-
-
-def intrinsic(function: Any) -> Any:
-    """A function that writes LLVM's instructions where it is called."""
-    return extending.intrinsic(function)
 
 
 # --- memory ---------------------------------------------------------------------------------------
 
 
-@intrinsic
-def _float_pointer(context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], FLOAT.as_pointer())
-
-    return types.CPointer(types.float32)(types.intp), build
+@instructions(types.CPointer(types.float32), types.intp)
+def _float_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return builder.inttoptr(address, FLOAT.as_pointer())
 
 
-@intrinsic
-def _word_pointer(context: Any, address: Any) -> Any:
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.inttoptr(values[0], WORD.as_pointer())
-
-    return types.CPointer(types.int64)(types.intp), build
+@instructions(types.CPointer(types.int64), types.intp)
+def _word_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return builder.inttoptr(address, WORD.as_pointer())
 
 
 @compiled
@@ -203,16 +230,32 @@ def words(address: int, shape: tuple[int, ...]) -> Array:
     return array
 
 
+class Rows(NamedTuple):
+    """Rows of float32 numbers: the address of the first, and numbers from one to the next."""
+
+    at: int
+    apart: int
+
+
+@compiled
+def rows_from(rows: Rows, row: int, column: int) -> Rows:
+    """Those from this row and column on."""
+    return Rows(rows.at + (row * rows.apart + column) * FLOAT_BYTES, rows.apart)
+
+
+@compiled
+def row_of(rows: Rows, row: int, count: int) -> Array:
+    """So many numbers of a row, from its first."""
+    return floats(rows.at + row * rows.apart * FLOAT_BYTES, (count,))
+
+
 def reader(dtype: np.dtype[Any]) -> Callable[[int], Record]:
     """A compiled function from an address to the record of this dtype that lies there."""
     pointer = types.CPointer(numba.from_dtype(dtype))
 
-    @intrinsic
-    def record_pointer(context: Any, address: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            return builder.inttoptr(values[0], context.get_value_type(pointer))
-
-        return pointer(types.intp), build
+    @instructions(pointer, types.intp)
+    def record_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+        return builder.inttoptr(address, ir.ArrayType(ir.IntType(8), dtype.itemsize).as_pointer())
 
     @compiled
     def record_at(address: int) -> Record:
@@ -221,101 +264,60 @@ def reader(dtype: np.dtype[Any]) -> Callable[[int], Record]:
     return record_at
 
 
-@intrinsic
-def float_of_bits(context: Any, bits: Any) -> Any:
+@instructions(types.float32, types.int32)
+def float_of_bits(builder: ir.IRBuilder, bits: ir.Value) -> ir.Value:
     """The float32 that these 32 bits are."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], FLOAT)
-
-    return types.float32(types.int32), build
+    return builder.bitcast(bits, FLOAT)
 
 
-@intrinsic
-def bits_of_float(context: Any, number: Any) -> Any:
+@instructions(types.int32, types.float32)
+def bits_of_float(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
     """The 32 bits of a float32."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.bitcast(values[0], ir.IntType(32))
-
-    return types.int32(types.float32), build
+    return builder.bitcast(number, ir.IntType(32))
 
 
 # --- between threads ------------------------------------------------------------------------------
 
 
-@intrinsic
-def store_release(context: Any, address: Any, value: Any) -> Any:
+@instructions(types.void, types.intp, types.intp)
+def store_release(builder: ir.IRBuilder, address: ir.Value, value: ir.Value) -> None:
     """Write a word that others see only after all that was written before it."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        pointer = builder.inttoptr(values[0], WORD.as_pointer())
-        builder.store_atomic(values[1], pointer, "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.intp, types.intp), build
+    builder.store_atomic(value, builder.inttoptr(address, WORD.as_pointer()), "release", 8)
 
 
-@intrinsic
-def load_acquire(context: Any, address: Any) -> Any:
+@instructions(types.intp, types.intp)
+def load_acquire(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     """Read a word, and after it all that was written before it was."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        pointer = builder.inttoptr(values[0], WORD.as_pointer())
-        return builder.load_atomic(pointer, "acquire", 8)
-
-    return types.intp(types.intp), build
+    return builder.load_atomic(builder.inttoptr(address, WORD.as_pointer()), "acquire", 8)
 
 
-@intrinsic
-def fence(context: Any) -> Any:
+@instructions(types.void)
+def fence(builder: ir.IRBuilder) -> None:
     """What was written before is seen by all before anything after it is read."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), build
+    builder.fence("seq_cst")
 
 
-@intrinsic
-def pause(context: Any) -> Any:
+@instructions(types.void)
+def pause(builder: ir.IRBuilder) -> None:
     """Tell the processor that this thread waits in a loop."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        if IS_X86:
-            nothing = ir.FunctionType(ir.VoidType(), [])
-            hint = function_of(builder, "llvm.x86.sse2.pause", nothing)
-            builder.call(hint, [])
-        else:
-            builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), build
+    if IS_X86:
+        nothing = ir.FunctionType(ir.VoidType(), [])
+        builder.call(function_of(builder, "llvm.x86.sse2.pause", nothing), [])
+    else:
+        builder.fence("seq_cst")
 
 
 # The name by which compiled code finds the system's call that lets other threads run.
 _YIELD = "darknet_py_yield"
+if sys.platform == "win32":
+    _system_yield: Any = ctypes.WinDLL("kernel32").SwitchToThread
+else:
+    _system_yield = ctypes.CDLL(None).sched_yield
+binding.add_symbol(_YIELD, ctypes.cast(_system_yield, ctypes.c_void_p).value)
 
 
-def _add_yield() -> None:
-    if sys.platform == "win32":
-        function: Any = ctypes.WinDLL("kernel32").SwitchToThread
-    else:
-        function = ctypes.CDLL(None).sched_yield
-    binding.add_symbol(_YIELD, ctypes.cast(function, ctypes.c_void_p).value)
-
-
-_add_yield()
-
-
-@intrinsic
-def yield_processor(context: Any) -> Any:
+@instructions(types.void)
+def yield_processor(builder: ir.IRBuilder) -> None:
     """Let another thread of the system have the processor."""
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        answers = ir.FunctionType(ir.IntType(32), [])
-        builder.call(function_of(builder, _YIELD, answers), [])
-        return context.get_dummy_value()
-
-    return types.void(), build
+    answers = ir.FunctionType(ir.IntType(32), [])
+    builder.call(function_of(builder, _YIELD, answers), [])

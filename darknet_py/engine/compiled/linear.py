@@ -11,18 +11,22 @@ outputs). Deltas are minus the gradient; updates are added to.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.functions import ONE, ZERO, activate, times_slope
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
     Record,
+    Rows,
     compiled,
     exported,
     floats,
     reader,
+    row_of,
+    rows_from,
     words,
 )
 from darknet_py.engine.compiled.product import (
@@ -30,13 +34,14 @@ from darknet_py.engine.compiled.product import (
     PANEL,
     PANEL_BYTES,
     ROWS,
+    Sizes,
     gradient,
     multiply,
     pack,
     pack_transposed,
     panels_of,
-    share,
 )
+from darknet_py.engine.compiled.threads import share, thread_at, wait
 
 # What follows the product: a bias, batch norm over the streams of a step, or gains and shifts.
 BIAS, BATCH_NORM, AFFINE = range(3)
@@ -69,24 +74,64 @@ LINEAR = np.dtype(
 linear_at = reader(LINEAR)
 
 
+class Block(NamedTuple):
+    """Some columns of a part, in one time step."""
+
+    step: int
+    part: int
+    column: int
+    width: int
+
+
+@compiled
+def _rows(b: Record, address: int, row: int, block: Block) -> Rows:
+    """Those of a block, of all streams, in an array (time_steps, streams, row)."""
+    column = block.part * b.outputs + block.column
+    return rows_from(Rows(address, row), block.step * b.streams, column)
+
+
+@compiled
+def _of_step(b: Record, address: int, block: Block) -> Array:
+    """The numbers of a block in an array (time_steps, parts * outputs)."""
+    place = (block.step * b.parts + block.part) * b.outputs + block.column
+    return floats(address + place * FLOAT_BYTES, (block.width,))
+
+
+@compiled
+def _of_part(addresses: Array, block: Block) -> Array:
+    """The numbers of a block in vectors (outputs,), one for each part."""
+    return floats(addresses[block.part] + block.column * FLOAT_BYTES, (block.width,))
+
+
+@compiled
+def _spare_row(me: int, index: int, count: int) -> Array:
+    """Scratch of a thread for so many columns, behind that of products."""
+    return floats(thread_at(me).spare + ROWS * PANEL_BYTES + index * BLOCK * FLOAT_BYTES, (count,))
+
+
 # --- forward --------------------------------------------------------------------------------------
 
 
+@compiled
+def _panels(b: Record, part: int, first: int) -> Rows:
+    """The packed panel of column `first` of a part, and those after it."""
+    panel = part * panels_of(b.outputs) + first // PANEL
+    return rows_from(Rows(b.packed, b.inputs * PANEL), panel, 0)
+
+
 @exported
-def pack_forward(address: int, rank: int, threads: int) -> None:
+def pack_forward(address: int, me: int) -> None:
     """Pack a thread's own columns of W^T, all parts, or those of the table of symbols."""
     b = linear_at(address)
     if b.ready:
         return
-    first, end = share(b.outputs, rank, threads)
-    panels = panels_of(b.outputs)
+    first, end = share(b.outputs, PANEL, me)
     for part in range(b.parts):
         if b.symbols == 0:
-            to = b.packed + (part * panels + first // PANEL) * b.inputs * PANEL_BYTES
-            pack_transposed(b.weights[part], b.inputs, b.inputs, first, end, to)
+            matrix = Rows(b.weights[part], b.inputs)
+            pack_transposed(matrix, b.inputs, first, end, _panels(b, part, first).at)
             continue
-        width = b.parts * b.outputs
-        table = floats(b.table, (b.inputs, width))
+        table = floats(b.table, (b.inputs, b.parts * b.outputs))
         weights = floats(b.weights[part], (b.outputs, b.inputs))
         for symbol in range(b.inputs):
             row = table[symbol, part * b.outputs : (part + 1) * b.outputs]
@@ -95,132 +140,111 @@ def pack_forward(address: int, rank: int, threads: int) -> None:
 
 
 @exported
-def forward_products(
-    address: int, x: int, step: int, steps: int, rank: int, threads: int, spare: int
-) -> None:
+def forward_products(address: int, x: int, step: int, steps: int, me: int) -> None:
     """The products of some steps, own columns. x: the address of the rows of the first of them.
 
     Reads all columns of x.
     """
     b = linear_at(address)
-    first, end = share(b.outputs, rank, threads)
+    first, end = share(b.outputs, PANEL, me)
     if first == end:
         return
-    width = b.parts * b.outputs
     rows = steps * b.streams
-    panels = panels_of(b.outputs)
     for part in range(b.parts):
-        begin = step * b.streams * b.row + part * b.outputs + first
-        out = b.products + begin * FLOAT_BYTES
+        column = part * b.outputs + first
+        out = rows_from(Rows(b.products, b.row), step * b.streams, column)
         if b.symbols == 0:
-            packed = b.packed + (part * panels + first // PANEL) * b.inputs * PANEL_BYTES
-            multiply(
-                *(x, b.inputs, rows, b.inputs, packed, b.inputs * PANEL, end - first),
-                *(out, b.row, b.add, spare),
-            )
+            sizes = Sizes(rows, b.inputs, end - first)
+            panels = _panels(b, part, first)
+            multiply(Rows(x, b.inputs), panels, out, sizes, b.add, thread_at(me).spare)
             continue
         symbols = words(b.symbols, (b.time_steps * b.streams,))
+        table = rows_from(Rows(b.table, b.parts * b.outputs), 0, column)
         for row in range(rows):
-            place = symbols[step * b.streams + row] * width + part * b.outputs + first
-            source = floats(b.table + place * FLOAT_BYTES, (end - first,))
-            to = floats(out + row * b.row * FLOAT_BYTES, (end - first,))
+            source = row_of(table, symbols[step * b.streams + row], end - first)
+            to = row_of(out, row, end - first)
             for j in range(len(to)):
                 to[j] = source[j]
 
 
 @exported
-def forward_norm(address: int, step: int, steps: int, rank: int, threads: int, spare: int) -> None:
+def forward_norm(address: int, step: int, steps: int, me: int) -> None:
     """From the products of some steps to y of them, own columns."""
     b = linear_at(address)
-    first, end = share(b.outputs, rank, threads)
+    first, end = share(b.outputs, PANEL, me)
     for t in range(step, step + steps):
         for part in range(b.parts):
             for column in range(first, end, BLOCK):
-                count = min(BLOCK, end - column)
+                block = Block(t, part, column, min(BLOCK, end - column))
                 if b.norm == BATCH_NORM:
-                    _normalize(b, t, part, column, count, spare)
+                    _normalize(b, block, me)
                 elif b.norm == AFFINE:
-                    _affine(b, t, part, column, count)
+                    _affine(b, block)
                 else:
-                    _add_bias(b, t, part, column, count)
+                    _add_bias(b, block)
 
 
 @exported
-def forward(address: int, rank: int, threads: int, spare: int) -> None:
+def forward(address: int, me: int) -> None:
     """All time steps, own columns; a few steps at a time, which are still in cache for their norm.
 
     Reads all columns of x.
     """
     b = linear_at(address)
-    pack_forward(address, rank, threads)
+    pack_forward(address, me)
     few = max(1, CHUNK // b.streams)
     for step in range(0, b.time_steps, few):
         steps = min(few, b.time_steps - step)
         x = b.x + step * b.streams * b.inputs * FLOAT_BYTES
-        forward_products(address, x, step, steps, rank, threads, spare)
-        forward_norm(address, step, steps, rank, threads, spare)
+        forward_products(address, x, step, steps, me)
+        forward_norm(address, step, steps, me)
 
 
 @compiled
-def _place(b: Record, t: int, part: int, column: int, row: int) -> int:
-    """Of a column of a part at step t, in bytes from the beginning of an array with such rows."""
-    return (t * b.streams * row + part * b.outputs + column) * FLOAT_BYTES
-
-
-@compiled
-def _statistics_place(b: Record, t: int, part: int, column: int) -> int:
-    """The same in the arrays (time_steps, parts * outputs)."""
-    return ((t * b.parts + part) * b.outputs + column) * FLOAT_BYTES
-
-
-@compiled
-def _add_bias(b: Record, t: int, part: int, column: int, count: int) -> None:
-    """y = f(product + bias) of one step and block of columns, in place."""
-    x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
-    shifts = floats(b.biases[part] + column * FLOAT_BYTES, (count,))
+def _add_bias(b: Record, block: Block) -> None:
+    """y = f(product + bias) of a block, in place."""
+    x, kind, below = _rows(b, b.products, b.row, block), b.kind, b.below
+    shifts = _of_part(b.biases, block)
     for s in range(b.streams):
-        xs = floats(x + s * row * FLOAT_BYTES, (count,))
-        for j in range(count):
+        xs = row_of(x, s, block.width)
+        for j in range(block.width):
             xs[j] += shifts[j]
         activate(xs, kind, below)
 
 
 @compiled
-def _affine(b: Record, t: int, part: int, column: int, count: int) -> None:
+def _affine(b: Record, block: Block) -> None:
     """y = f(product gain + shift), likewise."""
-    x, row, kind, below = b.products + _place(b, t, part, column, b.row), b.row, b.kind, b.below
-    times = floats(b.gains[part] + column * FLOAT_BYTES, (count,))
-    plus = floats(b.shifts[part] + column * FLOAT_BYTES, (count,))
+    x, kind, below = _rows(b, b.products, b.row, block), b.kind, b.below
+    gains, shifts = _of_part(b.gains, block), _of_part(b.shifts, block)
     for s in range(b.streams):
-        xs = floats(x + s * row * FLOAT_BYTES, (count,))
-        for j in range(count):
-            xs[j] = xs[j] * times[j] + plus[j]
+        xs = row_of(x, s, block.width)
+        for j in range(block.width):
+            xs[j] = xs[j] * gains[j] + shifts[j]
         activate(xs, kind, below)
 
 
 @compiled
-def _normalize(b: Record, t: int, part: int, column: int, count: int, spare: int) -> None:
-    """Batch norm of one step and block of columns: x becomes x_norm; y = f(x_norm scale + bias)."""
-    place, row, streams = _place(b, t, part, column, b.row), b.row, b.streams
-    x, y = b.products + place, b.y + place
-    of_step, of_part = _statistics_place(b, t, part, column), column * FLOAT_BYTES
-    means, variances = floats(b.mean + of_step, (count,)), floats(b.variance + of_step, (count,))
-    gains = floats(b.scales[part] + of_part, (count,))
-    shifts = floats(b.biases[part] + of_part, (count,))
-    inverse = floats(spare + ROWS * PANEL_BYTES, (count,))
+def _normalize(b: Record, block: Block, me: int) -> None:
+    """Batch norm of a block: x becomes x_norm; y = f(x_norm scale + bias)."""
+    x, y = _rows(b, b.products, b.row, block), _rows(b, b.y, b.row, block)
+    count, streams = block.width, b.streams
+    means, variances = _of_step(b, b.mean, block), _of_step(b, b.variance, block)
+    gains, shifts = _of_part(b.scales, block), _of_part(b.biases, block)
+    inverse = _spare_row(me, 0, count)
     root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
     kind, below = b.kind, b.below
     share_of_one, unbiased = ONE / np.float32(streams), ONE / np.float32(streams - 1)
     means[:] = ZERO
     variances[:] = ZERO
     for s in range(streams):
-        xs = floats(x + s * row * FLOAT_BYTES, (count,))
+        xs = row_of(x, s, count)
         for j in range(count):
             means[j] += xs[j]
     for j in range(count):
         means[j] *= share_of_one
     for s in range(streams):
-        xs = floats(x + s * row * FLOAT_BYTES, (count,))
+        xs = row_of(x, s, count)
         for j in range(count):
             centered = xs[j] - means[j]
             variances[j] += centered * centered
@@ -228,8 +252,7 @@ def _normalize(b: Record, t: int, part: int, column: int, count: int, spare: int
         variances[j] *= unbiased
         inverse[j] = ONE / (np.sqrt(variances[j] + root_epsilon) + deviation_epsilon)
     for s in range(streams):
-        xs = floats(x + s * row * FLOAT_BYTES, (count,))
-        ys = floats(y + s * row * FLOAT_BYTES, (count,))
+        xs, ys = row_of(x, s, count), row_of(y, s, count)
         for j in range(count):
             normal = (xs[j] - means[j]) * inverse[j]
             xs[j] = normal
@@ -241,40 +264,35 @@ def _normalize(b: Record, t: int, part: int, column: int, count: int, spare: int
 
 
 @exported
-def backward_norm(
-    address: int, delta: int, step: int, steps: int, rank: int, threads: int, spare: int
-) -> None:
+def backward_norm(address: int, delta: int, step: int, steps: int, me: int) -> None:
     """From the delta of y of some steps to that of the products, in place, own columns.
 
     delta: of all steps, (time_steps, streams, parts * outputs).
     """
     b = linear_at(address)
-    first, end = share(b.outputs, rank, threads)
+    first, end = share(b.outputs, PANEL, me)
     for t in range(step, step + steps):
         for part in range(b.parts):
             for column in range(first, end, BLOCK):
-                count = min(BLOCK, end - column)
-                sums = floats(spare + ROWS * PANEL_BYTES, (count,))
-                _activate_back(b, delta, t, part, column, sums)
-                bias_updates = floats(b.biases_updates[part] + column * FLOAT_BYTES, (count,))
-                for j in range(count):
+                block = Block(t, part, column, min(BLOCK, end - column))
+                d = _rows(b, delta, b.parts * b.outputs, block)
+                sums = _spare_row(me, 0, block.width)
+                _activate_back(b, d, block, sums)
+                bias_updates = _of_part(b.biases_updates, block)
+                for j in range(block.width):
                     bias_updates[j] += sums[j]
                 if b.norm == BATCH_NORM:
-                    _normalize_back(b, delta, t, part, column, sums, spare)
+                    _normalize_back(b, d, block, sums, me)
 
 
 @compiled
-def _activate_back(b: Record, delta: int, t: int, part: int, column: int, sums: Array) -> None:
+def _activate_back(b: Record, delta: Rows, block: Block, sums: Array) -> None:
     """Through the activation; sums: of the deltas over the streams."""
-    row, y_row, streams, clip = b.parts * b.outputs, b.row, b.streams, b.clip
-    kind, below = b.kind, b.below
-    delta += _place(b, t, part, column, row)
-    y = b.y + _place(b, t, part, column, y_row)
-    count = len(sums)
+    y, clip, kind, below = _rows(b, b.y, b.row, block), b.clip, b.kind, b.below
+    count = block.width
     sums[:] = ZERO
-    for s in range(streams):
-        ds = floats(delta + s * row * FLOAT_BYTES, (count,))
-        ys = floats(y + s * y_row * FLOAT_BYTES, (count,))
+    for s in range(b.streams):
+        ds, ys = row_of(delta, s, count), row_of(y, s, count)
         if clip > ZERO:
             for j in range(count):
                 d = ds[j]
@@ -286,26 +304,17 @@ def _activate_back(b: Record, delta: int, t: int, part: int, column: int, sums: 
 
 
 @compiled
-def _normalize_back(
-    b: Record, delta: int, t: int, part: int, column: int, sums: Array, spare: int
-) -> None:
+def _normalize_back(b: Record, delta: Rows, block: Block, sums: Array, me: int) -> None:
     """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
-    row, x_row, streams = b.parts * b.outputs, b.row, b.streams
+    x_norm, count, streams = _rows(b, b.products, b.row, block), block.width, b.streams
     root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
     smallest = b.smallest
-    delta += _place(b, t, part, column, row)
-    x_norm = b.products + _place(b, t, part, column, x_row)
-    count = len(sums)
-    along = floats(spare + ROWS * PANEL_BYTES + BLOCK * FLOAT_BYTES, (count,))
-    factor = floats(spare + ROWS * PANEL_BYTES + 2 * BLOCK * FLOAT_BYTES, (count,))
-    of_part = column * FLOAT_BYTES
-    variances = floats(b.variance + _statistics_place(b, t, part, column), (count,))
-    gains = floats(b.scales[part] + of_part, (count,))
-    updates = floats(b.scales_updates[part] + of_part, (count,))
+    along, factor = _spare_row(me, 1, count), _spare_row(me, 2, count)
+    variances = _of_step(b, b.variance, block)
+    gains, updates = _of_part(b.scales, block), _of_part(b.scales_updates, block)
     along[:] = ZERO
     for s in range(streams):
-        ds = floats(delta + s * row * FLOAT_BYTES, (count,))
-        xs = floats(x_norm + s * x_row * FLOAT_BYTES, (count,))
+        ds, xs = row_of(delta, s, count), row_of(x_norm, s, count)
         for j in range(count):
             along[j] += ds[j] * xs[j]
     share_of_one, unbiased = ONE / np.float32(streams), ONE / np.float32(streams - 1)
@@ -318,95 +327,76 @@ def _normalize_back(
         sums[j] *= share_of_one
         factor[j] = gains[j] / max(divisor, smallest)
     for s in range(streams):
-        ds = floats(delta + s * row * FLOAT_BYTES, (count,))
-        xs = floats(x_norm + s * x_row * FLOAT_BYTES, (count,))
+        ds, xs = row_of(delta, s, count), row_of(x_norm, s, count)
         for j in range(count):
             ds[j] = (ds[j] - xs[j] * along[j] - sums[j]) * factor[j]
 
 
 @exported
-def pack_backward(address: int, rank: int, threads: int) -> None:
+def pack_backward(address: int, me: int) -> None:
     """Pack a thread's own columns of W, the parts below each other: depth parts * outputs."""
     b = linear_at(address)
-    first, end = share(b.inputs, rank, threads)
-    depth = b.parts * b.outputs
+    first, end = share(b.inputs, PANEL, me)
+    panels = Rows(b.packed, b.parts * b.outputs * PANEL)
     for part in range(b.parts):
-        to = b.packed + (first * depth + part * b.outputs * PANEL) * FLOAT_BYTES
-        pack(b.weights[part], b.inputs, b.outputs, first, end, to, depth * PANEL)
+        out = rows_from(panels, first // PANEL, part * b.outputs * PANEL)
+        pack(Rows(b.weights[part], b.inputs), b.outputs, first, end, out)
 
 
 @exported
-def below(
-    address: int, delta: int, rows: int, out: int, keep: int, rank: int, threads: int, spare: int
-) -> None:
+def below(address: int, delta: int, rows: int, out: int, keep: int, me: int) -> None:
     """The delta of x of some rows, of that of their products, own columns of x; see `multiply`.
 
     Reads all columns of delta.
     """
     b = linear_at(address)
-    first, end = share(b.inputs, rank, threads)
+    first, end = share(b.inputs, PANEL, me)
     if first < end:
         depth = b.parts * b.outputs
-        multiply(
-            *(delta, depth, rows, depth, b.packed + first * depth * FLOAT_BYTES, depth * PANEL),
-            *(end - first, out + first * FLOAT_BYTES, b.inputs, keep, spare),
-        )
+        panels = rows_from(Rows(b.packed, depth * PANEL), first // PANEL, 0)
+        to = rows_from(Rows(out, b.inputs), 0, first)
+        sizes = Sizes(rows, depth, end - first)
+        multiply(Rows(delta, depth), panels, to, sizes, keep, thread_at(me).spare)
 
 
 @exported
-def add_updates(
-    address: int, delta: int, counters: int, rank: int, threads: int, spare: int
-) -> None:
+def add_updates(address: int, delta: int, me: int) -> None:
     """Add what all steps give to the updates of the matrices; delta: that of the products."""
     b = linear_at(address)
     rows = b.time_steps * b.streams
     width = b.parts * b.outputs
-    first, end = share(b.outputs, rank, threads)
+    first, end = share(b.outputs, PANEL, me)
     for part in range(b.parts):
-        of_part = delta + part * b.outputs * FLOAT_BYTES
+        d = rows_from(Rows(delta, width), 0, part * b.outputs)
         if b.symbols == 0:
-            gradient(
-                *(
-                    of_part,
-                    width,
-                    rows,
-                    b.outputs,
-                    b.x,
-                    b.inputs,
-                    b.inputs,
-                    b.weights_updates[part],
-                ),
-                *(b.scratch, spare, counters, rank, threads),
-            )
+            sizes = Sizes(b.outputs, rows, b.inputs)
+            gradient(d, Rows(b.x, b.inputs), sizes, b.weights_updates[part], b.scratch, me)
             continue
         table = floats(b.table, (b.inputs, width))[:, part * b.outputs : (part + 1) * b.outputs]
         symbols = words(b.symbols, (rows,))
         for symbol in range(b.inputs):
             table[symbol, first:end] = ZERO
         for row in range(rows):
-            ds = floats(of_part + row * width * FLOAT_BYTES, (b.outputs,))
-            sums = table[symbols[row]]
+            ds, sums = row_of(d, row, b.outputs), table[symbols[row]]
             for j in range(first, end):
                 sums[j] += ds[j]
         updates = floats(b.weights_updates[part], (b.outputs, b.inputs))
         for j in range(first, end):
-            row_of = updates[j]
+            row_of_matrix = updates[j]
             for symbol in range(b.inputs):
-                row_of[symbol] += table[symbol, j]
+                row_of_matrix[symbol] += table[symbol, j]
 
 
 @exported
-def backward(
-    address: int, delta: int, out: int, counters: int, rank: int, threads: int, spare: int
-) -> None:
+def backward(address: int, delta: int, out: int, me: int) -> None:
     """All time steps: delta (time_steps, streams, parts * outputs) of y, own columns of it known.
 
     Adds to the updates, and writes the delta of x to `out`, an address or 0 where it is not wanted.
     """
     b = linear_at(address)
-    backward_norm(address, delta, 0, b.time_steps, rank, threads, spare)
+    backward_norm(address, delta, 0, b.time_steps, me)
     if out != 0:
-        pack_backward(address, rank, threads)
-        wait(counters, rank, threads)
-        below(address, delta, b.time_steps * b.streams, out, 0, rank, threads, spare)
-    add_updates(address, delta, counters, rank, threads, spare)
+        pack_backward(address, me)
+        wait(me)
+        below(address, delta, b.time_steps * b.streams, out, 0, me)
+    add_updates(address, delta, me)

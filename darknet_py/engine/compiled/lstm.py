@@ -7,47 +7,48 @@ i, o, g. A thread has the same columns of all four gates and of h and c.
 from __future__ import annotations
 
 from darknet_py.engine.compiled import linear
-from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.functions import ONE, logistic, tanh
-from darknet_py.engine.compiled.jit import FLOAT_BYTES, exported, floats
-from darknet_py.engine.compiled.product import share
+from darknet_py.engine.compiled.jit import FLOAT_BYTES, Rows, compiled, exported, row_of, rows_from
+from darknet_py.engine.compiled.product import PANEL
 from darknet_py.engine.compiled.records import linear_of, walk_at
+from darknet_py.engine.compiled.threads import share, wait
+
+
+@compiled
+def _gate(address: int, outputs: int, gate: int, first: int) -> Rows:
+    """The rows of a gate from column `first` on, in an array (..., 4 outputs)."""
+    return rows_from(Rows(address, 4 * outputs), 0, gate * outputs + first)
 
 
 @exported
-def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
+def forward(job: int, me: int) -> None:
     """state, cell: h and c, (time_steps + 1, streams, outputs), the first given."""
     w = walk_at(job)
     of_input, of_state = linear_of(job, 0), linear_of(job, 1)
     n = w.outputs
-    first, end = share(n, rank, threads)
+    first, end = share(n, PANEL, me)
     count = end - first
-    linear.forward(of_input, rank, threads, spare)
-    linear.pack_forward(of_state, rank, threads)
+    all_f, all_i = _gate(w.gates, n, 0, first), _gate(w.gates, n, 1, first)
+    all_o, all_g = _gate(w.gates, n, 2, first), _gate(w.gates, n, 3, first)
+    state, cell = rows_from(Rows(w.state, n), 0, first), rows_from(Rows(w.cell, n), 0, first)
+    bent_cell = rows_from(Rows(w.bent_cell, n), 0, first)
+    linear.forward(of_input, me)
+    linear.pack_forward(of_state, me)
     for t in range(w.time_steps):
         h = w.state + t * w.streams * n * FLOAT_BYTES
-        linear.forward_products(of_state, h, t, 1, rank, threads, spare)
-        linear.forward_norm(of_state, t, 1, rank, threads, spare)
-        for s in range(w.streams):
-            r = t * w.streams + s
+        linear.forward_products(of_state, h, t, 1, me)
+        linear.forward_norm(of_state, t, 1, me)
+        for row in range(t * w.streams, (t + 1) * w.streams):
             if not w.linears[1].add:
                 for part in range(4):
-                    at = ((r * 4 + part) * n + first) * FLOAT_BYTES
-                    gate, more = (
-                        floats(w.gates + at, (count,)),
-                        floats(w.linears[1].y + at, (count,)),
-                    )
+                    gate = row_of(_gate(w.gates, n, part, first), row, count)
+                    more = row_of(_gate(w.linears[1].y, n, part, first), row, count)
                     for j in range(count):
                         gate[j] += more[j]
-            at = (r * 4 * n + first) * FLOAT_BYTES
-            gate_bytes = n * FLOAT_BYTES
-            f, i = floats(w.gates + at, (count,)), floats(w.gates + at + gate_bytes, (count,))
-            o = floats(w.gates + at + 2 * gate_bytes, (count,))
-            g = floats(w.gates + at + 3 * gate_bytes, (count,))
-            at = (r * n + first) * FLOAT_BYTES
-            next_at = at + w.streams * gate_bytes
-            before, after = floats(w.cell + at, (count,)), floats(w.cell + next_at, (count,))
-            bent, out = floats(w.bent_cell + at, (count,)), floats(w.state + next_at, (count,))
+            f, i = row_of(all_f, row, count), row_of(all_i, row, count)
+            o, g = row_of(all_o, row, count), row_of(all_g, row, count)
+            before, after = row_of(cell, row, count), row_of(cell, row + w.streams, count)
+            bent, out = row_of(bent_cell, row, count), row_of(state, row + w.streams, count)
             for j in range(count):
                 f[j] = logistic(f[j])
                 i[j] = logistic(i[j])
@@ -58,11 +59,11 @@ def forward(job: int, counters: int, rank: int, threads: int, spare: int) -> Non
                 after[j] = c
                 bent[j] = tanh(c)
                 out[j] = o[j] * bent[j]
-        wait(counters, rank, threads)
+        wait(me)
 
 
 @exported
-def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
+def backward(job: int, me: int) -> None:
     """d_gates: of u's products; d_self: of w's, the same array without batch norm.
 
     d_cell: the delta of the cell, 0 after the last step.
@@ -70,28 +71,25 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
     w = walk_at(job)
     of_input, of_state = linear_of(job, 0), linear_of(job, 1)
     n = w.outputs
-    first, end = share(n, rank, threads)
-    count = end - first
-    gate_bytes = n * FLOAT_BYTES
-    step = w.streams * gate_bytes
-    linear.pack_backward(of_state, rank, threads)
+    first, end = share(n, PANEL, me)
+    count, step = end - first, w.streams * n * FLOAT_BYTES
+    all_f, all_i = _gate(w.gates, n, 0, first), _gate(w.gates, n, 1, first)
+    all_o, all_g = _gate(w.gates, n, 2, first), _gate(w.gates, n, 3, first)
+    to_f, to_i = _gate(w.d_gates, n, 0, first), _gate(w.d_gates, n, 1, first)
+    to_o, to_g = _gate(w.d_gates, n, 2, first), _gate(w.d_gates, n, 3, first)
+    delta, cell = rows_from(Rows(w.delta, n), 0, first), rows_from(Rows(w.cell, n), 0, first)
+    bent_cell = rows_from(Rows(w.bent_cell, n), 0, first)
+    d_cell = rows_from(Rows(w.d_cell, n), 0, first)
+    linear.pack_backward(of_state, me)
     for t in range(w.time_steps - 1, -1, -1):
         for s in range(w.streams):
-            r = t * w.streams + s
-            at = (r * 4 * n + first) * FLOAT_BYTES
-            f, i = floats(w.gates + at, (count,)), floats(w.gates + at + gate_bytes, (count,))
-            o = floats(w.gates + at + 2 * gate_bytes, (count,))
-            g = floats(w.gates + at + 3 * gate_bytes, (count,))
-            d_f, d_i = (
-                floats(w.d_gates + at, (count,)),
-                floats(w.d_gates + at + gate_bytes, (count,)),
-            )
-            d_o = floats(w.d_gates + at + 2 * gate_bytes, (count,))
-            d_g = floats(w.d_gates + at + 3 * gate_bytes, (count,))
-            at = (r * n + first) * FLOAT_BYTES
-            dh, before = floats(w.delta + at, (count,)), floats(w.cell + at, (count,))
-            bent = floats(w.bent_cell + at, (count,))
-            dc = floats(w.d_cell + s * gate_bytes + first * FLOAT_BYTES, (count,))
+            row = t * w.streams + s
+            f, i = row_of(all_f, row, count), row_of(all_i, row, count)
+            o, g = row_of(all_o, row, count), row_of(all_g, row, count)
+            d_f, d_i = row_of(to_f, row, count), row_of(to_i, row, count)
+            d_o, d_g = row_of(to_o, row, count), row_of(to_g, row, count)
+            dh, before = row_of(delta, row, count), row_of(cell, row, count)
+            bent, dc = row_of(bent_cell, row, count), row_of(d_cell, s, count)
             for j in range(count):
                 d = dc[j] + dh[j] * o[j] * (ONE - bent[j] * bent[j])
                 d_o[j] = dh[j] * bent[j] * (o[j] - o[j] * o[j])
@@ -101,14 +99,14 @@ def backward(job: int, counters: int, rank: int, threads: int, spare: int) -> No
                 dc[j] = d * f[j]
             if w.d_self != w.d_gates:
                 for part in range(4):
-                    at = ((r * 4 + part) * n + first) * FLOAT_BYTES
-                    source, to = floats(w.d_gates + at, (count,)), floats(w.d_self + at, (count,))
+                    source = row_of(_gate(w.d_gates, n, part, first), row, count)
+                    to = row_of(_gate(w.d_self, n, part, first), row, count)
                     for j in range(count):
                         to[j] = source[j]
-        linear.backward_norm(of_state, w.d_self, t, 1, rank, threads, spare)
-        wait(counters, rank, threads)
+        linear.backward_norm(of_state, w.d_self, t, 1, me)
+        wait(me)
         if t > 0:
             out = w.delta + (t - 1) * step
-            linear.below(of_state, w.d_self + t * 4 * step, w.streams, out, 1, rank, threads, spare)
-    linear.add_updates(of_state, w.d_self, counters, rank, threads, spare)
-    linear.backward(of_input, w.d_gates, w.below, counters, rank, threads, spare)
+            linear.below(of_state, w.d_self + t * 4 * step, w.streams, out, 1, me)
+    linear.add_updates(of_state, w.d_self, me)
+    linear.backward(of_input, w.d_gates, w.below, me)

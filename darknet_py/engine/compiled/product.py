@@ -17,24 +17,29 @@ Everything here takes addresses of float32 numbers, and counts and strides in nu
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 
-from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.jit import (
     FLOAT,
     FLOAT_BYTES,
     VECTOR,
     WORD,
+    Rows,
     compiled,
     exported,
     floats,
     function_of,
-    intrinsic,
+    instructions,
+    numba_type,
+    row_of,
+    rows_from,
 )
+from darknet_py.engine.compiled.threads import share, thread_at, wait
 
 # Where the processor is not known nothing of this is called, but it can be imported.
 _WIDTH = VECTOR or 4
@@ -60,71 +65,57 @@ _ACROSS = np.array([0, *(_panels_across(rows) for rows in range(1, ROWS + 1))])
 
 # The forms of a tile: rows of `a` as they lie, over one panel or over as many as go with so few,
 # and a strip: ROWS numbers for each k.
-_FORMS = _NARROW, _WIDE, _STRIP = range(3)
+_NARROW, _WIDE, _STRIP, _FORMS = range(4)
 # Steps of a tile's loop over k that are written out, so that few instructions are counting.
 _UNROLLED = 4
 
 
-@intrinsic
+@instructions(types.void, types.intp, *[numba_type(Rows)] * 3, types.intp, types.intp)
 def _tile(
-    context: Any,
-    rows: Any,
-    form: Any,
-    a: Any,
-    a_row: Any,
-    b: Any,
-    b_panel: Any,
-    c: Any,
-    c_row: Any,
-    depth: Any,
-    keep: Any,
-) -> Any:
-    """c[i, j] = (c[i, j] where keep) + sum over k of a[i, k] b[k PANEL + j].
-
-    rows: 1 to ROWS. form: a[i, k] lies at i a_row + k, or in a strip at k ROWS + i; a wide tile
-    goes over panels that are b_panel apart.
-    """
-
-    def build(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rows, form, *operands = values
-        done = builder.append_basic_block("tile.done")
-        variants = [
-            (count, form)
-            for count in range(1, ROWS + 1)
-            for form in _FORMS
-            if form == _STRIP or count <= _ROWS_APART
-            if form != _WIDE or _panels_across(count) > 1
-        ]
-        blocks = [builder.append_basic_block(f"tile.{count}.{form}") for count, form in variants]
-        choice = builder.add(builder.mul(rows, WORD(len(_FORMS))), form)
-        switch = builder.switch(choice, done)
-        for (count, form), block in zip(variants, blocks, strict=True):
-            switch.add_case(WORD(len(_FORMS) * count + form), block)
-            builder.position_at_end(block)
-            _emit_tile(builder, count, form, operands)
-            builder.branch(done)
-        builder.position_at_end(done)
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 10), build
+    builder: ir.IRBuilder,
+    variant: ir.Value,
+    a: ir.Value,
+    b: ir.Value,
+    c: ir.Value,
+    depth: ir.Value,
+    keep: ir.Value,
+) -> None:
+    """As `_run_tile`; variant: of `rows` and `form`."""
+    operands = [builder.extract_value(rows, k) for rows in (a, b, c) for k in range(2)]
+    done = builder.append_basic_block("tile.done")
+    variants = [
+        (count, form)
+        for count in range(1, ROWS + 1)
+        for form in range(_FORMS)
+        if form == _STRIP or count <= _ROWS_APART
+        if form != _WIDE or _panels_across(count) > 1
+    ]
+    blocks = [builder.append_basic_block(f"tile.{count}.{form}") for count, form in variants]
+    switch = builder.switch(variant, done)
+    for (count, form), block in zip(variants, blocks, strict=True):
+        switch.add_case(WORD(_FORMS * count + form), block)
+        builder.position_at_end(block)
+        _emit_tile(builder, count, form, [*operands, depth, keep])
+        builder.branch(done)
+    builder.position_at_end(done)
 
 
-def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
+def _emit_tile(builder: ir.IRBuilder, rows: int, form: int, operands: Sequence[ir.Value]) -> None:
     """One size and form of tile: loops over k with all sums in registers."""
     a, a_row, b, b_panel, c, c_row, depth, keep = operands
     panels = _panels_across(rows) if form == _WIDE else 1
     vector = ir.VectorType(FLOAT, _WIDTH)
     fma = function_of(builder, f"llvm.fma.v{_WIDTH}f32", ir.FunctionType(vector, [vector] * 3))
 
-    def pointer(address: Any) -> Any:
+    def pointer(address: ir.Value) -> ir.Value:
         return builder.inttoptr(address, FLOAT.as_pointer())
 
-    def at(base: Any, *offsets: Any) -> Any:
+    def at(base: ir.Value, *offsets: ir.Value) -> ir.Value:
         for offset in offsets:
             base = builder.gep(base, [offset])
         return base
 
-    def vectors_at(base: Any) -> list[Any]:
+    def vectors_at(base: ir.Value) -> list[ir.Value]:
         places = (at(base, WORD(v * _WIDTH)) for v in range(_VECTORS))
         return [builder.bitcast(place, vector.as_pointer()) for place in places]
 
@@ -144,7 +135,7 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
     undefined = ir.Constant(vector, ir.Undefined)
     everywhere = ir.Constant(ir.VectorType(ir.IntType(32), _WIDTH), [0] * _WIDTH)
 
-    def products(sums: list[Any], k: Any, step: int) -> list[Any]:
+    def products(sums: list[ir.Value], k: ir.Value, step: int) -> list[ir.Value]:
         """The sums with those of k + step added."""
         b_offset = builder.mul(k, WORD(PANEL))
         a_offset = builder.mul(k, WORD(ROWS)) if form == _STRIP else k
@@ -162,7 +153,9 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
                 new.append(builder.call(fma, [spread, b_vector, sums[i * len(b_row) + j]]))
         return new
 
-    def loop(name: str, k: Any, sums: list[Any], steps: int) -> tuple[Any, list[Any]]:
+    def loop(
+        name: str, k: ir.Value, sums: list[ir.Value], steps: int
+    ) -> tuple[ir.Value, list[ir.Value]]:
         """So many steps of k at a time, as long as there are that many; k and sums after it."""
         head, body, end = (builder.append_basic_block(f"{name}.{n}") for n in ("k", "add", "end"))
         before = builder.block
@@ -207,7 +200,7 @@ def _emit_tile(builder: Any, rows: int, form: int, operands: Any) -> None:
         builder.store(final, out, align=FLOAT_BYTES)
 
 
-def _prefetch(builder: Any, place: Any) -> None:
+def _prefetch(builder: ir.IRBuilder, place: ir.Value) -> None:
     """Let a cache line come that will be written."""
     byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
     signature = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
@@ -215,20 +208,22 @@ def _prefetch(builder: Any, place: Any) -> None:
     builder.call(function, [builder.bitcast(place, byte), number(1), number(3), number(1)])
 
 
+class Sizes(NamedTuple):
+    """Of a product c = a B: of a (rows, depth) and c (rows, columns)."""
+
+    rows: int
+    depth: int
+    columns: int
+
+
 @exported
-def _run_tile(
-    rows: int,
-    form: int,
-    a: int,
-    a_row: int,
-    b: int,
-    b_panel: int,
-    c: int,
-    c_row: int,
-    depth: int,
-    keep: int,
-) -> None:
-    _tile(rows, form, a, a_row, b, b_panel, c, c_row, depth, keep)
+def _run_tile(rows: int, form: int, a: Rows, b: Rows, c: Rows, depth: int, keep: int) -> None:
+    """c[i, j] = (c[i, j] where keep) + sum over k of a[i, k] b[k PANEL + j].
+
+    rows: 1 to ROWS. form: a[i, k] lies in row i, or in a strip at k ROWS + i; a wide tile goes over
+    several panels, the rows of b.
+    """
+    _tile(rows * _FORMS + form, a, b, c, depth, keep)
 
 
 @compiled
@@ -237,22 +232,14 @@ def panels_of(columns: int) -> int:
     return (columns + PANEL - 1) // PANEL
 
 
-@compiled
-def share(columns: int, rank: int, threads: int) -> Any:
-    """The columns first to end of one of the threads: whole panels, about as many for each."""
-    panels = panels_of(columns)
-    first, end = panels * rank // threads, panels * (rank + 1) // threads
-    return first * PANEL, min(columns, end * PANEL)
-
-
 def packed_floats(depth: int, columns: int) -> int:
     """Numbers that a packed matrix (depth, columns) takes."""
     return -(-columns // PANEL) * PANEL * depth
 
 
 @exported
-def pack_transposed(w: int, w_row: int, depth: int, first: int, end: int, out: int) -> None:
-    """Pack columns first to end of W^T, which are rows of W, `w_row` apart and `depth` long.
+def pack_transposed(w: Rows, depth: int, first: int, end: int, out: int) -> None:
+    """Pack columns first to end of W^T, which are rows of W, `depth` long.
 
     first: the start of a panel. out: where the panel of column `first` begins.
     """
@@ -262,7 +249,7 @@ def pack_transposed(w: int, w_row: int, depth: int, first: int, end: int, out: i
         for begin in range(0, depth, 64):
             stop = min(depth, begin + 64)
             for j in range(count):
-                row = floats(w + (first + j) * w_row * FLOAT_BYTES, (depth,))
+                row = row_of(w, first + j, depth)
                 for k in range(begin, stop):
                     panel[k, j] = row[k]
         if count < PANEL:
@@ -274,20 +261,18 @@ def pack_transposed(w: int, w_row: int, depth: int, first: int, end: int, out: i
 
 
 @exported
-def pack(w: int, w_row: int, depth: int, first: int, end: int, out: int, out_panel: int) -> None:
-    """Pack columns first to end of W (depth, columns), rows `w_row` apart.
+def pack(w: Rows, depth: int, first: int, end: int, out: Rows) -> None:
+    """Pack columns first to end of W, (depth, columns).
 
-    first: the start of a panel. out: where the panel of column `first` begins, the next one
-    `out_panel` numbers after it.
+    first: the start of a panel. out: the panel of column `first`, and those after it.
     """
     for begin in range(0, depth, 32):
         stop = min(depth, begin + 32)
-        to = out
         for column in range(first, end, PANEL):
             count = min(PANEL, end - column)
             for k in range(begin, stop):
-                row = floats(w + (k * w_row + column) * FLOAT_BYTES, (count,))
-                panel = floats(to + k * PANEL_BYTES, (PANEL,))
+                row = row_of(rows_from(w, k, column), 0, count)
+                panel = row_of(rows_from(out, (column - first) // PANEL, k * PANEL), 0, PANEL)
                 if count == PANEL:
                     for j in range(PANEL):
                         panel[j] = row[j]
@@ -296,78 +281,52 @@ def pack(w: int, w_row: int, depth: int, first: int, end: int, out: int, out_pan
                         panel[j] = row[j]
                     for j in range(count, PANEL):
                         panel[j] = 0
-            to += out_panel * FLOAT_BYTES
 
 
 @exported
-def multiply(
-    a: int,
-    a_row: int,
-    rows: int,
-    depth: int,
-    packed: int,
-    panel: int,
-    columns: int,
-    c: int,
-    c_row: int,
-    keep: int,
-    spare: int,
-) -> None:
+def multiply(a: Rows, packed: Rows, c: Rows, sizes: Sizes, keep: int, spare: int) -> None:
     """c (rows, columns) = a (rows, depth) times packed columns; added to c where `keep`.
 
-    a[i, k] lies at i a_row + k. packed: the first panel, the next `panel` numbers after it.
-    spare: ROWS * PANEL numbers of the calling thread's own.
+    packed: the panels. spare: ROWS * PANEL numbers of the calling thread's own.
     """
+    rows, depth, columns = sizes
     whole = columns // PANEL
     for chunk in range(0, rows, CHUNK):
         height = min(CHUNK, rows - chunk)
         tiles = (height + _ROWS_APART - 1) // _ROWS_APART
         p = 0
         while p * PANEL < columns:
-            b = packed + p * panel * FLOAT_BYTES
+            b = rows_from(packed, p, 0)
             across = 1
             for tile in range(tiles):
                 first, end = height * tile // tiles, height * (tile + 1) // tiles
                 count = end - first
-                from_a = a + (chunk + first) * a_row * FLOAT_BYTES
-                to = c + ((chunk + first) * c_row + p * PANEL) * FLOAT_BYTES
+                source = rows_from(a, chunk + first, 0)
+                to = rows_from(c, chunk + first, p * PANEL)
                 if p >= whole:
-                    _ragged(
-                        *(_NARROW, from_a, a_row, count, depth, b, columns - p * PANEL),
-                        *(to, c_row, keep, spare),
-                    )
+                    left = Sizes(count, depth, columns - p * PANEL)
+                    _ragged(_NARROW, source, b, to, left, keep, spare)
                     continue
                 form = _NARROW
                 if tiles == 1 and _ACROSS[count] > 1 and p + _ACROSS[count] <= whole:
                     form, across = _WIDE, _ACROSS[count]
-                _run_tile(count, form, from_a, a_row, b, panel, to, c_row, depth, keep)
+                _run_tile(count, form, source, b, to, depth, keep)
             p += across
 
 
 @compiled
-def _ragged(
-    form: int,
-    a: int,
-    a_row: int,
-    rows: int,
-    depth: int,
-    b: int,
-    columns: int,
-    c: int,
-    c_row: int,
-    keep: int,
-    spare: int,
-) -> None:
+def _ragged(form: int, a: Rows, b: Rows, c: Rows, sizes: Sizes, keep: int, spare: int) -> None:
     """A tile with fewer columns than its panel: made in `spare` and copied."""
+    rows, depth, columns = sizes
     tile = floats(spare, (ROWS, PANEL))
     if keep:
         for i in range(rows):
-            out = floats(c + i * c_row * FLOAT_BYTES, (columns,))
+            out = row_of(c, i, columns)
             for j in range(columns):
                 tile[i, j] = out[j]
-    _run_tile(rows, form, a, a_row, b, 0, spare, PANEL, depth, keep)
+    _run_tile(rows, form, a, b, Rows(spare, PANEL), depth, keep)
     for i in range(rows):
-        out = floats(c + i * c_row * FLOAT_BYTES, (columns,))
+        out = row_of(c, i, columns)
         for j in range(columns):
             out[j] = tile[i, j]
 
@@ -378,72 +337,53 @@ def gradient_floats(outputs: int, inputs: int) -> int:
 
 
 @exported
-def gradient(
-    d: int,
-    d_row: int,
-    rows: int,
-    outputs: int,
-    x: int,
-    x_row: int,
-    inputs: int,
-    g: int,
-    scratch: int,
-    spare: int,
-    counters: int,
-    rank: int,
-    threads: int,
-) -> None:
+def gradient(d: Rows, x: Rows, sizes: Sizes, g: int, scratch: int, me: int) -> None:
     """g (outputs, inputs) += d^T x, each thread its share of the outputs.
 
-    d (rows, outputs) and x (rows, inputs) may have rows further apart. A block of rows of x is
-    packed by all threads together, in two buffers in turn, so that they wait once a block.
-    scratch: `gradient_floats` numbers for all threads. spare: as in `multiply`.
+    sizes: of g, with the rows of d (rows, outputs) and x (rows, inputs) as its depth. A block of
+    rows of x is packed by all threads together, in two buffers in turn, so that they wait once a
+    block. scratch: `gradient_floats` numbers for all threads.
     """
-    first, end = share(outputs, rank, threads)
+    outputs, rows, inputs = sizes
+    first, end = share(outputs, PANEL, me)
     mine = end - first
     tiles = (mine + ROWS - 1) // ROWS
-    x_first, x_end = share(inputs, rank, threads)
+    x_first, x_end = share(inputs, PANEL, me)
     whole = inputs // PANEL
     block = panels_of(inputs) * PANEL * DEPTH * FLOAT_BYTES
     # Strips of a tile's rows of d^T each, ROWS numbers for each k. A thread's share of PANELs has
     # at most twice its columns in strips, so that shares do not overlap.
-    strips = scratch + 2 * block + 2 * first * DEPTH * FLOAT_BYTES
+    strips = Rows(scratch + 2 * block + 2 * first * DEPTH * FLOAT_BYTES, ROWS * DEPTH)
+    of_g = rows_from(Rows(g, inputs), first, 0)
     for begin in range(0, rows, DEPTH):
         depth = min(DEPTH, rows - begin)
-        packed = scratch + (begin // DEPTH % 2) * block
-        pack(
-            *(x + begin * x_row * FLOAT_BYTES, x_row, depth, x_first, x_end),
-            *(packed + x_first * DEPTH * FLOAT_BYTES, DEPTH * PANEL),
-        )
+        packed = Rows(scratch + (begin // DEPTH % 2) * block, DEPTH * PANEL)
+        mine_of_x = rows_from(packed, x_first // PANEL, 0)
+        pack(rows_from(x, begin, 0), depth, x_first, x_end, mine_of_x)
         for tile in range(tiles):
             top, bottom = mine * tile // tiles, mine * (tile + 1) // tiles
-            strip = strips + tile * ROWS * DEPTH * FLOAT_BYTES
-            source = d + (begin * d_row + first + top) * FLOAT_BYTES
+            source = rows_from(d, begin, first + top)
+            strip = Rows(rows_from(strips, tile, 0).at, ROWS)
             # Always ROWS numbers, which takes a few moves, but for the last of a row.
             safe = depth if first + top + ROWS <= outputs else 0
             for k in range(safe):
-                row = floats(source + k * d_row * FLOAT_BYTES, (ROWS,))
-                to = floats(strip + k * ROWS * FLOAT_BYTES, (ROWS,))
+                row, to = row_of(source, k, ROWS), row_of(strip, k, ROWS)
                 for i in range(ROWS):
                     to[i] = row[i]
             for k in range(safe, depth):
-                row = floats(source + k * d_row * FLOAT_BYTES, (bottom - top,))
-                to = floats(strip + k * ROWS * FLOAT_BYTES, (ROWS,))
+                row, to = row_of(source, k, bottom - top), row_of(strip, k, ROWS)
                 for i in range(bottom - top):
                     to[i] = row[i]
-        wait(counters, rank, threads)
+        wait(me)
         for p in range(panels_of(inputs)):
-            b = packed + p * DEPTH * PANEL_BYTES
+            b = rows_from(packed, p, 0)
             for tile in range(tiles):
                 top, bottom = mine * tile // tiles, mine * (tile + 1) // tiles
-                a = strips + tile * ROWS * DEPTH * FLOAT_BYTES
-                c = g + ((first + top) * inputs + p * PANEL) * FLOAT_BYTES
+                a, c = rows_from(strips, tile, 0), rows_from(of_g, top, p * PANEL)
                 if p < whole:
-                    _run_tile(bottom - top, _STRIP, a, 0, b, 0, c, inputs, depth, 1)
+                    _run_tile(bottom - top, _STRIP, a, b, c, depth, 1)
                 else:
-                    _ragged(
-                        *(_STRIP, a, 0, bottom - top, depth, b, inputs - p * PANEL),
-                        *(c, inputs, 1, spare),
-                    )
+                    left = Sizes(bottom - top, depth, inputs - p * PANEL)
+                    _ragged(_STRIP, a, b, c, left, 1, thread_at(me).spare)
     # The blocks may be written again.
-    wait(counters, rank, threads)
+    wait(me)

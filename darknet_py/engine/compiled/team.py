@@ -11,14 +11,14 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
 
 import numba
 import numpy as np
 
 from darknet_py.arrays import LINE, Array, aligned
 from darknet_py.engine.compiled import gru, linear, lstm, rnn, vectors, writing
-from darknet_py.engine.compiled.barrier import SPINS, wait
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
     compiled,
@@ -45,10 +45,11 @@ from darknet_py.engine.compiled.records import (
     linear_of,
     walk_at,
 )
+from darknet_py.engine.compiled.threads import SPINS, THREAD, thread_at, wait
 
 MOST = 64
 # The posts begin with a line for each thread's counter of the barrier. After those each thread has
-# a line of these words.
+# a line of these words. Its record (threads.THREAD) has a line elsewhere.
 _CALLED, _HEARD, _HOLD, _ASLEEP, _STOP, _JOB, _THREADS = (MOST * LINE + 8 * k for k in range(7))
 _SPARE = -(-linear.SPARE * FLOAT_BYTES // LINE) * LINE
 # Times that an idle thread lets others run before it sleeps: about a millisecond.
@@ -57,41 +58,42 @@ DONE, SLEEPING, STOPPED = range(3)
 
 
 @compiled
-def work(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
+def work(job: int, me: int) -> None:
     """One thread's part of a job: the record that lies at the address `job`."""
     code = words(job, (1,))[0]
     if code == RNN:
-        rnn.forward(job, counters, rank, threads, spare)
+        rnn.forward(job, me)
     elif code == RNN + 1:
-        rnn.backward(job, counters, rank, threads, spare)
+        rnn.backward(job, me)
     elif code == GRU:
-        gru.forward(job, counters, rank, threads, spare)
+        gru.forward(job, me)
     elif code == GRU + 1:
-        gru.backward(job, counters, rank, threads, spare)
+        gru.backward(job, me)
     elif code == LSTM:
-        lstm.forward(job, counters, rank, threads, spare)
+        lstm.forward(job, me)
     elif code == LSTM + 1:
-        lstm.backward(job, counters, rank, threads, spare)
+        lstm.backward(job, me)
     elif code == CONNECTED:
-        linear.forward(linear_of(job, 0), rank, threads, spare)
+        linear.forward(linear_of(job, 0), me)
     elif code == CONNECTED + 1:
         w = walk_at(job)
-        linear.backward(linear_of(job, 0), w.delta, w.below, counters, rank, threads, spare)
+        linear.backward(linear_of(job, 0), w.delta, w.below, me)
     elif code == SGD:
-        vectors.sgd(job, rank, threads)
+        vectors.sgd(job, me)
     elif code == ADAM:
-        vectors.adam(job, rank, threads)
+        vectors.adam(job, me)
     elif code == SOFTMAX:
-        vectors.softmax(job, rank, threads)
+        vectors.softmax(job, me)
     elif code == WRITE:
-        writing.write(job, counters, rank, threads, spare)
+        writing.write(job, me)
     elif code == SOFTMAX_DELTA:
-        vectors.softmax_delta(job, rank, threads)
+        vectors.softmax_delta(job, me)
 
 
 @compiled
-def _lead(posts: int, spares: int, job: int, threads: int) -> int:
+def _lead(me: int, job: int, threads: int) -> int:
     """Give a job out and do the part of thread 0; SLEEPING where that cannot be done yet."""
+    posts = thread_at(me).counters
     for rank in range(1, threads):
         store_release(posts + rank * LINE + _HOLD, 1)
     fence()
@@ -113,15 +115,16 @@ def _lead(posts: int, spares: int, job: int, threads: int) -> int:
         store_release(posts + rank * LINE + _HOLD, 0)
     if sleeping != 0:
         return SLEEPING
-    work(job, posts, 0, threads, spares)
-    wait(posts, 0, threads)
+    thread_at(me).threads = threads
+    work(job, me)
+    wait(me)
     return DONE
 
 
 @compiled
-def _serve(posts: int, spares: int, rank: int) -> int:
+def _serve(me: int) -> int:
     """Do a thread's part of the jobs that come, until it should sleep or end."""
-    post = posts + rank * LINE
+    post = thread_at(me).counters + thread_at(me).rank * LINE
     store_release(post + _ASLEEP, 0)
     idle = 0
     while True:
@@ -130,9 +133,9 @@ def _serve(posts: int, spares: int, rank: int) -> int:
         called = load_acquire(post + _CALLED)
         if called != load_acquire(post + _HEARD):
             store_release(post + _HEARD, called)
-            threads = load_acquire(post + _THREADS)
-            work(load_acquire(post + _JOB), posts, rank, threads, spares + rank * _SPARE)
-            wait(posts, rank, threads)
+            thread_at(me).threads = load_acquire(post + _THREADS)
+            work(load_acquire(post + _JOB), me)
+            wait(me)
             idle = 0
             continue
         idle += 1
@@ -152,19 +155,20 @@ def _serve(posts: int, spares: int, rank: int) -> int:
             idle = SPINS
 
 
-def _enter(posts: int, spares: int, rank: int, job: int, threads: int) -> int:
+def _enter(me: int, job: int, threads: int) -> int:
     """The one function that Python calls."""
-    if rank == 0:
-        return _lead(posts, spares, job, threads)
-    return _serve(posts, spares, rank)
+    return _lead(me, job, threads) if thread_at(me).rank == 0 else _serve(me)
 
 
-def _make_enter() -> Any:
+@lru_cache(maxsize=1)
+def _make_enter() -> Callable[[int, int, int], int]:
+    """It, compiled."""
     link()
     enter = numba.njit(_enter, nogil=True)
     keep_on_disk(enter, sources())
-    enter.compile("intp(intp, intp, intp, intp, intp)")
-    return enter
+    enter.compile("intp(intp, intp, intp)")
+    made: Callable[[int, int, int], int] = enter
+    return made
 
 
 class Team:
@@ -178,7 +182,6 @@ class Team:
     def __init__(self) -> None:
         self.threads = 1
         self._lock = threading.Lock()
-        self._enter: Any = None
         self._reset()
         atexit.register(self.stop)
         if hasattr(os, "register_at_fork"):
@@ -187,7 +190,12 @@ class Team:
     def _reset(self) -> None:
         self._posts = aligned(2 * MOST * LINE // 8, np.int64)
         self._spares = aligned(MOST * _SPARE // FLOAT_BYTES)
-        self._addresses = self._posts.ctypes.data, self._spares.ctypes.data
+        self._records = aligned(MOST * LINE // 8, np.int64)
+        # A record begins each line.
+        records = np.ndarray(MOST, THREAD, self._records, strides=(LINE,))
+        records["rank"] = np.arange(MOST)
+        records["counters"] = self._posts.ctypes.data
+        records["spare"] = self._spares.ctypes.data + _SPARE * records["rank"]
         self._threads: list[threading.Thread] = []
         self._bells: list[threading.Event] = []
 
@@ -202,19 +210,18 @@ class Team:
 
     def compile(self) -> None:
         """Make the engine ready: read it from disk, or compile it, which takes some seconds."""
-        if self._enter is None:
-            self._enter = _make_enter()
+        _make_enter()
 
     def run(self, job: Array, threads: int | None = None) -> None:
         """Compute a record (records.py) with so many threads; the same bits with any number."""
-        self.compile()
+        enter = _make_enter()
         threads = min(threads or self.threads, MOST)
         with self._lock:
             while self.size < threads:
                 self._add()
-            address = job.ctypes.data
+            me, address = self._records.ctypes.data, job.ctypes.data
             self._ring(threads)
-            while self._enter(*self._addresses, 0, address, threads) == SLEEPING:
+            while enter(me, address, threads) == SLEEPING:
                 self._ring(threads)
 
     def _ring(self, threads: int) -> None:
@@ -224,21 +231,17 @@ class Team:
                 self._bells[rank - 1].set()
 
     def _add(self) -> None:
-        rank = self.size
-        bell = threading.Event()
-        thread = threading.Thread(
-            target=self._serve,
-            args=(self._enter, self._addresses, rank, bell),
-            name=f"darknet-py {rank}",
-            daemon=True,
-        )
+        rank, bell = self.size, threading.Event()
+        me = self._records.ctypes.data + rank * LINE
+        name = f"darknet-py {rank}"
+        thread = threading.Thread(target=self._serve, args=(me, bell), name=name, daemon=True)
         self._bells.append(bell)
         self._threads.append(thread)
         thread.start()
 
     @staticmethod
-    def _serve(enter: Any, addresses: tuple[int, int], rank: int, bell: threading.Event) -> None:
-        while enter(*addresses, rank, 0, 0) == SLEEPING:
+    def _serve(me: int, bell: threading.Event) -> None:
+        while _make_enter()(me, 0, 0) == SLEEPING:
             bell.wait()
             bell.clear()
 

@@ -11,7 +11,6 @@ from darknet_py.arrays import Array
 from darknet_py.engine.compiled.functions import ZERO, exp
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
-    compiled,
     compiled_ordered,
     compiled_sums,
     exported,
@@ -19,6 +18,7 @@ from darknet_py.engine.compiled.jit import (
     reader,
     words,
 )
+from darknet_py.engine.compiled.threads import share
 
 _WORD = np.int64
 # A vector's four arrays, of `count` numbers, and up to eight numbers that the function takes.
@@ -34,18 +34,11 @@ pass_at = reader(PASS)
 GRAIN = 256
 
 
-@compiled
-def part(count: int, rank: int, threads: int, grain: int) -> tuple[int, int]:
-    """From where to where a thread's share of `count` goes."""
-    grains = (count + grain - 1) // grain
-    return grains * rank // threads * grain, min(count, grains * (rank + 1) // threads * grain)
-
-
 @exported
-def sgd(job: int, rank: int, threads: int) -> None:
+def sgd(job: int, me: int) -> None:
     """values, updates, velocity; rate, momentum, decay."""
     p = pass_at(job)
-    first, end = part(p.count, rank, threads, GRAIN)
+    first, end = share(p.count, GRAIN, me)
     at, shape = first * FLOAT_BYTES, (end - first,)
     values, updates = floats(p.first + at, shape), floats(p.second + at, shape)
     velocity = floats(p.third + at, shape)
@@ -57,10 +50,10 @@ def sgd(job: int, rank: int, threads: int) -> None:
 
 
 @exported
-def adam(job: int, rank: int, threads: int) -> None:
+def adam(job: int, me: int) -> None:
     """values, updates, first and second moment; the numbers as in `optimizers.py`."""
     p = pass_at(job)
-    start, end = part(p.count, rank, threads, GRAIN)
+    start, end = share(p.count, GRAIN, me)
     at, shape = start * FLOAT_BYTES, (end - start,)
     values, updates = floats(p.first + at, shape), floats(p.second + at, shape)
     first, second = floats(p.third + at, shape), floats(p.fourth + at, shape)
@@ -97,10 +90,10 @@ def softmax_row(x: Array, p: Array, inverse: np.float32) -> np.float32:
 
 
 @exported
-def softmax(job: int, rank: int, threads: int) -> None:
+def softmax(job: int, me: int) -> None:
     """x and probabilities (count, width), logarithms of the sums (count,); 1 / temperature."""
     p = pass_at(job)
-    first, end = part(p.count, rank, threads, 1)
+    first, end = share(p.count, 1, me)
     logarithms = floats(p.third, (p.count,))
     for row in range(first, end):
         x = floats(p.first + row * p.width * FLOAT_BYTES, (p.width,))
@@ -109,10 +102,10 @@ def softmax(job: int, rank: int, threads: int) -> None:
 
 
 @exported
-def softmax_delta(job: int, rank: int, threads: int) -> None:
+def softmax_delta(job: int, me: int) -> None:
     """probabilities (count, width), which become the delta (truth - p) / T; symbols (count,)."""
     p = pass_at(job)
-    first, end = part(p.count, rank, threads, 1)
+    first, end = share(p.count, 1, me)
     symbols, inverse = words(p.third, (p.count,)), p.numbers[0]
     for row in range(first, end):
         d = floats(p.first + row * p.width * FLOAT_BYTES, (p.width,))

@@ -9,7 +9,6 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.engine.compiled import gru, linear, lstm, rnn
-from darknet_py.engine.compiled.barrier import wait
 from darknet_py.engine.compiled.functions import ZERO
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
@@ -20,8 +19,9 @@ from darknet_py.engine.compiled.jit import (
     reader,
     words,
 )
-from darknet_py.engine.compiled.product import share
+from darknet_py.engine.compiled.product import PANEL
 from darknet_py.engine.compiled.records import CONNECTED, GRU, LSTM, RNN, linear_of, walk_at
+from darknet_py.engine.compiled.threads import share, thread_at, wait
 from darknet_py.engine.compiled.vectors import softmax_row
 
 _WORD = np.int64
@@ -42,9 +42,9 @@ write_at = reader(WRITE)
 
 
 @compiled
-def _carry(state: int, outputs: int, streams: int, rank: int, threads: int) -> None:
+def _carry(state: int, outputs: int, streams: int, me: int) -> None:
     """Let the state after the step be that before the next: (2, streams, outputs), own columns."""
-    first, end = share(outputs, rank, threads)
+    first, end = share(outputs, PANEL, me)
     rows = floats(state, (2, streams, outputs))
     for s in range(streams):
         for j in range(first, end):
@@ -52,24 +52,24 @@ def _carry(state: int, outputs: int, streams: int, rank: int, threads: int) -> N
 
 
 @compiled
-def _step(w: Record, counters: int, rank: int, threads: int, spare: int) -> None:
+def _step(w: Record, me: int) -> None:
     """The symbols through all layers."""
     walks = words(w.walks, (w.layers,))
     for index in range(w.layers):
         job = walks[index]
         walk = walk_at(job)
         if walk.code == RNN:
-            rnn.forward(job, counters, rank, threads, spare)
+            rnn.forward(job, me)
         elif walk.code == GRU:
-            gru.forward(job, counters, rank, threads, spare)
+            gru.forward(job, me)
         elif walk.code == LSTM:
-            lstm.forward(job, counters, rank, threads, spare)
-            _carry(walk.cell, walk.outputs, w.streams, rank, threads)
+            lstm.forward(job, me)
+            _carry(walk.cell, walk.outputs, w.streams, me)
         else:
-            linear.forward(linear_of(job, 0), rank, threads, spare)
+            linear.forward(linear_of(job, 0), me)
         if walk.code != CONNECTED:
-            _carry(walk.state, walk.outputs, w.streams, rank, threads)
-        wait(counters, rank, threads)
+            _carry(walk.state, walk.outputs, w.streams, me)
+        wait(me)
 
 
 @compiled
@@ -106,15 +106,15 @@ def _drawn(p: Array, uniform: np.float32) -> int:
 
 
 @exported
-def write(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
+def write(job: int, me: int) -> None:
     """Read the symbols; then, `count` times, draw what follows and, but for the last, read it."""
     w = write_at(job)
-    _step(w, counters, rank, threads, spare)
+    _step(w, me)
     symbols = words(w.symbols, (w.streams,))
     for place in range(w.count):
         if place > 0:
-            _step(w, counters, rank, threads, spare)
-        if rank == 0:
+            _step(w, me)
+        if thread_at(me).rank == 0:
             for s in range(w.streams):
                 p = floats(w.p + s * w.width * FLOAT_BYTES, (w.width,))
                 softmax_row(floats(w.logits + s * w.width * FLOAT_BYTES, (w.width,)), p, w.inverse)
@@ -123,4 +123,4 @@ def write(job: int, counters: int, rank: int, threads: int, spare: int) -> None:
                 else:
                     symbols[s] = _drawn(p, floats(w.uniform, (w.streams, w.count))[s, place])
                 words(w.chosen, (w.count, w.streams))[place, s] = symbols[s]
-        wait(counters, rank, threads)
+        wait(me)
