@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import partial
+from typing import Any
 
 from darknet_py.cfg import INT_MAX, Cfg, Section
 from darknet_py.checks import SECONDS_OR_0
@@ -13,67 +15,68 @@ _SIZES = ("height", "width", "channels")
 POLICIES = ("constant", "step", "steps", "exp", "poly", "sigmoid", "random")
 
 
+def _key(read: Callable[..., object], default: object, **bounds: object) -> Any:
+    """A key with the method of Section that reads it, its default and what it may be."""
+    return field(metadata={"read": partial(read, default=default, **bounds)})
+
+
 @dataclass(frozen=True)
 class NetOptions:
     """The typed options of `[net]`, with darknet's defaults.
 
     `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
-    image: `height`, `width` and `channels` of the input, where all three are given.
-    Keys of our own, which C ignores:
-        clip, clip_norm  bounds of the gradient, see `bound_gradient`
-        delta_clip       bounds each entry of the delta that comes into a connected layer, as
-                         darknet's GPU code does with 1; 0 is off
-        init             `orthogonal` makes the matrices that see the state orthogonal
-        init_symbols     1 lets matrices that see symbols start as wide as is right for inputs of
-                         which one is 1
-        forget_bias      what the bias of an [lstm]'s forget gate starts from
-        weight_decay     the pull of the matrices towards 0, apart from the gradient, see
-                         `decay_weights`; 0 is off
-        max_time         seconds of training after which a run ends where its user gives neither
-                         time nor batches; 0: none
-        cooldown         the last fraction of a run of known length over which the rate falls to 0
-        dropconnect      the share of the entries of the matrices that multiply the state which are
-                         zeroed in an update, see `DropConnect`; 0 is off
-        average          the fraction of the updates so far, the last ones, over which parameters
-                         are averaged, see `update_average`; 0 is off
-        state            `carry`: the hidden state goes on from batch to batch
-        tokenized        symbols are integers of a text rather than its bytes
+    image: `height`, `width` and `channels` of the input, where all three are given. steps, scales:
+    empty where the policy is another one.
     """
 
     inputs: int
     image: tuple[int, int, int] | None
-    batch: int
-    subdivisions: int
-    time_steps: int
-    learning_rate: float
-    momentum: float
-    decay: float
-    adam: bool
-    B1: float
-    B2: float
-    eps: float
-    policy: str
-    burn_in: int
-    power: float
-    max_batches: int
-    max_time: float
-    step: int
-    scale: float
     steps: tuple[int, ...]
     scales: tuple[float, ...]
-    gamma: float
-    clip: float
-    clip_norm: float
-    delta_clip: float
-    init: str
-    init_symbols: bool
-    forget_bias: float
-    weight_decay: float
-    cooldown: float
-    dropconnect: float
-    average: float
-    state: str
-    tokenized: bool
+    batch: int = _key(Section.integer, 1, minimum=1)
+    subdivisions: int = _key(Section.integer, 1, minimum=1)
+    time_steps: int = _key(Section.integer, 1, minimum=1)
+    learning_rate: float = _key(Section.number, 0.001)
+    momentum: float = _key(Section.number, 0.9)
+    decay: float = _key(Section.number, 0.0001)
+    adam: bool = _key(Section.flag, False)
+    B1: float = _key(Section.number, 0.9, minimum=0, maximum=0.999999)
+    B2: float = _key(Section.number, 0.999, minimum=0, maximum=0.999999)
+    eps: float = _key(Section.number, 1e-7, above=0)
+    policy: str = _key(Section.choice, "constant", choices=POLICIES)
+    burn_in: int = _key(Section.integer, 0)
+    power: float = _key(Section.number, 4.0, minimum=0)
+    max_batches: int = _key(Section.integer, 0)
+    step: int = _key(Section.integer, 1, minimum=1)
+    scale: float = _key(Section.number, 1.0)
+    gamma: float = _key(Section.number, 1.0)
+
+    # Keys that C ignores. Numbers are 0 where the key is off.
+    # Seconds after which a run ends where its user gives neither time nor batches.
+    max_time: float = _key(Section.read, 0.0, check=SECONDS_OR_0)
+    # Bounds of the gradient, see `bound_gradient`.
+    clip: float = _key(Section.number, 0.0, minimum=0)
+    clip_norm: float = _key(Section.number, 0.0, minimum=0)
+    # Bounds each entry of the delta into a connected layer, as darknet's GPU code does with 1.
+    delta_clip: float = _key(Section.number, 0.0, minimum=0)
+    # `orthogonal` makes the matrices that multiply the state orthogonal.
+    init: str = _key(Section.choice, "darknet", choices=("darknet", "orthogonal"))
+    # Matrices that multiply symbols start as wide as is right for inputs of which one is 1.
+    init_symbols: bool = _key(Section.flag, False)
+    # What the bias of an [lstm]'s forget gate starts from.
+    forget_bias: float = _key(Section.number, 0.0)
+    # The pull of the matrices towards 0, apart from the gradient.
+    weight_decay: float = _key(Section.number, 0.0, minimum=0)
+    # The last fraction of a run of known length over which the rate falls to 0.
+    cooldown: float = _key(Section.number, 0.0, minimum=0, maximum=1)
+    # The share of the state's matrices that an update zeroes, see `DropConnect`.
+    dropconnect: float = _key(Section.number, 0.0, minimum=0, maximum=0.999)
+    # The last fraction of the updates over which parameters are averaged.
+    average: float = _key(Section.number, 0.0, minimum=0, maximum=1)
+    # `carry`: the hidden state goes on from batch to batch.
+    state: str = _key(Section.choice, "zero", choices=("zero", "carry"))
+    # Symbols are integers of a text rather than its bytes.
+    tokenized: bool = _key(Section.flag, False)
 
     @property
     def streams(self) -> int:
@@ -100,70 +103,38 @@ class NetOptions:
                 f"inputs (height * width * channels) is {inputs}: expected up to {INT_MAX}",
                 *_SIZES,
             )
-        batch = section.integer("batch", 1, minimum=1)
-        subdivisions = section.integer("subdivisions", 1, minimum=1)
+        section.flag("try_fix_nan")  # AlexeyAB's, without effect here
+        image = (height, width, channels) if size else None
+        keys = {
+            key.name: key.metadata["read"](section, key.name) for key in fields(cls) if key.metadata
+        }
+        steps: list[int] = []
+        scales: list[float] = []
+        if keys["policy"] == "steps":
+            steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
+        options = cls(inputs, image, tuple(steps), tuple(scales), **keys)
+        options._check(section)
+        return options
+
+    def _check(self, section: Section) -> None:
+        """Raise CfgError where two keys contradict each other."""
+        batch, subdivisions = self.batch, self.subdivisions
         if batch % subdivisions:
             raise section.error(
                 f"batch={batch} is not divisible by subdivisions={subdivisions}: "
                 f"expected a multiple, like batch={max(1, batch // subdivisions) * subdivisions}",
-                "batch",
-                "subdivisions",
+                *("batch", "subdivisions"),
             )
-        policy = section.choice("policy", "constant", POLICIES)
-        steps: list[int] = []
-        scales: list[float] = []
-        if policy == "steps":
-            steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
-            if len(steps) != len(scales):
-                raise section.error(
-                    f"steps has {len(steps)} entries and scales {len(scales)}; give one scale "
-                    f"for each step",
-                    "steps",
-                    "scales",
-                    "policy",
-                )
-        max_batches = section.integer("max_batches", 0)
-        section.flag("try_fix_nan")  # AlexeyAB's, without effect here
-        if policy == "poly" and max_batches == 0:
+        if len(self.steps) != len(self.scales):
+            raise section.error(
+                f"steps has {len(self.steps)} entries and scales {len(self.scales)}; give one "
+                f"scale for each step",
+                *("steps", "scales", "policy"),
+            )
+        if self.policy == "poly" and self.max_batches == 0:
             raise section.error(
                 "policy=poly needs max_batches, which is missing or 0", "policy", "max_batches"
             )
-        return cls(
-            inputs=inputs,
-            image=(height, width, channels) if size else None,
-            batch=batch,
-            subdivisions=subdivisions,
-            time_steps=section.integer("time_steps", 1, minimum=1),
-            learning_rate=section.number("learning_rate", 0.001),
-            momentum=section.number("momentum", 0.9),
-            decay=section.number("decay", 0.0001),
-            adam=section.flag("adam"),
-            B1=section.number("B1", 0.9, minimum=0, maximum=0.999999),
-            B2=section.number("B2", 0.999, minimum=0, maximum=0.999999),
-            eps=section.number("eps", 1e-7, above=0),
-            policy=policy,
-            burn_in=section.integer("burn_in", 0),
-            power=section.number("power", 4, minimum=0),
-            max_batches=max_batches,
-            max_time=section.read("max_time", 0.0, SECONDS_OR_0),
-            step=section.integer("step", 1, minimum=1),
-            scale=section.number("scale", 1),
-            steps=tuple(steps),
-            scales=tuple(scales),
-            gamma=section.number("gamma", 1),
-            clip=section.number("clip", 0, minimum=0),
-            clip_norm=section.number("clip_norm", 0, minimum=0),
-            delta_clip=section.number("delta_clip", 0, minimum=0),
-            init=section.choice("init", "darknet", ("darknet", "orthogonal")),
-            init_symbols=section.flag("init_symbols"),
-            forget_bias=section.number("forget_bias", 0),
-            weight_decay=section.number("weight_decay", 0, minimum=0),
-            cooldown=section.number("cooldown", 0, minimum=0, maximum=1),
-            dropconnect=section.number("dropconnect", 0, minimum=0, maximum=0.999),
-            average=section.number("average", 0, minimum=0, maximum=1),
-            state=section.choice("state", "zero", ("zero", "carry")),
-            tokenized=section.flag("tokenized"),
-        )
 
 
 def override(cfg: Cfg, overrides: Mapping[str, object], place: str = "override") -> Cfg:
@@ -179,6 +150,19 @@ def override(cfg: Cfg, overrides: Mapping[str, object], place: str = "override")
     return cfg
 
 
+# What makes a key act: one of these.
+_ACTS_WITH = {
+    **dict.fromkeys(("steps", "scales"), "policy=steps"),
+    "scale": "policy=step",
+    "step": "policy=step or policy=sigmoid",
+    "gamma": "policy=exp or policy=sigmoid",
+    "power": "policy=poly or policy=random or with burn_in",
+    **dict.fromkeys(("B1", "B2", "eps"), "adam=1"),
+    "momentum": "adam=0",
+    **dict.fromkeys(_SIZES, "no inputs in [net]"),
+}
+
+
 def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) -> None:
     """Raise CfgError for one of these keys of `[net]` that the others leave without any effect.
 
@@ -187,33 +171,15 @@ def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) ->
     """
     options = NetOptions.of(net)
     uses_adam = options.adam if adam is None else adam
+    facts = {f"policy={options.policy}", f"adam={uses_adam:d}"}
+    if options.burn_in > 0:
+        facts.add("with burn_in")
+    if "inputs" not in net.options:
+        facts.add("no inputs in [net]")
     for key in keys:
-        if (option := net.options.get(key)) is None:
+        option, wanted = net.options.get(key), _ACTS_WITH.get(key)
+        if option is None or wanted is None or facts.intersection(wanted.split(" or ")):
             continue
-        if key in _ACTS_WITH_POLICY:
-            policies = _ACTS_WITH_POLICY[key]
-            acts = options.policy in policies or (key == "power" and options.burn_in > 0)
-            wanted = " or ".join(f"policy={policy}" for policy in policies)
-            wanted += " or with burn_in" if key == "power" else ""
-        elif key in ("B1", "B2", "eps"):
-            acts, wanted = uses_adam, "adam=1"
-        elif key == "momentum":
-            acts, wanted = not uses_adam, "adam=0"
-        elif key in _SIZES:
-            acts, wanted = "inputs" not in net.options, "no inputs in [net]"
-        else:
-            continue
-        if not acts:
-            where = net.overrides(key) or option
-            add = "" if key in _SIZES else f"; add --set {wanted.split()[0]}"
-            raise CfgError(f"{where}: has no effect: {key} acts only with {wanted}{add}")
-
-
-_ACTS_WITH_POLICY: dict[str, tuple[str, ...]] = {
-    "steps": ("steps",),
-    "scales": ("steps",),
-    "scale": ("step",),
-    "step": ("step", "sigmoid"),
-    "gamma": ("exp", "sigmoid"),
-    "power": ("poly", "random"),
-}
+        where = net.overrides(key) or option
+        add = "" if key in _SIZES else f"; add --set {wanted.split()[0]}"
+        raise CfgError(f"{where}: has no effect: {key} acts only with {wanted}{add}")

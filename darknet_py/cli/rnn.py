@@ -155,7 +155,7 @@ def _prompt(net: Network, seed: str | None) -> bytes:
     The default, which that program does not touch, stays as it is also where it is given.
     """
     prompt = DEFAULT_PROMPT if seed is None else os.fsencode(seed)
-    if net.dialect is ALEXEYAB and prompt != DEFAULT_PROMPT:
+    if net.dialect == ALEXEYAB and prompt != DEFAULT_PROMPT:
         prompt = prompt.translate(None, b"\t\n\r")
     _warn_of_unknown(prompt, net, "-seed")
     return prompt
@@ -344,7 +344,7 @@ def valid(cfg: str, weights: str | None, seed: str | None, data: str, **_: objec
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
-    for line in replay_text.valid(Replay(net), text, prompt, bpc=net.dialect is UPSTREAM):
+    for line in replay_text.valid(Replay(net), text, prompt, bpc=net.dialect == UPSTREAM):
         click.echo(line)
 
 

@@ -115,7 +115,7 @@ def command(
     start = known.prompt(prompt)
     if as_trace:
         for now in trace(net, symbols, start):
-            bpc = "" if net.dialect is ALEXEYAB else f"BPC: {now.bits:4.4f}   "
+            bpc = "" if net.dialect == ALEXEYAB else f"BPC: {now.bits:4.4f}   "
             words = now.word_perplexity
             by_word = "" if words is None else f"    Word Perplexity: {words:4.4f}"
             click.echo(f"{now.symbols} {bpc}Perplexity: {now.perplexity:4.4f}{by_word}")

@@ -51,7 +51,7 @@ class BatchnormLayer(Layer):
 
     @property
     def has_biases(self) -> bool:
-        return self.dialect is ALEXEYAB
+        return self.dialect == ALEXEYAB
 
     def parameters(self) -> list[Parameter]:
         norm = [self.scales, *self.rolling.parameters]

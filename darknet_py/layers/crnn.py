@@ -138,7 +138,7 @@ class Convolution(Connected):
             (*self.weights.shape, size, size),
             decayed=True,
             recurrent=stepwise,
-            gaussian=setting.dialect is UPSTREAM,
+            gaussian=setting.dialect == UPSTREAM,
             tap=self.weights,
         )
         if not self.is_matrix:
@@ -246,7 +246,7 @@ def uses_keys_of_alexeyab(section: Section, dialect: Dialect | None = None) -> b
     """Whether AlexeyAB's keys describe a [crnn]; dialect: decides where it has those of both."""
     theirs = any(key in section.options for key in OF_ALEXEYAB)
     upstreams = any(key in section.options for key in OF_UPSTREAM)
-    return dialect is ALEXEYAB if theirs == upstreams else theirs
+    return dialect == ALEXEYAB if theirs == upstreams else theirs
 
 
 def _sizes_of_alexeyab(section: Section) -> tuple[int, int, int, int]:

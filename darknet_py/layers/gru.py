@@ -39,7 +39,7 @@ class GruLayer(RecurrentLayer):
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
         super().__init__(setting, outputs, batch_normalize, s=outputs)
         self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
-        self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
+        self.file_order = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.uz, self.ur, self.uh = (self.parts[name] for name in ("uz", "ur", "uh"))
         self.wz, self.wr, self.wh = (self.parts[name] for name in ("wz", "wr", "wh"))
@@ -49,7 +49,7 @@ class GruLayer(RecurrentLayer):
     @classmethod
     def make(cls, section: Section, setting: Setting) -> GruLayer:
         # AlexeyAB's program reads `tanh` and always takes the logistic.
-        tanh = section.flag("tanh") and setting.dialect is not ALEXEYAB
+        tanh = section.flag("tanh") and setting.dialect != ALEXEYAB
         outputs = section.integer("output", 1, minimum=1)
         return cls(setting, outputs, section.flag("batch_normalize"), tanh)
 

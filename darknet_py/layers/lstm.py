@@ -41,7 +41,7 @@ class LstmLayer(RecurrentLayer):
     def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
         super().__init__(setting, outputs, batch_normalize, h=outputs, c=outputs)
         self.forget_bias = setting.options.forget_bias
-        self.file_order = FILE_ALEXEYAB if setting.dialect is ALEXEYAB else FILE_UPSTREAM
+        self.file_order = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
         self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
         self.uf, self.ui, self.uo, self.ug = u = [self.parts[f"u{gate}"] for gate in GATES]
         self.wf, self.wi, self.wo, self.wg = w = [self.parts[f"w{gate}"] for gate in GATES]

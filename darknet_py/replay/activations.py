@@ -33,7 +33,7 @@ _ALEXEYAB = Program(lambda x: x.astype(np.float32), expf)
 
 def activate(x: Array, name: str, dialect: Dialect) -> None:
     """x = f(x), in place, as the program of this dialect computes it."""
-    if dialect is ALEXEYAB:
+    if dialect == ALEXEYAB:
         x[...] = _tanh_of_alexeyab(x) if name == "tanh" else _FUNCTIONS[name](x, _ALEXEYAB)
     else:
         x[...] = _FUNCTIONS[name](x, _UPSTREAM)

@@ -74,7 +74,7 @@ def _make_layer(
             return ConnectedLayer(connected)
         case "gru":
             # AlexeyAB's ignores `tanh`.
-            tanh = section.flag("tanh") and net.dialect is not ALEXEYAB
+            tanh = section.flag("tanh") and net.dialect != ALEXEYAB
             return GruLayer(next(tensors), net.dialect, tanh)
         case "lstm":
             return LstmLayer(next(tensors), net.dialect)
@@ -97,7 +97,7 @@ def _make_layer(
             return DropoutLayer(below, probability, net, exact)
         case "activation":
             return ActivationLayer(_activation(section, "linear"), net.dialect)
-        case "batchnorm" if net.dialect is ALEXEYAB:
+        case "batchnorm" if net.dialect == ALEXEYAB:
             _check_width(section, net)
             return BatchnormLayer(next(tensors), net.dialect)
     raise section.error(

@@ -180,7 +180,7 @@ def read_token_names(path: str, dialect: Dialect) -> list[str]:
     end of a line. Raises CorpusError.
     """
     lines = (line.decode("utf-8", "surrogateescape") for line in read_lines(path, as_in_c=True))
-    if dialect is ALEXEYAB:
+    if dialect == ALEXEYAB:
         return [line.removesuffix("\r") for line in lines]
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
@@ -194,7 +194,7 @@ def vec(replay: Replay, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterat
 
     lines: as C reads them, without newlines.
     """
-    blanks = b" \t\r" if replay.net.dialect is ALEXEYAB else b" \t"
+    blanks = b" \t\r" if replay.net.dialect == ALEXEYAB else b" \t"
     for line in lines:
         stripped = line.translate(None, blanks)
         for symbol in (*prompt, *stripped, ord(" ")):

@@ -20,7 +20,7 @@ def take_layers(
     were. origin: the weights file that messages name.
     Returns how many numbers were copied. Raises WeightsError, and then leaves `net` as it was.
     """
-    if other.dialect is not net.dialect:
+    if other.dialect != net.dialect:
         translated = Network(other.cfg, net.dialect, other.dtype.type)
         translated.take_parameters(other, origin)
         other = translated
