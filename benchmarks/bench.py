@@ -22,6 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import history
+from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.engine import choose
 from darknet_py.engine.compiled.team import TEAM
@@ -30,7 +31,6 @@ from darknet_py.machine import processors
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
-from darknet_py.replay import Replay
 from darknet_py.text.corpus import Streams, read_text
 from darknet_py.training.threads import Threads, thread_choices
 
@@ -294,8 +294,8 @@ def bench_generation(name: str, length: int, engine: str) -> str:
     )
 
 
-def bench_replay(width: int, streams: int, time_steps: int) -> str:
-    """How many times longer the replay of the C program takes for a datum."""
+def bench_c_exact(width: int, streams: int, time_steps: int) -> str:
+    """How many times longer the C-exact update takes for a datum."""
     text = (
         f"[net]\ninputs=256\nbatch={streams}\ntime_steps={time_steps}\n"
         f"[rnn]\noutput={width}\nactivation=leaky\nbatch_normalize=1\n"
@@ -304,14 +304,14 @@ def bench_replay(width: int, streams: int, time_steps: int) -> str:
     net = Network(parse_cfg(text))
     net.initialize(Rand(1))
     datum = Streams(read_text(TEXT), streams, net.rand).next_datum(time_steps)
-    replay = Replay(net)
+    c_net = CNetwork(net)
     ratios = []
     with limit_threads(thread_choices(net)[0]):
         net.train_batch(*datum)
         for _ in range(3):
             exact = seconds(lambda: net.train_batch(*datum), 3)
-            ratios.append(seconds(lambda: replay.train_datum(*datum), 1) / exact)
-    return f"the replay of the C program, 1x{width}: {spread(ratios, '.0f')} times the exact update"
+            ratios.append(seconds(lambda: c_net.train_datum(*datum), 1) / exact)
+    return f"the C-exact update, 1x{width}: {spread(ratios, '.0f')} times the exact update"
 
 
 def bench_rand() -> str:
@@ -421,9 +421,9 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
         yield f"* {bench_samples(16, 500)}"
     for line in bench_start():
         yield f"* {line}"
-    yield f"* {bench_replay(48, 16, 32)}"
+    yield f"* {bench_c_exact(48, 16, 32)}"
     if not quick:
-        yield f"* {bench_replay(1024, 16, 8)}"
+        yield f"* {bench_c_exact(1024, 16, 8)}"
         yield f"* {bench_rand()}"
 
 

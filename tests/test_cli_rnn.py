@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from darknet_py import load_network
+from darknet_py.c_exact import training as c_training
 from darknet_py.cfg import read_cfg
 from darknet_py.network import Network
-from darknet_py.replay import training as replay_training
 from tests.support.c_program import (
     NOTE,
     SMALL,
@@ -96,8 +96,8 @@ def test_train_starts_from_weights_and_their_count(folder: Path) -> None:
 
 def test_train_saves_as_it_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """BASE.backup every 100 iterations, BASE_N.weights every 10,000; BASE ends at the first dot."""
-    assert replay_training.KEEP_EVERY == 10_000
-    monkeypatch.setattr(replay_training, "KEEP_EVERY", 40)
+    assert c_training.KEEP_EVERY == 10_000
+    monkeypatch.setattr(c_training, "KEEP_EVERY", 40)
     log_of(train_small(90, "short.cfg"))
     log_of(train_small(100, "middle.cfg"))
     log_of(train_small(120, "long.train.cfg"))
@@ -435,9 +435,9 @@ def test_training_from_infinite_variances_works_or_says_why_not(
     )
     errors = [line for line in outcome.lines if line.startswith("Error: ")]
     assert len(errors) == outcome.status
-    replayed = invoke("rnn", "train", "my.cfg", "old.weights", "-file", "text.txt")
-    assert replayed.status == 0
-    assert sum("infinite" in line for line in replayed.lines) == 1
+    trained = invoke("rnn", "train", "my.cfg", "old.weights", "-file", "text.txt")
+    assert trained.status == 0
+    assert sum("infinite" in line for line in trained.lines) == 1
     generated = invoke("rnn", "generate", "my.cfg", "backup/my_final.weights", "-len", "3")
     assert generated.status == 0
     assert len(generated.stdout) == 6

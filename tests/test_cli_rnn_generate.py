@@ -92,7 +92,7 @@ def test_every_bundled_cfg_trains_or_says_why_not(name: str, folder: Path) -> No
     outcome = invoke(*command)
     if "[crnn]" in text:
         assert outcome.status == 1
-        assert re.search(r"my\.cfg:\d+: \[crnn\]: is replayed forward only", outcome.lines[-1])
+        assert re.search(r"my\.cfg:\d+: \[crnn\]: is C-exact forward only", outcome.lines[-1])
     elif "[gru]" in text or "[lstm]" in text:
         assert outcome.status == 1
         assert re.search(r"my\.cfg:\d+: \[\w+\]: the C program cannot .*train`", outcome.lines[-1])

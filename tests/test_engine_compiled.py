@@ -171,12 +171,12 @@ def test_functions_are_those_of_activations(name: str) -> None:
         np.testing.assert_allclose(y[known], wanted[known], rtol=3e-7, atol=2e-7)
         np.testing.assert_allclose(y[-3:], wanted[-3:], rtol=1e-6, atol=1e-6)
         # The slope, of the output.
-        own = wanted[known]
-        slope = np.ones_like(own)
+        values = wanted[known]
+        slope = np.ones_like(values)
         if (of := ACTIVATIONS[name].slope) is not None:
-            of(own, slope)
-        d = np.full_like(own, 2)
-        functions.times_slope(d, own, kind, np.float32(below))
+            of(values, slope)
+        d = np.full_like(values, 2)
+        functions.times_slope(d, values, kind, np.float32(below))
         np.testing.assert_allclose(d, 2 * slope, rtol=1e-6, atol=1e-7)
 
 

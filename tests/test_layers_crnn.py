@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from darknet_py import load_network
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import bundled_cfgs, parse_cfg, read_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.engine import choose, writer
@@ -24,7 +25,6 @@ from darknet_py.layers.rnn import RnnLayer
 from darknet_py.loading.building import dialect_of_new, network_as_in_c, network_for_training
 from darknet_py.network import Network
 from darknet_py.rand import Rand
-from darknet_py.replay import Replay
 from darknet_py.sizes import training_bytes
 from tests.support.commands import invoke
 from tests.support.gradients import check_gradient, random_state
@@ -310,7 +310,7 @@ def test_a_file_with_too_few_numbers(tmp_path: Path) -> None:
             network_as_in_c(net.cfg, path, 7)
 
 
-# --- the replay ----------------------------------------------------------------------------------
+# --- C-exact --------------------------------------------------------------------------------------
 
 SECTIONS = st.builds(
     "{} activation={} batch_normalize={} shortcut={}".format,
@@ -327,51 +327,51 @@ SECTIONS = st.builds(
     dialect=st.sampled_from(list(DIALECTS.values())),
     seed=st.integers(0, 99),
 )
-def test_the_replay_predicts_what_the_network_does(
+def test_c_exact_predicts_what_the_network_does(
     sections: list[str], dialect: Dialect, seed: int
 ) -> None:
     sections = ["[net] inputs=6", "[connected] output=4 activation=tanh", *sections, LINEAR, END]
     net = make_network(*sections, dialect=dialect, dtype=np.float32, seed=seed, reach=0.5)
-    replay = Replay(net)
+    c_net = CNetwork(net)
     for symbol in (3, 0, 5, 5):
         expected = net.predict(np.array([[symbol]]))[0, 0]
-        np.testing.assert_allclose(replay.predict(symbol), expected, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(c_net.predict(symbol), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_replay_of_a_layer_that_sees_symbols() -> None:
+def test_the_c_net_of_a_layer_that_sees_symbols() -> None:
     net = make_network("[net] inputs=6", FORMS["3x3"], LINEAR, END, dtype=np.float32)
-    replay = Replay(net)
+    c_net = CNetwork(net)
     for symbol in (3, 0, 5):
         expected = net.predict(np.array([[symbol]]))[0, 0]
-        np.testing.assert_allclose(replay.predict(symbol), expected, rtol=1e-5)
-    zeros = replay.predict(6)
+        np.testing.assert_allclose(c_net.predict(symbol), expected, rtol=1e-5)
+    zeros = c_net.predict(6)
     np.testing.assert_allclose(zeros.sum(), 1, rtol=1e-6)
 
 
 def test_leaky_has_a_constant_that_is_a_double_in_convolutions() -> None:
     """Those of AlexeyAB's program, whose other layers take an f32."""
-    results: list[Replay] = []
+    results: list[CNetwork] = []
     sizes = "output=30 hidden=20 activation=leaky"
     for section in (f"[crnn] size=1 {sizes}", f"[rnn] {sizes}"):
         net = make_network("[net] inputs=6", section, dialect=ALEXEYAB, dtype=np.float32)
         if section.startswith("[rnn]"):
             net = as_rnn(results[0].net, "[net] inputs=6", section)
-        results.append(Replay(net))
+        results.append(CNetwork(net))
     convolution, connected = results
     differ = 0
     for symbol in (0, 1, 2, 3, 4, 5) * 4:
-        for replay in results:
-            replay.predict(symbol)
+        for c_net in results:
+            c_net.predict(symbol)
         x = convolution.layers[0].output[0, 0]
         np.testing.assert_allclose(x, connected.layers[0].output[0, 0], rtol=1e-3, atol=1e-3)
         differ += int((x != connected.layers[0].output[0, 0]).sum())
     assert differ > 0
 
 
-def test_the_replay_does_not_train_it() -> None:
+def test_c_exact_does_not_train_it() -> None:
     net = make_network(NET, FORMS["1x1"], LINEAR, END, dtype=np.float32)
-    with pytest.raises(CfgError, match=r"\[crnn\]: is replayed forward only; .*darknet-py train`"):
-        Replay(net).check_trainable()
+    with pytest.raises(CfgError, match=r"\[crnn\]: is C-exact forward only; .*darknet-py train`"):
+        CNetwork(net).check_trainable()
 
 
 # --- the engine ----------------------------------------------------------------------------------

@@ -122,33 +122,33 @@ def test_orthogonal_matrices_see_the_state_and_take_as_many_draws() -> None:
     usual, orthogonal = drawn(""), drawn("init=orthogonal")
     assert usual.rand.drawn == orthogonal.rand.drawn
     changed = 0
-    for own, other in zip(usual.tensors(), orthogonal.tensors(), strict=True):
-        part = own.name.split(".")[1]
-        if own.decayed and part in ("self", "wf", "wi", "wo", "wg", "wz", "wr", "wh"):
+    for tensor, other in zip(usual.tensors(), orthogonal.tensors(), strict=True):
+        part = tensor.name.split(".")[1]
+        if tensor.decayed and part in ("self", "wf", "wi", "wo", "wg", "wz", "wr", "wh"):
             product = other.values @ other.values.T
             np.testing.assert_allclose(product, np.eye(len(product)), atol=1e-6)
             changed += 1
         else:
-            np.testing.assert_array_equal(own.values, other.values)
+            np.testing.assert_array_equal(tensor.values, other.values)
     assert changed == 1 + 4 + 3
 
 
 def test_matrices_that_see_symbols_start_wide_and_take_as_many_draws() -> None:
     usual, wide = drawn(""), drawn("init_symbols=1")
     assert usual.rand.drawn == wide.rand.drawn
-    for own, other in zip(usual.tensors(), wide.tensors(), strict=True):
-        factor = np.sqrt(7) if own.name == "0.input.weight" else 1
-        np.testing.assert_allclose(other.values, factor * own.values, rtol=1e-6)
+    for tensor, other in zip(usual.tensors(), wide.tensors(), strict=True):
+        factor = np.sqrt(7) if tensor.name == "0.input.weight" else 1
+        np.testing.assert_allclose(other.values, factor * tensor.values, rtol=1e-6)
     gated = [
         make_network(f"{OF_ALL} init_symbols={flag}", "[lstm] output=5", "[softmax]")
         for flag in (0, 1)
     ]
     for net in gated:
         net.initialize(Rand(5))
-    for own, other in zip(*(net.tensors() for net in gated), strict=True):
-        sees_symbols = own.name in {f"0.u{gate}.weight" for gate in "fiog"}
+    for tensor, other in zip(*(net.tensors() for net in gated), strict=True):
+        sees_symbols = tensor.name in {f"0.u{gate}.weight" for gate in "fiog"}
         factor = np.sqrt(7) if sees_symbols else 1
-        np.testing.assert_allclose(other.values, factor * own.values, rtol=1e-6)
+        np.testing.assert_allclose(other.values, factor * tensor.values, rtol=1e-6)
 
 
 def test_the_forget_gate_starts_from_its_bias() -> None:
@@ -235,7 +235,7 @@ def test_a_weights_file_settles_the_rolling_statistics(layer: str, tmp_path: Pat
         skipping = Network(parse_cfg(cfg_text(NET, f"{layer} dontload=1", *END)))
         skipping.save_weights(tmp_path / "whole")
         skipping.initialize(Rand(1))
-        rest = sum(p.size for own in skipping.layers for p in own.loaded())
+        rest = sum(p.size for layer in skipping.layers for p in layer.loaded())
         data = (tmp_path / "whole").read_bytes()
         (tmp_path / "rest").write_bytes(data[:20] + data[len(data) - 4 * rest :])
         skipping.load_weights(tmp_path / "rest")

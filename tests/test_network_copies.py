@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import darknet_py as dn
+from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import parse_cfg
 from darknet_py.dialect import ALEXEYAB, DIALECTS
 from darknet_py.errors import DarknetError
@@ -19,7 +20,6 @@ from darknet_py.layers.base import PREDICTION
 from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
-from darknet_py.replay import Replay
 from darknet_py.trainer.trainer import Trainer
 from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
 from tests.support.inputs import write_run_inputs
@@ -57,7 +57,7 @@ NETWORKS = {
         "[logistic]",
     ),
     "crnn": (NET, "[crnn] output=6 hidden=4 size=3 pad=1 batch_normalize=1", *END),
-    "replayed": (NET, "[rnn] output=6", "[dropout]", "[connected] output=7", END[1]),
+    "c-exact": (NET, "[rnn] output=6", "[dropout]", "[connected] output=7", END[1]),
     "frozen": (NET, "[rnn] output=6 activation=tanh stopbackward=1", "[gru] output=6", *END),
     "cost": (NET, "[gru] output=6", END[0], "[activation] activation=tanh", "[cost] type=smooth"),
 }
@@ -171,35 +171,35 @@ def test_a_trained_result_is_copied_whole(tmp_path: Path) -> None:
 
 
 @every_copier
-@pytest.mark.parametrize("name", ["rnn", "rnn-norm", "replayed"])
+@pytest.mark.parametrize("name", ["rnn", "rnn-norm", "c-exact"])
 @pytest.mark.filterwarnings("ignore:.*adam=1")
-def test_a_replay_is_copied_whole(copier: Any, name: str) -> None:
-    replay = Replay(network(name))
+def test_a_c_network_is_copied_whole(copier: Any, name: str) -> None:
+    c_net = CNetwork(network(name))
     for seed in range(3):
-        replay.train_datum(*draw_symbols(replay.net, seed))
-    replay.predict(1)
-    twin = copier(replay)
-    assert twin.net is not replay.net
-    assert np.array_equal(twin.hidden(0), replay.hidden(0))
-    for each in (replay, twin):
+        c_net.train_datum(*draw_symbols(c_net.net, seed))
+    c_net.predict(1)
+    twin = copier(c_net)
+    assert twin.net is not c_net.net
+    assert np.array_equal(twin.hidden(0), c_net.hidden(0))
+    for each in (c_net, twin):
         for seed in range(5, 9):
             each.train_datum(*draw_symbols(each.net, seed))
-    assert bits(twin.net) == bits(replay.net)
-    assert np.array_equal(twin.updates, replay.updates)
-    assert np.array_equal(twin.predict(2), replay.predict(2))
+    assert bits(twin.net) == bits(c_net.net)
+    assert np.array_equal(twin.updates, c_net.updates)
+    assert np.array_equal(twin.predict(2), c_net.predict(2))
     twin.net.parameters[...] = 0
-    assert replay.predict(3).std() > 0
+    assert c_net.predict(3).std() > 0
 
 
 @every_copier
 @pytest.mark.parametrize("name", ["gru", "lstm"])
-def test_a_replay_keeps_the_state_of_its_gates(copier: Any, name: str) -> None:
-    replay = Replay(network(name))
-    replay.set_temperature(0.5)
+def test_a_c_network_keeps_the_state_of_its_gates(copier: Any, name: str) -> None:
+    c_net = CNetwork(network(name))
+    c_net.set_temperature(0.5)
     for symbol in (1, 2, 3):
-        replay.predict(symbol)
-    twin = copier(replay)
-    assert np.array_equal(twin.predict(4), replay.predict(4))
+        c_net.predict(symbol)
+    twin = copier(c_net)
+    assert np.array_equal(twin.predict(4), c_net.predict(4))
 
 
 @every_copier

@@ -291,7 +291,7 @@ def test_batch_norm_is_over_the_streams_of_a_rank() -> None:
 
 
 @needs_mpi
-def test_two_ranks_cannot_replay_the_c_program() -> None:
+def test_two_ranks_cannot_train_c_exactly() -> None:
     args = ("train", "net.cfg", "text.txt", "--batches", "2", "--gradient", "darknet-cpu")
     write_cfg(Path("net.cfg"), NET, RNN, CONNECTED, SOFTMAX)
     status, said = run_ranks(2, *args)

@@ -55,47 +55,47 @@ def watch(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_silent_rank_is_named(watch: Any, caplog: pytest.LogCaptureFixture) -> None:
-    own = watch(0)
+    watcher = watch(0)
     with caplog.at_level(logging.WARNING):
-        own._look(7, 29.0)
+        watcher._look(7, 29.0)
         assert not caplog.messages
-        own.comm.inbox.append((1, 7))
-        own._look(7, 33.0)
+        watcher.comm.inbox.append((1, 7))
+        watcher._look(7, 33.0)
         assert caplog.messages[0].startswith("waiting for rank 2 on c, for 33 s so far")
         # Rarely said again.
-        own._look(7, 299.0)
+        watcher._look(7, 299.0)
         assert len(caplog.messages) == 1
-        own._look(7, 303.0)
+        watcher._look(7, 303.0)
         assert len(caplog.messages) == 2
-        own._look(8, 0.0)
+        watcher._look(8, 0.0)
         assert caplog.messages[2:] == ["rank 2 on c answers again: the run goes on"]
-        own._look(9, 0.0)
+        watcher._look(9, 0.0)
         assert len(caplog.messages) == 3
 
 
 def test_what_was_heard_of_another_exchange_does_not_count(
     watch: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    own = watch(0)
-    own.comm.inbox += [(1, 6), (2, 7)]
+    watcher = watch(0)
+    watcher.comm.inbox += [(1, 6), (2, 7)]
     with caplog.at_level(logging.WARNING):
-        own._look(7, 40.0)
+        watcher._look(7, 40.0)
     assert caplog.messages[0].startswith("waiting for rank 1 on b, ")
 
 
 def test_a_rank_that_waits_tells_the_first_one_once(watch: Any) -> None:
-    own = watch(2)
-    own._tell(3, waiting.PATIENCE - 1)
-    assert own.comm.sent == []
-    own._tell(3, waiting.PATIENCE + 1)
-    own._tell(3, waiting.PATIENCE + 2)
-    own._tell(4, 0.0)
-    assert own.comm.sent == [3]
+    watcher = watch(2)
+    watcher._tell(3, waiting.PATIENCE - 1)
+    assert watcher.comm.sent == []
+    watcher._tell(3, waiting.PATIENCE + 1)
+    watcher._tell(3, waiting.PATIENCE + 2)
+    watcher._tell(4, 0.0)
+    assert watcher.comm.sent == [3]
 
 
 def test_exchanges_are_counted(watch: Any) -> None:
-    own = watch(1)
-    assert own._state() == (0, 0.0)
-    with own:
-        assert own._state()[0] == 0
-    assert own._state() == (1, 0.0)
+    watcher = watch(1)
+    assert watcher._state() == (0, 0.0)
+    with watcher:
+        assert watcher._state()[0] == 0
+    assert watcher._state() == (1, 0.0)

@@ -225,9 +225,9 @@ def test_a_copy_keeps_the_second_of_a_pair_too() -> None:
     rand = Rand(5)
     rand.normal(3)
     for other in (copy.copy(rand), copy.deepcopy(rand), pickle.loads(pickle.dumps(rand))):
-        own = copy.copy(rand)
-        np.testing.assert_array_equal(other.normal(4), own.normal(4))
-        assert other.rand() == own.rand()
+        twin = copy.copy(rand)
+        np.testing.assert_array_equal(other.normal(4), twin.normal(4))
+        assert other.rand() == twin.rand()
 
 
 def test_what_is_left_waits_while_others_are_drawn() -> None:

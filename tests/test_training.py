@@ -458,7 +458,7 @@ def test_files_are_written_in_the_dialect_asked_for() -> None:
     assert read_header("backup/net_final.weights").revision == 5
 
 
-def test_the_replay_of_c_ends_with_the_weights_of_rnn_train() -> None:
+def test_the_c_net_of_c_ends_with_the_weights_of_rnn_train() -> None:
     sections = (
         NET.replace("adam=1", "momentum=.9") + " max_batches=5",
         "[rnn] output=6 activation=leaky batch_normalize=1",

@@ -87,7 +87,7 @@ def test_a_stopped_run_ends_like_one_that_was_not(kind: str, stops: tuple[int, .
     assert files_in(Path("stopped"))
 
 
-def test_the_replay_of_the_c_program_goes_on_exactly() -> None:
+def test_the_c_net_of_the_c_program_goes_on_exactly() -> None:
     write_cfg(Path("net.cfg"), NET.replace("adam=1", "adam=0"), RNN, CONNECTED, SOFTMAX)
     common: dict[str, Any] = {"seed": 3, "val_every": 3, "gradient": "darknet-cpu"}
     dn.train("net.cfg", "text.txt", out="whole", batches=12, **common)

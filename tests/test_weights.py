@@ -190,12 +190,12 @@ def test_other_numbers_of_batch_norm_may_not(value: float, path: Path) -> None:
         if tensor.name.endswith("rolling_variance") and value == np.inf:
             continue
         saved = make_network(*NORMED, dtype=np.float32)
-        own = next(t for t in saved.tensors() if t.name == tensor.name)
-        own.values.ravel()[-1] = value
+        found = next(t for t in saved.tensors() if t.name == tensor.name)
+        found.values.ravel()[-1] = value
         saved.save_weights(path)
         net = make_network(*NORMED, dtype=np.float32, seed=5)
         before = net.parameters.copy()
-        offset = 20 + 4 * (own.span.stop - 1)
+        offset = 20 + 4 * (found.span.stop - 1)
         with pytest.raises(WeightsError, match=f"{value} at offset {offset} is not a finite"):
             net.load_weights(path)
         np.testing.assert_array_equal(net.parameters, before)
@@ -419,13 +419,13 @@ MIXED = ["[net] inputs=3 batch=4", "[lstm] output=2", "[gru] output=4 batch_norm
 
 
 def test_a_file_of_the_other_dialect_is_put_in_the_networks_order(path: Path) -> None:
-    for own, other in ((UPSTREAM, ALEXEYAB), (ALEXEYAB, UPSTREAM)):
+    for dialect, other in ((UPSTREAM, ALEXEYAB), (ALEXEYAB, UPSTREAM)):
         saved = make_network(*MIXED, dtype=np.float32, dialect=other, seed=3)
         saved.seen = 9
         saved.save_weights(path)
-        net = make_network(*MIXED, dtype=np.float32, dialect=own)
+        net = make_network(*MIXED, dtype=np.float32, dialect=dialect)
         net.load_weights(path)
-        assert net.dialect is own
+        assert net.dialect is dialect
         assert net.seen == 9
         for t in net.tensors():
             np.testing.assert_array_equal(t.values, tensor(saved, t.name))

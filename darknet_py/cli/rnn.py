@@ -14,6 +14,10 @@ from typing import Any
 
 import click
 
+from darknet_py.c_exact import CNetwork
+from darknet_py.c_exact import text as c_text
+from darknet_py.c_exact.training import KEEP_EVERY, SAVE_EVERY
+from darknet_py.c_exact.training import train as c_train
 from darknet_py.cfg import find_cfg
 from darknet_py.checks import whole
 from darknet_py.cli.commands import Command, Group, is_quiet
@@ -31,10 +35,6 @@ from darknet_py.loading.finding import ONE_STREAM
 from darknet_py.network import Network
 from darknet_py.options import override
 from darknet_py.rand import Rand
-from darknet_py.replay import Replay
-from darknet_py.replay import text as replay_text
-from darknet_py.replay.training import KEEP_EVERY, SAVE_EVERY
-from darknet_py.replay.training import train as replay_train
 from darknet_py.terminal.messages import is_terminal, say
 from darknet_py.text.corpus import check_known, read_lines, read_text
 from darknet_py.text.symbols import warn_of_count
@@ -230,10 +230,10 @@ def train(
     _check_file(data)
     text = read_text(data, tokenized or net.options.tokenized, nul="end")
     check_known(text, net.inputs, data)
-    replay = Replay(net)
-    replay.check_trainable()
+    c_net = CNetwork(net)
+    c_net.check_trainable()
     say(
-        "replaying the C program's arithmetic, mistakes included; `darknet-py train` trains "
+        "training C-exactly, the C program's mistakes included; `darknet-py train` trains "
         "correctly and faster"
     )
     base = BACKUP / base_name(cfg)
@@ -245,7 +245,7 @@ def train(
         )
     saved: list[str] = []
     try:
-        for line in replay_train(replay, text, BACKUP, saved.append):
+        for line in c_train(c_net, text, BACKUP, saved.append):
             if not is_quiet():
                 say(line)
     except KeyboardInterrupt:
@@ -285,7 +285,7 @@ def generate(
     prompt = _prompt(net, seed)
     if seed is not None and seed.isdecimal() and srand is None:
         log.info("-seed %s is the text to start from, as in C; for random numbers: -srand", seed)
-    symbols = replay_text.generate(Replay(net), prompt, length, temp, net.rand)
+    symbols = c_text.generate(CNetwork(net), prompt, length, temp, net.rand)
     _print_symbols(symbols, tokens, net, number if srand is None else None)
 
 
@@ -306,7 +306,7 @@ def generatetactic(
     _warn_of_file(data)
     prompt = read_text("-", nul="keep")
     _warn_of_unknown(prompt.tobytes(), net, "stdin")
-    symbols = replay_text.generate_tactic(Replay(net), prompt.tolist(), length, temp, net.rand)
+    symbols = c_text.generate_tactic(CNetwork(net), prompt.tolist(), length, temp, net.rand)
     _print_symbols(symbols, tokens, net, number if srand is None else None)
 
 
@@ -316,7 +316,7 @@ def _print_symbols(
     """drawn: the seed where it was taken from the clock, so that the text can be repeated."""
     names = None
     if tokens is not None:
-        names = replay_text.read_token_names(tokens, net.dialect)
+        names = c_text.read_token_names(tokens, net.dialect)
         warn_of_count(names, tokens, net)
     if drawn is not None:
         log.info("srand %d (the time; -srand %d repeats this text)", drawn, drawn)
@@ -344,7 +344,7 @@ def valid(cfg: str, weights: str | None, seed: str | None, data: str, **_: objec
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
-    for line in replay_text.valid(Replay(net), text, prompt, bpc=net.dialect == UPSTREAM):
+    for line in c_text.valid(CNetwork(net), text, prompt, bpc=net.dialect == UPSTREAM):
         click.echo(line)
 
 
@@ -354,7 +354,7 @@ def validtactic(cfg: str, weights: str | None, seed: str | None, data: str, **_:
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
-    for line in replay_text.valid_tactic(Replay(net), text, prompt):
+    for line in c_text.valid_tactic(CNetwork(net), text, prompt):
         click.echo(line)
 
 
@@ -364,7 +364,7 @@ def vec(cfg: str, weights: str | None, seed: str | None, data: str, **_: object)
     net = _one_stream(cfg, weights, UNSEEDED)
     _warn_of_file(data)
     prompt = _prompt(net, seed)
-    for line in replay_text.vec(Replay(net), _lines(net), prompt):
+    for line in c_text.vec(CNetwork(net), _lines(net), prompt):
         write_line(line)
 
 

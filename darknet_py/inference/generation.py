@@ -293,7 +293,7 @@ def _after_prompt(
         symbols = np.zeros(1, np.int64)
     with net.guard.reading():
         one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
-        state = tuple(tuple(np.repeat(part, streams, axis=0) for part in own) for own in one)
+        state = tuple(tuple(np.repeat(part, streams, axis=0) for part in parts) for parts in one)
         predictor = _Predictor(net, state, streams, pays(net, streams, length))
     predictor.feed(np.repeat(symbols[-1:], streams))
     return predictor

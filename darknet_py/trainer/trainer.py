@@ -1,7 +1,7 @@
 """Training: what turns the data of an update into other parameters.
 
-`Trainer` follows the exact gradient; `replay.Replay` computes as the C program does. A run knows of
-either only what `BaseTrainer` has.
+`Trainer` follows the exact gradient; `c_exact.CNetwork` computes as the C program does. A run knows
+of either only what `BaseTrainer` has.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import bundled_cfgs
 from darknet_py.dialect import DIALECTS
 from darknet_py.engine import choose
@@ -20,7 +21,6 @@ from darknet_py.machine import memory, trainable_memory
 from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.rand import Rand
-from darknet_py.replay import Replay
 from darknet_py.sizes import check_fits
 from darknet_py.text.corpus import Streams
 from darknet_py.text.symbols import unit_of
@@ -137,8 +137,8 @@ def _make_trainer(net: Network, gradient: str, comm: Communicator) -> BaseTraine
             # The network's, so that copies of it are whole.
             net.trainer = Trainer(net, comm)
             return net.trainer
-        replay = Replay(net)
-        replay.check_trainable()
+        c_net = CNetwork(net)
+        c_net.check_trainable()
     except CfgError as error:
         # Of darknet's cfgs, some are to generate with and have another one to train.
         other = f"{base_name(net.cfg.path)}.train"
@@ -146,14 +146,14 @@ def _make_trainer(net: Network, gradient: str, comm: Communicator) -> BaseTraine
             raise
         raise CfgError(f"{error}; or train the bundled {other}") from error
     log.info(
-        "replaying the C program's arithmetic, mistakes included; --gradient exact trains "
+        "training C-exactly, the C program's mistakes included; --gradient exact trains "
         "correctly and faster"
     )
     if comm.size > 1:
         raise TrainingError(
             "--gradient darknet-cpu runs in one process only; start it without mpiexec"
         )
-    return replay
+    return c_net
 
 
 def _begin(run: Run, asked: Settings) -> None:

@@ -14,7 +14,7 @@ from tests.support.inputs import write_cfg
 from tests.support.networks import make_network
 from tests.support.recorded import RECORDED, case
 
-NOTE = "replaying the C program's arithmetic"
+NOTE = "training C-exactly"
 COMMANDS = ["generate", "generatetactic", "valid", "validtactic", "vec"]
 TOKENS = "[net] inputs=5 batch=2 time_steps=3 learning_rate=.1 max_batches={}"
 SMALL = ["[rnn] output=4 activation=tanh", "[connected] output=5 activation=linear", "[softmax]"]

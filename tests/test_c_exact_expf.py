@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from darknet_py.replay.expf import expf
+from darknet_py.c_exact.expf import expf
 from tests.support.networks import Array
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -10,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from darknet_py.arrays import Array, Datum
-from darknet_py.errors import CfgError, DarknetWarning
-from darknet_py.network import Network
-from darknet_py.replay.base import UpdateArgs
-from darknet_py.replay.connected import ConnectedLayer
-from darknet_py.replay.crnn import CrnnLayer
-from darknet_py.replay.gates import GatedLayer
-from darknet_py.replay.make import make_layers
-from darknet_py.replay.rates import current_rate
-from darknet_py.replay.rnn import RnnLayer
-from darknet_py.replay.small import (
+from darknet_py.c_exact.base import UpdateArgs
+from darknet_py.c_exact.connected import ConnectedLayer
+from darknet_py.c_exact.crnn import CrnnLayer
+from darknet_py.c_exact.gates import GatedLayer
+from darknet_py.c_exact.make import make_layers
+from darknet_py.c_exact.rates import current_rate
+from darknet_py.c_exact.rnn import RnnLayer
+from darknet_py.c_exact.small import (
     ActivationLayer,
     BatchnormLayer,
     CostLayer,
@@ -27,6 +25,8 @@ from darknet_py.replay.small import (
     SoftmaxLayer,
     one_hot,
 )
+from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.network import Network
 from darknet_py.trainer.trainer import BaseTrainer, Update
 
 # What layers remember from one call to the next.
@@ -35,7 +35,7 @@ _REMEMBERED = ("state", "cell", "temperature", "output")
 _WRITES_BELOW = (SoftmaxLayer, LogisticLayer, CostLayer, ActivationLayer)
 
 
-class Replay(BaseTrainer):
+class CNetwork(BaseTrainer):
     """Trains and runs `net` as the C program does on a CPU.
 
     It works on the parameters of `net`, in place, and on its `seen` and `rand`; the state, the
@@ -70,7 +70,7 @@ class Replay(BaseTrainer):
 
     # --- copies
 
-    def __copy__(self) -> Replay:
+    def __copy__(self) -> CNetwork:
         return copy.deepcopy(self)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ class Replay(BaseTrainer):
         }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        Replay.__init__(self, *kept["made of"])
+        CNetwork.__init__(self, *kept["made of"])
         np.copyto(self.updates, kept["updates"])
         self.last_rate, self.printed_rate, self._trainable = kept["progress"]
         for layer, remembered in zip(self.layers, kept["layers"], strict=True):
@@ -123,7 +123,7 @@ class Replay(BaseTrainer):
                 )
             if isinstance(layer, CrnnLayer):
                 raise section.error(
-                    "is replayed forward only; to train it use --gradient exact, the default of "
+                    "is C-exact forward only; to train it use --gradient exact, the default of "
                     "`darknet-py train`"
                 )
             if isinstance(layer, (GatedLayer, BatchnormLayer)):

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.activations import activate, gradient
+from darknet_py.c_exact.arithmetic import exp, log, sum_rows
+from darknet_py.c_exact.base import CLayer, Tensors
+from darknet_py.c_exact.connected import normalized
 from darknet_py.dialect import Dialect
 from darknet_py.network import Network
-from darknet_py.replay.activations import activate, gradient
-from darknet_py.replay.arithmetic import exp, log, sum_rows
-from darknet_py.replay.base import ReplayLayer, Tensors
-from darknet_py.replay.connected import normalized
 
 
 def one_hot(symbols: Array, count: int) -> Array:
@@ -36,7 +36,7 @@ def _sum(losses: Array) -> np.float32:
     return np.float32(0) + sum_rows(np.append(np.float32(0), losses)[:, None])[0]
 
 
-class SoftmaxLayer(ReplayLayer):
+class SoftmaxLayer(CLayer):
     """`[softmax]`: exp(x/T - max/T) over its sum, in `groups`; loss -log p of the truth.
 
     exact: with the 1/T that C's delta lacks, and no delta in groups that the truth is not in.
@@ -73,7 +73,7 @@ class SoftmaxLayer(ReplayLayer):
             below += self.delta
 
 
-class LogisticLayer(ReplayLayer):
+class LogisticLayer(CLayer):
     """`[logistic]`: p = logistic(x), loss -t log p - (1-t) log(1-p), summed over the outputs."""
 
     cost = np.float32(0)
@@ -96,7 +96,7 @@ class LogisticLayer(ReplayLayer):
             below += self.delta
 
 
-class CostLayer(ReplayLayer):
+class CostLayer(CLayer):
     """`[cost]`: the losses of its input against a one-hot truth.
 
     Its output is these losses in training and zeros in prediction; if `exact`, its input.
@@ -136,16 +136,14 @@ class CostLayer(ReplayLayer):
             below += self.scale * self.delta
 
 
-class DropoutLayer(ReplayLayer):
+class DropoutLayer(CLayer):
     """`[dropout]`: works in place, its output and delta being those of the layer below.
 
     So the derivative of the layer below is taken from the scaled outputs, unless `exact`.
     net: whose source of random numbers it draws from.
     """
 
-    def __init__(
-        self, below: ReplayLayer | None, probability: float, net: Network, exact: bool
-    ) -> None:
+    def __init__(self, below: CLayer | None, probability: float, net: Network, exact: bool) -> None:
         self.below = below
         self.probability = np.float32(probability)
         self.scale = np.float32(1 / (1 - float(self.probability)))
@@ -171,7 +169,7 @@ class DropoutLayer(ReplayLayer):
         x[self.dropped] = 0
 
 
-class ActivationLayer(ReplayLayer):
+class ActivationLayer(CLayer):
     """`[activation]`: y = f(x)."""
 
     def __init__(self, activation: str, dialect: Dialect) -> None:
@@ -189,7 +187,7 @@ class ActivationLayer(ReplayLayer):
             below[...] = self.delta
 
 
-class BatchnormLayer(ReplayLayer):
+class BatchnormLayer(CLayer):
     """`[batchnorm]` of AlexeyAB's program, forward only: norm(x) scales + biases."""
 
     def __init__(self, tensors: Tensors, dialect: Dialect) -> None:

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.arithmetic import c_log, c_pow, double, sum_rows
+from darknet_py.c_exact.network import CNetwork
 from darknet_py.dialect import ALEXEYAB, Dialect
 from darknet_py.errors import CorpusError
 from darknet_py.inference.sampling import draw
 from darknet_py.rand import Rand
-from darknet_py.replay.arithmetic import c_log, c_pow, double, sum_rows
-from darknet_py.replay.network import Replay
 from darknet_py.text.corpus import read_lines
 
 FULL_STOP, NEWLINE, GREATER = b".\n>"
@@ -41,34 +41,34 @@ def printed(number: float, spec: str) -> str:
 
 
 def generate(
-    replay: Replay, prompt: Sequence[int], length: int, temperature: float, rand: Rand
+    c_net: CNetwork, prompt: Sequence[int], length: int, temperature: float, rand: Rand
 ) -> Iterator[int]:
     """The symbols that `rnn generate` prints: the prompt, then `length` drawn ones.
 
     rand: after the draws of the initial weights. An empty prompt stands for symbol 0.
     """
-    replay.set_temperature(temperature)
+    c_net.set_temperature(temperature)
     *before, symbol = prompt or [0]
     for fed in before:
-        replay.predict(fed)
+        c_net.predict(fed)
         yield fed
     yield symbol
     for _ in range(length):
-        symbol = sample(replay.predict(symbol), rand)
+        symbol = sample(c_net.predict(symbol), rand)
         yield symbol
 
 
 def generate_tactic(
-    replay: Replay, prompt: Sequence[int], length: int, temperature: float, rand: Rand
+    c_net: CNetwork, prompt: Sequence[int], length: int, temperature: float, rand: Rand
 ) -> Iterator[int]:
     """The symbols that `rnn generatetactic` prints after `prompt`, up to a newline after a full
     stop that was drawn. Raises CorpusError for an empty prompt, with which C crashes.
     """
     if not prompt:
         raise CorpusError("the prompt on stdin is empty; give at least one character")
-    replay.set_temperature(temperature)
+    c_net.set_temperature(temperature)
     for fed in prompt:
-        p = replay.predict(fed)
+        p = c_net.predict(fed)
     last = None
     for _ in range(length):
         symbol = sample(p, rand)
@@ -76,7 +76,7 @@ def generate_tactic(
             break
         yield symbol
         last = symbol
-        p = replay.predict(symbol)
+        p = c_net.predict(symbol)
 
 
 def sample(p: Array, rand: Rand) -> int:
@@ -117,7 +117,7 @@ class Score:
 
 
 def valid(
-    replay: Replay, text: Sequence[int], prompt: Sequence[int], bpc: bool = True
+    c_net: CNetwork, text: Sequence[int], prompt: Sequence[int], bpc: bool = True
 ) -> Iterator[str]:
     """The lines of `rnn valid`: one for each character of `text` but the first.
 
@@ -125,7 +125,7 @@ def valid(
     Raises CorpusError at a character that the network does not know.
     """
     score = Score()
-    for _, following, p in _predictions(replay, text, prompt):
+    for _, following, p in _predictions(c_net, text, prompt):
         if following in WORD_ENDS:
             score.words += 1
         score.add(p)
@@ -135,13 +135,13 @@ def valid(
         yield start + score.perplexities()
 
 
-def valid_tactic(replay: Replay, text: Sequence[int], prompt: Sequence[int]) -> Iterator[str]:
+def valid_tactic(c_net: CNetwork, text: Sequence[int], prompt: Sequence[int]) -> Iterator[str]:
     """The lines of `rnn validtactic`, which scores from a `>>` to the next line's end after a full
     stop. Raises CorpusError at a character that the network does not know.
     """
     score = Score()
     inside = False
-    for symbol, following, p in _predictions(replay, text, prompt):
+    for symbol, following, p in _predictions(c_net, text, prompt):
         if symbol == FULL_STOP and following == NEWLINE:
             inside = False
         if not inside:
@@ -154,12 +154,12 @@ def valid_tactic(replay: Replay, text: Sequence[int], prompt: Sequence[int]) -> 
 
 
 def _predictions(
-    replay: Replay, text: Sequence[int], prompt: Sequence[int]
+    c_net: CNetwork, text: Sequence[int], prompt: Sequence[int]
 ) -> Iterator[tuple[int, int, np.float32]]:
     """Each character, the one that follows it, and the probability that this had."""
     for symbol in prompt:
-        replay.predict(symbol)
-    inputs = replay.net.options.inputs
+        c_net.predict(symbol)
+    inputs = c_net.net.options.inputs
     for offset in range(1, len(text)):
         symbol, following = text[offset - 1], text[offset]
         if following >= min(255, inputs) or symbol >= inputs:
@@ -167,7 +167,7 @@ def _predictions(
                 f"text: character {following} at offset {offset}, after {symbol}, is not below "
                 f"{min(255, inputs)}"
             )
-        yield symbol, following, replay.predict(symbol)[following]
+        yield symbol, following, c_net.predict(symbol)[following]
 
 
 # --- names of tokens -----------------------------------------------------------------------------
@@ -188,16 +188,16 @@ def read_token_names(path: str, dialect: Dialect) -> list[str]:
 # --- hidden vectors ------------------------------------------------------------------------------
 
 
-def vec(replay: Replay, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterator[bytes]:
+def vec(c_net: CNetwork, lines: Iterable[bytes], prompt: Sequence[int]) -> Iterator[bytes]:
     """The lines of `rnn vec`: each line of a text without its blanks, and layer 0's outputs at its
     end. The state runs on from line to line, as in C on a CPU.
 
     lines: as C reads them, without newlines.
     """
-    blanks = b" \t\r" if replay.net.dialect == ALEXEYAB else b" \t"
+    blanks = b" \t\r" if c_net.net.dialect == ALEXEYAB else b" \t"
     for line in lines:
         stripped = line.translate(None, blanks)
         for symbol in (*prompt, *stripped, ord(" ")):
-            replay.predict(symbol)
-        numbers = "".join("," + printed(x, "g") for x in replay.hidden(0).tolist())
+            c_net.predict(symbol)
+        numbers = "".join("," + printed(x, "g") for x in c_net.hidden(0).tolist())
         yield stripped + numbers.encode()

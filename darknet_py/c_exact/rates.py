@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from darknet_py.c_exact.arithmetic import c_exp, c_pow
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
-from darknet_py.replay.arithmetic import c_exp, c_pow
 
 
 def current_rate(net: NetOptions, batch: int, rand: Rand) -> np.float32:

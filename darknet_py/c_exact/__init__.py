@@ -1,4 +1,4 @@
-"""The replay: what the C program computes on a CPU, bit for bit.
+"""C-exact: what the C program computes on a CPU, bit for bit.
 
 `Network` trains with the exact gradient, in whatever order of sums is fast. This package walks as
 darknet's layers walk, one step of one connected layer at a time, in the C program's arithmetic and
@@ -16,11 +16,11 @@ the final weights bit for bit. It works on the parameters of a `Network`, in pla
     small.py        softmax, logistic, cost, dropout, activation, batchnorm
     rates.py        the learning-rate policies
     make.py         from the sections of a cfg to layers
-    network.py      Replay: training on a datum, predicting a symbol
+    network.py      CNetwork: training on a datum, predicting a symbol
     training.py     the loop of `rnn train`, its log and its files
     text.py         what `rnn generate|valid|vec` print
 """
 
-from darknet_py.replay.network import Replay
+from darknet_py.c_exact.network import CNetwork
 
-__all__ = ["Replay"]
+__all__ = ["CNetwork"]

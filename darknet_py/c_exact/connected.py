@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.dialect import Dialect
-from darknet_py.replay.activations import activate, gradient
-from darknet_py.replay.arithmetic import (
+from darknet_py.c_exact.activations import activate, gradient
+from darknet_py.c_exact.arithmetic import (
     Array,
     add_input_delta,
     add_rows,
@@ -21,7 +20,8 @@ from darknet_py.replay.arithmetic import (
     sum_rows,
     sum_squares,
 )
-from darknet_py.replay.base import ReplayLayer, Tensors, UpdateArgs
+from darknet_py.c_exact.base import CLayer, Tensors, UpdateArgs
+from darknet_py.dialect import Dialect
 
 EPSILON = np.float32(0.00001)  # under the root in batch norm's backward
 
@@ -184,7 +184,7 @@ class Connected:
             np.multiply(tensor.updates, args.momentum, out=tensor.updates)
 
 
-class ConnectedLayer(ReplayLayer):
+class ConnectedLayer(CLayer):
     """`[connected]`: all rows of a datum as one step, so that batch norm is over all of them."""
 
     takes_symbols = True

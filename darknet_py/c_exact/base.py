@@ -1,4 +1,4 @@
-"""What a layer of the replay is: darknet's make, forward, backward and update.
+"""What a C-exact layer is: darknet's make, forward, backward and update.
 
 Arrays are f32 and time-major, `(time_steps, streams, features)`. Deltas and updates are minus the
 gradient, and both are *added into*: a layer adds to the delta of the layer below, which was cleared
@@ -44,7 +44,7 @@ class UpdateArgs:
     decay: np.float32
 
 
-class ReplayLayer:
+class CLayer:
     """The base of all layers.
 
     output, delta: (time_steps, streams, outputs), of the last forward.

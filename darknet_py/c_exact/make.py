@@ -1,4 +1,4 @@
-"""From a section of the cfg to a layer of the replay: darknet's `parser.c`."""
+"""From a section of the cfg to a C-exact layer: darknet's `parser.c`."""
 
 from __future__ import annotations
 
@@ -8,16 +8,12 @@ import numpy as np
 
 from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array
-from darknet_py.cfg import Section
-from darknet_py.dialect import ALEXEYAB
-from darknet_py.layers.cost import TYPES
-from darknet_py.network import Network
-from darknet_py.replay.base import ReplayLayer, Tensor, Tensors, part_of
-from darknet_py.replay.connected import Connected, ConnectedLayer
-from darknet_py.replay.crnn import Convolution, CrnnLayer
-from darknet_py.replay.gates import GruLayer, LstmLayer
-from darknet_py.replay.rnn import RnnLayer
-from darknet_py.replay.small import (
+from darknet_py.c_exact.base import CLayer, Tensor, Tensors, part_of
+from darknet_py.c_exact.connected import Connected, ConnectedLayer
+from darknet_py.c_exact.crnn import Convolution, CrnnLayer
+from darknet_py.c_exact.gates import GruLayer, LstmLayer
+from darknet_py.c_exact.rnn import RnnLayer
+from darknet_py.c_exact.small import (
     ActivationLayer,
     BatchnormLayer,
     CostLayer,
@@ -25,15 +21,19 @@ from darknet_py.replay.small import (
     LogisticLayer,
     SoftmaxLayer,
 )
+from darknet_py.cfg import Section
+from darknet_py.dialect import ALEXEYAB
+from darknet_py.layers.cost import TYPES
+from darknet_py.network import Network
 
 
-def make_layers(net: Network, updates: Array, exact: bool) -> list[ReplayLayer]:
+def make_layers(net: Network, updates: Array, exact: bool) -> list[CLayer]:
     """The layers of `net.cfg` over the parameters of `net`, and `updates` of the same layout.
 
     Raises CfgError for a section that the C program cannot run.
     """
     tensors = _tensors(net, updates)
-    layers: list[ReplayLayer] = []
+    layers: list[CLayer] = []
     for section in net.cfg.layers:
         layer = _make_layer(section, net, tensors, layers[-1] if layers else None, exact)
         layer.stop_backward = section.flag("stopbackward")
@@ -59,9 +59,9 @@ def _make_layer(
     section: Section,
     net: Network,
     tensors: Iterator[Tensors],
-    below: ReplayLayer | None,
+    below: CLayer | None,
     exact: bool,
-) -> ReplayLayer:
+) -> CLayer:
     match section.name:
         case "rnn":
             return _make_rnn(section, net, next(tensors), exact)
@@ -114,8 +114,8 @@ _NO_IMAGE = ("gru",)
 def _check_width(section: Section, net: Network) -> None:
     """Raise CfgError where a [batchnorm] of AlexeyAB's program has a width of 0."""
     sections = net.cfg.layers
-    below = sections[: next(i for i, own in enumerate(sections) if own is section)]
-    source = next((own for own in reversed(below) if own.name not in _SAME_IMAGE), None)
+    below = sections[: next(i for i, other in enumerate(sections) if other is section)]
+    source = next((layer for layer in reversed(below) if layer.name not in _SAME_IMAGE), None)
     has_image = net.options.image is not None if source is None else source.name not in _NO_IMAGE
     if not has_image:
         where = "at the start of a text network" if source is None else f"after [{source.name}]"

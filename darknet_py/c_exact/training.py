@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.network import CNetwork
+from darknet_py.c_exact.text import printed, running_average
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
-from darknet_py.replay.network import Replay
-from darknet_py.replay.text import printed, running_average
 from darknet_py.text.corpus import Streams
 
 KEEP_EVERY = 10_000
@@ -23,7 +23,7 @@ SAVE_EVERY = 100
 
 
 def train(
-    replay: Replay, text: Array, backup: Path, saved: Callable[[str], object] = str
+    c_net: CNetwork, text: Array, backup: Path, saved: Callable[[str], object] = str
 ) -> Iterator[str]:
     """Train on `text` until max_batches; yields the line that C prints for each datum.
 
@@ -33,8 +33,8 @@ def train(
     the cfg's name up to its first dot. `i` counts datums, not updates.
     Raises CfgError, TrainingError and OSError.
     """
-    replay.check_trainable()
-    net, options = replay.net, replay.net.options
+    c_net.check_trainable()
+    net, options = c_net.net, c_net.net.options
     if not options.max_batches:
         raise TrainingError(
             f"{net.cfg.path} has no max_batches in [net], without which the C program does not "
@@ -59,11 +59,11 @@ def train(
     while net.batch_number < options.max_batches:
         datum += 1
         begun = time.perf_counter()
-        loss = replay.train_datum(*streams.next_datum(options.time_steps))
+        loss = c_net.train_datum(*streams.next_datum(options.time_steps))
         average = running_average(average, loss)
         seconds = time.perf_counter() - begun
         epochs = float(np.float32(net.batch_number * size) / np.float32(len(text)))
-        values = (loss, average, replay.printed_rate, seconds, epochs)
+        values = (loss, average, c_net.printed_rate, seconds, epochs)
         numbers = [printed(value, "f") for value in values]
         yield "{}: {}, {} avg, {} rate, {} seconds, {} epochs".format(datum, *numbers)
         streams.jump()

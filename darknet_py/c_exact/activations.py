@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.arithmetic import double, exp
+from darknet_py.c_exact.expf import expf
 from darknet_py.dialect import ALEXEYAB, Dialect
-from darknet_py.replay.arithmetic import double, exp
-from darknet_py.replay.expf import expf
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.activations import activate
+from darknet_py.c_exact.base import CLayer, Tensors, part_of
+from darknet_py.c_exact.connected import Connected
 from darknet_py.dialect import Dialect
-from darknet_py.replay.activations import activate
-from darknet_py.replay.base import ReplayLayer, Tensors, part_of
-from darknet_py.replay.connected import Connected
 
 
-class GatedLayer(ReplayLayer):
+class GatedLayer(CLayer):
     """What gru and lstm share: a pair of connected layers per gate, and a hidden state.
 
     gates: the letters that name them, in `wz` and `uz` and so on.

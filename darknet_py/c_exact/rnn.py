@@ -8,11 +8,11 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.replay.base import ReplayLayer, UpdateArgs
-from darknet_py.replay.connected import Connected
+from darknet_py.c_exact.base import CLayer, UpdateArgs
+from darknet_py.c_exact.connected import Connected
 
 
-class RnnLayer(ReplayLayer):
+class RnnLayer(CLayer):
     """`[rnn]`: three connected layers around a state (streams, hidden).
 
     exact: without C's two deviations in `backward`.

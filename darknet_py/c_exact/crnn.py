@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.c_exact.activations import activate
+from darknet_py.c_exact.arithmetic import forward_product
+from darknet_py.c_exact.base import Tensor, Tensors
+from darknet_py.c_exact.connected import Connected
+from darknet_py.c_exact.rnn import RnnLayer
 from darknet_py.dialect import UPSTREAM, Dialect
-from darknet_py.replay.activations import activate
-from darknet_py.replay.arithmetic import forward_product
-from darknet_py.replay.base import Tensor, Tensors
-from darknet_py.replay.connected import Connected
-from darknet_py.replay.rnn import RnnLayer
 
 
 class Convolution(Connected):

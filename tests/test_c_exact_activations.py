@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from darknet_py.activations import ACTIVATIONS
+from darknet_py.c_exact.activations import activate
+from darknet_py.c_exact.expf import expf
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
-from darknet_py.replay.activations import activate
-from darknet_py.replay.expf import expf
 
 f = np.float32
 ONE, TWO = f(1), f(2)
