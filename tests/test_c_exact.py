@@ -27,15 +27,13 @@ from darknet_py.c_exact.text import (
     vec,
 )
 from darknet_py.cfg import parse_cfg
-from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
+from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, CorpusError, DarknetWarning
-from darknet_py.layers.base import ForwardContext
-from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.network import Network
 from darknet_py.optimizer import learning_rate
 from darknet_py.rand import Rand
 from darknet_py.text.corpus import Streams, read_lines
-from tests.support.networks import Array, cfg_text, draw_symbols, make_network, norms
+from tests.support.networks import Array, cfg_text, draw_symbols, make_network
 from tests.support.recorded import RECORDED, case, cases, recorded_network
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -45,6 +43,7 @@ NET = "[net] inputs=7 batch=8 time_steps=4 learning_rate=.05 decay=.002"
 LINEAR = "[connected] output=7 activation=linear"
 RNN = "[rnn] output=5 activation=tanh batch_normalize=1"
 END = "[softmax]"
+BELOW = "[connected] output={} activation=linear"
 
 
 def folder_case(folder: str) -> tuple[Path, dict[str, Any]]:
@@ -325,18 +324,14 @@ def test_vec_of_alexeyab_deletes_carriage_returns_too() -> None:
         assert line == kept + numbers.encode()
 
 
-# --- without deviations: an oracle of the exact path ---------------------------------------------
+# --- where C is exact: [connected], linear [rnn] and losses, without batch norm -----------------
 
 
 def both(*sections: str, dialect: Dialect = UPSTREAM, reach: float = 1) -> tuple[CNetwork, Network]:
-    """A C-exact network without deviations, and the same network in double precision."""
-    c_net = CNetwork(
-        make_network(*sections, dialect=dialect, dtype=np.float32, reach=reach), deviations=False
-    )
+    """A C-exact network, and the same network in double precision."""
+    c_net = CNetwork(make_network(*sections, dialect=dialect, dtype=np.float32, reach=reach))
     net = Network(parse_cfg(cfg_text(*sections)), dialect, np.float64)
     net.parameters[...] = c_net.net.parameters
-    # In a new network the first steps of the rolling statistics are a plain mean, as never in C.
-    net.settle_statistics(net.layers)
     return c_net, net
 
 
@@ -366,66 +361,30 @@ def check_agreement(
 REACH = {"plse": 4, "stair": 2, "hardtan": 1.5}
 
 
-@norms
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @pytest.mark.parametrize("activation", sorted(ACTIVATIONS))
-def test_exact_activations(activation: str, bn: int, dialect: Dialect) -> None:
-    rnn = f"[rnn] output=5 activation={activation} batch_normalize={bn}"
-    connected = f"[connected] output=7 activation={activation} batch_normalize={bn}"
+def test_exact_activations(activation: str, dialect: Dialect) -> None:
+    connected = f"[connected] output=7 activation={activation}"
     reach = REACH.get(activation, 1)
-    check_agreement(NET, rnn, connected, END, dialect=dialect, reach=reach)
+    check_agreement(NET, connected, connected, END, dialect=dialect, reach=reach)
 
 
-@pytest.mark.parametrize("shortcut", [0, 1])
-@norms
-def test_exact_stack(bn: int, dialect: Dialect, shortcut: int) -> None:
-    more = f"activation=tanh batch_normalize={bn} shortcut={shortcut}"
-    check_agreement(
-        NET,
-        f"[rnn] output=6 hidden=4 {more}",
-        f"[rnn] output=4 hidden=9 logistic=1 learning_rate=.5 {more}",
-        LINEAR,
-        END,
-        dialect=dialect,
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_exact_stack(dialect: Dialect) -> None:
+    first, second = (
+        f"[rnn] activation=linear {sizes}" for sizes in ("output=6 hidden=4", "output=4")
     )
+    check_agreement(NET, first, second, LINEAR + " learning_rate=.5", END, dialect=dialect)
 
 
 def test_exact_subdivisions() -> None:
     net = "[net] inputs=7 batch=16 subdivisions=2 time_steps=4 policy=exp gamma=.8"
-    check_agreement(net, "[rnn] output=5 activation=tanh batch_normalize=1", LINEAR, END)
-
-
-def test_exact_temperature_and_groups() -> None:
-    net = NET.replace("inputs=7", "inputs=8")
-    linear = LINEAR.replace("output=7", "output=8")
-    check_agreement(net, "[rnn] output=5", linear, "[softmax] temperature=1.7 groups=2")
-
-
-@pytest.fixture
-def masks_of_c(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a network's one dropout draw as C does: a number per element from one sequence."""
-
-    def keeps(self: DropoutLayer, context: ForwardContext, shape: tuple[int, ...]) -> Array:
-        size = math.prod(shape)
-        draws = Rand(context.seed, context.datum * size).uniform(0, 1, size).reshape(shape)
-        return draws >= np.float32(self.probability)
-
-    monkeypatch.setattr(DropoutLayer, "keeps", keeps)
-
-
-@pytest.mark.usefixtures("masks_of_c")
-def test_exact_dropout() -> None:
-    rnn = "[rnn] output=12 activation=tanh"
-    check_agreement(NET, rnn, "[dropout] probability=.4", LINEAR, END)
-
-
-@pytest.mark.usefixtures("masks_of_c")
-def test_exact_where_symbols_are_dropped() -> None:
-    check_agreement(NET, "[dropout] probability=.2", "[rnn] output=5", LINEAR, END)
+    check_agreement(net, "[rnn] output=5 activation=linear", LINEAR, END)
 
 
 def test_exact_activation_layer() -> None:
-    rnn = "[rnn] output=5 activation=linear"
-    check_agreement(NET, rnn, "[activation] activation=tanh", LINEAR, END)
+    connected = "[connected] output=5 activation=linear"
+    check_agreement(NET, connected, "[activation] activation=tanh", LINEAR, END)
 
 
 @pytest.mark.parametrize(
@@ -434,8 +393,7 @@ def test_exact_activation_layer() -> None:
 )
 def test_exact_losses(end: str) -> None:
     # All differences are below 1, where the sign of smooth's delta is right in C too.
-    connected = "[connected] output=7 activation=logistic"
-    check_agreement(NET, "[rnn] output=5", connected, end)
+    check_agreement(NET, BELOW.format(5), "[connected] output=7 activation=logistic", end)
 
 
 # --- what is C's own -----------------------------------------------------------------------------
@@ -473,9 +431,6 @@ def test_softmax_without_loss_counts_as_a_loss_of_0() -> None:
     assert mean == pytest.approx(np.square(difference(c_net, 2)).sum() / 2, rel=1e-6)
     # The delta of [cost], truth - p, goes through the softmax as it is.
     np.testing.assert_array_equal(c_net.updates, plain.updates)
-
-
-BELOW = "[connected] output={} activation=linear"
 
 
 def truth_below(c_net: CNetwork, layer: int) -> tuple[Array, Array]:
@@ -600,21 +555,6 @@ def test_smooth_has_the_wrong_sign_above_1() -> None:
     assert (np.abs(d) > 1).any()
     expected = np.where(np.abs(d) < 1, d, -np.sign(d))
     np.testing.assert_array_equal(c_net.layers[2].delta, expected)
-
-
-@pytest.mark.parametrize(
-    ("activation", "same"), [("linear", True), ("tanh", False)], ids=["linear", "tanh"]
-)
-def test_without_deviations_only_what_c_gets_wrong_changes(activation: str, same: bool) -> None:
-    """C is exact for a linear [rnn] without batch norm, and a [dropout] above it."""
-    rnn = f"[rnn] output=5 activation={activation}"
-    updates = []
-    for deviations in (True, False):
-        net = make_network(NET, rnn, "[dropout]", LINEAR, END, dtype=np.float32)
-        c_net = CNetwork(net, deviations)
-        c_net.accumulate(*draw_symbols(net))
-        updates.append(c_net.updates)
-    assert (updates[0] == updates[1]).all() == same
 
 
 def test_dropout_takes_the_derivative_of_the_scaled_outputs() -> None:

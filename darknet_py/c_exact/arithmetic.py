@@ -95,11 +95,6 @@ def forward_product(x: Array, weights: Array) -> Array:
     return total
 
 
-def add_input_delta(below: Array, delta: Array, weights: Array) -> None:
-    """below (batch, inputs) += d W, over the outputs in order, for d (batch, outputs)."""
-    add_product(below, delta.T, weights)
-
-
 def add_weight_updates(updates: Array, delta: Array, x: Array) -> None:
     """updates (outputs, inputs) += d^T x, over the rows of d (batch, outputs) in order.
 

@@ -11,7 +11,7 @@ import numpy as np
 from darknet_py.c_exact.activations import activate, gradient
 from darknet_py.c_exact.arithmetic import (
     Array,
-    add_input_delta,
+    add_product,
     add_rows,
     add_weight_updates,
     double,
@@ -26,27 +26,24 @@ from darknet_py.dialect import Dialect
 EPSILON = np.float32(0.00001)  # under the root in batch norm's backward
 
 
-def deviation(variance: Array, dialect: Dialect) -> Array:
-    """sqrt(variance) + 1e-6 (AlexeyAB's: sqrt(variance + 1e-5)), in double."""
-    root = np.sqrt(double(variance + np.float32(dialect.root_epsilon)))
-    return root + double(np.float32(dialect.deviation_epsilon))
-
-
 def normalized(x: Array, mean: Array, variance: Array, dialect: Dialect) -> Array:
-    """(x - mean) / deviation, in double from the f32 difference, rounded to f32."""
-    return (double(x - mean) / deviation(variance, dialect)).astype(np.float32)
+    """(x - mean) / (sqrt(variance) + 1e-6), or AlexeyAB's (x - mean) / sqrt(variance + 1e-5).
+
+    In double from the f32 difference, rounded to f32.
+    """
+    root = np.sqrt(double(variance + np.float32(dialect.root_epsilon)))
+    deviation = root + double(np.float32(dialect.deviation_epsilon))
+    return (double(x - mean) / deviation).astype(np.float32)
 
 
 class Connected:
     """y = f(x W^T + biases), or with batch norm y = f(x_norm scales + biases), a step at a time.
 
-    exact: with the exact gradient of batch norm, for which the statistics of every step are kept.
     The arrays of a datum: output, delta, x, x_norm (time_steps, batch, outputs), where x is the
-    product before batch norm; mean, variance (time_steps, outputs), or one row that every step
-    overwrites, as in C.
+    product before batch norm; mean, variance (outputs,), which every step overwrites.
     """
 
-    def __init__(self, tensors: Tensors, activation: str, dialect: Dialect, exact: bool) -> None:
+    def __init__(self, tensors: Tensors, activation: str, dialect: Dialect) -> None:
         self.biases = tensors["bias"]
         self.weights = tensors["weight"]
         self.outputs = len(self.weights.values)
@@ -57,7 +54,6 @@ class Connected:
             self.rolling_variance = tensors["rolling_variance"].values
         self.activation = activation
         self.dialect = dialect
-        self.exact = exact
         self.learning_rate_scale = np.float32(1)
 
     def clear(self, time_steps: int, batch: int) -> None:
@@ -68,9 +64,6 @@ class Connected:
         if self.batch_normalize:
             self.x = np.empty(shape, np.float32)
             self.x_norm = np.empty(shape, np.float32)
-            kept = time_steps if self.exact else 1
-            self.mean = np.empty((kept, self.outputs), np.float32)
-            self.variance = np.empty((kept, self.outputs), np.float32)
 
     # --- forward
 
@@ -95,22 +88,17 @@ class Connected:
         output = self.output[t]
         if train:
             self.x[t] = output
-            mean, variance = self._statistics(t)
             batch = len(output)
-            mean[...] = sum_rows(output) * np.float32(1 / batch)
-            variance[...] = sum_squares(output - mean) * np.float32(1 / (batch - 1))
-            self._roll(self.rolling_mean, mean)
-            self._roll(self.rolling_variance, variance)
-            output[...] = normalized(output, mean, variance, self.dialect)
-            self.x_norm[t] = output
+            self.mean = sum_rows(output) * np.float32(1 / batch)
+            self.variance = sum_squares(output - self.mean) * np.float32(1 / (batch - 1))
+            self._roll(self.rolling_mean, self.mean)
+            self._roll(self.rolling_variance, self.variance)
+            self.x_norm[t] = normalized(output, self.mean, self.variance, self.dialect)
+            output[...] = self.x_norm[t]
         else:
             mean, variance = self.rolling_mean, self.rolling_variance
             output[...] = normalized(output, mean, variance, self.dialect)
         np.multiply(output, self.scales.values, out=output)
-
-    def _statistics(self, t: int) -> tuple[Array, Array]:
-        row = t if self.exact else 0
-        return self.mean[row], self.variance[row]
 
     def _roll(self, rolling: Array, now: Array) -> None:
         np.multiply(rolling, np.float32(1 - self.dialect.rolling), out=rolling)
@@ -130,46 +118,25 @@ class Connected:
             self._backward_batchnorm(t)
         add_weight_updates(self.weights.updates, delta, x)
         if below is not None:
-            add_input_delta(below, delta, self.weights.values)
+            add_product(below, delta.T, self.weights.values)
 
     def _backward_batchnorm(self, t: int) -> None:
-        delta = self.delta[t]
-        updates = self.scales.updates
-        np.add(updates, sum_rows(delta * self.x_norm[t]), out=updates)
-        np.multiply(delta, self.scales.values, out=delta)
-        if self.exact:
-            self._through_statistics_exactly(t)
-        else:
-            self._through_statistics(t)
-
-    def _through_statistics(self, t: int) -> None:
-        """As in C: as if the variance had been divided by n, and not n - 1.
+        """As if the variance had been divided by n, and not n - 1.
 
         Inside a recurrent layer mean and variance are those of the last step, whatever t is.
         """
         delta = self.delta[t]
-        mean, variance = self._statistics(t)
+        updates = self.scales.updates
+        np.add(updates, sum_rows(delta * self.x_norm[t]), out=updates)
+        np.multiply(delta, self.scales.values, out=delta)
         batch = len(delta)
-        root = np.sqrt(double(variance + EPSILON))
-        centered = self.x[t] - mean
+        root = np.sqrt(double(self.variance + EPSILON))
+        centered = self.x[t] - self.mean
         mean_delta = (sum_rows(delta) * (-1 / root)).astype(np.float32)
-        slope = -0.5 * power(variance + EPSILON, -1.5)
+        slope = -0.5 * power(self.variance + EPSILON, -1.5)
         variance_delta = (sum_rows(delta * centered) * slope).astype(np.float32)
         along = double(variance_delta) * 2 * centered / batch
         delta[...] = double(delta) / root + along + mean_delta / np.float32(batch)
-
-    def _through_statistics_exactly(self, t: int) -> None:
-        """q (d - mean(d) - x_norm sum(d x_norm)/(n-1) (s + e)/s), with q = 1/(s + e) bounded."""
-        delta, x_norm = self.delta[t], self.x_norm[t]
-        _, variance = self._statistics(t)
-        batch = len(delta)
-        divisor = deviation(variance, self.dialect)
-        along = double(sum_rows(delta * x_norm)) / (batch - 1)
-        if self.dialect.deviation_epsilon:
-            root = np.sqrt(double(variance))
-            along *= np.divide(divisor, root, out=np.ones_like(root), where=root > 0)
-        centered = delta - double(sum_rows(delta)) / batch - x_norm * along
-        delta[...] = centered / np.maximum(divisor, np.sqrt(1e-5))
 
     # --- update
 

@@ -24,7 +24,7 @@ class Convolution(Connected):
         kernel = tensors["weight"]
         middle = kernel.values.shape[-1] // 2
         tap = Tensor(kernel.values[:, :, middle, middle], kernel.updates[:, :, middle, middle])
-        super().__init__({**tensors, "weight": tap}, activation, dialect, exact=False)
+        super().__init__({**tensors, "weight": tap}, activation, dialect)
         self.groups = groups
 
     def _product(self, x: Array) -> Array:

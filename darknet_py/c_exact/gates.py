@@ -26,7 +26,7 @@ class GatedLayer(CLayer):
 
     def __init__(self, tensors: Tensors, dialect: Dialect) -> None:
         def connected(part: str) -> Connected:
-            return Connected(part_of(tensors, part), "linear", dialect, exact=False)
+            return Connected(part_of(tensors, part), "linear", dialect)
 
         self.w = {gate: connected("w" + gate) for gate in self.gates}
         self.u = {gate: connected("u" + gate) for gate in self.gates}

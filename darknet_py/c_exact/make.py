@@ -27,7 +27,7 @@ from darknet_py.layers.cost import TYPES
 from darknet_py.network import Network
 
 
-def make_layers(net: Network, updates: Array, exact: bool) -> list[CLayer]:
+def make_layers(net: Network, updates: Array) -> list[CLayer]:
     """The layers of `net.cfg` over the parameters of `net`, and `updates` of the same layout.
 
     Raises CfgError for a section that the C program cannot run.
@@ -35,7 +35,7 @@ def make_layers(net: Network, updates: Array, exact: bool) -> list[CLayer]:
     tensors = _tensors(net, updates)
     layers: list[CLayer] = []
     for section in net.cfg.layers:
-        layer = _make_layer(section, net, tensors, layers[-1] if layers else None, exact)
+        layer = _make_layer(section, net, tensors, layers[-1] if layers else None)
         layer.stop_backward = section.flag("stopbackward")
         layers.append(layer)
     return layers
@@ -43,33 +43,27 @@ def make_layers(net: Network, updates: Array, exact: bool) -> list[CLayer]:
 
 def _tensors(net: Network, updates: Array) -> Iterator[Tensors]:
     """The tensors of each layer that has some, named without the layer's number."""
-    first = 0
     for layer in net.layers:
-        tensors: Tensors = {}
-        for parameter in layer.parameters():
-            last = first + parameter.size
-            name = parameter.name.split(".", 1)[1]
-            tensors[name] = Tensor(parameter.values, updates[first:last].reshape(parameter.shape))
-            first = last
-        if tensors:
-            yield tensors
+        if parameters := layer.parameters():
+            yield {
+                each.name.split(".", 1)[1]: Tensor(
+                    each.values, updates[each.span].reshape(each.shape)
+                )
+                for each in parameters
+            }
 
 
 def _make_layer(
-    section: Section,
-    net: Network,
-    tensors: Iterator[Tensors],
-    below: CLayer | None,
-    exact: bool,
+    section: Section, net: Network, tensors: Iterator[Tensors], below: CLayer | None
 ) -> CLayer:
     match section.name:
         case "rnn":
-            return _make_rnn(section, net, next(tensors), exact)
+            return _make_rnn(section, net, next(tensors))
         case "crnn":
             return _make_crnn(section, net, next(tensors))
         case "connected":
             activation = _activation(section, "logistic")
-            connected = Connected(next(tensors), activation, net.dialect, exact)
+            connected = Connected(next(tensors), activation, net.dialect)
             connected.learning_rate_scale = np.float32(section.number("learning_rate", 1))
             return ConnectedLayer(connected)
         case "gru":
@@ -81,20 +75,19 @@ def _make_layer(
         case "softmax":
             groups = section.integer("groups", 1, minimum=1)
             temperature = section.number("temperature", 1, above=0)
-            return SoftmaxLayer(groups, temperature, section.flag("noloss"), exact)
+            return SoftmaxLayer(groups, temperature, section.flag("noloss"))
         case "logistic":
             return LogisticLayer(net.dialect)
         case "cost":
             kind = section.choice("type", "sse", TYPES)
-            return CostLayer(kind, section.number("scale", 1), exact)
+            return CostLayer(kind, section.number("scale", 1))
         case "dropout":
-            if below is None and not exact:
+            if below is None:
                 raise section.error(
                     "the C program cannot run a network that begins with it; use `darknet-py "
                     "train` and `darknet-py generate`, which can"
                 )
-            probability = section.number("probability", 0.5)
-            return DropoutLayer(below, probability, net, exact)
+            return DropoutLayer(below, section.number("probability", 0.5), net)
         case "activation":
             return ActivationLayer(_activation(section, "linear"), net.dialect)
         case "batchnorm" if net.dialect == ALEXEYAB:
@@ -125,26 +118,22 @@ def _check_width(section: Section, net: Network) -> None:
         )
 
 
-def _make_rnn(section: Section, net: Network, tensors: Tensors, exact: bool) -> RnnLayer:
+def _make_rnn(section: Section, net: Network, tensors: Tensors) -> RnnLayer:
     activation = _activation(section, "logistic")
     # AlexeyAB's key for the self layer.
     named = {1: "logistic", 2: "loggy"}
     self_activation = named.get(section.integer("logistic", 0), activation)
 
     def connected(part: str, function: str) -> Connected:
-        return Connected(part_of(tensors, part), function, net.dialect, exact)
+        return Connected(part_of(tensors, part), function, net.dialect)
 
-    layer = RnnLayer(
+    # In C the inner layers never see `learning_rate`.
+    return RnnLayer(
         connected("input", activation),
         connected("self", self_activation),
         connected("output", activation),
         section.flag("shortcut"),
-        exact,
     )
-    if exact:  # in C the inner layers never see the key
-        for part in layer.parts:
-            part.learning_rate_scale = np.float32(section.number("learning_rate", 1))
-    return layer
 
 
 def _make_crnn(section: Section, net: Network, tensors: Tensors) -> CrnnLayer:
@@ -161,7 +150,6 @@ def _make_crnn(section: Section, net: Network, tensors: Tensors) -> CrnnLayer:
         convolution("self"),
         convolution("output"),
         section.flag("shortcut"),
-        exact=False,
     )
 
 

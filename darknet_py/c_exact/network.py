@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -25,12 +23,10 @@ from darknet_py.c_exact.small import (
     SoftmaxLayer,
     one_hot,
 )
-from darknet_py.errors import CfgError, DarknetWarning
+from darknet_py.errors import CfgError, DarknetError, DarknetWarning
 from darknet_py.network import Network
 from darknet_py.trainer.trainer import BaseTrainer, Update
 
-# What layers remember from one call to the next.
-_REMEMBERED = ("state", "cell", "temperature", "output")
 # Layers that write a delta to the layer below even if there is none.
 _WRITES_BELOW = (SoftmaxLayer, LogisticLayer, CostLayer, ActivationLayer)
 
@@ -41,9 +37,6 @@ class CNetwork(BaseTrainer):
     It works on the parameters of `net`, in place, and on its `seen` and `rand`; the state, the
     momentum and all else are its own.
 
-    deviations: False mends what the C program does wrong (the gradients of [rnn], batch norm,
-    [softmax] and [dropout], and the `learning_rate` of an [rnn], which C forgets), in the same
-    arithmetic. That is for checking `Network`.
     Keys of `[net]` that are not darknet's (`state`, `clip` and so on) have no effect here.
     updates: flat, in the order of the parameters; between two batches they are the momentum.
     last_rate: the learning rate of the last update. printed_rate: the one that C prints after a
@@ -51,12 +44,11 @@ class CNetwork(BaseTrainer):
     Raises CfgError for a layer that the C program cannot run.
     """
 
-    def __init__(self, net: Network, deviations: bool = True) -> None:
+    def __init__(self, net: Network) -> None:
         super().__init__(net)
         self.net = net
-        self.deviations = deviations
         self.updates = np.zeros(net.parameters.size, np.float32)
-        self.layers = make_layers(net, self.updates, exact=not deviations)
+        self.layers = make_layers(net, self.updates)
         self.takes_symbols = self.layers[0].takes_symbols
         indices = [i for i, layer in enumerate(self.layers) if not isinstance(layer, CostLayer)]
         if not indices:
@@ -68,29 +60,9 @@ class CNetwork(BaseTrainer):
         self.last_rate = self.printed_rate = 0.0
         self._trainable = False
 
-    # --- copies
-
-    def __copy__(self) -> CNetwork:
-        return copy.deepcopy(self)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """What `copy` and `pickle` keep; a copy works on a copy of the network."""
-        return {
-            "made of": (self.net, self.deviations),
-            "updates": self.updates,
-            "progress": (self.last_rate, self.printed_rate, self._trainable),
-            "layers": [
-                {name: vars(layer)[name] for name in _REMEMBERED if name in vars(layer)}
-                for layer in self.layers
-            ],
-        }
-
-    def __setstate__(self, kept: dict[str, Any]) -> None:
-        CNetwork.__init__(self, *kept["made of"])
-        np.copyto(self.updates, kept["updates"])
-        self.last_rate, self.printed_rate, self._trainable = kept["progress"]
-        for layer, remembered in zip(self.layers, kept["layers"], strict=True):
-            vars(layer).update(remembered)
+    def __getstate__(self) -> object:
+        """Raises DarknetError: copies of its layers would be of no network's parameters."""
+        raise DarknetError("a CNetwork cannot be copied: copy its network and make one of that")
 
     # --- training
 

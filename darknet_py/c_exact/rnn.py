@@ -15,7 +15,6 @@ from darknet_py.c_exact.connected import Connected
 class RnnLayer(CLayer):
     """`[rnn]`: three connected layers around a state (streams, hidden).
 
-    exact: without C's two deviations in `backward`.
     states (time_steps + 1, streams, hidden): states[t] is the state before step t. The C program
     allocates one of them and walks over all.
     """
@@ -28,13 +27,11 @@ class RnnLayer(CLayer):
         self_layer: Connected,
         output_layer: Connected,
         shortcut: bool,
-        exact: bool,
     ) -> None:
         self.input_layer = input_layer
         self.self_layer = self_layer
         self.output_layer = output_layer
         self.shortcut = shortcut
-        self.exact = exact
         self.reset_state()
 
     @property
@@ -68,26 +65,18 @@ class RnnLayer(CLayer):
     def backward(self, x: Array, below: Array | None) -> None:
         input_layer, self_layer, output_layer = self.parts
         for t in range(len(x) - 1, -1, -1):
-            if not self.exact:  # C rebuilds the state, and forgets the shortcut's term
-                self.states[t + 1] = input_layer.output[t] + self_layer.output[t]
+            # C rebuilds the state, and forgets the shortcut's term.
+            self.states[t + 1] = input_layer.output[t] + self_layer.output[t]
             output_layer.backward(t, self.states[t + 1], self_layer.delta[t])
 
             # Now self_layer.delta[t] is the delta of the state s_t, which the input layer and the
             # shortcut should get. C gives them what the self layer's backward has made of it.
-            if self.exact:
-                self._hand_on(t)
             before = self_layer.delta[t - 1] if t > 0 else None
             self_layer.backward(t, self.states[t], before)
-            if not self.exact:
-                self._hand_on(t)
-
+            input_layer.delta[t] = self_layer.delta[t]
+            if self.shortcut and before is not None:
+                before += self_layer.delta[t]
             input_layer.backward(t, x[t], None if below is None else below[t])
-
-    def _hand_on(self, t: int) -> None:
-        delta = self.self_layer.delta
-        self.input_layer.delta[t] = delta[t]
-        if self.shortcut and t > 0:
-            delta[t - 1] += delta[t]
 
     def update(self, args: UpdateArgs) -> None:
         for layer in self.parts:

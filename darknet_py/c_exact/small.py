@@ -39,14 +39,13 @@ def _sum(losses: Array) -> np.float32:
 class SoftmaxLayer(CLayer):
     """`[softmax]`: exp(x/T - max/T) over its sum, in `groups`; loss -log p of the truth.
 
-    exact: with the 1/T that C's delta lacks, and no delta in groups that the truth is not in.
+    C's delta lacks 1/T, and is not 0 in groups that the truth is not in.
     """
 
-    def __init__(self, groups: int, temperature: float, noloss: bool, exact: bool) -> None:
+    def __init__(self, groups: int, temperature: float, noloss: bool) -> None:
         self.groups = groups
         self.temperature = np.float32(temperature)
         self.reads_truth = not noloss
-        self.exact = exact
         self.cost = np.float32(0)
 
     def forward(self, x: Array, truth: Array | None) -> None:
@@ -60,13 +59,6 @@ class SoftmaxLayer(CLayer):
             t = _like(truth, x)
             self.cost = _sum((-log(self.output[t > 0])).astype(np.float32))
             self.delta[...] = t - self.output
-            if self.exact:
-                self._mend(t)
-
-    def _mend(self, truth: Array) -> None:
-        grouped = (*truth.shape[:-1], self.groups, -1)
-        self.delta.reshape(grouped)[~truth.reshape(grouped).any(axis=-1)] = 0
-        self.delta /= self.temperature
 
     def backward(self, x: Array, below: Array | None) -> None:
         if below is not None:
@@ -99,21 +91,19 @@ class LogisticLayer(CLayer):
 class CostLayer(CLayer):
     """`[cost]`: the losses of its input against a one-hot truth.
 
-    Its output is these losses in training and zeros in prediction; if `exact`, its input.
+    Its output is these losses in training and zeros in prediction.
     """
 
     reads_truth = True
 
-    def __init__(self, kind: str, scale: float, exact: bool) -> None:
+    def __init__(self, kind: str, scale: float) -> None:
         self.kind = kind
         self.scale = np.float32(scale)
-        self.exact = exact
         self.cost = np.float32(0)
 
     def forward(self, x: Array, truth: Array | None) -> None:
-        self.output = x if self.exact else np.zeros_like(x)
         if truth is None:
-            self.delta = np.zeros_like(x)
+            self.output, self.delta = np.zeros_like(x), np.zeros_like(x)
             return
         difference = _like(truth, x) - x
         size = np.abs(difference)
@@ -128,8 +118,7 @@ class CostLayer(CLayer):
             losses = size
             self.delta = np.where(difference > 0, np.float32(1), np.float32(-1))
         self.cost = _sum(losses)
-        if not self.exact:
-            self.output = losses
+        self.output = losses
 
     def backward(self, x: Array, below: Array | None) -> None:
         if below is not None:
@@ -139,22 +128,19 @@ class CostLayer(CLayer):
 class DropoutLayer(CLayer):
     """`[dropout]`: works in place, its output and delta being those of the layer below.
 
-    So the derivative of the layer below is taken from the scaled outputs, unless `exact`.
+    So the derivative of the layer below is taken from the scaled outputs.
     net: whose source of random numbers it draws from.
     """
 
-    def __init__(self, below: CLayer | None, probability: float, net: Network, exact: bool) -> None:
+    def __init__(self, below: CLayer, probability: float, net: Network) -> None:
         self.below = below
         self.probability = np.float32(probability)
         self.scale = np.float32(1 / (1 - float(self.probability)))
         self.net = net
-        self.exact = exact
 
     def forward(self, x: Array, truth: Array | None) -> None:
-        self.output = x.copy() if self.exact else x
-        self.delta = np.zeros_like(x) if self.below is None else self.below.delta
-        if not self.exact:  # C clears each layer's delta before its forward
-            self.delta.fill(0)
+        self.output, self.delta = x, self.below.delta
+        self.delta.fill(0)  # C clears each layer's delta before its forward.
         if truth is not None:
             draws = self.net.rand.uniform(0, 1, x.size).reshape(x.shape)
             self.dropped = draws < self.probability
