@@ -231,7 +231,7 @@ def test_an_interrupted_run_tells_how_to_go_on(folder: Path) -> None:
     said = process.communicate()[1]
     assert process.returncode == 130
     words = b"darknet-py rnn train my.cfg backup/my.backup -file text.txt"
-    assert b"stopped; to continue from what was saved last: " + words in said
+    assert b"stopped; to continue from backup/my.backup: " + words in said
     assert Path("backup/my.backup").exists()
 
 
@@ -250,7 +250,7 @@ def test_what_a_continued_run_saved_is_told_by_its_files(folder: Path, tokenized
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1].decode()
     words = " ".join(["my.cfg", "backup/my.backup", "-file", "text.txt", *own])
-    assert said.splitlines()[-2].endswith(f"saved last: darknet-py rnn train {words}")
+    assert said.splitlines()[-2].endswith(f"backup/my.backup: darknet-py rnn train {words}")
 
 
 @posix
@@ -261,8 +261,9 @@ def test_a_continued_run_that_saved_nothing_names_what_it_began_with(folder: Pat
     wait_for_batch(process, 5)
     process.send_signal(signal.SIGINT)
     said = process.communicate()[1].decode().splitlines()
-    assert said[-2].startswith("stopped before anything new was saved; to start from old.weights")
-    assert said[-2].endswith(": darknet-py rnn train my.cfg old.weights -file text.txt")
+    assert said[-2].endswith(
+        "from old.weights: darknet-py rnn train my.cfg old.weights -file text.txt"
+    )
 
 
 def test_missing_files_are_named(folder: Path) -> None:

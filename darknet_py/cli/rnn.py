@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
 from darknet_py.c_exact import CNetwork
 from darknet_py.c_exact import text as c_text
 from darknet_py.c_exact.training import KEEP_EVERY, SAVE_EVERY
 from darknet_py.c_exact.training import train as c_train
 from darknet_py.cfg import find_cfg
-from darknet_py.checks import whole
+from darknet_py.checks import unknown_symbol, whole
 from darknet_py.cli.commands import Command, Group, is_quiet
 from darknet_py.cli.console import TextWriter, write_line
-from darknet_py.cli.options import (
-    graphics_options,
-    show_cfg_warnings,
-)
+from darknet_py.cli.options import graphics_options, show_cfg_warnings
 from darknet_py.cli.values import CFG, FILE, Value
 from darknet_py.dialect import ALEXEYAB, UPSTREAM
 from darknet_py.errors import CorpusError, CostWarning, DarknetWarning
@@ -66,11 +64,7 @@ EXAMPLES = {
 }
 
 
-@click.group(
-    "rnn",
-    cls=Group,
-    short_help="Run the C program's own command lines.",
-)
+@click.group("rnn", cls=Group, short_help="Run the C program's own command lines.")
 @graphics_options
 def command() -> None:
     """The C program's `darknet rnn ...` commands, in its arithmetic.
@@ -166,24 +160,14 @@ def _warn_of_unknown(symbols: bytes, net: Network, name: str) -> bool:
 
     name: of what they come from.
     """
-    for offset, symbol in enumerate(symbols):
-        if symbol >= net.inputs:
-            message = (
-                f"{name}: symbol {symbol} at offset {offset} is not one of the network's "
-                f"{net.inputs}; such symbols are fed as zeros, as in C"
-            )
-            warnings.warn(message, DarknetWarning, stacklevel=2)
-            return True
-    return False
-
-
-def _check_file(data: str) -> None:
-    """Raise CorpusError where no text is given and C's own is not there."""
-    if data == DEFAULT_FILE and not os.path.exists(data):
-        raise CorpusError(
-            f"give a text to train on: -file mybook.txt (by default, as in C, it is {data}, which "
-            f"is not there)"
+    offset = unknown_symbol(np.frombuffer(symbols, np.uint8), net.inputs)
+    if offset is not None:
+        message = (
+            f"{name}: symbol {symbols[offset]} at offset {offset} is not one of the network's "
+            f"{net.inputs}; such symbols are fed as zeros, as in C"
         )
+        warnings.warn(message, DarknetWarning, stacklevel=2)
+    return offset is not None
 
 
 @_command("train")
@@ -207,19 +191,16 @@ def train(
     """Train as C does, digit for digit; files go to ./backup."""
     show_cfg_warnings()
     seed = _seed(srand)
+    if data == DEFAULT_FILE and not os.path.exists(data):
+        raise CorpusError(
+            f"give a text to train on: -file mybook.txt (by default, as in C, it is {data}, which "
+            f"is not there)"
+        )
     if gradient == "exact":
         from darknet_py.cli.train import run_training
 
-        _check_file(data)
-        run_training(
-            cfg,
-            data,
-            weights=weights,
-            clear=clear,
-            seed=seed % 2**32,  # As srand takes it.
-            val=0.0,
-            tokenized=tokenized,
-        )
+        given = {"weights": weights, "clear": clear, "seed": seed, "tokenized": tokenized}
+        run_training(cfg, data, val=0.0, **given)
         return
     with warnings.catch_warnings():
         # In C's arithmetic a [cost] after a [softmax] counts.
@@ -227,7 +208,6 @@ def train(
         net = network_for_training(find_cfg(cfg).as_darknet_draws(), weights, Rand(seed))
     if clear:
         net.seen = 0
-    _check_file(data)
     text = read_text(data, tokenized or net.options.tokenized, nul="end")
     check_known(text, net.inputs, data)
     c_net = CNetwork(net)
@@ -249,23 +229,17 @@ def train(
             if not is_quiet():
                 say(line)
     except KeyboardInterrupt:
-        say(_stopped(cfg, weights, saved[-1:], data, tokenized))
+        last = saved[-1] if saved else weights
+        if last is None:
+            say(f"stopped before anything was saved, which is every {SAVE_EVERY} batches")
+        else:
+            more = ["-tokenized"] if tokenized else []
+            words = ["darknet-py", "rnn", "train", cfg, last, "-file", data, *more]
+            say(f"stopped; to continue from {last}: {shlex.join(words)}")
         raise
     if saved and not is_quiet():
-        words = shlex.join(["darknet-py", "rnn", "generate", cfg, saved[-1]])
-        say(f"saved {saved[-1]}; next: {words}")
-
-
-def _stopped(cfg: str, weights: str | None, saved: list[str], data: str, tokenized: bool) -> str:
-    """What is left of a run that is stopped. saved: the last file that it wrote, if any."""
-    if not saved and weights is None:
-        return f"stopped before anything was saved, which is every {SAVE_EVERY} batches"
-    more = ["-tokenized"] if tokenized else []
-    last = saved or [f"{weights}"]
-    words = shlex.join(["darknet-py", "rnn", "train", cfg, *last, "-file", data, *more])
-    if not saved:
-        return f"stopped before anything new was saved; to start from {weights} again: {words}"
-    return f"stopped; to continue from what was saved last: {words}"
+        words = ["darknet-py", "rnn", "generate", cfg, saved[-1]]
+        say(f"saved {saved[-1]}; next: {shlex.join(words)}")
 
 
 @_command("generate")
@@ -303,10 +277,9 @@ def generatetactic(
     """Continue the text on stdin, up to a full stop at a line's end."""
     number = _seed(srand)
     net = _one_stream(cfg, weights, number)
-    _warn_of_file(data)
-    prompt = read_text("-", nul="keep")
-    _warn_of_unknown(prompt.tobytes(), net, "stdin")
-    symbols = c_text.generate_tactic(CNetwork(net), prompt.tolist(), length, temp, net.rand)
+    prompt = _text_on_stdin(data)
+    _warn_of_unknown(prompt, net, "stdin")
+    symbols = c_text.generate_tactic(CNetwork(net), prompt, length, temp, net.rand)
     _print_symbols(symbols, tokens, net, number if srand is None else None)
 
 
@@ -338,12 +311,17 @@ def _warn_of_file(data: str) -> None:
         )
 
 
+def _text_on_stdin(data: str) -> bytes:
+    """The text to read. data: what `-file` has, which is for `train`."""
+    _warn_of_file(data)
+    return read_text("-", nul="keep").tobytes()
+
+
 @_command("valid")
 def valid(cfg: str, weights: str | None, seed: str | None, data: str, **_: object) -> None:
     """Score the text on stdin, a line per byte."""
     net = _one_stream(cfg, weights, UNSEEDED)
-    _warn_of_file(data)
-    text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
+    text, prompt = _text_on_stdin(data), _prompt(net, seed)
     for line in c_text.valid(CNetwork(net), text, prompt, bpc=net.dialect == UPSTREAM):
         click.echo(line)
 
@@ -352,8 +330,7 @@ def valid(cfg: str, weights: str | None, seed: str | None, data: str, **_: objec
 def validtactic(cfg: str, weights: str | None, seed: str | None, data: str, **_: object) -> None:
     """Score the parts of stdin from >> to a full stop at a line's end."""
     net = _one_stream(cfg, weights, UNSEEDED)
-    _warn_of_file(data)
-    text, prompt = read_text("-", nul="keep").tolist(), _prompt(net, seed)
+    text, prompt = _text_on_stdin(data), _prompt(net, seed)
     for line in c_text.valid_tactic(CNetwork(net), text, prompt):
         click.echo(line)
 

@@ -27,11 +27,6 @@ LONGEST_WORD = 30  # bytes on average from which on what stands between spaces i
 _WORD_ENDS = np.frombuffer(b" \n\t", np.uint8)
 
 
-def default_prompt(inputs: int) -> bytes:
-    """C's two newlines, or nothing where a network of so many symbols has no newline."""
-    return DEFAULT_PROMPT if inputs > max(DEFAULT_PROMPT) else b""
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """The score of a text.

@@ -28,6 +28,7 @@ PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
 SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
 FEW = 3  # files that a message names
+TEXT, BINARY, FOLDER = "text", "binary file", "subfolder"  # of the entries of a folder
 LONGEST_LINE = 1 << 24  # bytes
 
 
@@ -51,7 +52,7 @@ def read_text(
     if tokenized:
         pieces = [_tokens(data, name) for name, data in files]
     else:
-        texts = [_checked_bytes(data, name, nul) for name, data in files]
+        texts = [_until_nul(data, name, nul) for name, data in files]
         if nul == "refuse":
             texts = _to_be_joined(texts, GIVEN if isinstance(source, bytes) else os.fspath(source))
         pieces = [np.frombuffer(text, np.uint8) for text in texts]
@@ -108,37 +109,39 @@ def _texts_of(folder: Path) -> list[Path]:
     """The files of a folder that are read; the logger names what is not. Raises CorpusError where
     there are none, and OSError.
     """
-    entries = sorted(folder.iterdir())
-    shown = [path for path in entries if not path.name.startswith(".")]
-    full = [path for path in shown if path.is_file() and path.stat().st_size]
-    files = [path for path in full if _can_be_text(_start(path))]
-    binary = [path for path in full if path not in files]
-    skipped = _skipped(entries, binary)
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        kinds.setdefault(_kind_of(path), []).append(path)
+    files, binary = kinds.pop(TEXT, []), kinds.get(BINARY, [])
+    told = [counted(len(found), kind) for kind, found in sorted(kinds.items())]
+    if binary:  # The first in alphabetical order.
+        names = ", ".join(p.name for p in binary[:FEW]) + ", ..." * (len(binary) > FEW)
+        told[0] += f" ({names})"
+    skipped = f"{' and '.join(told)} skipped"
     if not files:
-        only = f" ({skipped} skipped)" if skipped else ""
+        only = f" ({skipped})" if told else ""
         raise CorpusError(f"{folder} holds no text files{only}; give a folder that holds some")
-    message = f"{folder}: {counted(len(files), 'file')} read"
-    if skipped:
-        message += f", {skipped} skipped"
-    if binary or any(path.is_dir() for path in shown):
+    message = f"{folder}: {counted(len(files), 'file')} read" + f", {skipped}" * bool(told)
+    if binary or FOLDER in kinds:
         log.warning("warning: %s", message)
     else:
         log.info(message)
     return files
 
 
-def _can_be_text(start: bytes) -> bool:
-    """Whether a file that starts so can be text, in whatever encoding."""
-    return b"\0" not in start or is_utf_16(start)
-
-
-def _start(path: Path) -> bytes:
-    """The first bytes of a file; none where it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            return file.read(LOOKED_AT)
-    except OSError:
-        return b""
+def _kind_of(path: Path) -> str:
+    """What an entry of a folder is called. Of TEXT it can be in whatever encoding."""
+    if path.name.startswith("."):
+        return "hidden folder" if path.is_dir() else "hidden file"
+    if path.is_dir():
+        return FOLDER
+    if not path.is_file():
+        return "device, pipe or broken link"
+    with open(path, "rb") as file:
+        start = file.read(LOOKED_AT)
+    if not start:
+        return "empty file"
+    return BINARY if b"\0" in start and not is_utf_16(start) else TEXT
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
@@ -148,26 +151,6 @@ def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
     if is_text and (reason := why_no_text(data, name)):
         raise CorpusError(f"{name} {reason}")
     return name, data
-
-
-def _skipped(entries: list[Path], binary: list[Path]) -> str:
-    """How many of a folder's entries are not read, by kind. binary: those that cannot be text."""
-    hidden = [p for p in entries if p.name.startswith(".")]
-    empty = [p for p in entries if p not in hidden and p.is_file() and not p.stat().st_size]
-    folders = [p for p in entries if p not in hidden and p.is_dir()]
-    others = [p for p in entries if p not in hidden and not p.is_dir() and not p.is_file()]
-    names = ", ".join(p.name for p in binary[:FEW]) + ", ..." * (len(binary) > FEW)
-    kinds = (
-        (empty, "empty file"),
-        (folders, "subfolder"),
-        ([p for p in hidden if not p.is_dir()], "hidden file"),
-        ([p for p in hidden if p.is_dir()], "hidden folder"),
-        (others, "device, pipe or broken link"),
-    )
-    told = [counted(len(found), name) for found, name in kinds if found]
-    if binary:
-        told.insert(0, f"{counted(len(binary), 'file')} that cannot be text ({names})")
-    return " and ".join(told)
 
 
 def _read_file(path: Path) -> bytes:
@@ -268,18 +251,16 @@ def read_token_names(path: str | os.PathLike[str]) -> list[str]:
     return ["\n" if line == "<NEWLINE>" else line for line in lines]
 
 
-def _checked_bytes(data: bytes, name: str, nul: Nul) -> bytes:
+def _until_nul(data: bytes, name: str, nul: Nul) -> bytes:
     """A text of bytes, up to a NUL byte that ends it. Raises CorpusError for one refused."""
-    if nul == "end":
-        data = data.partition(b"\0")[0]
-    if not data:
-        raise CorpusError(f"{name} is empty; give a text")
     offset = data.find(b"\0")
-    if offset >= 0 and nul == "refuse":
+    if offset < 0 or nul == "keep":
+        return data
+    if nul == "refuse":
         raise CorpusError(
             f"{name} is not a text: NUL byte at offset {offset}; give a plain text file"
         )
-    return data
+    return _checked(name, data[:offset], is_text=False)[1]
 
 
 def _tokens(data: bytes, name: str) -> Array:
@@ -313,18 +294,13 @@ BLOCKS = 10
 HELD_OUT_FROM = ("end", "spread")
 
 
-def held_out_length(length: int, fraction: float) -> int:
-    """How many of the last of `length` symbols a held-out `fraction` is."""
-    return int(length * fraction)
-
-
 def split(text: Array, fraction: float, held_out_from: str = "end") -> tuple[Array, Array]:
     """The training part of a text, and the held-out `fraction` of it.
 
     held_out_from: "end", or "spread": BLOCKS blocks, each the end of an equal part of the text.
     """
     blocks = BLOCKS if held_out_from == "spread" else 1
-    held_out = held_out_length(len(text), fraction)
+    held_out = int(len(text) * fraction)
     ends = [len(text) * (block + 1) // blocks for block in range(blocks)]
     sizes = np.diff([held_out * end // max(1, len(text)) for end in [0, *ends]]).tolist()
     firsts = [end - size for end, size in zip(ends, sizes, strict=True)]
