@@ -308,7 +308,8 @@ def _updated(lines: list[str], section: Section) -> list[str]:
     """The lines of one section, head first, with the values that its options have now."""
     keys = [_key_of(line) for line in lines]
     rows = [lines[0]]
-    rows += [f"{key}={o.value}" for key, o in section.options.items() if key not in keys[1:]]
+    present = set(keys[1:])
+    rows += [f"{key}={o.value}" for key, o in section.options.items() if key not in present]
     written = set()
     for key, line in zip(keys[1:], lines[1:], strict=True):
         if key is None:
@@ -329,6 +330,16 @@ def _key_of(line: str) -> str | None:
 
 def parse_cfg(text: str, path: str = "cfg") -> Cfg:
     """Parse the text of a cfg file; `path` names it in messages. Raises CfgError."""
+    try:
+        size = len(text.encode("utf-8", "surrogateescape"))
+    except UnicodeEncodeError as error:
+        raise CfgError(f"{path} is not a text; give that of a cfg file") from error
+    before, nul, _ = text.partition("\0")
+    if nul:
+        place = f"{path}:{before.count(chr(10)) + 1}"
+        raise CfgError(f"{place}: NUL byte in a text; give a cfg file here, in UTF-8")
+    if size > MAX_CFG_BYTES:
+        raise CfgError(f"{path} is larger than 1 MiB; a cfg file is a short text")
     lines = [line.rstrip("\r") for line in text.removeprefix("\ufeff").split("\n")]
     while lines and not lines[-1]:
         lines.pop()
@@ -378,12 +389,6 @@ def read_cfg(path: str | os.PathLike[str]) -> Cfg:
         raise CfgError(f"{path} {why}")
     if starts_as_weights(data) and any(data[:12]):
         raise CfgError(f"{path} is a weights file; give a cfg file here")
-    before, nul, _ = data.partition(b"\0")
-    if nul:
-        place = f"{path}:{before.count(bytes([10])) + 1}"
-        raise CfgError(f"{place}: NUL byte in a text; give a cfg file here, in UTF-8")
-    if len(data) > MAX_CFG_BYTES:
-        raise CfgError(f"{path} is larger than 1 MiB; a cfg file is a short text")
     # Comments may be in any encoding; surrogateescape keeps their bytes for writing them back.
     return parse_cfg(data.decode("utf-8", "surrogateescape"), os.fspath(path))
 

@@ -18,8 +18,10 @@ LONGEST = 60  # characters of a wrong value that a message shows
 LONGEST_NAME = 255  # characters that the name of a file can have
 LARGEST = 2**62  # of whole numbers: what is added to one still fits 64 bits
 LARGEST_FLOAT = 3.4028234663852886e38  # that single precision holds
-_WHOLE = re.compile(r"([+-]?)0*([0-9]+)")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 1000  # of a number that is typed; the time that Python takes grows with the square
+_MOST_KEYS = 1000  # of a cfg that one call sets
 
 T = TypeVar("T")
 
@@ -63,7 +65,10 @@ class Check(Generic[T]):
 
 def shown(value: object) -> str:
     """A value as a message shows it: no more than its beginning."""
-    whole = repr(value)
+    try:
+        whole = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
     return whole if len(whole) <= LONGEST else f"{whole[:LONGEST]}..."
 
 
@@ -87,11 +92,7 @@ def whole(least: int = 0, most: int | None = None) -> Check[int]:
         return number
 
     def read(text: str) -> int:
-        found = _WHOLE.fullmatch(text)
-        if not found:
-            raise ValueError
-        # Of many digits int() is given only as many as show how large the number is.
-        return take(int(found[1] + found[2][:30]))
+        return take(int(_matching(_WHOLE, text)))
 
     return Check(words, take, read, metavar="N")
 
@@ -122,12 +123,19 @@ def number(
         return number
 
     def read(text: str) -> float:
-        if not _NUMBER.fullmatch(text):
-            raise ValueError
         # What a double does not hold, either, is no more than too large.
-        return take(max(-1e300, min(float(text), 1e300)))
+        return take(max(-1e300, min(float(_matching(_NUMBER, text)), 1e300)))
 
     return Check(words, take, read, metavar="NUMBER")
+
+
+def _matching(pattern: re.Pattern[str], text: str) -> str:
+    """The text of a number, if it is one."""
+    if len(text) > _MOST_DIGITS:
+        raise OverflowError(f"of no more than {_MOST_DIGITS:,} characters")
+    if not pattern.fullmatch(text):
+        raise ValueError
+    return text
 
 
 def one_of(*choices: str) -> Check[str]:
@@ -255,7 +263,7 @@ def key_text(value: object) -> str:
 
 
 def _take_keys(value: object) -> dict[str, str]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, Mapping) or len(value) > _MOST_KEYS:
         raise TypeError
     return {TEXT.take(key): key_text(part) for key, part in value.items()}
 

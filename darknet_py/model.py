@@ -34,6 +34,8 @@ from darknet_py.tier import NUMPY, Tier
 
 NetworkState = tuple[State, ...]
 
+HINTS = 10  # unknown keys for which a known one is looked for
+
 
 def delta_shapes(layer: Layer, time_steps: int, streams: int) -> Shapes:
     """The buffer of a model that the delta of a layer's input is in, by name.
@@ -74,16 +76,18 @@ def _make_layers(
         layer.read_common(section)
         made.append((section, layer))
         setting = setting.after(layer)
-    for section in cfg.sections:
-        for option in section.unused():
-            hint = _meant(cfg, section, option.key)
-            if option.is_override:
-                raise CfgError(
-                    f"{option.place} {option}: [{printable(section.name)}] has no such key"
-                    + (hint or f"; its keys: {', '.join(section.known)}")
-                )
-            message = f"{option.place}: Unused field: {option} in [{section.name}]{hint}"
-            warnings.warn(message, CfgWarning, stacklevel=2)
+    unused = [(section, option) for section in cfg.sections for option in section.unused()]
+    for number, (section, option) in enumerate(unused):
+        # Each hint compares the key with all others.
+        has_hint = option.is_override or number < HINTS
+        hint = _meant(cfg, section, option.key) if has_hint else ""
+        if option.is_override:
+            raise CfgError(
+                f"{option.place} {option}: [{printable(section.name)}] has no such key"
+                + (hint or f"; its keys: {', '.join(section.known)}")
+            )
+        message = f"{option.place}: Unused field: {option} in [{section.name}]{hint}"
+        warnings.warn(message, CfgWarning, stacklevel=2)
     return made
 
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable
 
 NEAR = 0.8  # how like a name another must be to be taken for it, from 0 to 1
+LONGEST = 60  # characters of a name for which another is looked for
 
 # What other trainers call an option or a key: its names here, of which a command or a cfg has some.
 OTHER_TRAINERS = {
@@ -48,7 +49,7 @@ def suggest(name: str, known: Iterable[str]) -> list[str]:
         by_plain.setdefault(_plain(each), each)
     word = _plain(name)
     meant = [other for other in OTHER_TRAINERS.get(word, "").split() if other in by_plain]
-    if not meant and len(word) > 1:
+    if not meant and 1 < len(word) <= LONGEST:
         begun = [word] if word in by_plain else [each for each in by_plain if each.startswith(word)]
         swapped = [each for each in by_plain if sorted(each) == sorted(word)]
         near = swapped[:1] or difflib.get_close_matches(word, by_plain, n=1, cutoff=NEAR)

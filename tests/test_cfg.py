@@ -295,6 +295,9 @@ def test_a_line_that_is_neither_key_nor_section_is_shown(line: str) -> None:
         ("\nbatch=4\n[net]\n", "my.cfg:2: 'batch=4'"),
         ("[net]\ninputs=3\n", "my.cfg: only [net]"),
         ("# nothing\n\n", "my.cfg: no section"),
+        ("[net]\n# a\0b\n", "my.cfg:2: NUL"),
+        ("[net]\n# \ud800\n", "my.cfg is not a text"),
+        (PLAIN + "#" * MAX_CFG_BYTES, "my.cfg is larger than 1 MiB"),
         ("[net]\ninputs=2\n[conv_lstm]\n[softmax]\n", "my.cfg:3: unknown section [conv_lstm]"),
     ],
 )
@@ -421,16 +424,16 @@ def test_a_cost_after_a_softmax_is_ignored_with_a_warning() -> None:
 # --- any text ------------------------------------------------------------------------------------
 
 BLANKS = st.text(" \t\r", max_size=3)
-WORDS = st.text(st.characters(codec="utf-8", exclude_characters=" \t\r\n=[]#;\ufeff"), min_size=1)
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters=" \t\r\n\0=[]#;\ufeff"), min_size=1)
 KEYS = st.one_of(st.sampled_from(["inputs", "batch", "steps", "gamma", "a"]), WORDS)
 VALUES = st.text(
-    st.characters(codec="utf-8", exclude_characters="\n"), min_size=1, max_size=20
+    st.characters(codec="utf-8", exclude_characters="\n\0"), min_size=1, max_size=20
 ).filter(lambda value: value.strip(" \t\r"))
 COMMENTS = st.builds(
     "{}{}{}".format,
     BLANKS,
     st.sampled_from("#;"),
-    st.text(st.characters(exclude_characters="\n", codec="utf-8"), max_size=8),
+    st.text(st.characters(exclude_characters="\n\0", codec="utf-8"), max_size=8),
 )
 OPTIONS = st.builds("{}{}{}={}{}".format, BLANKS, KEYS, BLANKS, VALUES, BLANKS)
 LINES = st.lists(st.one_of(OPTIONS, COMMENTS, BLANKS), max_size=6)

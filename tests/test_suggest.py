@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from darknet_py.cfg import bundled_cfgs, parse_cfg
 from darknet_py.cli import COMMANDS, main
 from darknet_py.errors import CfgWarning
-from darknet_py.model import Model
+from darknet_py.model import HINTS, Model
 from darknet_py.options import NetOptions
 from darknet_py.suggest import OTHER_TRAINERS, suggest
 from tests.support.commands import invoke
@@ -118,6 +118,16 @@ def test_keys_of_a_file(line: str, expected: str) -> None:
         Model(parse_cfg(f"[net]\ninputs=3\n{line}\n[rnn]\noutput=3\n"))
     (only,) = caught
     assert str(only.message).partition("in [net]")[2] == expected
+
+
+def test_of_many_unknown_keys_the_first_ones_lead_to_others() -> None:
+    keys = "\n".join(f"momentum{number}=1" for number in range(20_000))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CfgWarning)
+        net = Model(parse_cfg(f"[net]\ninputs=3\n{keys}\n{'k' * 100_000}=1\n[rnn]\noutput=3\n"))
+    hinted = ["did you mean momentum" in str(each.message) for each in caught]
+    assert hinted == [True] * HINTS + [False] * (20_001 - HINTS)
+    assert keys in net.cfg.text()
 
 
 @given(st.sampled_from(sorted(bundled_cfgs())), st.data())

@@ -176,14 +176,7 @@ class _Stored:
                 f"{self.path} does not contain a cfg (its text under the name cfg); give it with "
                 f"--cfg"
             )
-        text, place = self.facts["cfg"], f"{self.path}: cfg"
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError as error:
-            raise WeightsError(f"{place} is not a text; it must be that of a cfg file") from error
-        if size > MAX_CFG_BYTES:
-            raise WeightsError(f"{place} is larger than 1 MiB; it must be the text of a cfg file")
-        return parse_cfg(text, place)
+        return parse_cfg(self.facts["cfg"], f"{self.path}: cfg")
 
     def dialect(self, default: str | None) -> Dialect:
         name, known = self.facts.get("dialect", default), " or ".join(DIALECTS)
