@@ -564,10 +564,6 @@ def test_a_layer_of_a_kind_that_other_programs_do_not_know(
     class Doubling(Layer):
         kind = "doubling"
 
-        @classmethod
-        def make(cls, section: Any, setting: Any) -> Doubling:
-            return cls(setting.index, setting.inputs, setting.inputs)
-
     monkeypatch.setitem(LAYERS, "doubling", Doubling)
     net = network("[net] inputs=4", PARTS[0], "[doubling]", "[softmax]")
     makers = [module_text, onnx_model] if importlib.util.find_spec("onnx") else [module_text]

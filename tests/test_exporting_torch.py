@@ -227,7 +227,7 @@ class Gated(Layer):
     kind = "gated"
 
     def __init__(self, setting: Setting) -> None:
-        super().__init__(setting.index, setting.inputs, setting.inputs)
+        super().__init__(setting)
         self.carry, self.change = (
             Connected(
                 f"{setting.index}.{name}", (setting.inputs, setting.inputs), f, False, setting

@@ -18,14 +18,13 @@ class ActivationLayer(Layer):
     kind = "activation"
     keeps_image = True
 
-    def __init__(self, index: int, inputs: int, activation: Activation) -> None:
-        super().__init__(index, inputs, inputs)
+    def __init__(self, setting: Setting, activation: Activation) -> None:
+        super().__init__(setting)
         self.activation = activation
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> ActivationLayer:
-        name = section.choice("activation", "linear", ACTIVATIONS)
-        return cls(setting.index, setting.inputs, ACTIVATIONS[name])
+        return cls(setting, ACTIVATIONS[section.choice("activation", "linear", ACTIVATIONS)])
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"y": (time_steps, streams, self.outputs)}

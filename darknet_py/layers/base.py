@@ -175,10 +175,11 @@ class Layer:
     # Whether what comes out is an image like what comes in.
     keeps_image: ClassVar[bool] = False
 
-    def __init__(self, index: int, inputs: int, outputs: int) -> None:
-        self.index = index
-        self.inputs = inputs
-        self.outputs = outputs
+    def __init__(self, setting: Setting, outputs: int | None = None) -> None:
+        """outputs: by default as many as inputs."""
+        self.index = setting.index
+        self.inputs = setting.inputs
+        self.outputs = setting.inputs if outputs is None else outputs
         # Features of each array of its state, by name.
         self.state_sizes: dict[str, int] = {}
         self.learning_rate = 1.0
@@ -197,7 +198,7 @@ class Layer:
     @classmethod
     def make(cls, section: Section, setting: Setting) -> Layer:
         """The layer that `section` describes. Raises CfgError."""
-        raise NotImplementedError
+        return cls(setting)
 
     def parameters(self) -> list[Parameter]:
         """Its parameters in the order of the weights file."""
@@ -278,3 +279,11 @@ class LossLayer(Layer):
         Follows `losses`, once; may use up the output of the last forward.
         """
         raise NotImplementedError
+
+
+def subtract_from_truth(x: Steps, targets: Codes) -> Steps:
+    """x = truth - x, in place, with 1 at the targets (time_steps, streams) and 0 elsewhere."""
+    np.negative(x, out=x)
+    rows = x.reshape(-1, x.shape[-1])
+    rows[np.arange(len(rows)), targets.reshape(-1)] += 1
+    return x

@@ -38,16 +38,12 @@ class BatchnormLayer(Layer):
     keeps_image = True
 
     def __init__(self, setting: Setting) -> None:
-        super().__init__(setting.index, setting.inputs, setting.inputs)
+        super().__init__(setting)
         index, inputs = setting.index, setting.inputs
         self.dialect = setting.dialect
         self.biases = Parameter(f"{index}.bias", (inputs,))
         self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
         self.rolling = RollingStatistics(str(index), inputs, self.dialect.rolling_batchnorm)
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> BatchnormLayer:
-        return cls(setting)
 
     @property
     def has_biases(self) -> bool:

@@ -226,8 +226,8 @@ class ConnectedLayer(Layer):
     kind = "connected"
     takes_symbols = True
 
-    def __init__(self, index: int, connected: Connected) -> None:
-        super().__init__(index, connected.inputs, connected.outputs)
+    def __init__(self, setting: Setting, connected: Connected) -> None:
+        super().__init__(setting, connected.outputs)
         self.connected = connected
 
     @classmethod
@@ -240,7 +240,7 @@ class ConnectedLayer(Layer):
             setting,
             symbols=setting.index == 0,
         )
-        return cls(setting.index, connected)
+        return cls(setting, connected)
 
     def parameters(self) -> list[Parameter]:
         return self.connected.parameters()

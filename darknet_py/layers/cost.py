@@ -16,7 +16,13 @@ import numpy as np
 
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
+from darknet_py.layers.base import (
+    ForwardContext,
+    LossLayer,
+    Setting,
+    State,
+    subtract_from_truth,
+)
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -28,15 +34,14 @@ class CostLayer(LossLayer):
 
     kind = "cost"
 
-    def __init__(self, index: int, inputs: int, cost_type: str, scale: float) -> None:
-        super().__init__(index, inputs, inputs)
+    def __init__(self, setting: Setting, cost_type: str, scale: float) -> None:
+        super().__init__(setting)
         self.cost_type = cost_type
         self.scale = scale
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> CostLayer:
-        cost_type = section.choice("type", "sse", TYPES)
-        return cls(setting.index, setting.inputs, cost_type, section.number("scale", 1))
+        return cls(setting, section.choice("type", "sse", TYPES), section.number("scale", 1))
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"d": (time_steps, streams, self.outputs)}
@@ -56,10 +61,8 @@ class CostLayer(LossLayer):
     def _difference(self, targets: Array) -> Array:
         """truth - x, in a buffer."""
         d = self.buffers.array("d", self.shapes(*self.x.shape[:2]), self.x.dtype)
-        np.negative(self.x, out=d)
-        rows = d.reshape(-1, self.inputs)
-        rows[np.arange(len(rows)), targets.reshape(-1)] += 1
-        return d
+        np.copyto(d, self.x)
+        return subtract_from_truth(d, targets)
 
     def losses(self, targets: Codes) -> Array:
         d = np.abs(self._difference(targets))

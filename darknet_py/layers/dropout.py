@@ -74,14 +74,14 @@ class DropoutLayer(Layer):
     kind = "dropout"
     keeps_image = True
 
-    def __init__(self, index: int, inputs: int, probability: float) -> None:
-        super().__init__(index, inputs, inputs)
+    def __init__(self, setting: Setting, probability: float) -> None:
+        super().__init__(setting)
         self.probability = probability
 
     @classmethod
     def make(cls, section: Section, setting: Setting) -> DropoutLayer:
         probability = section.number("probability", 0.5, minimum=0, maximum=0.999)
-        return cls(setting.index, setting.inputs, probability)
+        return cls(setting, probability)
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return dict.fromkeys(("factor", "y"), (time_steps, streams, self.outputs))
@@ -90,17 +90,14 @@ class DropoutLayer(Layer):
         if not context.training:
             return x, state
         self.factor, y = self.buffers.arrays(self.shapes(*x.shape[:2]), x.dtype).values()
-        np.multiply(self.keeps(context, x.shape), 1 / (1 - self.probability), out=self.factor)
+        time_steps, streams, features = x.shape
+        drawn = draw(context, self.index, (time_steps, streams, features))
+        kept = drawn >= least_kept(self.probability)
+        np.multiply(kept, 1 / (1 - self.probability), out=self.factor)
         return np.multiply(x, self.factor, out=y), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         return x.program.write("dropout", x, by=self), state
-
-    def keeps(self, context: ForwardContext, shape: tuple[int, ...]) -> Array:
-        """Which elements of an input of this shape are not zeroed."""
-        time_steps, streams, features = shape
-        drawn = draw(context, self.index, (time_steps, streams, features))
-        return drawn >= least_kept(self.probability)
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
         if below is not None:

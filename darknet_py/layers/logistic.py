@@ -11,8 +11,7 @@ import numpy as np
 
 from darknet_py.activations import sigmoid
 from darknet_py.arrays import Array, Codes, Steps
-from darknet_py.cfg import Section
-from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
+from darknet_py.layers.base import ForwardContext, LossLayer, State, subtract_from_truth
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -21,13 +20,6 @@ class LogisticLayer(LossLayer):
     """`[logistic]`: x (time_steps, streams, inputs) -> p of the same shape."""
 
     kind = "logistic"
-
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting.index, setting.inputs, setting.inputs)
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> LogisticLayer:
-        return cls(setting)
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"p": (time_steps, streams, self.outputs)}
@@ -53,7 +45,4 @@ class LogisticLayer(LossLayer):
         return np.sum(np.logaddexp(0, self.x), axis=-1) - truth[..., 0]
 
     def loss_delta(self, targets: Codes) -> Steps:
-        delta = np.negative(self.p, out=self.p)
-        rows = delta.reshape(-1, self.inputs)
-        rows[np.arange(len(rows)), targets.reshape(-1)] += 1
-        return delta
+        return subtract_from_truth(self.p, targets)

@@ -17,7 +17,7 @@ class RecurrentLayer(Layer):
     def __init__(
         self, setting: Setting, outputs: int, batch_normalize: bool, **state_sizes: int
     ) -> None:
-        super().__init__(setting.index, setting.inputs, outputs)
+        super().__init__(setting, outputs)
         self.batch_normalize = batch_normalize
         self.state_sizes = state_sizes
         self.scratch = setting.scratch

@@ -38,7 +38,7 @@ class SoftmaxLayer(LossLayer):
     kind = "softmax"
 
     def __init__(self, setting: Setting, groups: int, temperature: float, noloss: bool) -> None:
-        super().__init__(setting.index, setting.inputs, setting.inputs)
+        super().__init__(setting)
         self.groups = groups
         self.temperature = temperature
         self.has_loss = not noloss
