@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,11 +101,21 @@ def test_settings_out_of_range_are_refused(wrong: dict[str, float], net: Network
         generate(net, [1], 3, **wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("how", [{"top_k": 3}, {"top_p": 0.6}, {"greedy": True}, {"stop": [4]}])
-def test_samples_are_restricted_as_one_text_is(how: dict[str, object], net: Network) -> None:
-    texts = generate_samples(net, [1, 2], 60, seed=5, samples=3, **how)  # type: ignore[arg-type]
-    for number, text in enumerate(texts):
-        assert text == list(generate(net, [1, 2], 60, seed=5 + number, **how))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("sampling", "stop"),
+    [
+        (Sampling(top_k=3), []),
+        (Sampling(top_p=0.6), []),
+        (Sampling(greedy=True), []),
+        (Sampling(), [4]),
+    ],
+)
+def test_samples_are_restricted_as_one_text_is(
+    sampling: Sampling, stop: list[int], net: Network
+) -> None:
+    how: dict[str, Any] = {"sampling": sampling, "stop": stop}
+    for number, text in enumerate(generate_samples(net, [1, 2], 60, seed=5, samples=3, **how)):
+        assert text == list(generate(net, [1, 2], 60, seed=5 + number, **how))
 
 
 def test_a_text_ends_once_it_has_what_stops_it(net: Network) -> None:
@@ -145,7 +156,7 @@ def test_the_temperature_acts_on_every_softmax() -> None:
     assert b'!"' + written + b"\n" == (folder / "generate_3_0.3.txt").read_bytes()
     [likeliest, *_] = session.likeliest(1, 0.4)
     assert likeliest[0] == pytest.approx(session.probabilities(0.4).max())
-    [sample, _] = generate_samples(net, b'!"', 80, 0.3, seed=3)
+    [sample, _] = generate_samples(net, b'!"', 80, seed=3, sampling=Sampling(0.3))
     assert bytes(sample) == written
     # Its own are kept.
     p = net.predict([[33], [34]])[-1, 0]

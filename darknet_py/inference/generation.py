@@ -67,11 +67,33 @@ def generate(
     sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
     length, seed = whole().checked("length", length), SEED.checked("seed", seed)
     end = check_symbols(net, stop, "stop").tolist()
-    net = at_temperature(net, sampling.temperature)
-    predictor = _after_prompt(net, prompt, 1, length, progress)
-    rows = _write(predictor, sampling, [Rand(seed, net.initial_draws)], length, UNIFORM_BLOCK)
+    rows = _from_prompt(net, prompt, length, [seed], sampling, progress)
     symbols = (int(symbol) for (symbol,) in rows)
     return _until(symbols, end) if end else symbols
+
+
+def _from_prompt(
+    net: Network,
+    prompt: str | Sequence[int] | np.ndarray,
+    length: int,
+    seeds: Sequence[int],
+    sampling: Sampling,
+    progress: Progress | None,
+) -> Iterator[Array]:
+    """`length` times the next symbols of texts from these seeds, which have all read the prompt."""
+    net.check_symbols_match()
+    net = at_temperature(net, sampling.temperature)
+    symbols = check_symbols(net, prompt, "prompt")
+    if not len(symbols):
+        symbols = np.zeros(1, np.int64)
+    count = len(seeds)
+    with net.guard.reading():
+        one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
+        state = tuple(tuple(np.repeat(part, count, axis=0) for part in parts) for parts in one)
+        predictor = _Predictor(net, state, count, pays(net, count, length))
+    predictor.feed(np.repeat(symbols[-1:], count))
+    rands = [Rand(seed, net.initial_draws) for seed in seeds]
+    return _write(predictor, sampling, rands, length, UNIFORM_BLOCK)
 
 
 def _write(
@@ -137,16 +159,12 @@ def _until(symbols: Iterator[int], stop: list[int]) -> Iterator[int]:
 
 def generate_samples(
     net: Network,
-    prompt: str | Sequence[int] | np.ndarray = b"",
-    length: int = 1000,
-    temperature: float = 0.7,
+    prompt: str | Sequence[int] | np.ndarray,
+    length: int,
+    *,
     seed: int = 0,
     samples: int = 2,
-    *,
-    top_k: int = 0,
-    top_p: float = 1.0,
-    greedy: bool = False,
-    stop: str | Sequence[int] | np.ndarray = b"",
+    stop: Sequence[int] = (),
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> list[list[int]]:
@@ -156,19 +174,13 @@ def generate_samples(
     But for rare near-ties between two symbols, since the products are summed in another order; one
     text costs a fraction of what it costs alone. Parameters and errors as in `generate`.
     """
-    check_network(net)
-    sampling = Sampling.of(sampling, temperature, top_k, top_p, greedy)
-    length, seed = whole().checked("length", length), SEED.checked("seed", seed)
-    samples = whole(1).checked("samples", samples)
-    end = check_symbols(net, stop, "stop").tolist()
-    net = at_temperature(net, sampling.temperature)
-    predictor = _after_prompt(net, prompt, samples, length, progress)
-    rands = [Rand(seed_of_text(seed, k), net.initial_draws) for k in range(samples)]
+    seeds = [seed_of_text(seed, k) for k in range(samples)]
     drawn = np.empty((length, samples), np.int64)
-    for place, symbols in enumerate(_write(predictor, sampling, rands, length, UNIFORM_BLOCK)):
+    rows = _from_prompt(net, prompt, length, seeds, Sampling.of(sampling), progress)
+    for place, symbols in enumerate(rows):
         drawn[place] = symbols
     texts = [text.tolist() for text in drawn.T]
-    return [list(_until(iter(text), end)) for text in texts] if end else texts
+    return [list(_until(iter(text), list(stop))) for text in texts] if stop else texts
 
 
 class Session:
@@ -277,26 +289,6 @@ class Session:
 def _largest(p: Array, count: int) -> list[int]:
     """The symbols of the largest probabilities, (symbols,), the largest first."""
     return np.argsort(-p, kind="stable")[:count].tolist()
-
-
-def _after_prompt(
-    net: Network,
-    prompt: str | Sequence[int] | np.ndarray,
-    streams: int,
-    length: int,
-    progress: Progress | None,
-) -> _Predictor:
-    """A predictor whose streams have all read the prompt. Raises as `generate` does."""
-    net.check_symbols_match()
-    symbols = check_symbols(net, prompt, "prompt")
-    if not len(symbols):
-        symbols = np.zeros(1, np.int64)
-    with net.guard.reading():
-        one = feed(net, symbols[:-1], net.initial_state(1), progress=progress)
-        state = tuple(tuple(np.repeat(part, streams, axis=0) for part in parts) for parts in one)
-        predictor = _Predictor(net, state, streams, pays(net, streams, length))
-    predictor.feed(np.repeat(symbols[-1:], streams))
-    return predictor
 
 
 class _Predictor:
