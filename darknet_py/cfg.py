@@ -147,24 +147,15 @@ class Section:
         """One of `choices`. Raises CfgError."""
         return self.read(key, default, one_of(*choices))
 
-    def integers(self, key: str, *blamed: str) -> list[int]:
-        """A comma list of whole numbers of at least 0, required. Raises CfgError.
+    def items(self, key: str, check: Check[T], *blamed: str) -> tuple[T, ...]:
+        """A comma list, required. Raises CfgError.
 
         blamed: the keys because of which it is required, see `error`.
         """
-        option = self._required(key, "a comma list of whole numbers", blamed)
-        return [option.parsed(item, whole(0, INT_MAX)) for item in option.value.split(",")]
-
-    def numbers(self, key: str, *blamed: str) -> list[float]:
-        """A comma list of numbers, required. Raises CfgError. blamed: as for `integers`."""
-        option = self._required(key, "a comma list of numbers", blamed)
-        return [option.parsed(item, number()) for item in option.value.split(",")]
-
-    def _required(self, key: str, expected: str, blamed: tuple[str, ...]) -> Option:
         option = self.find(key)
         if option is None:
-            raise self.error(f"{key} is missing: expected {expected}", *blamed)
-        return option
+            raise self.error(f"{key} is missing: expected a comma list of numbers", *blamed)
+        return tuple(option.parsed(item, check) for item in option.value.split(","))
 
 
 @dataclass
@@ -223,13 +214,14 @@ class Cfg:
                 return f"[{printable(before.name)}] became [{printable(after.name)}]"
             for key in dict.fromkeys([*before.options, *after.options]):
                 was, now = before.options.get(key), after.options.get(key)
-                if was is None or now is None or was.value != now.value:
-                    if was is None:
-                        change = f"{now} was added"
-                    elif now is None:
-                        change = f"{was} was removed"
-                    else:
-                        change = f"{was} became {_show(now.value)}"
+                change = None
+                if was is None:
+                    change = f"{now} was added"
+                elif now is None:
+                    change = f"{was} was removed"
+                elif was.value != now.value:
+                    change = f"{was} became {_show(now.value)}"
+                if change:
                     return f"in [{printable(before.name)}] {change}"
         return None
 
@@ -359,15 +351,13 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
             sections.append(section)
             continue
         key, _, value = stripped.partition("=")
-        if not sections and not (key and value):
+        if not sections:
             raise CfgError(
                 f"{place}: {_show(line)}: expected [net], with which a cfg file begins; a "
                 f"text comes after the cfg"
             )
         if not key or not value:
             raise CfgError(f"{place}: {_show(line)}: expected key=value or [section]")
-        if not sections:
-            raise CfgError(f"{place}: {_show(line)}: expected [net] before the first option")
         sections[-1].options.setdefault(key, Option(key, value, place))
     if not sections:
         raise CfgError(f"{path}: no section found: expected [net] and a section per layer")

@@ -150,22 +150,11 @@ def one_of(*choices: str) -> Check[str]:
     return Check(f"{', '.join(most)} or {last}", take, choices=choices)
 
 
-def instance(kind: type[T], words: str) -> Check[T]:
-    """An object of a class."""
+def instance(kind: Any, words: str) -> Check[Any]:
+    """An object of a class, such as Callable."""
 
-    def take(value: object) -> T:
+    def take(value: object) -> object:
         if not isinstance(value, kind):
-            raise TypeError
-        return value
-
-    return Check(words, take)
-
-
-def function(words: str = "a function") -> Check[Any]:
-    """Something to call."""
-
-    def take(value: object) -> Any:
-        if not callable(value):
             raise TypeError
         return value
 
@@ -197,6 +186,7 @@ def _take_flag(value: object) -> bool:
 
 FLAG = Check("True or False", _take_flag)
 TEXT = instance(str, "a str")
+FUNCTION = instance(Callable, "a function")
 FILE = path()
 SEED = whole(0, 2**32 - 1)
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from darknet_py.cfg import INT_MAX, Cfg, Section
-from darknet_py.checks import SECONDS_OR_0
+from darknet_py.checks import SECONDS_OR_0, number, whole
 from darknet_py.errors import CfgError
 
 _SIZES = ("height", "width", "channels")
@@ -108,11 +108,12 @@ class NetOptions:
         keys = {
             key.name: key.metadata["read"](section, key.name) for key in fields(cls) if key.metadata
         }
-        steps: list[int] = []
-        scales: list[float] = []
+        steps: tuple[int, ...] = ()
+        scales: tuple[float, ...] = ()
         if keys["policy"] == "steps":
-            steps, scales = section.integers("steps", "policy"), section.numbers("scales", "policy")
-        options = cls(inputs, image, tuple(steps), tuple(scales), **keys)
+            steps = section.items("steps", whole(0, INT_MAX), "policy")
+            scales = section.items("scales", number(), "policy")
+        options = cls(inputs, image, steps, scales, **keys)
         options._check(section)
         return options
 

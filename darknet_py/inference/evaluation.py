@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from darknet_py.checks import function, whole
+from darknet_py.checks import FUNCTION, whole
 from darknet_py.errors import CorpusError, counted
 from darknet_py.inference.generation import FEED_STEPS, Progress, feed
 from darknet_py.inference.scoring import cut, score_pieces
@@ -100,7 +100,7 @@ def evaluate(
     """
     streams = whole(1).checked("streams", streams)
     if progress is not None:
-        function("a function of what is done and the number of all").checked("progress", progress)
+        FUNCTION.checked("progress", progress)
     symbols = _scorable(net, text)
     pieces, start = cut(len(symbols) - 1, streams), _prompt(net, prompt)
     with net.guard.reading():

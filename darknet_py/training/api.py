@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from darknet_py.cfg import Cfg
-from darknet_py.checks import FILE, function, path
+from darknet_py.checks import FILE, FUNCTION, path
 from darknet_py.errors import TrainingError
 from darknet_py.inference.generation import Progress as ScoringProgress
 from darknet_py.parallel.mpi import find_communicator
@@ -90,7 +90,7 @@ def train(
     text = data if data is None or isinstance(data, bytes) else _TEXT.checked("data", data)
     for name in ("callback", "stop", "scoring"):
         if arguments[name] is not None:
-            function().checked(name, arguments[name])
+            FUNCTION.checked(name, arguments[name])
     _check_together(settings)
     with ExitStack() as stack:
         comm, previous = find_communicator(), None
