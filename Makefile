@@ -25,7 +25,8 @@ test: .venv/tests
 # Many more cases than the tests try; how many of each kind is printed at the end.
 fuzz: .venv/tests
 	FUZZ_CASES=100000 $(BIN)/python -m pytest -s tests/test_fuzz.py \
-	  tests/test_c_exact.py::test_training_log_and_weights
+	  tests/test_c_exact.py::test_training_log_and_weights \
+	  tests/test_tools_grammar.py::test_the_shipped_text_is_reproduced_and_has_its_figures
 
 lint: .venv/tests
 	$(BIN)/ruff check

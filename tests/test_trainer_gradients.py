@@ -1,4 +1,4 @@
-"""The exact gradient, entry by entry, against central differences in double precision."""
+"""The exact gradient of each tensor against central differences in double precision."""
 
 from __future__ import annotations
 
