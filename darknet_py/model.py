@@ -129,18 +129,9 @@ class Model:
         self.seen = 0
         self.rand = Rand(0)
         self._scratch = Workspace()
-        made = _make_layers(
-            cfg,
-            {**LAYERS, **tier.layers},
-            Setting(
-                0,
-                self.options.inputs,
-                self.options,
-                dialect,
-                self._scratch,
-                self.options.image,
-            ),
-        )
+        options = self.options
+        setting = Setting(0, options.inputs, options, dialect, self._scratch, options.image)
+        made = _make_layers(cfg, {**LAYERS, **tier.layers}, setting)
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.
         outputs = [layer for layer in self.layers if not isinstance(layer, CostLayer)]

@@ -72,7 +72,6 @@ LONGEST_SAMPLE = 10_000_000  # symbols
 @prompt_option
 @click.option(
     "--prompt-file",
-    metavar="FILE",
     type=FILE,
     help="Start from the text of a file; - is stdin.",
 )

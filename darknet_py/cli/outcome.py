@@ -33,18 +33,11 @@ def explain_outcome(
     if top_rate == 0:
         return f"{words}: nothing was learned, because the learning rate was 0"
     margin = MARGIN * guessing
-    if avg is not None and avg > guessing + margin:
-        began = math.inf if first is None else first
-        if avg > began + margin:
-            return (
-                f"{words}: the run diverged, the training loss rose from {first:.2f} to {avg:.2f}; "
-                f"try a smaller learning_rate, or clip_norm in [net]"
-            )
-        if batches >= YOUNG and avg > began - margin:
-            return (
-                f"{words}: the training loss is {avg:.2f} after {batches} batches; "
-                f"try a smaller learning_rate, or clip_norm in [net]"
-            )
+    if avg is not None and first is not None and avg > max(first, guessing) + margin:
+        return (
+            f"{words}: the run diverged, the training loss rose from {first:.2f} to {avg:.2f}; try "
+            f"a smaller learning_rate, or clip_norm in [net]"
+        )
     if batches < YOUNG:
         number = f"{batches} batch{'' if batches == 1 else 'es'}"
         return f"{words}: the run had only {number}; train longer"

@@ -21,13 +21,11 @@ log = logging.getLogger("darknet_py.report")
 @click.argument("name", required=False, type=RUN)
 @click.option(
     "--out",
-    metavar="FILE",
     type=FILE,
     help="The page to write.  [default: DIR/BASE.html]",
 )
 @click.option(
     "--text",
-    metavar="FILE",
     type=FILE,
     help="File to read a passage from.  [default: the run's held-out text]",
 )

@@ -7,18 +7,17 @@ import glob
 import logging
 import math
 import shlex
+from collections import ChainMap
 from pathlib import Path
 from typing import Any
 
 import click
 
+from darknet_py.checks import CFG_KEYS, FLAG
 from darknet_py.cli.commands import Command, is_quiet, is_verbose
-from darknet_py.cli.options import (
-    show_cfg_warnings,
-)
+from darknet_py.cli.options import show_cfg_warnings
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
-from darknet_py.cli.run_options import run_options
-from darknet_py.cli.values import CFG, FILE, known_keys
+from darknet_py.cli.values import CFG, FILE, Value, known_keys
 from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
 from darknet_py.parallel.mpi import find_communicator
@@ -29,12 +28,19 @@ from darknet_py.training.folder import DEFAULT_FOLDER, resume_command, run_to_re
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
+from darknet_py.training.settings import OPTIONS, Option
 
 INTERRUPTED = 130
 
 
 class TrainCommand(Command):
-    """A command whose --set has keys, which other trainers have as options."""
+    """A command with an option for every setting of a run, whose --set has keys, which other
+    trainers have as options.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params[2:2] = map(_click_option, OPTIONS)  # After CFG and DATA.
 
     def other_names(self, typed: list[str]) -> dict[str, str]:
         # Of a key that several layers have, the first one's is meant.
@@ -42,15 +48,23 @@ class TrainCommand(Command):
         return {key.rpartition(".")[2]: f"--set {key}=" for key in keys}
 
 
+def _click_option(option: Option) -> click.Option:
+    check, names = option.check, [option.flag, option.name]
+    if check is FLAG:
+        return click.Option(names, is_flag=True, help=option.help)
+    # Not a default of click's, since a run that goes on keeps what it had.
+    default = "" if option.default is None else f"  [default: {option.default}]"
+    kind = click.Choice(check.choices) if check.choices else Value(check)
+    several: dict[str, Any] = {}
+    if check is CFG_KEYS:
+        several = {"multiple": True, "callback": lambda *args: dict(ChainMap(*reversed(args[2])))}
+    return click.Option(names, type=kind, help=option.help + default, **several)
+
+
 @click.command("train", cls=TrainCommand, short_help="Train a network on a text.")
 @click.argument("cfg", required=False, type=CFG)
 @click.argument("data", required=False, type=FILE)
-@run_options
-def command(
-    cfg: str | None,
-    data: str | None,
-    **options: Any,
-) -> None:
+def command(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train the network of CFG on the text DATA.
 
     CFG is a cfg file or the name of a bundled one; DATA is a text file, a folder of them (without

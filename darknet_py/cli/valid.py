@@ -58,7 +58,6 @@ LONG = 100_000  # symbols that take one stream a while
     type=Value(whole(1)),
     default=1,
     show_default=True,
-    metavar="N",
     help=f"Score N pieces of TEXT side by side, each after the {WARM_UP} symbols before it: much "
     "faster, and nearly the same result.",
 )

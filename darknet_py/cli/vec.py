@@ -43,7 +43,6 @@ from darknet_py.text.symbols import Symbols
 )
 @click.option(
     "--npy",
-    metavar="FILE",
     type=FILE,
     help="Also save the outputs as an array (lines, outputs).",
 )
