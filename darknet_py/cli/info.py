@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from darknet_py.cfg import Cfg, bundled_name, find_cfg
+from darknet_py.cfg import bundled_name, find_cfg
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import print_json
 from darknet_py.cli.options import cfg_option, show_cfg_warnings
@@ -98,10 +98,7 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *rows,
         ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
-        (
-            "memory",
-            f"about {facts['peak_memory'] / 1e6:,.0f} MB to train, and the text",
-        ),
+        ("memory", f"about {facts['peak_memory'] / 1e6:,.0f} MB to train, and the text"),
         (
             "validation",
             f"{facts['validation_memory'] / 1e6:,.1f} MB to score the held-out text (partly shared "
@@ -129,14 +126,12 @@ def _header_rows(header: dict[str, Any], unit: str) -> list[tuple[str, str]]:
 def _table(facts: dict[str, Any], is_narrow: bool) -> list[str]:
     """The layers; on a narrow terminal without what follows from the rest."""
     total, unit = facts["parameters"], facts["unit"]
-    shares = [row["parameters"] / max(1, total) for row in facts["layers"]]
-    rows = list(zip(facts["layers"], shares, strict=True))
     if is_narrow:
         return [
             "layer  kind     outputs  parameters",
             *(
                 f"{row['index']:>5}  {row['kind']:<9}{row['outputs']:>7}{row['parameters']:>12,}"
-                for row, _ in rows
+                for row in facts["layers"]
             ),
             f"total{total:>30,}",
         ]
@@ -144,33 +139,12 @@ def _table(facts: dict[str, Any], is_narrow: bool) -> list[str]:
         f"layer  kind       inputs  outputs   parameters  share{f'ops/{unit}':>12}  activations",
         *(
             f"{row['index']:>5}  {row['kind']:<10}{row['inputs']:>7}{row['outputs']:>9}"
-            f"{row['parameters']:>13,}{share:>7.1%}{row['operations']:>12,}"
-            f"{row['memory'] / 1e6:>10,.1f} MB"
-            for row, share in rows
+            f"{row['parameters']:>13,}{row['parameters'] / max(1, total):>7.1%}"
+            f"{row['operations']:>12,}{row['memory'] / 1e6:>10,.1f} MB"
+            for row in facts["layers"]
         ),
         f"total{total:>41,}{'':>7}{facts['operations']:>12,}",
     ]
-
-
-def _load_fault(found: Cfg, path: Path) -> DarknetError | None:
-    """Why the weights file at `path` cannot be loaded, as `generate` would say it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CfgWarning)
-            network_of_weights(override(found, ONE_STREAM, "one stream"), path)
-    except DarknetError as error:
-        return error
-    return None
-
-
-def _obstacle(net: Network) -> str | None:
-    """Why `train` would refuse this network, or None."""
-    try:
-        check_fits(net, trainable_memory())
-        net.check_trainable()
-    except CfgError as error:
-        return str(error)
-    return None
 
 
 def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError | None]:
@@ -192,23 +166,30 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "seen": header.seen,
             "floats": header.floats,
             "transposed": header.transposed,
-            "dialect": "alexeyab" if header.revision == 5 else "upstream",
+            "dialect": header.dialect.name,
+            "fit": None,
         }
-        origin = header.dialect
         try:
             found = find_cfg_of(path, cfg)
-            net = Network(settle_hidden(found, path, origin), origin)
+            net = Network(settle_hidden(found, path, header.dialect), header.dialect)
         except DarknetError as error:
-            return {"cfg": None, "weights": {**weights, "fit": None}}, error
-        fault = _load_fault(found, path)
-    count = len(net.parameters)
-    if weights is not None:
-        expected = net.loaded_count
-        fit = "matching the cfg"
-        weights["fit"] = fit if net.fits(header.floats) else f"the cfg has {expected:,}"
-    options = net.options
-    obstacle = _obstacle(net)
-    needed = training_bytes(net)
+            return {"cfg": None, "weights": weights}, error
+        weights["fit"] = f"the cfg has {net.loaded_count:,}"
+        if net.fits(header.floats):
+            weights["fit"] = "matching the cfg"
+        try:  # As `generate` would load it.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CfgWarning)
+                network_of_weights(override(found, ONE_STREAM, "one stream"), path)
+        except DarknetError as error:
+            fault = error
+    obstacle = None
+    try:
+        check_fits(net, trainable_memory())
+        net.check_trainable()
+    except CfgError as error:
+        obstacle = str(error)
+    options, count, needed = net.options, len(net.parameters), training_bytes(net)
     layers = [
         {
             "index": layer.index,
@@ -221,7 +202,6 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         }
         for layer in net.layers
     ]
-    operations = sum(layer.operations() for layer in net.layers)
     facts = {
         "cfg": found.path,
         "weights": weights,
@@ -233,7 +213,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "symbols": options.symbols,
         "unit": unit_of(net),
         "parameters": count,
-        "operations": operations,
+        "operations": sum(layer.operations() for layer in net.layers),
         "memory": needed,
         "validation_memory": 4 * count + validation_rows(net, memory() // 2) * row_bytes(net),
         "peak_memory": needed + program_memory(),
