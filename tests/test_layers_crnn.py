@@ -301,7 +301,7 @@ def test_a_file_with_too_few_numbers(tmp_path: Path) -> None:
     assert "stay as they were drawn at random; check the cfg" in outcome.stderr
     told = f"holds {count - 100:,} numbers, but the network of this cfg has {count:,} parameters"
     assert told in invoke("generate", path, "--cfg", cfg, "--length", "5").error()
-    assert told in invoke("rnn", "train", cfg, path).error()
+    assert told in invoke("rnn", "train", cfg, path, "-file", cfg).error()
     # A file that was cut within a number, or has too many, is refused in every command.
     whole = path.read_bytes()
     for content in (whole[:-2], whole + bytes(4 * 101)):

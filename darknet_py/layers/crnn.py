@@ -35,15 +35,8 @@ from darknet_py.rand import Rand
 
 OF_UPSTREAM = ("output_filters", "hidden_filters")
 OF_ALEXEYAB = (
-    "output",
-    "hidden",
-    "size",
-    "pad",
-    "padding",
-    "stride",
-    "dilation",
-    "groups",
-    "xnor",
+    *("output", "hidden", "size", "groups"),
+    *("pad", "padding", "stride", "dilation", "xnor"),
 )
 
 
@@ -141,15 +134,10 @@ class Convolution(Connected):
             gaussian=setting.dialect == UPSTREAM,
             tap=self.weights,
         )
-        if not self.is_matrix:
+        if kernel != (1, 1):  # Otherwise the kernel is a matrix as it is.
             self.product = TapProduct(self.weights, groups, self.buffers)
         if isinstance(self.norm, Norm):
             self.norm.rolling.share = setting.dialect.rolling_batchnorm
-
-    @property
-    def is_matrix(self) -> bool:
-        """Whether its kernel is the matrix of a connected layer, and nothing besides."""
-        return self.size == self.groups == 1
 
     def parameters(self) -> list[Parameter]:
         return [self.norm.biases, *self.norm.after_weights(), self.kernel]
@@ -232,14 +220,33 @@ def _check_image(section: Section, setting: Setting) -> None:
 def _sizes(section: Section, dialect: Dialect) -> tuple[int, int, int, int]:
     """Outputs, hidden, size and groups, by the keys of upstream or of AlexeyAB's program.
 
-    Where a section has keys of both, those of the dialect. Raises CfgError.
+    Where a section has keys of both, those of the dialect. Raises CfgError, also for a kernel that
+    leaves no image of 1 x 1, or is of another arithmetic.
     """
-    outputs, hidden = (section.integer(key, 1, minimum=1) for key in OF_UPSTREAM)
-    others = _sizes_of_alexeyab(section)
-    if uses_keys_of_alexeyab(section, dialect):
-        _check_kernel(section)
-        return others
-    return outputs, hidden, 3, 1
+
+    def positive(key: str, default: int = 1) -> int:
+        return section.integer(key, default, minimum=1)
+
+    # All are read, so that none of them counts as unknown.
+    outputs, hidden = map(positive, OF_UPSTREAM)
+    others = positive("output"), positive("hidden"), positive("size", 3), positive("groups")
+    for key in ("stride", "dilation"):  # On one pixel they change nothing.
+        positive(key)
+    size, padding = others[2], section.integer("padding", 0)
+    if section.flag("pad"):
+        padding = size // 2
+    is_binary = section.flag("xnor")
+    if not uses_keys_of_alexeyab(section, dialect):
+        return outputs, hidden, 3, 1
+    if (size, padding) not in ((1, 0), (3, 1)):
+        raise section.error(
+            f"size={size} with a padding of {padding} does not leave the image of 1 x 1 that text "
+            f"is; supported are size=1, and size=3 with pad=1",
+            *("size", "pad", "padding"),
+        )
+    if is_binary:
+        raise section.error("xnor=1 (weights of one bit) is not supported; give xnor=0", "xnor")
+    return others
 
 
 def uses_keys_of_alexeyab(section: Section, dialect: Dialect | None = None) -> bool:
@@ -247,30 +254,3 @@ def uses_keys_of_alexeyab(section: Section, dialect: Dialect | None = None) -> b
     theirs = any(key in section.options for key in OF_ALEXEYAB)
     upstreams = any(key in section.options for key in OF_UPSTREAM)
     return dialect == ALEXEYAB if theirs == upstreams else theirs
-
-
-def _sizes_of_alexeyab(section: Section) -> tuple[int, int, int, int]:
-    outputs, hidden = (section.integer(key, 1, minimum=1) for key in ("output", "hidden"))
-    size, groups = section.integer("size", 3, minimum=1), section.integer("groups", 1, minimum=1)
-    # On one pixel they change nothing.
-    section.integer("stride", 1, minimum=1)
-    section.integer("dilation", 1, minimum=1)
-    return outputs, hidden, size, groups
-
-
-def _check_kernel(section: Section) -> None:
-    """Raise CfgError for a kernel that leaves no image of 1 x 1, or is of another arithmetic."""
-    size = section.integer("size", 3, minimum=1)
-    padding = section.integer("padding", 0)
-    if section.flag("pad"):
-        padding = size // 2
-    if (size, padding) not in ((1, 0), (3, 1)):
-        raise section.error(
-            f"size={size} with a padding of {padding} does not leave the image of 1 x 1 that text "
-            f"is; supported are size=1, and size=3 with pad=1",
-            "size",
-            "pad",
-            "padding",
-        )
-    if section.flag("xnor"):
-        raise section.error("xnor=1 (weights of one bit) is not supported; give xnor=0", "xnor")
