@@ -130,7 +130,8 @@ class Model:
         self.rand = Rand(0)
         self._scratch = Workspace()
         options = self.options
-        setting = Setting(0, options.inputs, options, dialect, self._scratch, options.image)
+        place = (0, options.inputs, options, dialect, self._scratch)
+        setting = Setting(*place, tier.precision, options.image)
         made = _make_layers(cfg, {**LAYERS, **tier.layers}, setting)
         self.layers = [layer for _, layer in made]
         # The last layer but a [cost]: its outputs are the probabilities.

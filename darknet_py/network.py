@@ -368,7 +368,7 @@ class Network(Model):
         with self.guard.reading():
             return {
                 "made of": (self.cfg, self.dialect, self.dtype.type),
-                "tier": self.tier.name,
+                "tier": (self.tier.name, self.tier.precision),
                 "rand": self.rand,
                 "vectors": self._vectors(),
                 "has trainer": self._has_trainer,
@@ -378,7 +378,9 @@ class Network(Model):
             }
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
-        tier = choose("numpy" if kept["tier"] == "numpy" else "auto")
+        name, precision = kept["tier"]
+        # The engine's copy is of numpy where it is opened without the engine.
+        tier = choose("numpy" if name == "numpy" else "auto", precision)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DarknetWarning)
             cfg, dialect, dtype = kept["made of"]

@@ -25,7 +25,8 @@ class Team(Protocol):
 class Tier:
     """name: "numpy" or "compiled". layers: by kind, those that replace the ones of `layers.LAYERS`.
 
-    team: that shares the work; without one it is for BLAS to share its products.
+    team: that shares the work; without one it is for BLAS to share its products. precision: of
+    what products multiply in training, "f32" or "bf16"; sums and all else are float32.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Tier:
     sgd: type[Sgd]
     adam: type[Adam]
     team: Team | None = None
+    precision: str = "f32"
 
     def optimizer(self, like: Array, options: NetOptions) -> Sgd | Adam:
         """The optimizer that `[net]` asks for, over vectors shaped like `like`."""

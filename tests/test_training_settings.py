@@ -73,7 +73,8 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     with np.load("backup/net.state") as archive:
         facts = json.loads(archive["facts"].tobytes())
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
-    gradient batches seconds val_every patience save_every sample_every plot threads engine"""
+    gradient batches seconds val_every patience save_every sample_every plot threads engine
+    precision"""
     assert sorted(facts["plan"]) == sorted(names.split())
     kept = {option.name for option in OPTIONS if option.is_kept}
     assert kept == set(names.split()) - {

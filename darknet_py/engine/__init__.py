@@ -8,6 +8,7 @@ compiled/                   what numba compiles; nothing imports it unasked
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from darknet_py.errors import DarknetError
@@ -18,11 +19,31 @@ if TYPE_CHECKING:
     from darknet_py.engine.generation import Writer
 
 
-def choose(choice: str) -> Tier:
+def choose(choice: str, precision: str = "f32") -> Tier:
     """The tier "numpy"; "compiled"; or "auto", which is compiled if that is possible here.
 
-    Raises DarknetError if the compiled one is asked for and is not possible.
+    precision: "f32"; "bf16"; or "auto", which is bf16 where this processor has tiles for it.
+    Raises DarknetError for what is asked for and is not possible.
     """
+    tier = _tier(choice)
+    if tier is not NUMPY:
+        from darknet_py.engine.compiled.bf16 import has_tiles
+
+        if precision == "auto":
+            precision = "bf16" if has_tiles() else "f32"
+        return replace(tier, precision=precision)
+    if precision == "bf16":
+        needs = "--engine compiled" if choice == "numpy" else "numba: pip install numba"
+        raise DarknetError(f"--precision bf16 needs {needs}; or use --precision f32")
+    return tier
+
+
+def has_tiles() -> bool:
+    """Whether the engine multiplies bf16 in tiles here; without them it is slower than float32."""
+    return choose("auto", "auto").precision == "bf16"
+
+
+def _tier(choice: str) -> Tier:
     if choice == "numpy":
         return NUMPY
     try:

@@ -6,17 +6,17 @@ forward leaves for its backward. The buffers have names, and are those of a work
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from darknet_py.arrays import Array
-from darknet_py.engine.compiled import records
+from darknet_py.engine.compiled import bf16, product, records
 from darknet_py.engine.compiled.functions import CODES
 from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.linear import AFFINE, BATCH_NORM, BIAS
-from darknet_py.engine.compiled.product import gradient_floats, packed_floats
 from darknet_py.engine.compiled.records import WALK
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.layers.base import Layer, State
@@ -41,12 +41,15 @@ class Linear:
     """One connected layer, or the parts of a stack, in the record of its walk.
 
     column: in the walk's gates, from which on products without batch norm are added to what is
-    there.
+    there. stepwise: it computes one time step at a time.
     """
 
-    def __init__(self, record: Record, connected: Connected, column: int | None) -> None:
+    def __init__(
+        self, record: Record, connected: Connected, column: int | None, stepwise: bool
+    ) -> None:
         self.record = record
         self.connected = connected
+        self.stepwise = stepwise
         self.column = None if connected.batch_normalize else column
         self.parts = connected.parts if isinstance(connected, Stack) else (connected,)
         # The matrices as they are, and as the walk multiplies them: the tap of a kernel does not
@@ -76,10 +79,17 @@ class Linear:
         if self.connected.symbols:
             # Each symbol is a number of 64 bits.
             return shapes | {"symbols": (time_steps, 2 * streams), "table": (inputs, width)}
-        panels = len(self.parts) * packed_floats(inputs, outputs)
-        shapes["packed"] = (max(panels, packed_floats(width, inputs)),)
+        is_bf16 = training and self.connected.setting.precision == "bf16"
+        of_products = bf16 if is_bf16 else product
+        parts, packed_floats = len(self.parts), of_products.packed_floats
+        below = parts * packed_floats(outputs, inputs)
+        shapes["packed"] = (max(parts * packed_floats(inputs, outputs), below),)
         if training:
-            shapes["scratch"] = (gradient_floats(outputs, inputs),)
+            shapes["scratch"] = (of_products.gradient_floats(outputs, inputs),)
+        if is_bf16:
+            rows = 2 * -(-streams // bf16.SIDE) * bf16.SIDE if self.stepwise else math.prod(shape)
+            of_x, of_delta = packed_floats(inputs, rows), parts * packed_floats(outputs, rows)
+            shapes["strips"] = (max(of_x, of_delta),)
         if any(part.weights.values.strides[-1] != FLOAT32.itemsize for part in self.parts):
             shapes |= dict.fromkeys(("taps", "tap_updates"), (outputs, inputs))
         return shapes
@@ -92,6 +102,9 @@ class Linear:
         record["parts"], record["outputs"] = len(self.parts), self.parts[0].outputs
         record["inputs"] = connected.inputs
         record["time_steps"], record["streams"] = shape
+        if "strips" in buffers:
+            record["bf16"] = bf16.TILES if bf16.has_tiles() else bf16.LOOP
+        record["stepwise"] = self.stepwise
         has_norm = connected.batch_normalize
         record["norm"] = BIAS if not has_norm else BATCH_NORM if training else AFFINE
         record["kind"], record["below"] = CODES[connected.activation.name]
@@ -176,6 +189,8 @@ class Walk(Generic[L]):
     """
 
     code: ClassVar[int]
+    # Places of the connected layers that compute one time step at a time.
+    stepwise: ClassVar[tuple[int, ...]] = ()
 
     def __init__(
         self, layer: L, linears: Sequence[tuple[Connected, int | None]], buffers: Workspace
@@ -185,7 +200,7 @@ class Walk(Generic[L]):
         self.job = np.zeros(1, WALK)
         self.record: Record = self.job[0]
         self.linears = [
-            Linear(self.record["linears"][place], connected, column)
+            Linear(self.record["linears"][place], connected, column, place in self.stepwise)
             for place, (connected, column) in enumerate(linears)
         ]
         self.shape, self.training = (0, 0), False
@@ -314,6 +329,7 @@ class RecurrentWalk(Walk[R]):
 
 class RnnWalk(RecurrentWalk[RnnLayer]):
     code = records.RNN
+    stepwise = (1,)
 
     @classmethod
     def of(cls, layer: RnnLayer, buffers: Workspace) -> RnnWalk:
@@ -343,6 +359,7 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
 
 class LstmWalk(RecurrentWalk[LstmLayer]):
     code = records.LSTM
+    stepwise = (1,)
 
     @classmethod
     def of(cls, layer: LstmLayer, buffers: Workspace) -> LstmWalk:
@@ -384,6 +401,7 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
 
 class GruWalk(RecurrentWalk[GruLayer]):
     code = records.GRU
+    stepwise = (1, 2)
 
     @classmethod
     def of(cls, layer: GruLayer, buffers: Workspace) -> GruWalk:

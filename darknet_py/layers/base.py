@@ -131,6 +131,7 @@ class Setting:
     """Where a layer is made: its index, the features that come in, and the network around it.
 
     scratch: buffers for the time of one backward, which all layers of a network share.
+    precision: of what the engine's products multiply in training, "f32" or "bf16".
     image: height, width and channels of what comes in, where that is the network's own image.
     """
 
@@ -139,6 +140,7 @@ class Setting:
     options: NetOptions
     dialect: Dialect
     scratch: Workspace
+    precision: str = "f32"
     image: tuple[int, int, int] | None = None
 
     def after(self, layer: Layer) -> Setting:

@@ -54,6 +54,7 @@ def train(
     tokenized: bool = False,
     threads: int | None = None,
     engine: str | None = None,
+    precision: str | None = None,
     plot: bool = False,
     profile: bool = False,
     callback: Callable[[Row], object] | None = None,
@@ -67,7 +68,8 @@ def train(
     those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
-    `--time`, `overrides` its `--set`. engine: `auto`, `numpy` or `compiled`.
+    `--time`, `overrides` its `--set`. engine: `auto`, `numpy` or `compiled`;
+    precision: `auto`, `f32` or `bf16`.
     weights_layers: where only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
     resume: continue the run in `out` where it stopped, or the one whose folder, file or name is

@@ -101,7 +101,7 @@ def build(
 def _make_network(plan: Plan, asked: Settings, previous: Previous | None) -> Network:
     """The network: a new one, or that of the run that is resumed, without its parameters."""
     assert plan.sections is not None
-    tier = choose(plan.engine)
+    tier = choose(plan.engine, plan.precision)
     with warnings.catch_warnings():
         if previous is not None and not plan.changes:
             # They were shown when the run began.

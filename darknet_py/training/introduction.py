@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from darknet_py.arrays import Array
+from darknet_py.engine import has_tiles
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
@@ -25,10 +26,22 @@ def introduction(run: Run) -> list[str]:
         f"batch: {counted(options.batch, 'place')} in the text, "
         f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
         f"{counted(options.symbols, unit_of(net))} per update",
+        *_precision(run),
         f"memory: about {size / 1e6:,.0f} MB, the text included",
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]
+
+
+def _precision(run: Run) -> list[str]:
+    """What the engine's products multiply; nothing where there is no choice."""
+    if run.net.tier.team is None:
+        return []
+    if run.plan.precision == "f32":
+        return ["precision: f32"]
+    if has_tiles():
+        return ["precision: bf16 products in tiles, sums in f32 (--precision f32 is slower)"]
+    return ["precision: bf16 products without tiles, which is slow (--precision f32 is fast here)"]
 
 
 def _held_out(run: Run, unit: str) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from darknet_py.cfg import INITIAL, Cfg, find_cfg, parse_cfg
 from darknet_py.checks import TEXT, Check
 from darknet_py.engine import choose
+from darknet_py.errors import TrainingError
 from darknet_py.loading.building import dialect_for_training
 from darknet_py.loading.finding import find_weights
 from darknet_py.options import check_effect, override
@@ -54,6 +55,7 @@ class Plan(Settings):
     sample_every: int
     plot: bool
     engine: str
+    precision: str
     cfg: str = fact(TEXT)
     source: str = fact(TEXT)
     cfg_path: str = fact(TEXT)
@@ -120,7 +122,18 @@ def make_plan(
         values["dialect"] = dialect_for_training(sections, weights, asked.dialect).name
     if asked.engine is None and values["engine"] != "numpy":
         values["engine"] = "auto"
-    values["engine"] = choose(values["engine"]).name
+    if is_exact:
+        tier = choose(values["engine"], values["precision"])
+        if values["precision"] == "auto" and comm.all_reduce(tier.precision == "f32"):
+            tier = choose(values["engine"])  # Of several hosts, some have no tiles.
+    elif asked.precision == "bf16":
+        raise TrainingError("--gradient darknet-cpu computes as the C program, in f32 only")
+    else:
+        tier = choose(values["engine"])
+    values["engine"], values["precision"] = tier.name, tier.precision
+    if previous is not None and tier.precision != previous.precision:
+        began = f"the run began with --precision {previous.precision}"
+        changes.append(f"--precision {tier.precision}: {began}")
     place = source.path if previous is None else previous.cfg_path
     is_new_file = previous is None and os.path.exists(place)
     return Plan(

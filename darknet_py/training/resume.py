@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.cfg import Cfg, parse_cfg
+from darknet_py.engine import has_tiles
 from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.files import base_name
 from darknet_py.options import NetOptions
@@ -161,6 +162,11 @@ def resume(run: Run, old: Plan) -> None:
             "warning: the run began with --engine %s and continues with %s: the last digits will "
             "differ",
             *(old.engine, run.plan.engine),
+        )
+    if run.plan.precision == "bf16" and not has_tiles():
+        log.warning(
+            "warning: the run began with --precision bf16, which is slow on this processor; "
+            "--accept-changes --precision f32 continues faster, with other last digits"
         )
     if run.comm.is_root:
         run.folder.write_cfg(net.cfg)

@@ -184,6 +184,13 @@ class Settings:
         "installed.",
         default="auto",
     )
+    precision: str | None = option(
+        one_of("auto", "f32", "bf16"),
+        "Of what matrix products multiply; auto is bf16 where the processor multiplies it in tiles "
+        "(Intel AMX).",
+        OnResume.ACCEPT,
+        default="auto",
+    )
     plot: bool | None = option(
         FLAG, "Also draw the losses, in BASE.png (needs matplotlib).", default=False
     )

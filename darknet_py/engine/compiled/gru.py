@@ -32,6 +32,7 @@ def forward(job: int, me: int) -> None:
     linear.forward(of_input, me)
     linear.pack_forward(of_state, me)
     linear.pack_forward(of_reset, me)
+    linear.begin_steps(of_state, me)
     for t in range(w.time_steps):
         rows = range(t * w.streams, (t + 1) * w.streams)
         linear.forward_products(of_state, w.state + t * step, t, 1, me)
@@ -48,6 +49,7 @@ def forward(job: int, me: int) -> None:
                 z[j] = logistic(z[j])
                 r[j] = logistic(r[j])
                 reset[j] = r[j] * before[j]
+        linear.round_inputs(of_reset, t, me)
         wait(me)
         linear.forward_products(of_reset, w.reset + t * step, t, 1, me)
         linear.forward_norm(of_reset, t, 1, me)
@@ -61,6 +63,7 @@ def forward(job: int, me: int) -> None:
             before, after = row_of(state, row, count), row_of(state, row + w.streams, count)
             for j in range(count):
                 after[j] = (before[j] - h[j]) * z[j] + h[j]
+        linear.round_inputs(of_state, t + 1, me)
         wait(me)
 
 
@@ -100,8 +103,9 @@ def backward(job: int, me: int) -> None:
             for j in range(count):
                 to_h[j] = d_h[j]
         linear.backward_norm(of_reset, w.d_more, t, 1, me)
+        linear.round_delta(of_reset, w.d_more, t, 1, me)
         wait(me)
-        linear.below(of_reset, w.d_more + t * step, w.streams, w.d_cell, 0, me)
+        linear.below(of_reset, w.d_more, t, 1, w.d_cell, 0, me)
         for s in range(w.streams):
             row = t * w.streams + s
             r, before = row_of(all_r, row, count), row_of(state, row, count)
@@ -113,10 +117,11 @@ def backward(job: int, me: int) -> None:
                 to_z[j] = d_z[j]
                 to_r[j] = d_r[j]
         linear.backward_norm(of_state, w.d_self, t, 1, me)
+        linear.round_delta(of_state, w.d_self, t, 1, me)
         wait(me)
         if t == 0:
             break
-        linear.below(of_state, w.d_self + t * 2 * step, w.streams, w.delta + (t - 1) * step, 1, me)
+        linear.below(of_state, w.d_self, t, 1, w.delta + (t - 1) * step, 1, me)
         for s in range(w.streams):
             row = t * w.streams + s
             z, r = row_of(all_z, row, count), row_of(all_r, row, count)

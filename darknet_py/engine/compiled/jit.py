@@ -194,6 +194,10 @@ def _vector_width() -> int:
 
 
 VECTOR = _vector_width()
+# Whether the processor has instructions for tiles of bf16; the system may not let them be used.
+HAS_TILES = IS_X86 and all(
+    binding.get_host_cpu_features().get(name) for name in ("amx-tile", "amx-bf16")
+)
 if not VECTOR:
     log.debug("no vector products for this processor: BLAS is used")
 
@@ -211,6 +215,11 @@ def _float_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     return builder.inttoptr(address, FLOAT.as_pointer())
 
 
+@instructions(types.CPointer(types.uint16), types.intp)
+def _half_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    return builder.inttoptr(address, ir.IntType(16).as_pointer())
+
+
 @instructions(types.CPointer(types.int64), types.intp)
 def _word_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     return builder.inttoptr(address, WORD.as_pointer())
@@ -220,6 +229,13 @@ def _word_pointer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
 def floats(address: int, shape: tuple[int, ...]) -> Array:
     """The float32 array of this shape, a tuple, that lies at an address."""
     array: Array = numba.carray(_float_pointer(address), shape)
+    return array
+
+
+@compiled
+def halves(address: int, shape: tuple[int, ...]) -> Array:
+    """The uint16 array of this shape, a tuple, that lies at an address."""
+    array: Array = numba.carray(_half_pointer(address), shape)
     return array
 
 

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.engine.compiled import bf16
+from darknet_py.engine.compiled.bf16 import SIDE, TILE_BYTES, Tiles, round_rows, tiles_of
 from darknet_py.engine.compiled.functions import ONE, ZERO, activate, times_slope
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
@@ -32,7 +34,6 @@ from darknet_py.engine.compiled.jit import (
 from darknet_py.engine.compiled.product import (
     CHUNK,
     PANEL,
-    PANEL_BYTES,
     ROWS,
     Sizes,
     gradient,
@@ -48,8 +49,9 @@ BIAS, BATCH_NORM, AFFINE = range(3)
 PARTS = 4
 # Columns whose sums are in hand at once.
 BLOCK = 128
-# Numbers of scratch that each thread has: a tile, and sums of a block of columns.
-SPARE = ROWS * PANEL + 4 * BLOCK
+# Numbers of scratch that each thread has: what products take, and sums of a block of columns.
+_OF_PRODUCTS = max(ROWS * PANEL, bf16.SPARE)
+SPARE = _OF_PRODUCTS + 4 * BLOCK
 
 _WORD = np.int64
 LINEAR = np.dtype(
@@ -59,6 +61,9 @@ LINEAR = np.dtype(
         # Numbers in a row of the products, and whether they are added to what is there.
         # ready: what `pack_forward` would pack is packed.
         *((name, _WORD) for name in ("row", "add", "ready")),
+        # How bf16 products are made, 0 for float32. strips: room for what they multiply, of all
+        # steps, or of two in turn where a walk goes step by step.
+        *((name, _WORD) for name in ("bf16", "strips", "stepwise")),
         # x, and what the forward writes: the products, which batch norm makes x_norm of, y (the
         # same array without batch norm), and the statistics (time_steps, parts * outputs).
         *((name, _WORD) for name in ("x", "products", "y", "mean", "variance")),
@@ -106,7 +111,21 @@ def _of_part(addresses: Array, block: Block) -> Array:
 @compiled
 def _spare_row(me: int, index: int, count: int) -> Array:
     """Scratch of a thread for so many columns, behind that of products."""
-    return floats(thread_at(me).spare + ROWS * PANEL_BYTES + index * BLOCK * FLOAT_BYTES, (count,))
+    return floats(thread_at(me).spare + (_OF_PRODUCTS + index * BLOCK) * FLOAT_BYTES, (count,))
+
+
+@compiled
+def _strips(b: Record, tiles: int, step: int) -> Tiles:
+    """bf16 strips of this many tiles, from those of a step on."""
+    of_step = (b.streams + SIDE - 1) // SIDE
+    strip = step % 2 * of_step if b.stepwise else step * b.streams // SIDE
+    return Tiles(b.strips + strip * tiles * TILE_BYTES, tiles * TILE_BYTES)
+
+
+@compiled
+def _bf16_panels(b: Record, tiles: int, panel: int) -> Tiles:
+    """bf16 panels of this many tiles, from one on."""
+    return Tiles(b.packed + panel * tiles * TILE_BYTES, tiles * TILE_BYTES)
 
 
 # --- forward --------------------------------------------------------------------------------------
@@ -129,7 +148,13 @@ def pack_forward(address: int, me: int) -> None:
     for part in range(b.parts):
         if b.symbols == 0:
             matrix = Rows(b.weights[part], b.inputs)
-            pack_transposed(matrix, b.inputs, first, end, _panels(b, part, first).at)
+            if b.bf16:
+                panel = part * ((b.outputs + SIDE - 1) // SIDE) + first // SIDE
+                panels = _bf16_panels(b, tiles_of(b.inputs), panel)
+                spare = thread_at(me).spare
+                bf16.pack_transposed(matrix, b.inputs, first, end, panels, spare)
+            else:
+                pack_transposed(matrix, b.inputs, first, end, _panels(b, part, first).at)
             continue
         table = floats(b.table, (b.inputs, b.parts * b.outputs))
         weights = floats(b.weights[part], (b.outputs, b.inputs))
@@ -137,6 +162,26 @@ def pack_forward(address: int, me: int) -> None:
             row = table[symbol, part * b.outputs : (part + 1) * b.outputs]
             for j in range(first, end):
                 row[j] = weights[j, symbol]
+
+
+@exported
+def round_inputs(address: int, step: int, me: int) -> None:
+    """Round own columns of x of a step, where products are of bf16; all are read after a wait."""
+    b = linear_at(address)
+    if b.bf16 and b.symbols == 0:
+        first, end = share(b.inputs, PANEL, me)
+        x = rows_from(Rows(b.x, b.inputs), step * b.streams, 0)
+        strips = _strips(b, tiles_of(b.inputs), step)
+        round_rows(x, 0, b.streams, first, end, b.inputs, strips)
+
+
+@exported
+def begin_steps(address: int, me: int) -> None:
+    """Before the first `forward_products` of a walk that goes step by step."""
+    b = linear_at(address)
+    if b.bf16:
+        round_inputs(address, 0, me)
+        wait(me)
 
 
 @exported
@@ -154,9 +199,15 @@ def forward_products(address: int, x: int, step: int, steps: int, me: int) -> No
         column = part * b.outputs + first
         out = rows_from(Rows(b.products, b.row), step * b.streams, column)
         if b.symbols == 0:
-            sizes = Sizes(rows, b.inputs, end - first)
-            panels = _panels(b, part, first)
-            multiply(Rows(x, b.inputs), panels, out, sizes, b.add, thread_at(me).spare)
+            sizes, spare = Sizes(rows, b.inputs, end - first), thread_at(me).spare
+            if b.bf16:
+                tiles = tiles_of(b.inputs)
+                panel = part * ((b.outputs + SIDE - 1) // SIDE) + first // SIDE
+                strips, tile_panels = _strips(b, tiles, step), _bf16_panels(b, tiles, panel)
+                bf16.multiply(b.bf16, strips, tile_panels, out, sizes, b.add, spare)
+            else:
+                panels = _panels(b, part, first)
+                multiply(Rows(x, b.inputs), panels, out, sizes, b.add, spare)
             continue
         symbols = words(b.symbols, (b.time_steps * b.streams,))
         table = rows_from(Rows(b.table, b.parts * b.outputs), 0, column)
@@ -193,6 +244,14 @@ def forward(address: int, me: int) -> None:
     b = linear_at(address)
     pack_forward(address, me)
     few = max(1, CHUNK // b.streams)
+    if b.bf16 and b.symbols == 0:
+        rows = b.time_steps * b.streams
+        first_row, end_row = share(rows, SIDE, me)
+        strips = _strips(b, tiles_of(b.inputs), 0)
+        round_rows(Rows(b.x, b.inputs), first_row, end_row, 0, b.inputs, b.inputs, strips)
+        wait(me)
+        while few * b.streams % SIDE != 0:
+            few += 1
     for step in range(0, b.time_steps, few):
         steps = min(few, b.time_steps - step)
         x = b.x + step * b.streams * b.inputs * FLOAT_BYTES
@@ -339,24 +398,54 @@ def pack_backward(address: int, me: int) -> None:
     first, end = share(b.inputs, PANEL, me)
     panels = Rows(b.packed, b.parts * b.outputs * PANEL)
     for part in range(b.parts):
-        out = rows_from(panels, first // PANEL, part * b.outputs * PANEL)
-        pack(Rows(b.weights[part], b.inputs), b.outputs, first, end, out)
+        matrix = Rows(b.weights[part], b.inputs)
+        if b.bf16:
+            tiles = tiles_of(b.outputs)
+            at, apart = _bf16_panels(b, b.parts * tiles, first // SIDE)
+            tile_panels = Tiles(at + part * tiles * TILE_BYTES, apart)
+            bf16.pack(matrix, b.outputs, first, end, tile_panels)
+        else:
+            out = rows_from(panels, first // PANEL, part * b.outputs * PANEL)
+            pack(matrix, b.outputs, first, end, out)
 
 
 @exported
-def below(address: int, delta: int, rows: int, out: int, keep: int, me: int) -> None:
-    """The delta of x of some rows, of that of their products, own columns of x; see `multiply`.
+def round_delta(address: int, delta: int, step: int, steps: int, me: int) -> None:
+    """Round own columns of the delta of the products of some steps; as `round_inputs`."""
+    b = linear_at(address)
+    if b.bf16:
+        first, end = share(b.outputs, PANEL, me)
+        tiles = tiles_of(b.outputs)
+        at, apart = _strips(b, b.parts * tiles, step)
+        rows = steps * b.streams
+        for part in range(b.parts):
+            d = rows_from(Rows(delta, b.parts * b.outputs), step * b.streams, part * b.outputs)
+            strips = Tiles(at + part * tiles * TILE_BYTES, apart)
+            round_rows(d, 0, rows, first, end, b.outputs, strips)
 
-    Reads all columns of delta.
+
+@exported
+def below(address: int, delta: int, step: int, steps: int, out: int, keep: int, me: int) -> None:
+    """The delta of x of some steps, of that of their products, own columns of x; see `multiply`.
+
+    delta: of all steps. out: the address of the rows of the first of these. Reads all columns.
     """
     b = linear_at(address)
     first, end = share(b.inputs, PANEL, me)
-    if first < end:
+    if first >= end:
+        return
+    rows, spare = steps * b.streams, thread_at(me).spare
+    to = rows_from(Rows(out, b.inputs), 0, first)
+    if b.bf16:
+        tiles = b.parts * tiles_of(b.outputs)
+        sizes = Sizes(rows, tiles * bf16.DEPTH, end - first)
+        strips, tile_panels = _strips(b, tiles, step), _bf16_panels(b, tiles, first // SIDE)
+        bf16.multiply(b.bf16, strips, tile_panels, to, sizes, keep, spare)
+    else:
         depth = b.parts * b.outputs
         panels = rows_from(Rows(b.packed, depth * PANEL), first // PANEL, 0)
-        to = rows_from(Rows(out, b.inputs), 0, first)
-        sizes = Sizes(rows, depth, end - first)
-        multiply(Rows(delta, depth), panels, to, sizes, keep, thread_at(me).spare)
+        d = rows_from(Rows(delta, depth), step * b.streams, 0)
+        multiply(d, panels, to, Sizes(rows, depth, end - first), keep, spare)
 
 
 @exported
@@ -369,8 +458,12 @@ def add_updates(address: int, delta: int, me: int) -> None:
     for part in range(b.parts):
         d = rows_from(Rows(delta, width), 0, part * b.outputs)
         if b.symbols == 0:
-            sizes = Sizes(b.outputs, rows, b.inputs)
-            gradient(d, Rows(b.x, b.inputs), sizes, b.weights_updates[part], b.scratch, me)
+            x, sizes = Rows(b.x, b.inputs), Sizes(b.outputs, rows, b.inputs)
+            updates = b.weights_updates[part]
+            if b.bf16:
+                bf16.gradient(b.bf16, d, x, sizes, updates, b.scratch, me)
+            else:
+                gradient(d, x, sizes, updates, b.scratch, me)
             continue
         table = floats(b.table, (b.inputs, width))[:, part * b.outputs : (part + 1) * b.outputs]
         symbols = words(b.symbols, (rows,))
@@ -380,9 +473,9 @@ def add_updates(address: int, delta: int, me: int) -> None:
             ds, sums = row_of(d, row, b.outputs), table[symbols[row]]
             for j in range(first, end):
                 sums[j] += ds[j]
-        updates = floats(b.weights_updates[part], (b.outputs, b.inputs))
+        matrix = floats(b.weights_updates[part], (b.outputs, b.inputs))
         for j in range(first, end):
-            row_of_matrix = updates[j]
+            row_of_matrix = matrix[j]
             for symbol in range(b.inputs):
                 row_of_matrix[symbol] += table[symbol, j]
 
@@ -397,6 +490,7 @@ def backward(address: int, delta: int, out: int, me: int) -> None:
     backward_norm(address, delta, 0, b.time_steps, me)
     if out != 0:
         pack_backward(address, me)
+        round_delta(address, delta, 0, b.time_steps, me)
         wait(me)
-        below(address, delta, b.time_steps * b.streams, out, 0, me)
+        below(address, delta, 0, b.time_steps, out, 0, me)
     add_updates(address, delta, me)

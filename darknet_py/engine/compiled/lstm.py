@@ -34,6 +34,7 @@ def forward(job: int, me: int) -> None:
     bent_cell = rows_from(Rows(w.bent_cell, n), 0, first)
     linear.forward(of_input, me)
     linear.pack_forward(of_state, me)
+    linear.begin_steps(of_state, me)
     for t in range(w.time_steps):
         h = w.state + t * w.streams * n * FLOAT_BYTES
         linear.forward_products(of_state, h, t, 1, me)
@@ -59,6 +60,7 @@ def forward(job: int, me: int) -> None:
                 after[j] = c
                 bent[j] = tanh(c)
                 out[j] = o[j] * bent[j]
+        linear.round_inputs(of_state, t + 1, me)
         wait(me)
 
 
@@ -104,9 +106,9 @@ def backward(job: int, me: int) -> None:
                     for j in range(count):
                         to[j] = source[j]
         linear.backward_norm(of_state, w.d_self, t, 1, me)
+        linear.round_delta(of_state, w.d_self, t, 1, me)
         wait(me)
         if t > 0:
-            out = w.delta + (t - 1) * step
-            linear.below(of_state, w.d_self + t * 4 * step, w.streams, out, 1, me)
+            linear.below(of_state, w.d_self, t, 1, w.delta + (t - 1) * step, 1, me)
     linear.add_updates(of_state, w.d_self, me)
     linear.backward(of_input, w.d_gates, w.below, me)

@@ -25,6 +25,7 @@ def forward(job: int, me: int) -> None:
     of_state = rows_from(Rows(w.linears[1].y, w.outputs), 0, first)
     linear.forward(inner, me)
     linear.pack_forward(recurrent, me)
+    linear.begin_steps(recurrent, me)
     for t in range(w.time_steps):
         linear.forward_products(recurrent, w.state + t * step, t, 1, me)
         linear.forward_norm(recurrent, t, 1, me)
@@ -37,6 +38,7 @@ def forward(job: int, me: int) -> None:
             else:
                 for j in range(len(after)):
                     after[j] = a[j] + b[j]
+        linear.round_inputs(recurrent, t + 1, me)
         wait(me)
     linear.forward(outer, me)
 
@@ -58,11 +60,11 @@ def backward(job: int, me: int) -> None:
             for j in range(len(d)):
                 to[j] = d[j]
         linear.backward_norm(recurrent, w.d_self, t, 1, me)
+        linear.round_delta(recurrent, w.d_self, t, 1, me)
         wait(me)
         if t == 0:
             break
-        before = w.d_state + (t - 1) * step
-        linear.below(recurrent, w.d_self + t * step, w.streams, before, 1, me)
+        linear.below(recurrent, w.d_self, t, 1, w.d_state + (t - 1) * step, 1, me)
         if w.shortcut:
             for row in range(t * w.streams, (t + 1) * w.streams):
                 d, to = row_of(d_state, row, count), row_of(d_state, row - w.streams, count)
