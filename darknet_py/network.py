@@ -255,7 +255,7 @@ class Network(Model):
             other = Network(self.cfg, origin)
         other.load_weights(path, origin.name)
         self.seen = other.seen
-        self._copy_by_name(self._to_load(), other, other._to_load(), path)
+        self._copy_by_name(self._to_load(), other._to_load(), origin, path)
 
     def take_parameters(self, other: Network, path: str | os.PathLike[str]) -> None:
         """Copy all parameters of a network of the same cfg in another dialect.
@@ -264,13 +264,13 @@ class Network(Model):
         DarknetError while another thread changes the network.
         """
         with self.guard.changing("take_parameters"):
-            self._copy_by_name(self.tensors(), other, other.tensors(), path)
+            self._copy_by_name(self.tensors(), other.tensors(), other.dialect, path)
 
     def _copy_by_name(
         self,
         targets: list[Parameter],
-        other: Network,
         sources: list[Parameter],
+        origin: Dialect,
         path: str | os.PathLike[str],
     ) -> None:
         loaded = {parameter.name: parameter.values for parameter in sources}
@@ -280,7 +280,7 @@ class Network(Model):
             if name not in wanted and values.any():
                 raise WeightsError(
                     f"{path}: {name} does not exist in the {self.dialect.name} dialect; "
-                    f"use --dialect {other.dialect.name}"
+                    f"use --dialect {origin.name}"
                 )
         for name, values in wanted.items():
             np.copyto(values, loaded.get(name, 0))

@@ -74,8 +74,12 @@ class CLayer:
         raise NotImplementedError
 
     def backward(self, x: Array, below: Array | None) -> None:
-        """Add to the updates, and to `below`, the delta of x (none below the first layer)."""
-        raise NotImplementedError
+        """Add to the updates, and to `below`, the delta of x (none below the first layer).
+
+        By default the delta that the forward has made is that of x.
+        """
+        if below is not None:
+            below += self.delta
 
     def update(self, args: UpdateArgs) -> None:
         """One step of the parameters along their updates."""

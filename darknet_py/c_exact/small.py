@@ -60,10 +60,6 @@ class SoftmaxLayer(CLayer):
             self.cost = _sum((-log(self.output[t > 0])).astype(np.float32))
             self.delta[...] = t - self.output
 
-    def backward(self, x: Array, below: Array | None) -> None:
-        if below is not None:
-            below += self.delta
-
 
 class LogisticLayer(CLayer):
     """`[logistic]`: p = logistic(x), loss -t log p - (1-t) log(1-p), summed over the outputs."""
@@ -82,10 +78,6 @@ class LogisticLayer(CLayer):
             t, p = _like(truth, x), self.output
             self.cost = _sum((-t * log(p) - (1 - t) * log(1 - p)).astype(np.float32))
             self.delta[...] = t - p
-
-    def backward(self, x: Array, below: Array | None) -> None:
-        if below is not None:
-            below += self.delta
 
 
 class CostLayer(CLayer):

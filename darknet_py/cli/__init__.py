@@ -18,10 +18,7 @@ import click
 from darknet_py.__version__ import __version__
 from darknet_py.cli.commands import Group, is_verbose
 from darknet_py.cli.console import ConsoleHandler
-from darknet_py.cli.options import (
-    graphics_options,
-    shows_cfg_warnings,
-)
+from darknet_py.cli.options import graphics_options, shows_cfg_warnings
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
 from darknet_py.terminal.messages import clear_line, one_line, visible, wrapped
 

@@ -9,23 +9,12 @@ import click
 
 from darknet_py.cfg import Cfg
 from darknet_py.cli.commands import Command
-from darknet_py.cli.options import (
-    cfg_option,
-    dialect_option,
-    force_option,
-    tokens_option,
-)
+from darknet_py.cli.options import cfg_option, dialect_option, force_option, tokens_option
 from darknet_py.cli.values import FILE
 from darknet_py.exporting.api import PAGE, SUFFIXES, targets_of, write_network
 from darknet_py.files import check_targets
 from darknet_py.loading.building import network_of_weights
-from darknet_py.loading.finding import (
-    ONE_STREAM,
-    find_cfg_of,
-    find_weights,
-    say_cfg,
-    say_weights,
-)
+from darknet_py.loading.finding import ONE_STREAM, find_cfg_of, find_weights, say_cfg, say_weights
 from darknet_py.options import override
 
 log = logging.getLogger("darknet_py.export")

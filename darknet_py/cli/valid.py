@@ -11,12 +11,7 @@ import click
 from darknet_py.checks import number, whole
 from darknet_py.cli.commands import Command
 from darknet_py.cli.console import print_json
-from darknet_py.cli.options import (
-    cfg_option,
-    dialect_option,
-    prompt_option,
-    tokens_option,
-)
+from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, tokens_option
 from darknet_py.cli.values import FILE, Value
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted

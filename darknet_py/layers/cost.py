@@ -16,13 +16,7 @@ import numpy as np
 
 from darknet_py.arrays import Array, Codes, Steps
 from darknet_py.cfg import Section
-from darknet_py.layers.base import (
-    ForwardContext,
-    LossLayer,
-    Setting,
-    State,
-    subtract_from_truth,
-)
+from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State, subtract_from_truth
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 

@@ -70,10 +70,6 @@ def blocks(shape: tuple[int, ...], groups: int) -> Iterator[tuple[slice, slice]]
 class TapProduct(Product):
     """x W^T, where W is a tap of a kernel; with groups the blocks of the diagonal of a matrix.
 
-        forward   out = x W^T        x (rows, inputs), W (outputs, inputs), out (rows, outputs)
-        backward  below = d W        d (rows, outputs), the delta of the product
-        updates   W += d^T x
-
     Group g of the outputs sees group g of the inputs alone. A tap of 3 x 3 does not lie in one
     piece, so it is copied before a forward.
     """

@@ -134,16 +134,14 @@ class Symbols:
             symbol = self._numbers.get(word)
             if symbol is None:
                 if not (word.isascii() and word.isdigit()) or len(word) > LONGEST_NUMBER:
+                    what = f"a name in {self.path}" if self.path else "the number of a token"
                     raise CorpusError(
-                        f"{place}: word {index + 1} is {word[:40]!r}, which is not "
-                        f"{self._what()}: give {self._choices()}"
+                        f"{place}: word {index + 1} is {word[:40]!r}, which is not {what}: give "
+                        f"{self._choices()}"
                     )
                 symbol = int(word)
             symbols[index] = symbol
         return symbols
-
-    def _what(self) -> str:
-        return f"a name in {self.path}" if self.path else "the number of a token"
 
     def _choices(self) -> str:
         numbers = f"numbers from 0 to {self.inputs - 1}"
