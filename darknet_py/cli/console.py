@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import logging
 import sys
-from types import TracebackType
 from typing import Any
 
 import click
@@ -51,16 +50,11 @@ class TextWriter:
     def __enter__(self) -> TextWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """End a text with a newline, as C prints it."""
         if not isinstance(error, OSError):
             self._held_back = b""
-            self._print("\n")
+            self._print(b"\n")
 
     @property
     def is_cut(self) -> bool:
@@ -70,26 +64,22 @@ class TextWriter:
     def write(self, symbols: bytes | list[int]) -> None:
         """Print symbols now, all but a character that is not complete."""
         if self.names is not None:
-            self._print("".join(self._name(symbol) for symbol in symbols))
+            names = "".join(f"{self._name(symbol)} " for symbol in symbols)
+            self._print(names.encode("utf-8", "surrogateescape"))
             return
         data = self._held_back + bytes(symbols)
         cut = 0 if self.raw else cut_character(data)
         data, self._held_back = data[: len(data) - cut], data[len(data) - cut :]
-        if self.decoder is not None:
-            self._print(self.decoder.decode(data))
-        elif data:
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        self._print(data)
 
     def _name(self, symbol: int) -> str:
         assert self.names is not None
-        return f"{self.names[symbol] if symbol < len(self.names) else symbol} "
+        return self.names[symbol] if symbol < len(self.names) else str(symbol)
 
-    def _print(self, text: str) -> None:
-        data = text.encode("utf-8", "surrogateescape")
+    def _print(self, data: bytes) -> None:
         if self.decoder is not None:
             encoding = sys.stdout.encoding or "utf-8"
-            shown = visible(data.decode("utf-8", "replace"))
+            shown = visible(self.decoder.decode(data))
             sys.stdout.write(shown.encode(encoding, "replace").decode(encoding))
             sys.stdout.flush()
         else:
