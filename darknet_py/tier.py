@@ -8,6 +8,7 @@ from typing import Protocol
 
 from darknet_py.arrays import Array
 from darknet_py.layers import Layer
+from darknet_py.layers.masks import FillMask, fill_mask
 from darknet_py.optimizer import Adam, Sgd
 from darknet_py.options import NetOptions
 
@@ -33,6 +34,7 @@ class Tier:
     layers: Mapping[str, type[Layer]]
     sgd: type[Sgd]
     adam: type[Adam]
+    fill_mask: FillMask
     team: Team | None = None
     precision: str = "f32"
 
@@ -41,4 +43,4 @@ class Tier:
         return (self.adam if options.adam else self.sgd)(like, options)
 
 
-NUMPY = Tier("numpy", {}, Sgd, Adam)
+NUMPY = Tier("numpy", {}, Sgd, Adam, fill_mask)

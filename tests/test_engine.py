@@ -12,6 +12,7 @@ import pytest
 from darknet_py.arrays import Array
 from darknet_py.engine import choose, writer
 from darknet_py.errors import DarknetError
+from darknet_py.layers import masks
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.options import NetOptions
 from darknet_py.tier import NUMPY, Tier
@@ -122,3 +123,19 @@ def test_training_with_and_without_ends_alike(tmp_path: Path) -> None:
         result = train("tiny", text, out=out, batches=3, seed=1, engine=choice, profile=True)
         ends.append(result.net.parameters.copy())
     np.testing.assert_allclose(ends[0], ends[1], atol=2e-5)
+
+
+@pytest.mark.parametrize("entries", [1, 15, 16, 17, 48, 160])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_masks_are_numpys(entries: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bit for bit, whichever part of a datum they are of."""
+    monkeypatch.setattr("darknet_py.engine.vectors.SMALL", 1)
+    monkeypatch.setattr("darknet_py.engine.masks.TEAM.threads", threads)
+    blocks = masks.blocks_of(entries)
+    for together, apart in ((12, 12 * blocks), (4, 7 * blocks), (1, 0)):
+        rows = 12 if apart else 1
+        where = masks.Counted((2**63 + 5, 3), (2**40 + 1, 6, 1), together, apart)
+        expected, found = (np.full((rows, entries), np.nan, np.float32) for _ in range(2))
+        masks.fill_mask(expected, where, 0.3)
+        choose("compiled").fill_mask(found, where, 0.3)
+        np.testing.assert_array_equal(found, expected)

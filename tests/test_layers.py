@@ -14,7 +14,8 @@ from darknet_py.errors import CfgError, DarknetWarning
 from darknet_py.layers import Layer, LossLayer
 from darknet_py.layers.base import PREDICTION, ForwardContext
 from darknet_py.layers.connected import FEW_STEPS
-from darknet_py.layers.dropout import draw
+from darknet_py.layers.dropout import counted
+from darknet_py.layers.masks import draw
 from darknet_py.layers.norm import SMALLEST_DEVIATION
 from darknet_py.network import Network
 from darknet_py.rand import Rand
@@ -375,10 +376,17 @@ def test_a_cost_after_a_softmax_with_a_loss_is_ignored_with_a_warning() -> None:
 # --- dropout -------------------------------------------------------------------------------------
 
 
+def numbers(context: ForwardContext, layer: int, shape: tuple[int, int, int]) -> Array:
+    """Those of a part of a datum, (time_steps, streams, features)."""
+    time_steps, streams, features = shape
+    where = counted(context, layer, streams, features)
+    return draw(where, time_steps * streams, features).reshape(shape)
+
+
 def test_the_numbers_are_those_of_philox_by_seed_layer_and_datum() -> None:
     """By its own authors' definition: a key of (seed, layer), a counter of (block, datum)."""
     context = ForwardContext(training=True, first_stream=1, all_streams=4, seed=9, datum=6)
-    found = draw(context, 3, (2, 2, 20))
+    found = numbers(context, 3, (2, 2, 20))
     for step, stream, feature in np.ndindex(found.shape):
         block = (step * 4 + 1 + stream) * 2 + feature // 16
         # numpy counts one further before each block.
@@ -404,22 +412,22 @@ def philox(counter: list[int], key: list[int]) -> list[int]:
 
 @pytest.mark.parametrize("features", [1, 15, 16, 17, 48])
 def test_any_part_of_a_datum_has_its_numbers_without_the_rest(features: int) -> None:
-    whole = draw(ForwardContext(seed=1, datum=5), 2, (6, 5, features))
+    whole = numbers(ForwardContext(seed=1, datum=5), 2, (6, 5, features))
     for steps, first_stream, streams in [(6, 0, 5), (3, 0, 5), (4, 3, 2)]:
         context = ForwardContext(True, first_stream, 5, 1, 5)
         part = whole[:steps, first_stream : first_stream + streams]
-        np.testing.assert_array_equal(draw(context, 2, (steps, streams, features)), part)
+        np.testing.assert_array_equal(numbers(context, 2, (steps, streams, features)), part)
 
 
 def test_every_seed_datum_layer_step_stream_and_feature_has_other_numbers() -> None:
     shape = (4, 4, 64)
     keys = [(1, 1, 1), (2, 1, 1), (1, 2, 1), (1, 1, 2)]
-    draws = [draw(ForwardContext(seed=a, datum=b), layer, shape) for a, b, layer in keys]
-    numbers = np.stack(draws).astype(float)
-    rows = np.corrcoef(numbers.reshape(-1, 64))
+    draws = [numbers(ForwardContext(seed=a, datum=b), layer, shape) for a, b, layer in keys]
+    drawn = np.stack(draws).astype(float)
+    rows = np.corrcoef(drawn.reshape(-1, 64))
     assert abs(rows - np.eye(len(rows))).max() < 0.6
-    assert abs(numbers.mean() / 2**15 - 1) < 0.03
-    assert len(np.unique(numbers)) > numbers.size * 0.96
+    assert abs(drawn.mean() / 2**15 - 1) < 0.03
+    assert len(np.unique(drawn)) > drawn.size * 0.96
 
 
 def test_dropout_zeroes_its_share_and_enlarges_the_rest() -> None:

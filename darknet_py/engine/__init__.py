@@ -2,6 +2,7 @@
 
 layers.py, optimizers.py    override what the layers and optimizers of numpy do
 walks.py                    a layer's forward and backward as two jobs of the team
+masks.py                    the masks of dropout, by the team
 generation.py               writes many symbols in a call
 compiled/                   what numba compiles; nothing imports it unasked
 """

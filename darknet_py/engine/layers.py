@@ -12,11 +12,13 @@ from darknet_py.arrays import Array, Steps
 from darknet_py.engine import vectors
 from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.team import TEAM
+from darknet_py.engine.masks import fill_mask
 from darknet_py.engine.optimizers import FusedAdam, FusedSgd
 from darknet_py.engine.walks import AnyWalk, walk_of
 from darknet_py.layers.base import ForwardContext, Layer, State
 from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.crnn import CrnnLayer
+from darknet_py.layers.dropout import DropoutLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
 from darknet_py.layers.rnn import RnnLayer
@@ -86,6 +88,11 @@ class FusedLstm(Fused, LstmLayer):
     pass
 
 
+class FusedDropout(DropoutLayer):
+    fill_mask = staticmethod(fill_mask)
+    multiply = staticmethod(vectors.multiply)
+
+
 class FusedSoftmax(SoftmaxLayer):
     def _normalize(self, x: Array, temperature: float, out: Array) -> None:
         if not vectors.pays(x, out, self.log_sums):
@@ -109,6 +116,8 @@ _FUSED: tuple[type[Layer], ...] = (
     FusedCrnn,
     FusedGru,
     FusedLstm,
+    FusedDropout,
     FusedSoftmax,
 )
-COMPILED = Tier("compiled", {layer.kind: layer for layer in _FUSED}, FusedSgd, FusedAdam, TEAM)
+_LAYERS = {layer.kind: layer for layer in _FUSED}
+COMPILED = Tier("compiled", _LAYERS, FusedSgd, FusedAdam, fill_mask, TEAM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.vectors import PASS
@@ -17,6 +18,14 @@ def pays(*arrays: Array) -> bool:
     """Whether the engine can compute these, and faster than numpy."""
     fit = all(a.dtype == np.float32 and a.flags.c_contiguous for a in arrays)
     return fit and arrays[0].size >= SMALL
+
+
+def multiply(x: Array, factor: Array, out: Array) -> None:
+    """out = x factor."""
+    if pays(x, factor, out):
+        compute(records.MULTIPLY, (x.size, 0), (x, factor, out))
+    else:
+        np.multiply(x, factor, out=out)
 
 
 def compute(code: int, shape: tuple[int, int], arrays: tuple[Array, ...], *numbers: float) -> None:

@@ -3,9 +3,9 @@ others to make up for it (Wan et al., "Regularization of neural networks using D
 on these matrices Merity et al., "Regularizing and optimizing LSTM language models", 2018).
 
 A mask is drawn for each update and serves all of its time steps and streams, so that the state
-keeps its memory, which dropout of the state itself would cut. As with dropout a random number is a
-function of its place: Philox's key is (seed, the place of the matrix in the network), its counter
-(block, update, 1, 0), where those of dropout have a 0.
+keeps its memory, which dropout of the state itself would cut. The random numbers are counted
+(layers/masks.py): the key is (seed, the place of the matrix in the network), the counter (block,
+update, 1), where that of dropout has a 0.
 """
 
 from __future__ import annotations
@@ -15,9 +15,8 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from darknet_py.arrays import Array
 from darknet_py.layers.base import Parameter
-from darknet_py.layers.dropout import least_kept, numbers
+from darknet_py.layers.masks import Counted
 from darknet_py.model import Model
 
 
@@ -36,6 +35,7 @@ class DropConnect:
     def __init__(self, model: Model) -> None:
         self.probability = model.options.dropconnect
         self.matrices = masked_matrices(model)
+        self.fill_mask = model.tier.fill_mask
         self.factors = [np.ones_like(matrix.values) for matrix in self.matrices]
         self._whole = [np.empty_like(matrix.values) for matrix in self.matrices]
 
@@ -43,7 +43,8 @@ class DropConnect:
     def acting(self, seed: int, update: int) -> Iterator[None]:
         """Within it the matrices are those of update number `update`, counted from 0."""
         for matrix, factor, whole in zip(self.matrices, self.factors, self._whole, strict=True):
-            np.multiply(self._keeps(matrix, seed, update), 1 / (1 - self.probability), out=factor)
+            counted = Counted((seed, matrix.span.start), (0, update, 1))
+            self.fill_mask(factor.reshape(1, -1), counted, self.probability)
             np.copyto(whole, matrix.values)
             matrix.values *= factor
         try:
@@ -56,8 +57,3 @@ class DropConnect:
         """Let the updates be those of the matrices without their masks."""
         for matrix, factor in zip(self.matrices, self.factors, strict=True):
             matrix.updates *= factor
-
-    def _keeps(self, matrix: Parameter, seed: int, update: int) -> Array:
-        """Which entries are not zeroed."""
-        drawn = numbers((seed, matrix.span.start), (0, update, 1, 0), matrix.size)
-        return (drawn >= least_kept(self.probability)).reshape(matrix.shape)

@@ -10,7 +10,7 @@ from darknet_py.engine.compiled.linear import LINEAR
 _WORD = np.int64
 # What a job is; + 1: backward.
 CONNECTED, RNN, GRU, LSTM = 2, 4, 6, 8
-SGD, ADAM, SOFTMAX, SOFTMAX_DELTA, WRITE = range(10, 15)
+SGD, ADAM, SOFTMAX, SOFTMAX_DELTA, WRITE, MULTIPLY, MASK = range(10, 17)
 # The arrays are those of the layers' numpy walks.
 WALK = np.dtype(
     [

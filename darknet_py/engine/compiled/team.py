@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 from darknet_py.arrays import LINE, Array, aligned
-from darknet_py.engine.compiled import gru, linear, lstm, rnn, vectors, writing
+from darknet_py.engine.compiled import gru, linear, lstm, masks, rnn, vectors, writing
 from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
     compiled,
@@ -37,6 +37,8 @@ from darknet_py.engine.compiled.records import (
     CONNECTED,
     GRU,
     LSTM,
+    MASK,
+    MULTIPLY,
     RNN,
     SGD,
     SOFTMAX,
@@ -88,6 +90,10 @@ def work(job: int, me: int) -> None:
         writing.write(job, me)
     elif code == SOFTMAX_DELTA:
         vectors.softmax_delta(job, me)
+    elif code == MULTIPLY:
+        vectors.multiply(job, me)
+    elif code == MASK:
+        masks.fill(job, me)
 
 
 @compiled

@@ -66,6 +66,21 @@ def adam(job: int, me: int) -> None:
         values[j] += unbias * first[j] / (np.sqrt(second[j]) * unbias_root + eps)
 
 
+@exported
+def multiply(job: int, me: int) -> None:
+    """x, factor, and their product."""
+    p = pass_at(job)
+    first, end = share(p.count, GRAIN, me)
+    at, shape = first * FLOAT_BYTES, (end - first,)
+    x, factor, out = (
+        floats(p.first + at, shape),
+        floats(p.second + at, shape),
+        floats(p.third + at, shape),
+    )
+    for j in range(len(x)):
+        out[j] = x[j] * factor[j]
+
+
 @compiled_ordered
 def _peak(x: Array) -> np.float32:
     peak = x[0]
