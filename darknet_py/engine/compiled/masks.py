@@ -13,10 +13,12 @@ from darknet_py.engine.compiled.jit import (
     compiled,
     exported,
     floats,
+    halves,
     instructions,
     reader,
+    words,
 )
-from darknet_py.engine.compiled.threads import share
+from darknet_py.engine.compiled.threads import share, thread_at
 from darknet_py.layers.masks import BLOCK
 
 _WORD = np.int64
@@ -42,7 +44,6 @@ def _signed(word: int) -> np.int64:
 _FACTORS = _signed(0xD2E7470EE14C6C93), _signed(0xCA5A826395121157)
 _KEYS = _signed(0x9E3779B97F4A7C15), _signed(0xBB67AE8584CAA73B)
 _ROUNDS = 10
-_BITS, _PER_WORD = 16, 4
 
 
 @instructions(types.int64, types.int64, types.int64)
@@ -75,19 +76,29 @@ def _philox(counter: tuple[int, int, int], key: tuple[int, int]) -> tuple[int, i
 def fill(job: int, me: int) -> None:
     """A thread's share of the blocks of all rows."""
     m = mask_at(job)
-    least, kept = m.least, m.kept
+    least, kept = np.uint16(m.least), m.kept
     key = np.int64(m.key[0]), np.int64(m.key[1])
     second, third = np.int64(m.counter[1]), np.int64(m.counter[2])
     blocks = (m.entries + BLOCK - 1) // BLOCK
     first, end = share(m.rows * blocks, 1, me)
-    for place in range(first, end):
-        row, block = place // blocks, place % blocks
+    spare = thread_at(me).spare
+    drawn, numbers = words(spare, (4,)), halves(spare, (BLOCK,))
+    while first < end:
+        row, block = first // blocks, first % blocks
         before = row // m.together * m.apart + row % m.together * blocks
-        # numpy counts one further before each block.
-        number = np.int64(m.counter[0]) + before + block + 1
-        words = _philox((number, second, third), key)
-        at = m.mask + (row * m.entries + block * BLOCK) * FLOAT_BYTES
-        out = floats(at, (min(BLOCK, m.entries - block * BLOCK),))
-        for j in range(len(out)):
-            drawn = words[j // _PER_WORD] >> (j % _PER_WORD * _BITS) & 0xFFFF
-            out[j] = kept if drawn >= least else ZERO
+        last = min(blocks, block + end - first)
+        first += last - block
+        while block < last:
+            # numpy counts one further before each block.
+            number = np.int64(m.counter[0]) + before + block + 1
+            drawn[0], drawn[1], drawn[2], drawn[3] = _philox((number, second, third), key)
+            at = m.mask + (row * m.entries + block * BLOCK) * FLOAT_BYTES
+            if (block + 1) * BLOCK <= m.entries:
+                whole = floats(at, (BLOCK,))
+                for j in range(BLOCK):
+                    whole[j] = kept if numbers[j] >= least else ZERO
+            else:
+                part = floats(at, (m.entries - block * BLOCK,))
+                for j in range(len(part)):
+                    part[j] = kept if numbers[j] >= least else ZERO
+            block += 1
