@@ -276,40 +276,20 @@ def trained_and_written() -> str:
     return digest.hexdigest()
 
 
-def test_what_was_just_compiled_has_the_bits_of_what_is_read_from_disk(tmp_path: Path) -> None:
-    program = (
-        "from tests.test_engine_compiled import trained_and_written\n"
-        "from darknet_py.engine.compiled.jit import _EXPORTS\n"
-        "print(trained_and_written(), *{each.compiled.cache_hits for each in _EXPORTS.values()})"
-    )
-    before = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    first, second = (
-        subprocess.run(
-            [sys.executable, "-c", program], env=before, capture_output=True, text=True, check=True
-        ).stdout.split()
-        for _ in range(2)
-    )
-    assert first[1] == "0"
-    assert second[1] == "1"
-    assert first[0] == second[0]
-
-
+# Threads fall asleep at once in what this compiles. A thread that missed a job would wait forever.
 SLEEPY = """
 import faulthandler
 import numpy as np
-from darknet_py.cfg import parse_cfg
 from darknet_py.engine import choose
-from darknet_py.engine.compiled import team
-from darknet_py.network import Network
-from darknet_py.rand import Rand
+from darknet_py.engine.compiled import jit, team
+from tests.support.networks import make_network
+from tests.test_engine_compiled import trained_and_written
 
 team.IDLE = team.SPINS = 0
-team.keep_on_disk = lambda *_: None
-faulthandler.dump_traceback_later(3000, exit=True)  # of threads that wait for each other
-layers = "[rnn]\\noutput=8\\n[connected]\\noutput=16\\n[softmax]\\n"
-cfg = "[net]\\ninputs=16\\nbatch=2\\ntime_steps=2\\n" + layers
-net = Network(parse_cfg(cfg), tier=choose("compiled"))
-net.initialize(Rand(1))
+faulthandler.dump_traceback_later(3000, exit=True)
+print(trained_and_written(), *{each.compiled.cache_hits for each in jit._EXPORTS.values()})
+sections = ("[net] inputs=16 batch=2 time_steps=2", "[rnn] output=8", "[connected] output=16")
+net = make_network(*sections, "[softmax]", dtype=np.float32, tier=choose("compiled"))
 team.TEAM.threads = 2
 symbols = np.ones((2, 2), np.int64)
 for _ in range(100):
@@ -318,7 +298,20 @@ print(net.batch_number)
 """
 
 
-def test_threads_that_fall_asleep_at_once_miss_no_job() -> None:
-    """A thread that looks for work, finds none, and is given some before it sleeps."""
-    done = subprocess.run([sys.executable, "-c", SLEEPY], capture_output=True, text=True)
-    assert done.stdout == "100\n", done.stderr
+def test_just_compiled_and_read_from_disk_have_the_same_bits_and_miss_no_job(
+    tmp_path: Path,
+) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    first, second = (
+        subprocess.run(
+            [sys.executable, "-c", SLEEPY],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for _ in range(2)
+    )
+    assert (first[1], second[1]) == ("0", "1")
+    assert first[0] == second[0]
+    assert first[2] == second[2] == "100"
