@@ -380,7 +380,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
     Path("text.txt").write_bytes(words(100).encode())
     args = ("net.cfg", "text.txt", "--seed", "3", "--val-every", "5", "--save-every", "1")
     # Without the compiler, which takes each process a second to load.
-    common = ("--batches", "1000", "--engine", "numpy")
+    common = ("--batches", "400", "--engine", "numpy")
     assert invoke("train", *args, *common, "--out", "whole").status == 0
     rng = random.Random(os.environ.get("PYTEST_SEED", "kill"))
     reached = kills = 0
@@ -389,7 +389,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
     while status is None:
         process = start("train", *way, *common, "--out", "killed", "-v")
         try:
-            if kills < 10:
+            if kills < 5:
                 reached = wait_for_batch(process, reached + rng.randrange(2, 60))
                 process.kill()
                 process.communicate()
@@ -404,7 +404,7 @@ def test_runs_killed_at_random_moments_end_in_the_same_bytes() -> None:
                 assert status == 0, error
         finally:
             process.kill()
-    assert kills == 10
+    assert kills == 5
     same_files(Path("whole"), Path("killed"), but=(".backup",))
 
 
@@ -449,13 +449,18 @@ def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
 # --- a disk that fails ---------------------------------------------------------------------------
 
 
-def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> None:
-    """Each write of a run fails once: of its start, three checkpoints, two validations, its end."""
+@pytest.mark.usefixtures("clock")
+def test_no_write_that_fails_loses_the_last_good_checkpoint() -> None:
+    """Each write of a run fails once: of its start, a checkpoint, two validations, its end.
+
+    The run goes on from each folder that is unlike the one that the failure before had left.
+    """
     Path("text.txt").write_bytes(words(60).encode())
-    args = ("train", "net.cfg", "text.txt", "--batches", "5", "--seed", "3")
-    every = ("--val-every", "3", "--save-every", "2", "--sample-every", "1", "-q")
+    args = ("train", "net.cfg", "text.txt", "--batches", "3", "--seed", "3")
+    every = ("--val-every", "2", "--save-every", "2", "--sample-every", "1", "-q")
     assert invoke(*args, *every, "--out", "whole").status == 0
     fails_at = with_state = 0
+    left: dict[str, bytes] = {}
     while True:
         fails_at += 1
         out = Path(f"out-{fails_at}")
@@ -467,6 +472,9 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> N
         if outcome.status == 0:  # A folder that cannot be synced is no failure.
             continue
         assert "No space left" in outcome.error()
+        before, left = left, {name: (out / name).read_bytes() for name in files_in(out)}
+        if left == before:
+            continue
         all_files_are_readable(out)
         if Path(out, "net.state").exists():
             with_state += 1
@@ -477,8 +485,8 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint(tmp_path: Path) -> N
             again = invoke(*args, *every, "--out", out)
         assert again.status == 0, again.stderr
         same_files(Path("whole"), out, but=(".backup",))
-    assert fails_at > 50
-    assert with_state > 20
+    assert fails_at > 100
+    assert with_state >= 5
 
 
 @pytest.mark.parametrize("fails", ["tempfile.TemporaryFile", "filelock.FileLock"])
