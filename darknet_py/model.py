@@ -253,6 +253,10 @@ class Model:
         """Raise CfgError where this network cannot be trained."""
         _ = self.loss_layer
         self.check_symbols_match()
+        self.check_layers_trainable()
+
+    def check_layers_trainable(self) -> None:
+        """Raise CfgError where one of the layers, by itself, cannot be trained."""
         for section, layer in zip(self._sections, self.layers, strict=True):
             with self.cfg.blaming("batch", "subdivisions", "time_steps"):
                 layer.check_trainable(section, self.options)

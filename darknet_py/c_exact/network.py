@@ -9,12 +9,10 @@ import numpy as np
 
 from darknet_py.arrays import Array, Datum
 from darknet_py.c_exact.base import UpdateArgs
-from darknet_py.c_exact.connected import ConnectedLayer
 from darknet_py.c_exact.crnn import CrnnLayer
 from darknet_py.c_exact.gates import GatedLayer
 from darknet_py.c_exact.make import make_layers
 from darknet_py.c_exact.rates import current_rate
-from darknet_py.c_exact.rnn import RnnLayer
 from darknet_py.c_exact.small import (
     ActivationLayer,
     BatchnormLayer,
@@ -103,17 +101,7 @@ class CNetwork(BaseTrainer):
                     "the C program cannot train it on a CPU; use --gradient exact, the "
                     "default of `darknet-py train`"
                 )
-            batch = 2
-            if isinstance(layer, RnnLayer) and layer.self_layer.batch_normalize:
-                batch = options.streams
-            elif isinstance(layer, ConnectedLayer) and layer.connected.batch_normalize:
-                batch = options.streams * options.time_steps
-            if batch < 2:
-                with self.net.cfg.blaming("batch", "subdivisions", "time_steps"):
-                    raise section.error(
-                        "batch_normalize=1 needs at least two streams to train; give "
-                        "something like batch=16"
-                    )
+        self.net.check_layers_trainable()
         if all(layer.cost is None for layer in self.layers):
             raise CfgError(f"{path}: the last layer has no loss; end the network with [softmax]")
         if self.net.outputs < self.net.inputs:

@@ -79,16 +79,10 @@ class Connected:
             f"{name}.weight", (outputs, inputs), decayed=True, recurrent=stepwise
         )
         self.kernel = self.weights
-        self.product = (
-            LookUp(self.weights, self.buffers)
-            if symbols
-            else Product(self.weights, stepwise, self.buffers)
-        )
-        self.norm = (
-            Norm(name, outputs, activation, self.buffers, setting)
-            if batch_normalize
-            else Bias(name, outputs, activation, self.buffers, setting)
-        )
+        product = LookUp if symbols else Product
+        self.product = product(self.weights, symbols or stepwise, self.buffers)
+        norm = Norm if batch_normalize else Bias
+        self.norm = norm(name, outputs, activation, self.buffers, setting)
 
     def parameters(self) -> list[Parameter]:
         return [self.norm.biases, self.weights, *self.norm.after_weights()]

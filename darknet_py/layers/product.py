@@ -65,9 +65,6 @@ class Product:
 class LookUp(Product):
     """x W^T where x is symbols; W is transposed so that what is looked up lies in one piece."""
 
-    def __init__(self, weights: Parameter, buffers: Workspace) -> None:
-        super().__init__(weights, True, buffers)
-
     def shapes(self) -> Shapes:
         return dict.fromkeys(("transposed", "updates"), self.weights.shape[::-1])
 
