@@ -127,8 +127,14 @@ def trace(
     symbols = _scorable(net, text)
     words = _words(net, symbols)
     nats, count = 0.0, 0
-    for losses in _losses(net, symbols, prompt):
-        for loss in losses.tolist():
+    begun = net.guard.changes
+    with net.guard.reading(begun):
+        state = feed(net, _prompt(net, prompt), net.initial_state(1))
+    for first in range(0, len(symbols) - 1, FEED_STEPS):
+        piece = symbols[first : first + FEED_STEPS + 1, None]
+        with net.guard.reading(begun):
+            losses, state = net.losses(piece[:-1], piece[1:], state)
+        for loss in losses[:, 0].tolist():
             nats += loss
             count += 1
             yield _score(nats, count, None if words is None else int(words[count - 1]))
@@ -168,20 +174,6 @@ def _has_words(text: np.ndarray, words: int) -> bool:
         unspaced |= (one == first) & (two >= low) & (two <= high)
     characters = int(((text & 0xC0) != 0x80).sum()) - (words - 1)
     return 2 * int(unspaced.sum()) <= characters
-
-
-def _losses(
-    net: Network, symbols: np.ndarray, prompt: str | Sequence[int] | np.ndarray
-) -> Iterator[np.ndarray]:
-    """-log p in nats of all `symbols` but the first, in pieces, after the prompt."""
-    begun = net.guard.changes
-    with net.guard.reading(begun):
-        state = feed(net, _prompt(net, prompt), net.initial_state(1))
-    for first in range(0, len(symbols) - 1, FEED_STEPS):
-        piece = symbols[first : first + FEED_STEPS + 1, None]
-        with net.guard.reading(begun):
-            losses, state = net.losses(piece[:-1], piece[1:], state)
-        yield losses[:, 0]
 
 
 def _prompt(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarray:

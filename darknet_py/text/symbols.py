@@ -17,7 +17,7 @@ import codecs
 import logging
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -218,7 +218,9 @@ def utf8_characters(text: Array) -> int:
     beyond ASCII is not UTF-8.
     """
     whole = ascii_ = wrong = 0
-    for part in _decoded(text[_first_whole(text) :]):
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    for first in range(_first_whole(text), len(text), PART):
+        part = decoder.decode(text[first : first + PART].tobytes())
         whole += len(part)
         ascii_ += len(part.encode("ascii", "ignore"))
         wrong += part.count("\ufffd")
@@ -232,13 +234,6 @@ def _first_whole(text: Sequence[int] | Array) -> int:
     while first < min(3, len(text)) and text[first] & 0xC0 == 0x80:
         first += 1
     return first
-
-
-def _decoded(text: Array) -> Iterator[str]:
-    """A text of bytes as UTF-8, in parts, with U+FFFD for what is none."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-    for first in range(0, len(text), PART):
-        yield decoder.decode(text[first : first + PART].tobytes())
 
 
 def first_not_utf8(text: Array) -> int | None:
