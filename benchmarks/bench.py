@@ -8,11 +8,13 @@ an environment of its own (`bench_torch.py`), and the bare matrix products of an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import platform
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks import history
 from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import find_cfg, parse_cfg
-from darknet_py.engine import choose
+from darknet_py.engine import choose, has_tiles
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.inference.generation import generate, generate_samples
 from darknet_py.machine import processors
@@ -42,6 +44,8 @@ ROUNDS = 5
 PAIR_SECONDS = 0.4
 # A BLAS thread without work spins for about 0.1 s before it sleeps, which halves PyTorch's speed.
 SLEEP = 0.3
+# Seconds that PyTorch may take to make a network, without and with torch.compile.
+START, COMPILE = 60.0, 300.0
 # Of each part of a pair while another program runs, trials of the number of threads included.
 BUSY_SECONDS = 5.0
 
@@ -66,28 +70,58 @@ def spread(ratios: list[float], form: str = ".2f") -> str:
 
 
 class Peer:
-    """PyTorch in another process; None where its environment could not be made."""
+    """A network in PyTorch, in another process.
 
-    def __init__(self, python: str | None) -> None:
-        self.process = python and subprocess.Popen(
+    python: that has torch. job: what `bench_torch.make` takes. Raises PeerError if there is none,
+    or if it takes longer than `limit` seconds to make it.
+    """
+
+    def __init__(self, python: str | None, job: dict[str, Any], limit: float) -> None:
+        if python is None:
+            raise PeerError
+        self.process = subprocess.Popen(
             [python, str(HERE / "bench_torch.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
+        watch = threading.Timer(limit, self.process.kill)
+        watch.start()
+        try:
+            if not isinstance(self.ask(make=job), str):
+                raise PeerError
+        except (OSError, ValueError) as error:
+            raise PeerError from error
+        finally:
+            watch.cancel()
 
     def ask(self, **job: Any) -> Any:
-        assert self.process
         assert self.process.stdin
         assert self.process.stdout
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
+    def __call__(self, count: int) -> float:
+        """Seconds of an update, the mean of so many."""
+        return float(self.ask(run=count))
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class PeerError(Exception):
+    """The peer cannot be measured."""
+
 
 def make_net(
-    kind: str, size: tuple[int, int, int, int], adam: bool, engine: str = "numpy"
+    kind: str,
+    size: tuple[int, int, int, int],
+    adam: bool,
+    engine: str = "numpy",
+    precision: str = "f32",
 ) -> Network:
     layers, width, steps, streams = size
     section = {
@@ -102,19 +136,30 @@ def make_net(
             f"learning_rate=.001\n{section * layers}[connected]\noutput=256\nactivation=linear\n"
             "[softmax]\n"
         ),
-        tier=choose(engine),
+        tier=choose(engine, precision),
     )
     net.initialize(Rand(1))
     return net
 
 
+def make_peers(python: str | None, job: dict[str, Any], limit: float) -> dict[str, Peer]:
+    """PyTorch's ways, as far as they are: eager and compiled, in float32 and under autocast."""
+    peers = {}
+    for precision in ("f32", "bf16"):
+        for how in ("eager", "compiled") if limit else ("eager",):
+            more = {"compile": how == "compiled", "autocast": precision == "bf16"}
+            with contextlib.suppress(PeerError):
+                peers[f"{precision} {how}"] = Peer(python, job | more, limit or START)
+    return peers
+
+
 def bench_with_torch(
-    peer: Peer, kind: str, size: tuple[int, int, int, int], adam: bool, compiled: bool = False
+    python: str | None, kind: str, size: tuple[int, int, int, int], adam: bool, limit: float
 ) -> list[str]:
     """Milliseconds of one update and the ratios to PyTorch's and to the bare products.
 
-    numpy's with as many threads as the program would try first; compiled with a thread on each
-    processor, and with one.
+    numpy's with as many threads as the program would try first; the engine's with a thread on each
+    processor, and with one. limit: seconds that torch.compile may take; 0: without it.
     """
     net = make_net(kind, size, adam)
     rng = np.random.default_rng(0)
@@ -123,21 +168,15 @@ def bench_with_torch(
     threads = thread_choices(net)[0]
     products = bare_products(net)
     job = {"kind": kind, "layers": layers, "width": width, "steps": steps, "streams": streams}
-    made = None
-    if peer.process:
-        made = peer.ask(make={**job, "adam": adam, "threads": processors(), "compile": compiled})
+    peers = make_peers(python, {**job, "adam": adam, "threads": processors()}, limit)
 
-    def by_numpy() -> Callable[[int], float]:
+    def by_numpy(count: int) -> float:
+        with limit_threads(threads):
+            return seconds(lambda: net.train_batch(symbols[:-1], symbols[1:]), count)
+
+    def by_engine(threads: int, precision: str) -> Callable[[int], float]:
         """Seconds of an update."""
-
-        def work(count: int) -> float:
-            with limit_threads(threads):
-                return seconds(lambda: net.train_batch(symbols[:-1], symbols[1:]), count)
-
-        return work
-
-    def by_engine(threads: int) -> Callable[[int], float]:
-        fast = make_net(kind, size, adam, "compiled")
+        fast = make_net(kind, size, adam, "compiled", precision)
 
         def work(count: int) -> float:
             TEAM.threads = threads
@@ -145,12 +184,6 @@ def bench_with_torch(
                 return seconds(lambda: fast.train_batch(symbols[:-1], symbols[1:]), count)
 
         return work
-
-    works = {
-        "numpy": by_numpy(),
-        "compiled": by_engine(processors()),
-        "alone": by_engine(1),
-    }
 
     def bare(count: int) -> float:
         # Each at the better of one thread and all.
@@ -160,9 +193,15 @@ def bench_with_torch(
                 times.append(seconds(products, count))
         return min(times)
 
-    works["bare"] = bare
-    if isinstance(made, str):
-        works["torch"] = lambda count: float(peer.ask(run=count))
+    works: dict[str, Callable[[int], float]] = {
+        "numpy": by_numpy,
+        "f32": by_engine(processors(), "f32"),
+        "alone": by_engine(1, "f32"),
+        "bare": bare,
+    }
+    if has_tiles():
+        works["bf16"] = by_engine(processors(), "bf16")
+    works |= peers
     times: dict[str, list[float]] = {name: [] for name in works}
     for work in works.values():
         work(2)
@@ -171,23 +210,32 @@ def bench_with_torch(
         for name, work in works.items():
             time.sleep(SLEEP)
             times[name].append(work(repeats[name]))
+    for peer in peers.values():
+        peer.close()
+    for name in ("f32", "bf16"):
+        if chosen := [way for way in peers if way.startswith(name)]:
+            times[f"torch {name}"] = min((times[way] for way in chosen), key=statistics.median)
+    if chosen := [name for name in ("torch f32", "torch bf16") if name in times]:
+        times["torch"] = min((times[name] for name in chosen), key=statistics.median)
+
+    def ms(name: str) -> str:
+        return f"{statistics.median(times[name]) * 1e3:.1f}" if name in times else "-"
 
     def ratio(above: str, below: str) -> str:
-        if above not in times:
+        if above not in times or below not in times:
             return "not measured"
         pairs = zip(times[above], times[below], strict=True)
         return spread([one / other for one, other in pairs])
 
-    cells = [f"{statistics.median(times[name]) * 1e3:.1f}" for name in ("numpy", "compiled")]
-    torch_ms = f"{statistics.median(times['torch']) * 1e3:.1f}" if "torch" in times else "-"
     return [
-        f"{kind} {layers}x{width}, {steps} steps, {streams} streams{', torch.compile' * compiled}",
-        *cells,
-        torch_ms,
-        ratio("torch", "numpy"),
-        ratio("torch", "compiled"),
-        ratio("compiled", "bare"),
-        ratio("alone", "compiled"),
+        f"{kind} {layers}x{width}, {steps} steps, {streams} streams",
+        *map(ms, ("numpy", "f32", "bf16", "torch f32", "torch bf16")),
+        ratio("torch f32", "numpy"),
+        ratio("torch f32", "f32"),
+        ratio("torch", "bf16"),
+        ratio("f32", "bf16"),
+        ratio("f32", "bare"),
+        ratio("alone", "f32"),
     ]
 
 
@@ -361,25 +409,30 @@ def machine_name() -> str:
     """The machine, and what runs on it."""
     import numba
 
+    tiles = "with" if has_tiles() else "without"
     return (
-        f"{processors()} cores of an {processor()}, {platform.system()}, Python "
-        f"{platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}"
+        f"{processors()} cores of an {processor()} {tiles} bf16 tiles, {platform.system()}, "
+        f"Python {platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}"
     )
 
 
 HEAD = (
     "network",
     "numpy, ms",
-    "compiled, ms",
-    "PyTorch, ms",
-    "PyTorch / numpy",
-    "PyTorch / compiled",
-    "compiled / bare products",
+    "f32, ms",
+    "bf16, ms",
+    "PyTorch f32, ms",
+    "PyTorch bf16, ms",
+    "PyTorch f32 / numpy",
+    "PyTorch f32 / f32",
+    "PyTorch / bf16",
+    "f32 / bf16",
+    "f32 / bare products",
     "one thread / all",
 )
 
 
-def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows) -> Iterator[str]:
+def report(python: str | None, quick: bool, limit: float, measured: history.Rows) -> Iterator[str]:
     """The lines of docs/benchmarks.md; the numbers of its table come into `measured`."""
 
     yield "# Benchmarks"
@@ -388,22 +441,25 @@ def report(peer: Peer, quick: bool, compiled_torch: bool, measured: history.Rows
     yield "largest in brackets. Milliseconds are of one update."
     yield ""
     yield f"Machine: {machine_name()}."
-    yield f"PyTorch and the engine have {processors()} threads; numpy has those that `train` would"
-    yield "try first. The bare products are those of the update by numpy, with one thread or all,"
-    yield "whichever is faster. The last column is the time of the engine's one thread by that of"
-    yield "all."
-    yield ""
+    minutes = (
+        f"in the table where it takes less than {limit / 60:g} minutes" if limit else "left out"
+    )
+    yield f"""\
+f32 and bf16 are the engine's, with {processors()} threads; bf16 where there are tiles for it.
+numpy has the threads that `train` would try first. PyTorch f32 is the better of eager and
+compiled, PyTorch bf16 the same under autocast, PyTorch the best of all; torch.compile is
+{minutes}. The bare products are those of the update by numpy, with one thread or all,
+whichever is faster. The last column is the time of the engine's one thread by that of
+all, in f32.
+"""
     yield f"| {' | '.join(HEAD)} |"
     yield f"|{'---|' * len(HEAD)}"
-    rows: list[tuple[str, tuple[int, int, int, int], bool, bool]] = []
     sizes = SIZES[:3] if quick else SIZES
-    rows += [("rnn", size, False, False) for size in sizes]
-    rows += [("plain", size, False, False) for size in ([] if quick else sizes)]
-    rows += [(kind, (2, 256, 64, 32), True, False) for kind in ("gru", "lstm")]
-    if compiled_torch:
-        rows.append(("rnn", SIZES[0], False, True))
-    for kind, size, adam, compiled in rows:
-        cells = bench_with_torch(peer, kind, size, adam, compiled)
+    rows = [("rnn", size, False) for size in sizes]
+    rows += [("plain", size, False) for size in ([] if quick else sizes)]
+    rows += [(kind, (2, 256, 64, 32), True) for kind in ("gru", "lstm")]
+    for kind, size, adam in rows:
+        cells = bench_with_torch(python, kind, size, adam, limit)
         measured[cells[0]] = history.numbers(HEAD, cells)
         yield f"| {' | '.join(cells)} |"
     yield ""
@@ -432,7 +488,11 @@ def main() -> None:
     parser.add_argument("--torch", help="the Python that has torch installed")
     parser.add_argument("--quick", action="store_true", help="fewer rows and rounds")
     parser.add_argument(
-        "--compile", action="store_true", help="also torch.compile, which takes minutes to begin"
+        "--compile",
+        type=float,
+        default=COMPILE,
+        metavar="SECONDS",
+        help="how long torch.compile may take; 0: without it",
     )
     parser.add_argument("--write", type=Path, help="also write the report to this file")
     parser.add_argument(
@@ -444,7 +504,8 @@ def main() -> None:
         ROUNDS, PAIR_SECONDS = 3, 0.25
     lines = []
     measured: history.Rows = {}
-    for line in report(Peer(options.torch), options.quick, options.compile, measured):
+    limit = 0.0 if options.quick else options.compile
+    for line in report(options.torch, options.quick, limit, measured):
         print(line, flush=True)
         lines.append(line)
     if options.write:

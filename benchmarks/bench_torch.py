@@ -109,8 +109,10 @@ def make(job: dict[str, Any]) -> Callable[[], None]:
 
     def run() -> None:
         update.zero_grad()
-        logits = model(symbols[:-1]).reshape(-1, SYMBOLS)
-        functional.cross_entropy(logits, targets).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=job["autocast"]):
+            logits = model(symbols[:-1]).reshape(-1, SYMBOLS)
+            loss = functional.cross_entropy(logits, targets)
+        loss.backward()
         update.step()
 
     run()

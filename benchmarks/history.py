@@ -17,7 +17,7 @@ from typing import Any
 Rows = dict[str, dict[str, float]]
 # What is compared: the smaller, the better. The second is a ratio measured in pairs, so that it
 # holds even if the machine has other work to do.
-COMPARED = ("compiled, ms", "compiled / bare products")
+COMPARED = ("f32, ms", "f32 / bare products")
 
 
 def numbers(head: Sequence[str], cells: Sequence[str]) -> dict[str, float]:
