@@ -6,14 +6,15 @@ once at the end, which is nearly but not always the f32 nearest to e^x.
 
 from __future__ import annotations
 
-import math
-from functools import cache
+from decimal import Decimal
 
 import numpy as np
 
 from darknet_py.arrays import Array
 
 _PARTS = 32  # of a doubling, each with its power of 2 in a table
+# 2^(i/32), each the nearest double.
+_ROOTS = np.array([float(Decimal(2) ** (Decimal(i) / _PARTS)) for i in range(_PARTS)])
 # 32 / log(2), and its upper part, whose product with an f32 is exact in double.
 _INVERSE = float.fromhex("0x1.71547652b82fep+5")
 _UPPER = float.fromhex("0x1.7154765p+5")
@@ -44,22 +45,7 @@ def expf(x: Array) -> Array:
     r = (z - k) + rest
     power = (_THIRD * r + _SECOND) * (r * r) + (_FIRST * r + 1)
     whole = k.astype(np.int64)
-    scale = np.ldexp(_roots()[whole % _PARTS], whole // _PARTS)
+    scale = np.ldexp(_ROOTS[whole % _PARTS], whole // _PARTS)
     with np.errstate(over="ignore", under="ignore"):
         y = (power * scale).astype(np.float32)
     return np.where(is_number, y, x)
-
-
-@cache
-def _roots() -> Array:
-    """2^(i/32) for i from 0 to 31, each the nearest double."""
-    return np.array([_root(i) for i in range(_PARTS)])
-
-
-def _root(i: int) -> float:
-    """2^(i/32), by five square roots of a whole number."""
-    bits = 128
-    value = 1 << (i + bits)
-    for _ in range(5):
-        value = math.isqrt(value << bits)
-    return value / (1 << bits)
