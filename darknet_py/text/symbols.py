@@ -188,14 +188,8 @@ class Symbols:
             return [
                 (place, place + 1, self.text([symbols[place]])) for place in range(len(symbols))
             ]
-        found, first = [], 0
-        while first < len(symbols):
-            end = first + 1
-            while end < len(symbols) and end - first < 4 and symbols[end] & 0xC0 == 0x80:
-                end += 1
-            found.append((first, end, self.text(symbols[first:end])))
-            first = end
-        return found
+        characters = re.finditer(rb"(?s).[\x80-\xbf]{0,3}", bytes(symbols))
+        return [(found.start(), found.end(), self.text(found[0])) for found in characters]
 
 
 def unit_of(net: Model) -> str:
@@ -269,12 +263,9 @@ def warn_of_encoding(text: Array, name: str, used: str) -> None:
 
 def cut_character(data: bytes) -> int:
     """How many bytes at the end begin a character of UTF-8 without ending it."""
-    for count in range(1, min(4, len(data) + 1)):
-        first = data[-count]
-        if first & 0xC0 != 0x80:
-            length = 4 if first >= 0xF0 else 3 if first >= 0xE0 else 2 if first >= 0xC2 else 1
-            return count if count < length and first <= 0xF4 else 0
-    return 0
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    decoder.decode(data[-3:])
+    return len(decoder.getstate()[0])
 
 
 def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
