@@ -22,13 +22,11 @@ from darknet_py.layers.base import (
     Setting,
     State,
 )
-from darknet_py.layers.norm import BatchNorm, affine_activate, deviation
+from darknet_py.layers.norm import Norm
 from darknet_py.layers.workspace import Shapes
 from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
-
-LINEAR = ACTIVATIONS["linear"]
 
 
 class BatchnormLayer(Layer):
@@ -39,27 +37,23 @@ class BatchnormLayer(Layer):
 
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
-        index, inputs = setting.index, setting.inputs
-        self.dialect = setting.dialect
-        self.biases = Parameter(f"{index}.bias", (inputs,))
-        self.scales = Parameter(f"{index}.scale", (inputs,), normal=True)
-        self.rolling = RollingStatistics(str(index), inputs, self.dialect.rolling_batchnorm)
-
-    @property
-    def has_biases(self) -> bool:
-        return self.dialect == ALEXEYAB
+        name, linear = str(setting.index), ACTIVATIONS["linear"]
+        self.norm = norm = Norm(name, self.outputs, linear, self.buffers, setting)
+        self.biases, self.scales, self.rolling = norm.biases, norm.scales, norm.rolling
+        self.rolling.share = setting.dialect.rolling_batchnorm
+        self.has_biases = setting.dialect == ALEXEYAB
+        if not self.has_biases:  # Then they stay zeros.
+            zeros = np.zeros((2, self.outputs), np.float32)
+            self.biases.bind(slice(None), *zeros)
 
     def parameters(self) -> list[Parameter]:
-        norm = [self.scales, *self.rolling.parameters]
-        return [self.biases, *norm] if self.has_biases else norm
+        return [self.biases] * self.has_biases + self.norm.after_weights()
 
     def statistics(self) -> list[RollingStatistics]:
-        return [self.rolling]
+        return self.norm.statistics()
 
     def initialize(self, rand: Rand) -> None:
-        self.biases.values.fill(0)
-        self.scales.values.fill(1)
-        self.rolling.clear()
+        self.norm.initialize()
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         if options.streams * options.time_steps == 1:
@@ -67,48 +61,30 @@ class BatchnormLayer(Layer):
 
     def affine(self) -> tuple[Array, Array]:
         """What it does when it does not train: x gains + shifts."""
-        gains = self.scales.values / deviation(self.rolling.variance.values, self.dialect)
-        biases = self.biases.values if self.has_biases else 0
-        return gains, biases - self.rolling.mean.values * gains
+        return self.norm.affine()
 
     def operations(self) -> int:
         return 2 * self.outputs
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
-        sums = dict.fromkeys(("mean", "variance", "scale_sums", "bias_sums"), (1, 1, self.inputs))
-        # One batch of all rows.
-        rows = (1, time_steps * streams, self.inputs)
-        return {"x_norm": rows, "y": rows, **sums}
+        # One time step of all rows.
+        rows = time_steps * streams
+        return {"x": (1, rows, self.inputs), **self.norm.shapes(1, rows)}
 
     def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
-        shapes = self.shapes(*x.shape[:2])
-        x_norm = self.buffers.array("x_norm", shapes, x.dtype)
-        np.copyto(x_norm, x.reshape(x_norm.shape))
-        if not context.training:
-            affine_activate(x_norm, *self.affine(), LINEAR)
-            return x_norm.reshape(x.shape), state
-        self.kept = kept = self.buffers.arrays(shapes, x.dtype)
-        biases = self.biases.values if self.has_biases else np.zeros(self.inputs, x.dtype)
-        self.formula = BatchNorm(self.scales.values, biases, LINEAR, self.dialect)
-        self.formula.forward(x_norm, kept["y"], kept["mean"], kept["variance"])
-        self.rolling.add(kept["mean"], kept["variance"])
-        return kept["y"].reshape(x.shape), state
+        copy = self.buffers.array("x", self.shapes(*x.shape[:2]), x.dtype)
+        np.copyto(copy, x.reshape(copy.shape))
+        self.norm.begin(copy, context.training)
+        y = self.norm.forward(slice(0, 1))
+        self.norm.end()
+        return y.reshape(x.shape), state
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         return x.program.write("normalize", x, by=self), state
 
     def backward(self, delta: Steps, below: Steps | None) -> None:
-        kept, scale_sums, bias_sums = self.kept, self.kept["scale_sums"], self.kept["bias_sums"]
-        self.formula.backward(
-            delta.reshape(kept["y"].shape),
-            kept["y"],
-            kept["x_norm"],
-            kept["variance"],
-            scale_sums,
-            bias_sums,
-        )
-        self.scales.updates += scale_sums[0, 0]
-        if self.has_biases:
-            self.biases.updates += bias_sums[0, 0]
+        self.norm.begin_backward()
+        self.norm.backward(delta.reshape(1, -1, self.outputs), slice(0, 1))
+        self.norm.end_backward()
         if below is not None:
             np.copyto(below, delta)

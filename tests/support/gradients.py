@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from darknet_py.layers.batchnorm import BatchnormLayer
 from darknet_py.layers.connected import Connected
-from darknet_py.layers.norm import SMALLEST_DEVIATION
+from darknet_py.layers.norm import SMALLEST_DEVIATION, Norm
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from tests.support.networks import Array, draw_symbols, summed_loss
@@ -31,13 +30,10 @@ def smallest_deviation(net: Network, state: Any) -> float:
     smallest = np.inf
     for layer, before in zip(net.layers, state, strict=True):
         for name, part in vars(layer).items():
-            if isinstance(layer, BatchnormLayer) and name == "variance":
-                deviations = np.sqrt(part)
-            elif isinstance(part, Connected) and hasattr(part.norm, "variance"):
-                # The parts of a stack have none: it computes for them.
-                deviations = np.sqrt(part.norm.variance)
-            else:
-                continue
+            norm = part.norm if isinstance(part, Connected) else part
+            if not isinstance(norm, Norm) or not hasattr(norm, "variance"):
+                continue  # The parts of a stack have none: it computes for them.
+            deviations = np.sqrt(norm.variance)
             if name in RECURRENT.get(layer.kind, ()) and not before[0].any():
                 assert not deviations[0].any()
                 deviations = deviations[1:]
