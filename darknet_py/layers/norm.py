@@ -5,13 +5,11 @@
 
 Both work on a buffer x (time_steps, streams, outputs) that the product is written into, on all its
 steps or on some of them at a time. `begin` comes before the first step, `end` after the last, and
-`begin_backward` and `end_backward` likewise; `Connected` calls them. `BatchNorm` has the formulas
-of batch norm, for `[batchnorm]`, too.
+`begin_backward` and `end_backward` likewise; `Connected` and `[batchnorm]` call them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -40,83 +38,6 @@ def deviation(variance: Array, dialect: Dialect) -> Array:
     """The divisor of batch norm: sqrt(variance + root_epsilon) + deviation_epsilon."""
     root = np.sqrt(variance + variance.dtype.type(dialect.root_epsilon))
     return root + variance.dtype.type(dialect.deviation_epsilon)
-
-
-def affine_activate(x: Array, gains: Array, shifts: Array, activation: Activation) -> None:
-    """x = f(x * gains + shifts), in place: batch norm with rolling statistics."""
-    for part in parts(x.shape):
-        np.multiply(x[part], gains, out=x[part])
-        np.add(x[part], shifts, out=x[part])
-        activation.apply(x[part])
-
-
-@dataclass
-class BatchNorm:
-    """y = f(norm(x) scales + biases) in training: norm is over the streams of each time step.
-
-    Arrays are (time_steps, streams, features), the statistics and sums (time_steps, 1, features).
-    """
-
-    scales: Array
-    biases: Array
-    activation: Activation
-    dialect: Dialect
-
-    def forward(self, x: Array, y: Array, mean: Array, variance: Array) -> None:
-        """Overwrites x with norm(x), and writes y and the statistics.
-
-        The variance is the unbiased one, divided by streams - 1.
-        """
-        streams = x.shape[1]
-        average = _row(streams, 1 / streams, x.dtype)
-        unbiased = _row(streams, 1 / (streams - 1), x.dtype)
-        for part in parts(x.shape):
-            xs, ys, means, variances = x[part], y[part], mean[part], variance[part]
-            np.matmul(average, xs, out=means)
-            np.subtract(xs, means, out=xs)
-            np.multiply(xs, xs, out=ys)
-            np.matmul(unbiased, ys, out=variances)
-            np.multiply(xs, 1 / deviation(variances, self.dialect), out=xs)
-            np.multiply(xs, self.scales, out=ys)
-            np.add(ys, self.biases, out=ys)
-            self.activation.apply(ys)
-
-    def backward(
-        self,
-        delta: Array,
-        y: Array,
-        x_norm: Array,
-        variance: Array,
-        scale_sums: Array,
-        bias_sums: Array,
-    ) -> None:
-        """Take `delta` from y back through f and norm to x, in place; y is used up.
-
-        With q = 1/(s + e), s the standard deviation over n streams, and d the delta of x_norm:
-        `q (d - mean(d) - x_norm sum(d x_norm)/(n-1) (s + e)/s)`; without the last factor if e
-        stands under the root. q is bounded by 1/SMALLEST_DEVIATION.
-        scale_sums, bias_sums: get the parameters' updates of each step.
-        """
-        streams = delta.shape[1]
-        ones = _row(streams, 1, delta.dtype)
-        slope = self.activation.slope
-        for part in parts(delta.shape):
-            d, ys, xs = delta[part], y[part], x_norm[part]
-            if slope is not None:
-                slope(ys, ys)
-                np.multiply(d, ys, out=d)
-            np.matmul(ones, d, out=bias_sums[part])
-            np.multiply(d, xs, out=ys)
-            np.matmul(ones, ys, out=scale_sums[part])
-            divisor = deviation(variance[part], self.dialect)
-            along = scale_sums[part] / (streams - 1)
-            if self.dialect.deviation_epsilon:
-                root = np.sqrt(variance[part])
-                along *= np.divide(divisor, root, out=np.ones_like(root), where=root > 0)
-            np.multiply(xs, along, out=ys)
-            np.subtract(d, ys, out=d)
-            np.subtract(d, bias_sums[part] / streams, out=d)
-            np.multiply(d, self.scales / np.maximum(divisor, SMALLEST_DEVIATION), out=d)
 
 
 class Bias:
@@ -222,19 +143,36 @@ class Norm(Bias):
         if training:
             self.y = self.buffer("y")
             self.mean, self.variance = self.buffer("mean"), self.buffer("variance")
-            self.formula = BatchNorm(
-                self.scales.values, self.biases.values, self.activation, self.dialect
-            )
         else:
             self.gains, self.shifts = self.affine()
 
     def forward(self, steps: slice) -> Array:
         """As in Bias; in training x becomes norm(x), which the backward needs."""
-        x, y = self.x[steps], self.y[steps]
         if self.training:
-            self.formula.forward(x, y, self.mean[steps], self.variance[steps])
-        else:
-            affine_activate(x, self.gains, self.shifts, self.activation)
+            return self._normalize(steps)
+        y = self.y[steps]
+        for part in parts(y.shape):
+            np.multiply(y[part], self.gains, out=y[part])
+            np.add(y[part], self.shifts, out=y[part])
+            self.activation.apply(y[part])
+        return y
+
+    def _normalize(self, steps: slice) -> Array:
+        """The variance is the unbiased one, divided by streams - 1."""
+        x, y, mean, variance = (a[steps] for a in (self.x, self.y, self.mean, self.variance))
+        streams = x.shape[1]
+        average = _row(streams, 1 / streams, x.dtype)
+        unbiased = _row(streams, 1 / (streams - 1), x.dtype)
+        for part in parts(x.shape):
+            xs, ys, means, variances = x[part], y[part], mean[part], variance[part]
+            np.matmul(average, xs, out=means)
+            np.subtract(xs, means, out=xs)
+            np.multiply(xs, xs, out=ys)
+            np.matmul(unbiased, ys, out=variances)
+            np.multiply(xs, 1 / deviation(variances, self.dialect), out=xs)
+            np.multiply(xs, self.scales.values, out=ys)
+            np.add(ys, self.biases.values, out=ys)
+            self.activation.apply(ys)
         return y
 
     def end(self) -> None:
@@ -247,14 +185,34 @@ class Norm(Bias):
         self.scale_sums = self.buffer("scale_sums")
 
     def backward(self, delta: Array, steps: slice) -> None:
-        self.formula.backward(
-            delta,
-            self.y[steps],
-            self.x[steps],
-            self.variance[steps],
-            self.scale_sums[steps],
-            self.bias_sums[steps],
-        )
+        """As in Bias, through norm too.
+
+        With q = 1/(s + e), s the standard deviation over n streams, and d the delta of norm(x):
+        `q (d - mean(d) - norm(x) sum(d norm(x))/(n-1) (s + e)/s)`; without the last factor if e
+        stands under the root. q is bounded by 1/SMALLEST_DEVIATION.
+        """
+        x_norm, y, variance = self.x[steps], self.y[steps], self.variance[steps]
+        scale_sums, bias_sums = self.scale_sums[steps], self.bias_sums[steps]
+        streams = delta.shape[1]
+        ones = _row(streams, 1, delta.dtype)
+        slope = self.activation.slope
+        for part in parts(delta.shape):
+            d, ys, xs = delta[part], y[part], x_norm[part]
+            if slope is not None:
+                slope(ys, ys)
+                np.multiply(d, ys, out=d)
+            np.matmul(ones, d, out=bias_sums[part])
+            np.multiply(d, xs, out=ys)
+            np.matmul(ones, ys, out=scale_sums[part])
+            divisor = deviation(variance[part], self.dialect)
+            along = scale_sums[part] / (streams - 1)
+            if self.dialect.deviation_epsilon:
+                root = np.sqrt(variance[part])
+                along *= np.divide(divisor, root, out=np.ones_like(root), where=root > 0)
+            np.multiply(xs, along, out=ys)
+            np.subtract(d, ys, out=d)
+            np.subtract(d, bias_sums[part] / streams, out=d)
+            np.multiply(d, self.scales.values / np.maximum(divisor, SMALLEST_DEVIATION), out=d)
 
     def end_backward(self) -> None:
         super().end_backward()

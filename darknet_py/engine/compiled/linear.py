@@ -364,7 +364,7 @@ def _activate_back(b: Record, delta: Rows, block: Block, sums: Array) -> None:
 
 @compiled
 def _normalize_back(b: Record, delta: Rows, block: Block, sums: Array, me: int) -> None:
-    """Through batch norm; see layers/norm.BatchNorm.backward for the formula."""
+    """Through batch norm; see layers/norm.Norm.backward for the formula."""
     x_norm, count, streams = _rows(b, b.products, b.row, block), block.width, b.streams
     root_epsilon, deviation_epsilon = b.root_epsilon, b.deviation_epsilon
     smallest = b.smallest
