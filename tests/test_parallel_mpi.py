@@ -50,50 +50,40 @@ def run_ranks(ranks: int, *args: str, command: Sequence[str] = COMMAND) -> tuple
     return process.returncode, said.decode()
 
 
-@needs_mpi
-@pytest.mark.parametrize("kind", KINDS)
-def test_ranks_compute_what_one_process_computes(kind: str) -> None:
-    """Over 50 updates, to 1e-6 of the parameters, which are about 1."""
-    write_cfg(Path("net.cfg"), *KINDS[kind])
-    args = ("train", "net.cfg", "text.txt", "--batches", "50", *RUN)
-    assert invoke(*args, "--out", "one").status == 0
-    for ranks in (1, 2, 4):
-        status, said = run_ranks(ranks, *args, "--out", f"of{ranks}")
-        assert status == 0, said
-        assert said.count("next: darknet-py") == 1
-        assert_same_run(f"of{ranks}", "one")
-
-
-# Each run twice, the second time with its ranks told to do what they do between machines.
-BOTH_WAYS = """
+# Runs whose gradients are added up after the backward pass, or during it as between hosts.
+WAYS = """
 import json, sys
 import darknet_py as dn
 from darknet_py.parallel.mpi import find_communicator
 from darknet_py.autotune import Autotuner
-for cfg, name in json.loads(sys.argv[1]):
-    for way in ("after", "during"):
-        comm = find_communicator()
+comm = find_communicator()
+names, ways = map(json.loads, sys.argv[1:])
+for name in names:
+    for way in ways:
         comm.overlaps = way == "during"
         comm.autotuner = Autotuner([comm.overlaps])
         dn.train(
-            cfg, "text.txt", out=f"{name}-{way}", batches=20, seed=3, val_every=10, save_every=7,
-            engine="numpy",
+            f"{name}/net.cfg", "text.txt", out=f"{name}/{comm.size}-{way}", batches=50, seed=3,
+            val_every=10, save_every=7, engine="numpy",
         )
 """
 
 
 @needs_mpi
-def test_gradients_may_be_added_up_during_the_backward_pass() -> None:
-    runs: list[tuple[str, str]] = []
-    for kind, sections in KINDS.items():
-        cfg = f"net{len(runs)}.cfg"
-        write_cfg(Path(cfg), *sections)
-        runs.append((cfg, kind))
-    status, said = run_ranks(2, command=(sys.executable, "-c", BOTH_WAYS, json.dumps(runs)))
-    assert status == 0, said
-    for cfg, name in runs:
-        after, during = (parameters(f"{name}-{way}", Path(cfg).stem) for way in ("after", "during"))
-        np.testing.assert_allclose(during, after, atol=1e-6, err_msg=name)
+def test_ranks_compute_what_one_process_computes() -> None:
+    """Over 50 updates, to 1e-6 of the parameters, which are about 1."""
+    for name, sections in KINDS.items():
+        Path(name).mkdir()
+        write_cfg(Path(name, "net.cfg"), *sections)
+        args = ("train", f"{name}/net.cfg", "text.txt", "--batches", "50", *RUN)
+        assert invoke(*args, "--out", f"{name}/1").status == 0
+    for ranks, ways in ((2, ["after", "during"]), (4, ["after"])):
+        program = (sys.executable, "-c", WAYS, json.dumps([*KINDS]), json.dumps(ways))
+        status, said = run_ranks(ranks, command=program)
+        assert status == 0, said
+        for name in KINDS:
+            for way in ways:
+                assert_same_run(f"{name}/{ranks}-{way}", f"{name}/1")
 
 
 @pytest.mark.parametrize(
@@ -191,7 +181,7 @@ def test_ranks_that_would_train_something_else(first: str, second: str, differen
 def test_a_text_that_the_first_rank_alone_has_is_sent() -> None:
     Path("far").mkdir()
     Path("far/text.txt").write_bytes(Path("text.txt").read_bytes())
-    args = "train net.cfg {} --seed 1 --batches 5 --threads 1"
+    args = "train net.cfg {} --seed 1 --batches 5 --engine numpy"
     there, gone = args.format("far/text.txt"), args.format("nowhere/text.txt")
     status, said = run_ranks(2, command=as_rank(f"{there} --out sent", f"{gone} --out sent"))
     assert status == 0, said
@@ -245,11 +235,13 @@ def test_several_ranks_take_no_text_from_stdin() -> None:
 @needs_mpi
 def test_another_number_of_ranks_goes_on() -> None:
     """With the engine, if it is possible here."""
-    args = ("train", "net.cfg", "text.txt", *RUN, "--engine", "auto")
+    args: tuple[str, ...] = ("train", "net.cfg", "text.txt", *RUN, "--engine", "auto")
     assert invoke(*args, "--batches", "40", "--out", "one").status == 0
-    assert run_ranks(2, *args, "--batches", "15")[0] == 0
-    assert run_ranks(4, "train", "--resume", "--batches", "30")[0] == 0
-    assert invoke("train", "--resume", "--batches", "40").status == 0
+    for ranks, batches in ((2, 15), (4, 30), (1, 40)):
+        status, said = run_ranks(ranks, *args, "--batches", str(batches))
+        assert status == 0, said
+        assert said.count("next: darknet-py") == 1
+        args = ("train", "--resume")
     np.testing.assert_allclose(parameters("backup"), parameters("one"), atol=1e-6)
 
 
