@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import os
 import random
@@ -26,7 +25,7 @@ from tests.support.commands import invoke, run
 from tests.support.disk import FailingDisk
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, SYMBOLS, words, write_cfg
 from tests.support.processes import posix, start, wait_for_batch
-from tests.support.runs import all_files_are_readable, files_in, same_files, without_times
+from tests.support.runs import all_files_are_readable, files_in, rows, same_files
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
 
@@ -135,13 +134,13 @@ def test_a_finished_run_goes_on_with_more_batches_from_another_folder(tmp_path: 
 def test_elapsed_time_and_average_go_on(clock: Clock) -> None:
     clock.validation = 0.0
     first = dn.train("net.cfg", "text.txt", batches=6, seed=1)
-    rows: list[dn.Row] = []
-    second = dn.train(resume=True, batches=8, callback=rows.append)
-    assert rows[0].batch == 7
-    assert rows[0].seconds == first.seconds + clock.batch == 7
-    assert rows[0].avg == pytest.approx(0.9 * first.avg + 0.1 * rows[0].loss)
+    seen: list[dn.Row] = []
+    second = dn.train(resume=True, batches=8, callback=seen.append)
+    assert seen[0].batch == 7
+    assert seen[0].seconds == first.seconds + clock.batch == 7
+    assert seen[0].avg == pytest.approx(0.9 * first.avg + 0.1 * seen[0].loss)
     assert second.symbols == 8 * first.symbols // 6
-    assert second.seconds == rows[-1].seconds == 8
+    assert second.seconds == seen[-1].seconds == 8
     over = invoke(
         "train", "--resume", "--batches", "99", "--time", f"{first.seconds / 2:f}s"
     ).error()
@@ -314,8 +313,7 @@ def test_options_that_can_change() -> None:
     plan = read_checkpoint("backup/net.state").plan
     assert (plan.save_every, plan.patience, plan.batches) == (2, 50, 9)
     assert plan.overrides == {"learning_rate": ".003"}
-    with open("backup/net.csv", newline="", encoding="utf-8") as file:
-        assert [row["rate"] for row in csv.DictReader(file)] == ["0.01"] * 5 + ["0.003"] * 4
+    assert [row["rate"] for row in rows()] == ["0.01"] * 5 + ["0.003"] * 4
 
 
 @pytest.mark.usefixtures("begun")
@@ -443,7 +441,7 @@ def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
     assert outcome.status == 0
     assert len([line for line in outcome.lines if "removed" in line]) == 3
     assert [name for name in files_in(Path("backup")) if name.endswith(".part")] == ["mine.part"]
-    assert [row["batch"] for row in without_times(Path("backup/net.csv"))] == ["1", "2", "3"]
+    assert [row["batch"] for row in rows()] == ["1", "2", "3"]
 
 
 # --- a disk that fails ---------------------------------------------------------------------------

@@ -1,8 +1,9 @@
-"""What a run leaves in its folder, and what the folders of two runs have in common."""
+"""A run by the command, what it leaves in its folder, and what two runs have in common."""
 
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,12 @@ import numpy as np
 from darknet_py.loading.finding import open_network
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
+from darknet_py.weights import read_header
+from tests.support.commands import BATCH_LINE, Outcome, invoke
 from tests.support.networks import Array
+
+# The files of a run without validation.
+FILES = ["net.cfg", "net.csv", "net.state", "net_final.weights"]
 
 
 def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
@@ -31,9 +37,21 @@ def same_files(one: Path, other: Path, but: tuple[str, ...] = ()) -> None:
             assert (one / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def rows(folder: Path, base: str = "net") -> list[dict[str, str]]:
+def train(*args: str | Path, cfg: str = "net.cfg", text: str = "text.txt") -> Outcome:
+    """`train` within this process, which must succeed."""
+    outcome = invoke("train", cfg, text, *args)
+    assert outcome.status == 0, outcome.stderr
+    assert outcome.stdout == b""
+    return outcome
+
+
+def lines_of_batches(outcome: Outcome) -> list[re.Match[str]]:
+    return [match for line in outcome.lines if (match := BATCH_LINE.fullmatch(line))]
+
+
+def rows(folder: str | Path = "backup", base: str = "net") -> list[dict[str, str]]:
     """Those of BASE.csv."""
-    with open(folder / f"{base}.csv", newline="", encoding="utf-8") as file:
+    with open(Path(folder, f"{base}.csv"), newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
@@ -56,15 +74,16 @@ def files_in(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in files)
 
 
-def parameters(folder: str, base: str = "net") -> Array:
-    """Those that a run has ended with."""
-    return np.fromfile(f"{folder}/{base}_final.weights", "<f4", offset=20)
+def floats(path: str | Path) -> Array:
+    """The numbers of a weights file."""
+    return np.fromfile(path, "<f4", offset=read_header(path).length)
 
 
 def assert_same_run(folder: str, alone: str) -> None:
     """The same files, and parameters to 1e-6, which are about 1; all else to rounding."""
     assert files_in(Path(folder)) == files_in(Path(alone))
-    np.testing.assert_allclose(parameters(folder), parameters(alone), atol=1e-6)
+    ended, expected = (floats(f"{name}/net_final.weights") for name in (folder, alone))
+    np.testing.assert_allclose(ended, expected, atol=1e-6)
     own, shared = (read_checkpoint(f"{name}/net.state") for name in (alone, folder))
     for name, array in own.arrays.items():
         np.testing.assert_allclose(shared.arrays[name], array, atol=2e-5, err_msg=name)
