@@ -91,15 +91,10 @@ class CNetwork(BaseTrainer):
                     f"has {width} outputs and the last layer {self.net.outputs}: the C program "
                     f"would read past the end of the truth; use `darknet-py train`"
                 )
-            if isinstance(layer, CrnnLayer):
+            if isinstance(layer, (CrnnLayer, GatedLayer, BatchnormLayer)):
                 raise section.error(
                     "is C-exact forward only; to train it use --gradient exact, the default of "
                     "`darknet-py train`"
-                )
-            if isinstance(layer, (GatedLayer, BatchnormLayer)):
-                raise section.error(
-                    "the C program cannot train it on a CPU; use --gradient exact, the "
-                    "default of `darknet-py train`"
                 )
         self.net.check_layers_trainable()
         if all(layer.cost is None for layer in self.layers):
