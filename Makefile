@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: demo test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
+.PHONY: demo tales test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -17,6 +17,15 @@ demo: .venv/runs
 	@echo "--- try next:"
 	@echo "$(BIN)/darknet-py generate backup/demo --prompt 'Once ' --temperature .8"
 	@echo "$(BIN)/darknet-py train tiny YOUR_TEXT.txt && $(BIN)/darknet-py generate backup"
+
+# The trained network that comes with the package, data/tales.weights: on the machine that made it
+# 0.5146 nats per byte of the held-out text, of which 0.4325 cannot be known.
+tales: .venv/runs
+	mkdir -p backup/tales && cp cfg/tiny-gru.cfg backup/tales/tales.cfg
+	$(BIN)/darknet-py train backup/tales/tales.cfg data/tales.txt --seed 1 --batches 6000 \
+	  --precision f32 --out backup/tales/run
+	cp backup/tales/run/tales_best.weights data/tales.weights
+	cp backup/tales/run/tales.cfg data/tales.cfg
 
 # On all processors; TESTS=tests/test_cfg.py, or -k and so on, for a part.
 test: .venv/tests

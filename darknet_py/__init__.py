@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from darknet_py.exporting.api import export
     from darknet_py.inference.evaluation import Evaluation, evaluate
     from darknet_py.inference.generation import Session, generate
+    from darknet_py.inference.lines import evaluate_lines
     from darknet_py.inference.sampling import Sampling
+    from darknet_py.inference.text import generate_text, stream_text
     from darknet_py.loading.finding import load_network
     from darknet_py.network import Network
     from darknet_py.reporting.api import report
@@ -41,10 +43,13 @@ __all__ = [
     "WeightsError",
     "__version__",
     "evaluate",
+    "evaluate_lines",
     "export",
     "generate",
+    "generate_text",
     "load_network",
     "report",
+    "stream_text",
     "train",
 ]
 
@@ -60,6 +65,8 @@ _PLACES = {
     ),
     "inference.evaluation": ("Evaluation", "evaluate"),
     "inference.generation": ("Session", "generate"),
+    "inference.lines": ("evaluate_lines",),
+    "inference.text": ("generate_text", "stream_text"),
     "loading.finding": ("load_network",),
     "exporting.api": ("export",),
     "reporting.api": ("report",),
@@ -78,4 +85,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+    return sorted(__all__)

@@ -26,6 +26,10 @@ _MOST_KEYS = 1000  # of a cfg that one call sets
 T = TypeVar("T")
 
 
+class WrongType(TypeError, ValueError):
+    """A value of a type that an argument cannot have, which is a wrong value too."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Check(Generic[T]):
     """What a value may be.
@@ -45,13 +49,16 @@ class Check(Generic[T]):
     choices: tuple[str, ...] = ()
 
     def checked(self, name: str, value: object) -> T:
-        """The argument `name` as it is used. Raises ValueError, naming it and what it may be."""
+        """The argument `name` as it is used. Raises ValueError, naming it and what it may be;
+        WrongType for what can never be one.
+        """
         try:
             return self.take(value)
         except OverflowError:
             raise ValueError(f"{name} is too large: {shown(value)}") from None
-        except (TypeError, ValueError):
-            raise ValueError(f"{name} must be {self.words}, not {shown(value)}") from None
+        except (TypeError, ValueError) as error:
+            kind = WrongType if isinstance(error, TypeError) else ValueError
+            raise kind(f"{name} must be {self.words}, not {shown(value)}") from None
 
     def parsed(self, text: str) -> T:
         """The value that a text means. Raises ValueError with what it should be."""
@@ -324,7 +331,7 @@ def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
         return array.astype(np.int64)  # What numpy makes of an empty list.
     if array.ndim and array.dtype.kind in "biuf":
         raise ValueError(f"{name} must be {wanted}, not {array.dtype} of shape {array.shape}")
-    raise ValueError(f"{name} must be {wanted}, not {shown(value)}")
+    raise WrongType(f"{name} must be {wanted}, not {shown(value)}")
 
 
 def unknown_symbol(symbols: NDArray[Any], inputs: int) -> int | None:

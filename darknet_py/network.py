@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from darknet_py import notebook
 from darknet_py import weights as weights_file
 from darknet_py.arrays import Array, Codes, Flat, Steps
 from darknet_py.cfg import Cfg
@@ -171,6 +172,15 @@ class Network(Model):
     def _has_trainer(self) -> bool:
         return "trainer" in vars(self)
 
+    def _repr_html_(self) -> str:
+        """For notebooks: its layers."""
+        facts = {
+            f"{layer.index} [{layer.kind}]": f"{layer.inputs:,} → {layer.outputs:,}, "
+            f"{sum(parameter.size for parameter in layer.parameters()):,} parameters"
+            for layer in self.layers
+        }
+        return notebook.table({"cfg": self.cfg.path, **facts})
+
     def train_batch(self, inputs: ArrayLike, targets: ArrayLike) -> float:
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
@@ -189,13 +199,17 @@ class Network(Model):
         with self.guard.changing("train_batch"):
             return trainer.train_datum(*datum)
 
-    def predict(self, inputs: ArrayLike) -> Steps:
-        """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams).
+    def predict(self, inputs: ArrayLike | str | bytes) -> Steps:
+        """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams),
+        or a text for a network of bytes and one stream.
 
         Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
         call; `reset_state` zeroes it. Waits for other threads that generate or evaluate. Raises
         ValueError for wrong arrays, DarknetError while another thread changes the network.
         """
+        if isinstance(inputs, (str, bytes)) and self.streams == 1 and self.writes_bytes:
+            data = inputs.encode() if isinstance(inputs, str) else inputs
+            inputs = np.frombuffer(data, np.uint8)[:, None]
         codes = self._symbols("inputs", inputs, None)
         with self.guard.changing("predict", parameters=False):
             y, self.prediction_state = self.forward(codes, self.prediction_state)
@@ -242,7 +256,7 @@ class Network(Model):
         """
         origin = weights_file.dialect_of(path, dialect)
         with self.guard.changing("load_weights"):
-            if origin is self.dialect:
+            if origin == self.dialect:
                 self.seen = weights_file.read_weights(path, self._to_load(), self._spare()).seen
             else:
                 self._load_converted(path, origin)

@@ -24,10 +24,13 @@ NAMES = {
     "WeightsError",
     "__version__",
     "evaluate",
+    "evaluate_lines",
     "export",
     "generate",
+    "generate_text",
     "load_network",
     "report",
+    "stream_text",
     "train",
 }
 NETWORK = {

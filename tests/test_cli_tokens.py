@@ -107,10 +107,9 @@ def test_a_text_of_tokens_ends_at_the_stop(net: Network) -> None:
 
 
 def test_samples_of_tokens(net: Network) -> None:
-    outcome = generated("--samples", "2", "--prompt", "the", "--tokens", "names")
-    texts = re.split(r"--- seed (\d+)\n", outcome)
-    assert texts[1::2] == ["3", "4"]
-    assert [text.split(" ")[0] for text in texts[2::2]] == ["the", "the"]
+    args = ("--samples", "2", "--prompt", "the", "--tokens", "names", "--separator", "===")
+    texts = generated(*args).split("===\n")
+    assert [text.split(" ")[0] for text in texts] == ["the", "the"]
 
 
 @pytest.mark.parametrize("option", ["--prompt", "--stop"])
@@ -348,9 +347,8 @@ def test_texts_of_neighboring_seeds_differ(
     args = ("generate", "net.weights", "-q", "--length", "20", "--seed", seed, "--samples", "3")
     for side_by_side in (64, 2, 1):
         monkeypatch.setattr("darknet_py.cli.generate.SIDE_BY_SIDE", side_by_side)
-        expected = "".join(
-            f"--- seed {n}\n{printed(dn.generate(net, length=20, seed=n))}\n" for n in seeds
-        )
+        texts = (printed(dn.generate(net, length=20, seed=n)) for n in seeds)
+        expected = "".join(f"{text}\n" for text in texts)
         assert invoke(*args).stdout.decode() == expected
 
 

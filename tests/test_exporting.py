@@ -529,7 +529,6 @@ def test_a_folder_of_a_run_and_what_is_said(weights: Path, tmp_path: Path) -> No
     count = len(small().parameters)
     assert outcome.lines == [
         f"weights: {tmp_path / 'net_best.weights'}",
-        f"using {tmp_path / 'net.cfg'}, found next to the weights; --cfg chooses another",
         f"wrote {tmp_path / 'out.npz'}: {count} parameters",
     ]
     outcome = invoke("import", tmp_path / "out.npz", tmp_path / "back.weights", "-q")

@@ -410,7 +410,13 @@ def test_samples_from_the_command_line() -> None:
         invoke("generate", path, *cfg, *options[:3], str(seed), *options[4:]).stdout
         for seed in (5, 6)
     )
-    assert outcome.stdout == b"--- seed 5\n" + first + b"--- seed 6\n" + second
+    assert outcome.stdout == first + second
+    assert [line for line in outcome.lines if line.startswith("seed")] == ["seed 5", "seed 6"]
+    parted = invoke("generate", path, *cfg, *options, "--samples", "2", "--separator", r"=\x3d")
+    assert parted.stdout == first + b"==\n" + second
+    greedy = invoke("generate", path, *cfg, *options, "--samples", "2", "--temperature", "0")
+    assert greedy.stdout.startswith(b"ab")
+    assert "one text" in greedy.stderr
 
 
 def test_a_long_prompt_is_followed_and_a_session_draws_as_generate() -> None:

@@ -11,9 +11,17 @@ import pytest
 import darknet_py as dn
 from darknet_py.cfg import bundled_cfgs, read_cfg
 from darknet_py.errors import WeightsError
+from darknet_py.inference.evaluation import evaluate
 from darknet_py.loading import building, finding
-from darknet_py.loading.finding import find_cfg_of, find_weights, load_network, open_network
+from darknet_py.loading.finding import (
+    find_cfg_of,
+    find_weights,
+    load_network,
+    open_network,
+    trained_networks,
+)
 from darknet_py.network import Network
+from tests.support.commands import invoke
 from tests.support.inputs import CONNECTED, NET, PARAMETERS, RNN, SOFTMAX, write_cfg
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -193,7 +201,7 @@ def test_what_was_found_is_said_and_what_was_given_is_not(
     with caplog.at_level(logging.INFO, "darknet_py"):
         from_folder = open_network(tmp_path)
     assert f"weights: {weights}" in caplog.text
-    assert f"using {cfg}, found next to the weights; --cfg chooses another" in caplog.text
+    assert "using" not in caplog.text
     caplog.clear()
     with caplog.at_level(logging.INFO, "darknet_py"):
         from_file = open_network(weights, cfg)
@@ -210,3 +218,28 @@ def test_the_dialect_is_that_of_the_file_unless_it_is_given(tmp_path: Path) -> N
     assert open_network(weights, dialect="upstream").dialect.name == "upstream"
     same = open_network(weights)
     assert same.parameters.tobytes() == net.parameters.tobytes()
+
+
+def test_a_trained_network_comes_with_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In every command that takes weights; what the user has under its name comes first."""
+    monkeypatch.chdir(tmp_path)
+    assert list(trained_networks()) == ["tales"]
+    assert trained_networks()["tales"].stat().st_size < 2_000_000
+    written = invoke("generate", "tales", "--seed", "1", "--length", "60", "--no-prompt")
+    assert (written.status, written.stderr) == (0, "")
+    net = load_network("tales")
+    assert written.stdout.decode().rstrip("\n").startswith(dn.generate_text(net, length=60, seed=1))
+    for command in (("info", "tales"), ("valid", "tales", "-"), ("export", "tales", "t.npz")):
+        assert invoke(*command, stdin=b"Once upon a time").status == 0
+    Path("tales").mkdir()
+    assert invoke("info", "tales").status == 0
+    write_weights(Path("tales", "net.weights"))
+    assert find_weights("tales") == Path("tales", "net.weights")
+
+
+def test_its_loss_is_what_the_makefile_says() -> None:
+    text = Path(__file__).parent.parent.joinpath("data", "tales.txt").read_bytes()
+    score = evaluate(load_network("tales"), text[-20_000:], streams=16)
+    assert score.nats == pytest.approx(0.5146, abs=0.03)

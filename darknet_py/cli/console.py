@@ -88,13 +88,15 @@ class TextWriter:
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on a line of stdout; a number that is not finite is null, as in JSON."""
+    """JSON on a line of stdout; a number that is not finite is null, as in JSON."""
     import json
     import math
 
-    if isinstance(value, dict):
-        value = {
-            key: None if isinstance(item, float) and not math.isfinite(item) else item
-            for key, item in value.items()
-        }
-    click.echo(json.dumps(value, allow_nan=False))
+    def finite(item: Any) -> Any:
+        if isinstance(item, dict):
+            return {key: finite(part) for key, part in item.items()}
+        if isinstance(item, list):
+            return [finite(part) for part in item]
+        return None if isinstance(item, float) and not math.isfinite(item) else item
+
+    click.echo(json.dumps(finite(value), allow_nan=False))

@@ -90,7 +90,7 @@ def command(
     check_targets(*targets_of(path), read=read, force=force)
     say_weights(source, weights)
     if cfg is None:
-        say_cfg(found, source)
+        say_cfg(found)
     net = network_of_weights(override(found, ONE_STREAM, "one stream"), source, dialect)
     # The layers as they fit the weights, and [net] as it was written.
     whole = Cfg(found.path, found.lines, [found.net, *net.cfg.layers])

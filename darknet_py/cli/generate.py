@@ -8,7 +8,7 @@ import click
 
 from darknet_py.checks import whole
 from darknet_py.cli.commands import Command
-from darknet_py.cli.console import TextWriter
+from darknet_py.cli.console import TextWriter, write_line
 from darknet_py.cli.options import (
     TEMPERATURE,
     cfg_option,
@@ -90,6 +90,12 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     help="Number of texts, with the seeds N, N+1, ... (from --seed 0: 1, 2, ..., as in C).",
 )
 @click.option(
+    "--separator",
+    type=escaped,
+    metavar="TEXT",
+    help="A line between the texts of --samples; same escapes as --prompt.",
+)
+@click.option(
     "--interactive", is_flag=True, help="Write in turns: you type, the network continues."
 )
 @tokens_option
@@ -109,6 +115,7 @@ def command(
     no_prompt: bool,
     stop: bytes | None,
     samples: int,
+    separator: bytes | None,
     interactive: bool,
     tokens: str | None,
     raw: bool,
@@ -154,6 +161,9 @@ def command(
         Dialogue(net, symbols, seed, sampling, length, raw).run(given)
         return
     shown = [] if no_prompt else start
+    if samples > 1 and sampling.greedy:
+        log.info("one text: without chance, all --samples would be the same")
+        samples = 1
     if samples > 1:
         for first in range(0, samples, SIDE_BY_SIDE):
             count = min(SIDE_BY_SIDE, samples - first)
@@ -170,7 +180,9 @@ def command(
                     progress=progress,
                 )
             for number, text in enumerate(texts):
-                click.echo(f"--- seed {seed_of_text(begin, number)}")
+                if separator is not None and first + number:
+                    write_line(separator)
+                log.info("seed %d", seed_of_text(begin, number))
                 with TextWriter(raw, symbols.names) as writer:
                     writer.write(shown)
                     writer.write(text)

@@ -10,16 +10,18 @@ import click
 
 from darknet_py.checks import number, whole
 from darknet_py.cli.commands import Command
-from darknet_py.cli.console import print_json
+from darknet_py.cli.console import print_json, write_line
 from darknet_py.cli.options import cfg_option, dialect_option, prompt_option, tokens_option
 from darknet_py.cli.values import FILE, Value
 from darknet_py.dialect import ALEXEYAB
 from darknet_py.errors import CorpusError, TrainingError, counted
 from darknet_py.inference.evaluation import evaluate, rounded_perplexity, trace
+from darknet_py.inference.lines import evaluate_lines, split_lines
 from darknet_py.inference.scoring import WARM_UP
 from darknet_py.loading.finding import find_weights, open_network, state_beside
+from darknet_py.network import Network
 from darknet_py.terminal.progress import progress_bar
-from darknet_py.text.corpus import HELD_OUT_FROM, split
+from darknet_py.text.corpus import HELD_OUT_FROM, read_pieces, split
 from darknet_py.text.symbols import LONGER, Symbols, warn_of_encoding
 from darknet_py.training.checkpoint import read_plan
 from darknet_py.training.plan import Plan
@@ -59,6 +61,9 @@ LONG = 100_000  # symbols that take one stream a while
 @click.option(
     "--trace", "as_trace", is_flag=True, help="Print the C program's line for each byte or token."
 )
+@click.option(
+    "--lines", "as_lines", is_flag=True, help="Print the mean loss of each line, a tab, and it."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(
     weights: str,
@@ -71,6 +76,7 @@ def command(
     tokens: str | None,
     streams: int,
     as_trace: bool,
+    as_lines: bool,
     as_json: bool,
 ) -> None:
     """Score how well the network of WEIGHTS predicts TEXT.
@@ -89,11 +95,17 @@ def command(
       darknet-py valid backup/tiny_best.weights mybook.txt --val .1
       darknet-py valid backup mybook.txt --json
       darknet-py valid backup mybook.txt --streams 64
+      darknet-py valid backup names.txt --lines
     """
-    if as_trace and streams > 1:
-        raise click.UsageError("Give --trace or --streams, not both.")
+    if as_trace + as_lines + (streams > 1) > 1:
+        raise click.UsageError("Give one of --trace, --lines and --streams.")
+    if as_lines and val is not None:
+        raise click.UsageError("--lines scores all lines: leave out --val.")
     net = open_network(weights, cfg, dialect)
     known = Symbols.of(net, tokens)
+    if as_lines:
+        _score_lines(net, known, text, prompt, as_json)
+        return
     symbols = known.read_file(text)
     if not known.is_tokens:
         warn_of_encoding(symbols, text, "scored")
@@ -142,6 +154,22 @@ def command(
         rows.append(("word perplexity", rounded_perplexity(score.word_perplexity)))
     for name, value in rows:
         click.echo(f"{name:20}{value}")
+
+
+def _score_lines(
+    net: Network, known: Symbols, source: str, prompt: bytes | None, as_json: bool
+) -> None:
+    """Print the score of each line of a text."""
+    lines = [line for _, data in read_pieces(source) for line in split_lines(data)]
+    with progress_bar("scoring the lines") as progress:
+        scores = evaluate_lines(net, lines, known.prompt(prompt), symbols=known, progress=progress)
+    if as_json:
+        shown = (line.decode("utf-8", "replace") for line in lines)
+        pairs = zip(shown, scores, strict=True)
+        print_json([{"line": line, **dataclasses.asdict(score)} for line, score in pairs])
+        return
+    for line, score in zip(lines, scores, strict=True):
+        write_line(f"{score.nats:.4f}\t".encode() + line)
 
 
 def _plan_of(weights: str) -> Plan | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from darknet_py import notebook
 from darknet_py.checks import FUNCTION, whole
 from darknet_py.errors import CorpusError, counted
 from darknet_py.inference.generation import FEED_STEPS, Progress, feed
@@ -56,6 +57,17 @@ class Evaluation:
     bits_per_character: float | None = None
     has_words: bool = True
 
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        unit = "token" if self.word_perplexity is None else "byte"
+        facts = {
+            f"{unit}s": f"{self.symbols:,}",
+            f"nats per {unit}": f"{self.nats:.4f}",
+            f"bits per {unit}": f"{self.bits:.4f}",
+            "perplexity": rounded_perplexity(self.perplexity),
+        }
+        return notebook.table(facts)
+
     def __str__(self) -> str:
         """In one line, by the name of what was predicted."""
         unit = "token" if self.word_perplexity is None else "byte"
@@ -102,15 +114,15 @@ def evaluate(
     if progress is not None:
         FUNCTION.checked("progress", progress)
     symbols = _scorable(net, text)
-    pieces, start = cut(len(symbols) - 1, streams), _prompt(net, prompt)
+    pieces, start = cut(len(symbols) - 1, streams), prompt_of(net, prompt)
     with net.guard.reading():
         score = score_pieces(net, symbols, pieces, start, progress=progress)
     nats = score.nats * score.symbols
     words = _words(net, symbols)
     if words is None:
-        return _score(nats, score.symbols, has_words=False)
+        return score_of(nats, score.symbols, has_words=False)
     last, text = int(words[-1]), symbols.astype(np.uint8)
-    return _score(nats, score.symbols, last, utf8_characters(text[1:]), _has_words(text, last))
+    return score_of(nats, score.symbols, last, utf8_characters(text[1:]), _has_words(text, last))
 
 
 def trace(
@@ -129,7 +141,7 @@ def trace(
     nats, count = 0.0, 0
     begun = net.guard.changes
     with net.guard.reading(begun):
-        state = feed(net, _prompt(net, prompt), net.initial_state(1))
+        state = feed(net, prompt_of(net, prompt), net.initial_state(1))
     for first in range(0, len(symbols) - 1, FEED_STEPS):
         piece = symbols[first : first + FEED_STEPS + 1, None]
         with net.guard.reading(begun):
@@ -137,7 +149,7 @@ def trace(
         for loss in losses[:, 0].tolist():
             nats += loss
             count += 1
-            yield _score(nats, count, None if words is None else int(words[count - 1]))
+            yield score_of(nats, count, None if words is None else int(words[count - 1]))
 
 
 def _scorable(net: Network, text: str | Sequence[int] | np.ndarray) -> np.ndarray:
@@ -176,27 +188,31 @@ def _has_words(text: np.ndarray, words: int) -> bool:
     return 2 * int(unspaced.sum()) <= characters
 
 
-def _prompt(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarray:
+def prompt_of(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarray:
     """The symbols of `prompt`, where the default is that of the network."""
     if prompt is DEFAULT_PROMPT:
         prompt = Symbols.of(net).default_prompt
     return check_symbols(net, prompt, "prompt")
 
 
-def _score(
+def score_of(
     nats: float,
     symbols: int,
     words: int | None = None,
     characters: int | None = None,
     has_words: bool = True,
 ) -> Evaluation:
-    """words, characters: None if they are not known; without words the symbols are tokens."""
+    """Of a summed loss in nats.
+
+    words, characters: None if they are not known; without words the symbols are tokens.
+    """
+    mean = nats / symbols if symbols else math.nan
     bits = nats / math.log(2)
     return Evaluation(
         symbols=symbols,
-        nats=nats / symbols,
-        bits=bits / symbols,
-        perplexity=_power_of_two(bits / symbols),
+        nats=mean,
+        bits=mean / math.log(2),
+        perplexity=_power_of_two(mean / math.log(2)),
         word_perplexity=None if words is None else _power_of_two(bits / words),
         bytes=None if words is None else symbols,
         characters=characters,
@@ -228,7 +244,7 @@ def hidden_vectors(
         raise ValueError(f"layer {layer}: the network has the layers 0 to {len(net.layers) - 1}")
     if symbols is None:
         symbols = Symbols.of(net)
-    start = _prompt(net, prompt)
+    start = prompt_of(net, prompt)
     begun = net.guard.changes
     state = net.initial_state(1)
     for number, line in enumerate(lines, 1):
@@ -251,4 +267,4 @@ def hidden_vectors(
 
 
 def _power_of_two(bits: float) -> float:
-    return 2.0**bits if bits < 1024 else math.inf
+    return math.inf if bits >= 1024 else 2.0**bits

@@ -29,12 +29,35 @@ MUCH_NEWER = 2  # times the symbols trained on
 WEIGHTS_SUFFIXES = ("_best.weights", "_final.weights", ".backup")
 
 
+def trained_networks() -> dict[str, Path]:
+    """The weights files that come with the package, by name (`tales`)."""
+    package = Path(__file__).parent.parent
+    folder = package / "trained"
+    if not folder.is_dir():
+        folder = package.parent / "data"
+    return {file.stem: file for file in sorted(folder.glob("*.weights"))}
+
+
+def _trained(path: str | os.PathLike[str]) -> Path | None:
+    """The weights file that comes with the package under this name; None where a file has it, or a
+    folder with weights.
+    """
+    place = Path(path)
+    is_hidden = place.is_file() or any(
+        file for suffix in (*WEIGHTS_SUFFIXES, ".weights") for file in place.glob(f"*{suffix}")
+    )
+    return None if is_hidden else trained_networks().get(os.fspath(path))
+
+
 def find_weights(path: str | os.PathLike[str]) -> Path:
-    """`path`, or in a folder its best, else final, else backup file, else its only weights file.
+    """`path`, or in a folder its best, else final, else backup file, else its only weights file;
+    or what comes with the package under this name.
 
     Raises WeightsError.
     """
     folder = Path(path)
+    if (trained := _trained(path)) is not None:
+        return trained
     if not folder.is_dir():
         if not folder.exists() and os.fspath(path) in bundled_cfgs():
             raise WeightsError(
@@ -60,7 +83,7 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
 
 def say_weights(path: Path, given: str | os.PathLike[str]) -> None:
     """Tell which file was found for what was given, and of a much later one."""
-    if path == Path(given):
+    if path == Path(given) or _trained(given) is not None:
         return
     log.info("weights: %s", path)
     say_newer(path)
@@ -129,7 +152,7 @@ def open_network(
     say_weights(path, weights)
     found = find_cfg_of(path, cfg, f"{option or '--cfg'} my.cfg")
     if cfg is None:
-        say_cfg(found, path, option)
+        say_cfg(found, option)
     single = override(found, ONE_STREAM, "one stream")
     return network_of_weights(single, path, dialect)
 
@@ -171,6 +194,8 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
     A folder with the name of a bundled cfg counts only where there are weights in it.
     """
     path = Path(source)
+    if _trained(source) is not None:
+        return True
     if path.is_dir() and os.fspath(source) in bundled_cfgs():
         return any(file for suffix in WEIGHTS_SUFFIXES for file in path.glob(f"*{suffix}"))
     if path.is_dir() or path.suffix in WEIGHTS:
@@ -184,11 +209,13 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
     return True
 
 
-def say_cfg(found: Cfg, weights: Path, option: str | None = "--cfg") -> None:
-    """Tell which cfg was found for a weights file, and how. option: that chooses another."""
-    name, how = found.path, "found next to the weights"
-    if bundled := bundled_name(found.path):
-        name = f"{bundled}, which comes with darknet-py"
-        how = "chosen by the number of parameters"
-    end = "" if option is None else f"; {option} chooses another"
-    log.info("using %s, %s%s", name, how, end)
+def say_cfg(found: Cfg, option: str | None = "--cfg") -> None:
+    """Tell which bundled cfg was found for a weights file that has none of its own beside it.
+
+    option: that chooses another.
+    """
+    if name := bundled_name(found.path):
+        end = "" if option is None else f"; {option} chooses another"
+        log.info(
+            "using %s, which comes with darknet-py, chosen by the number of parameters%s", name, end
+        )

@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from darknet_py import notebook
 from darknet_py.__version__ import __version__
-from darknet_py.errors import TrainingError
+from darknet_py.errors import TrainingError, counted
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
 from darknet_py.text.corpus import Streams
@@ -95,6 +96,7 @@ class Result:
     bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
     so many times a loss per byte is one per character. best_batch: after which the best network
     was kept. ended: why, in a few words. interrupted: by `stop`.
+    file: what to generate with: the best network's file, or the last one's where none is better.
     """
 
     net: Network
@@ -115,6 +117,23 @@ class Result:
     interrupted: bool
     bytes_per_character: float = 1.0
     best_batch: int = 0
+
+    @property
+    def file(self) -> Path:
+        return self.weights if self.best is None else self.best
+
+    def _repr_html_(self) -> str:
+        """For notebooks."""
+        unit = unit_of(self.net)
+        facts = {
+            "ended": self.ended,
+            "trained on": f"{counted(self.symbols, unit)} in {self.seconds:,.1f} s",
+            "average loss": f"{self.avg:.4f} nats per {unit}",
+            "network": str(self.file),
+        }
+        if self.best_val is not None:
+            facts["held-out loss"] = f"{self.best_val:.4f} nats per {unit}"
+        return notebook.table(facts)
 
 
 class Run:
