@@ -30,7 +30,6 @@ from tests.support.commands import invoke
 from tests.support.gradients import check_gradient, random_state
 from tests.support.inputs import write_cfg
 from tests.support.networks import (
-    Array,
     both_dialects,
     cfg_text,
     draw_symbols,
@@ -589,22 +588,3 @@ def test_a_run_from_text_to_text(form: str, tmp_path: Path) -> None:
         for path in (files[0], folded)
     ]
     assert text[0] == text[1]
-
-
-def values_by_step(net: Network, symbols: Array) -> Array:
-    """The probabilities after each of a row of symbols, one stream, by the stepper's logits."""
-    step = net.stepper(net.initial_state(1))
-    logits = np.array([np.array(step(symbol)) for symbol in symbols])
-    e = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(e / e.sum(axis=1, keepdims=True))
-
-
-@forms
-@norms
-def test_the_stepper_is_the_forward(form: str, bn: int, dialect: Dialect) -> None:
-    section = f"{form} activation=tanh batch_normalize={bn} shortcut=1"
-    net = make_network("[net] inputs=6", section, LINEAR, END, dialect=dialect)
-    symbols = draw_symbols(net, time_steps=9)[0]
-    np.testing.assert_allclose(
-        values_by_step(net, symbols[:, 0]), net.predict(symbols)[:, 0], rtol=1e-10
-    )

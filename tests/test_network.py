@@ -10,7 +10,7 @@ import pytest
 
 from darknet_py import load_network
 from darknet_py.cfg import parse_cfg, read_cfg
-from darknet_py.dialect import ALEXEYAB, UPSTREAM
+from darknet_py.dialect import ALEXEYAB, UPSTREAM, Dialect
 from darknet_py.errors import CfgError, WeightsError
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.network import Network
@@ -35,10 +35,9 @@ MEMORIES = {
 with_memory = pytest.mark.parametrize("section", MEMORIES.values(), ids=MEMORIES)
 
 
-def states_of(net: Network, kind: str) -> list[Array]:
-    """The arrays of the training state or the prediction state."""
-    state = net.trainer.state if kind == "training" else net.prediction_state
-    return [part for layer in state for part in layer]
+def states_of(net: Network) -> list[Array]:
+    """The arrays of the training state and of the prediction state."""
+    return [part for state in (net.trainer.state, net.prediction_state) for part in sum(state, ())]
 
 
 # --- the initial weights -------------------------------------------------------------------------
@@ -103,17 +102,11 @@ def test_load_network_draws_or_loads(tmp_path: Path) -> None:
 
 
 OF_ALL = "[net] inputs=7 batch=3 time_steps=4"
-RECURRENT = (
-    "[rnn] output=6",
-    "[lstm] output=5",
-    "[gru] output=4",
-    "[connected] output=7",
-    "[softmax]",
-)
+RECURRENT = ("[rnn] output=6", "[lstm] output=5", "[gru] output=4", "[connected] output=7", END[1])
 
 
-def drawn(keys: str) -> Network:
-    net = make_network(f"{OF_ALL} {keys}", *RECURRENT)
+def drawn(keys: str, *layers: str) -> Network:
+    net = make_network(f"{OF_ALL} {keys}", *(layers or RECURRENT))
     net.initialize(Rand(5))
     return net
 
@@ -133,22 +126,21 @@ def test_orthogonal_matrices_see_the_state_and_take_as_many_draws() -> None:
     assert changed == 1 + 4 + 3
 
 
-def test_matrices_that_see_symbols_start_wide_and_take_as_many_draws() -> None:
-    usual, wide = drawn(""), drawn("init_symbols=1")
-    assert usual.rand.drawn == wide.rand.drawn
-    for tensor, other in zip(usual.tensors(), wide.tensors(), strict=True):
-        factor = np.sqrt(7) if tensor.name == "0.input.weight" else 1
-        np.testing.assert_allclose(other.values, factor * tensor.values, rtol=1e-6)
-    gated = [
-        make_network(f"{OF_ALL} init_symbols={flag}", "[lstm] output=5", "[softmax]")
-        for flag in (0, 1)
-    ]
-    for net in gated:
-        net.initialize(Rand(5))
-    for tensor, other in zip(*(net.tensors() for net in gated), strict=True):
-        sees_symbols = tensor.name in {f"0.u{gate}.weight" for gate in "fiog"}
-        factor = np.sqrt(7) if sees_symbols else 1
-        np.testing.assert_allclose(other.values, factor * tensor.values, rtol=1e-6)
+@pytest.mark.parametrize(
+    ("layers", "wide"),
+    [
+        (RECURRENT, {"0.input.weight"}),
+        (("[lstm] output=5", "[softmax]"), {f"0.u{gate}.weight" for gate in "fiog"}),
+    ],
+)
+def test_matrices_that_see_symbols_start_wide_and_take_as_many_draws(
+    layers: tuple[str, ...], wide: set[str]
+) -> None:
+    usual, other = (drawn(f"init_symbols={flag}", *layers) for flag in (0, 1))
+    assert usual.rand.drawn == other.rand.drawn
+    for narrow, tensor in zip(usual.tensors(), other.tensors(), strict=True):
+        factor = np.sqrt(7) if tensor.name in wide else 1
+        np.testing.assert_allclose(tensor.values, factor * narrow.values, rtol=1e-6)
 
 
 def test_the_forget_gate_starts_from_its_bias() -> None:
@@ -242,34 +234,32 @@ def test_a_weights_file_settles_the_rolling_statistics(layer: str, tmp_path: Pat
         assert set(skipping.statistics_steps) == {0}
 
 
-def test_rolling_statistics_of_connected_take_all_rows_at_once() -> None:
-    net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]")
+@pytest.mark.parametrize(
+    ("section", "dialect", "share"),
+    [
+        ("[connected] output=7 batch_normalize=1", UPSTREAM, 0.01),
+        ("[batchnorm]", UPSTREAM, 0.01),
+        ("[batchnorm]", ALEXEYAB, 0.1),
+    ],
+)
+def test_rolling_statistics_take_all_rows_at_once(
+    section: str, dialect: Dialect, share: float
+) -> None:
+    net = make_network(NET, section, "[softmax]", dialect=dialect)
     tensors = {tensor.name: tensor.values for tensor in net.tensors()}
-    before = tensors["0.rolling_variance"].copy()
+    mean, variance = (tensors[f"0.rolling_{name}"].copy() for name in ("mean", "variance"))
     net.statistics_steps = [1000]
     inputs, targets = draw_symbols(net)
     net.trainer.accumulate(inputs, targets, net.initial_state(8))
-    rows = tensors["0.weight"].T[inputs.ravel()]
-    expected = 0.99 * before + 0.01 * rows.var(axis=0, ddof=1)
-    np.testing.assert_allclose(tensors["0.rolling_variance"], expected, rtol=1e-12)
-
-
-def test_rolling_statistics_of_batchnorm_take_all_rows_at_once() -> None:
-    """AlexeyAB's rolls .9 and .1 here."""
-    for dialect, share in ((UPSTREAM, 0.01), (ALEXEYAB, 0.1)):
-        net = make_network(NET, "[batchnorm]", "[softmax]", dialect=dialect)
-        tensors = {tensor.name: tensor.values for tensor in net.tensors()}
-        before = tensors["0.rolling_mean"].copy()
-        net.statistics_steps = [1000]
-        inputs, targets = draw_symbols(net)
-        net.trainer.accumulate(inputs, targets, net.initial_state(8))
-        mean = np.eye(7)[inputs.ravel()].mean(axis=0)
-        expected = (1 - share) * before + share * mean
-        np.testing.assert_allclose(tensors["0.rolling_mean"], expected, rtol=1e-12)
+    rows = tensors.get("0.weight", np.eye(7)).T[inputs.ravel()]
+    mean += share * (rows.mean(axis=0) - mean)
+    variance += share * (rows.var(axis=0, ddof=1) - variance)
+    np.testing.assert_allclose(tensors["0.rolling_mean"], mean, rtol=1e-12)
+    np.testing.assert_allclose(tensors["0.rolling_variance"], variance, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dialect", [UPSTREAM, ALEXEYAB])
-def test_prediction_normalizes_with_the_rolling_statistics(dialect: Any) -> None:
+def test_prediction_normalizes_with_the_rolling_statistics(dialect: Dialect) -> None:
     net = make_network(NET, "[connected] output=7 batch_normalize=1", "[softmax]", dialect=dialect)
     t = {tensor.name.removeprefix("0."): tensor.values for tensor in net.tensors()}
     inputs, _ = draw_symbols(net)
@@ -348,7 +338,7 @@ def test_carry_goes_on_from_the_last_datum(section: str) -> None:
     for half in (slice(0, 4), slice(4, 8)):
         loss = net.train_batch(inputs[half], targets[half])
         assert loss == pytest.approx(losses[half].mean(), rel=1e-12)
-    for part, expected in zip(states_of(net, "training"), sum(after, ()), strict=True):
+    for part, expected in zip(sum(net.trainer.state, ()), sum(after, ()), strict=True):
         np.testing.assert_allclose(part, expected, rtol=1e-12)
 
     _, middle = net.forward(inputs[:4], net.initial_state(8))
@@ -424,31 +414,27 @@ def test_reset_state(section: str) -> None:
     inputs, targets = draw_symbols(net)
     net.train_batch(inputs, targets)
     net.predict(inputs)
-    arrays = [
-        array.copy() for array in (*states_of(net, "training"), *states_of(net, "prediction"))
-    ]
+    before = [array.copy() for array in states_of(net)]
     net.reset_state(3)
-    for before, after in zip(
-        arrays, (*states_of(net, "training"), *states_of(net, "prediction")), strict=True
-    ):
-        assert before[3].all()
+    for array, after in zip(before, states_of(net), strict=True):
+        assert array[3].all()
         assert not after[3].any()
-        np.testing.assert_array_equal(np.delete(after, 3, 0), np.delete(before, 3, 0))
+        np.testing.assert_array_equal(np.delete(after, 3, 0), np.delete(array, 3, 0))
     net.reset_state()
-    for after in (*states_of(net, "training"), *states_of(net, "prediction")):
+    for after in states_of(net):
         assert not after.any()
 
 
 @with_memory
 @pytest.mark.parametrize("bn", [0, 1])
-def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn: int) -> None:
+def test_arrays_given_in_and_out_are_not_written_to(section: str, bn: int) -> None:
     net = make_network(NET, f"{section} batch_normalize={bn}", *END, dtype=np.float32)
     inputs, targets = draw_symbols(net)
     start = net.initial_state(8)
     _, first = net.forward(inputs, start)
     _, second = net.trainer.accumulate(inputs, targets, first)
     probabilities = net.predict(inputs)
-    given = [*sum(start, ()), *sum(first, ()), *sum(second, ()), probabilities]
+    given = [*sum(start, ()), *sum(first, ()), *sum(second, ()), probabilities, inputs, targets]
     copies = [array.copy() for array in given]
     for seed in range(3):
         inputs, targets = draw_symbols(net, seed)
@@ -456,19 +442,9 @@ def test_states_and_outputs_given_out_are_not_written_to_later(section: str, bn:
         net.predict(inputs)
         net.trainer.accumulate(inputs, targets, second)
         net.losses(inputs, targets, first)
+    assert {array.dtype for array in given[:-2]} == {np.dtype(np.float32)}
     for array, copy in zip(given, copies, strict=True):
-        assert array.dtype == np.float32
         np.testing.assert_array_equal(array, copy)
-
-
-def test_the_inputs_given_are_not_written_to() -> None:
-    net = make_network(NET, BN, *END)
-    inputs, targets = draw_symbols(net)
-    copies = inputs.copy(), targets.copy()
-    net.train_batch(inputs, targets)
-    net.predict(inputs)
-    np.testing.assert_array_equal(inputs, copies[0])
-    np.testing.assert_array_equal(targets, copies[1])
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "int32", "uint64", ">i4"])
@@ -497,8 +473,9 @@ def test_text_symbols_may_be_any_integers(dtype: str) -> None:
         np.full((4, 8), 7),
         np.full((4, 8), -1),
         np.full((4, 8), 255, np.uint8),
+        np.zeros((0, 8), int),
     ],
-    ids=lambda bad: f"{bad.dtype} {bad.shape} {bad.flat[0]}",
+    ids=lambda bad: f"{bad.dtype} {bad.shape} {bad.max(initial=0)}",
 )
 def test_wrong_arrays_are_refused(bad: Array) -> None:
     net = make_network(NET, RNN, *END)
@@ -514,48 +491,40 @@ def test_wrong_arrays_are_refused(bad: Array) -> None:
     assert net.seen == 0
 
 
-def test_no_steps_are_refused() -> None:
-    with pytest.raises(ValueError, match="inputs"):
-        make_network(NET, RNN, *END).predict(np.zeros((0, 8), int))
+LOSS = r"the last layer has no loss; end the network with \[softmax\]"
+NORMED = r"cfg:\d+: .*batch_normalize=1.* streams"
 
 
-@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm"])
-def test_batch_norm_on_one_stream_is_refused_in_training_only(kind: str) -> None:
-    section = f"[{kind}] output=5 batch_normalize=1"
-    for options in ("batch=1", "batch=4 subdivisions=4"):
-        net = make_network(f"[net] inputs=7 time_steps=4 {options}", section, *END)
-        with pytest.raises(CfgError, match=r"cfg:\d+: .*batch_normalize=1.* streams"):
-            net.train_batch(np.zeros((4, 1), int), np.zeros((4, 1), int))
-        assert np.isfinite(net.predict(np.zeros((1, 1), int))).all()
+@pytest.mark.parametrize(
+    ("head", "layers", "told"),
+    [
+        (NET, ["[connected] output=7", RNN], LOSS),
+        (NET, ["[connected] output=7"], LOSS),
+        (NET, ["[softmax] noloss=1"], LOSS),
+        (NET, ["[connected] output=6", "[softmax]"], "has 6 outputs and the network 7 inputs; bo"),
+        (NET, ["[connected] output=8", "[softmax]"], "has 8 outputs and the network 7 inputs; bo"),
+        ("[net] inputs=7 batch=1 time_steps=4", [BN, *END], NORMED),
+        (
+            "[net] inputs=7 batch=4 subdivisions=4",
+            ["[gru] output=5 batch_normalize=1", *END],
+            NORMED,
+        ),
+        ("[net] inputs=7 batch=1", ["[lstm] output=5 batch_normalize=1", *END], NORMED),
+        ("[net] inputs=7", ["[connected] output=7 batch_normalize=1", END[1]], "batch_normalize=1"),
+    ],
+)
+def test_what_predicts_but_cannot_be_trained(head: str, layers: list[str], told: str) -> None:
+    net = make_network(head, *layers)
+    assert np.isfinite(net.predict(np.zeros((1, net.streams), int))).all()
+    symbols = np.zeros((net.options.time_steps, net.streams), int)
+    with pytest.raises(CfgError, match=told):
+        net.train_batch(symbols, symbols)
 
 
-def test_batch_norm_of_connected_is_refused_on_one_symbol_only() -> None:
+def test_batch_norm_of_connected_takes_several_symbols_of_one_stream() -> None:
     bn = "[connected] output=7 batch_normalize=1"
-    one = make_network("[net] inputs=7", bn, "[softmax]")
-    with pytest.raises(CfgError, match="batch_normalize=1"):
-        one.train_batch(np.zeros((1, 1), int), np.zeros((1, 1), int))
     steps = make_network("[net] inputs=7 time_steps=4", bn, "[softmax]")
     assert np.isfinite(steps.train_batch(*draw_symbols(steps)))
-
-
-@pytest.mark.parametrize("end", [RNN, "[connected] output=7", "[softmax] noloss=1"])
-def test_a_network_without_a_loss_predicts_but_does_not_train(end: str) -> None:
-    net = make_network(NET, "[connected] output=7", end)
-    assert net.predict(np.zeros((1, 8), int)).shape[:2] == (1, 8)
-    with pytest.raises(
-        CfgError, match=r"the last layer has no loss; end the network with \[softmax\]"
-    ):
-        net.train_batch(*draw_symbols(net))
-
-
-@pytest.mark.parametrize("outputs", [6, 8])
-def test_other_outputs_than_inputs_are_refused_in_training(outputs: int) -> None:
-    net = make_network(NET, f"[connected] output={outputs}", "[softmax]")
-    inputs, targets = draw_symbols(net)
-    with pytest.raises(
-        CfgError, match=f"has {outputs} outputs and the network 7 inputs; both must"
-    ):
-        net.train_batch(inputs % 6, targets % 6)
 
 
 def test_a_network_too_large_for_any_memory_is_refused() -> None:
@@ -566,9 +535,10 @@ def test_a_network_too_large_for_any_memory_is_refused() -> None:
 
 def test_a_softmax_alone_can_be_all() -> None:
     net = make_network("[net] inputs=3 batch=2", "[softmax]")
-    p = net.predict(np.array([[0, 1]]))
     e = np.exp(np.eye(3)[:2])
-    np.testing.assert_allclose(p[0], e / e.sum(axis=-1, keepdims=True))
+    np.testing.assert_allclose(
+        net.predict(np.array([[0, 1]]))[0], e / e.sum(axis=-1, keepdims=True)
+    )
 
 
 def test_saturated_logits_have_a_finite_loss() -> None:
@@ -581,9 +551,9 @@ def test_saturated_logits_have_a_finite_loss() -> None:
     state = net.initial_state(1)
     with np.errstate(all="raise", under="ignore"):
         for target, loss in ((0, 3000), (1, 0), (2, 6000)):
-            inputs = np.array([[0]])
-            assert summed_loss(net, inputs, np.array([[target]]), state) == pytest.approx(loss)
-            net.trainer.accumulate(inputs, np.array([[target]]), state)
+            datum = np.array([[0]]), np.array([[target]]), state
+            assert summed_loss(net, *datum) == pytest.approx(loss)
+            net.trainer.accumulate(*datum)
             assert np.isfinite(net.updates).all()
 
 

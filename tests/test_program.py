@@ -26,6 +26,7 @@ RECURRENT = [
     "[rnn] output=8 hidden=5 activation=leaky",
     "[rnn] output=8 shortcut=1 logistic=1 activation=tanh",
     "[crnn] output_filters=8 hidden_filters=5",
+    "[crnn] output=9 hidden=6 size=1 groups=3 shortcut=1 activation=tanh",
     "[gru] output=8",
     "[gru] output=8 tanh=1",
     "[lstm] output=8",
@@ -183,7 +184,7 @@ def test_the_operations_of_a_layer_in_their_order() -> None:
 
 
 def test_two_steppers_of_a_network_do_not_meet() -> None:
-    net = make_network(HEAD, *RECURRENT[3:], "[softmax]", "[softmax]")
+    net = make_network(HEAD, *RECURRENT[4:], "[softmax]", "[softmax]")
     symbols = [Random(1).randrange(9) for _ in range(9)]
     alone, one, other = (net.stepper(net.initial_state(1)) for _ in range(3))
     for symbol in symbols:

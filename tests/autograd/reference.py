@@ -2,9 +2,10 @@
 
 This file shares nothing with the package it tests: the networks are spelled out literally in
 PyTorch, every gradient comes from autograd, and both optimizers follow their definition line by
-line.  It is run by hand and writes one ``.npz`` per case:
+line.  It is run by hand and writes one ``.npz`` per case, with the cfgs of the files that are here
+or with other ones:
 
-    python tests/autograd/reference.py OUTDIR
+    python tests/autograd/reference.py OUTDIR [CFG ...]
 
 Arrays in a file (F is the number of floats in the net's weights file, U the number of updates):
 
@@ -26,7 +27,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -454,127 +454,6 @@ def random_symbols(network: Network, rng: np.random.Generator) -> np.ndarray:
     return symbols.astype(np.int16)
 
 
-# --------------------------------------------------------------------------------------- cases
-
-
-def section(name: str, **options: Any) -> str:
-    lines = [f"[{name}]"]
-    lines += [f"{key}={value}" for key, value in options.items()]
-    return "\n".join(lines) + "\n"
-
-
-def network_text(
-    *layers: str,
-    inputs: int = 12,
-    batch: int = 8,
-    time_steps: int = 5,
-    last: str = "linear",
-    temperature: float | None = None,
-    **net: Any,
-) -> str:
-    """A whole cfg: the layers given, then [connected] and [softmax]."""
-    options: dict[str, Any] = {
-        "inputs": inputs,
-        "batch": batch,
-        "subdivisions": 1,
-        "time_steps": time_steps,
-        "learning_rate": 0.05,
-        "momentum": 0.9,
-        "decay": 0.001,
-        "policy": "constant",
-        "max_batches": UPDATES,
-    }
-    softmax = {} if temperature is None else {"temperature": temperature}
-    return "\n".join(
-        [
-            section("net", **{**options, **net}),
-            *layers,
-            section("connected", output=inputs, activation=last),
-            section("softmax", **softmax),
-        ]
-    )
-
-
-def rnn(output: int, activation: str, norm: int = 0, **more: Any) -> str:
-    return section("rnn", output=output, activation=activation, batch_normalize=norm, **more)
-
-
-def gru(output: int, tanh: int, norm: int = 0, **more: Any) -> str:
-    return section("gru", output=output, tanh=tanh, batch_normalize=norm, **more)
-
-
-def lstm(output: int, norm: int = 0, **more: Any) -> str:
-    return section("lstm", output=output, batch_normalize=norm, **more)
-
-
-def connected(output: int, activation: str, norm: int = 0, **more: Any) -> str:
-    return section("connected", output=output, activation=activation, batch_normalize=norm, **more)
-
-
-def cases() -> dict[str, str]:
-    adam: dict[str, Any] = {"adam": 1, "learning_rate": 0.005}
-    own_adam: dict[str, Any] = {**adam, "B1": 0.8, "B2": 0.95, "eps": 0.001, "decay": 0.01}
-    two_rnns = (rnn(8, "leaky", 1), rnn(7, "leaky", 1))
-    norm_between = (rnn(7, "leaky", 1), connected(8, "leaky", 1), rnn(6, "leaky", 1))
-    return {
-        # [rnn]
-        "rnn-leaky-bn": network_text(rnn(8, "leaky", 1)),
-        "rnn-tanh": network_text(rnn(8, "tanh"), inputs=15, time_steps=6),
-        "rnn-logistic-bn": network_text(rnn(7, "logistic", 1), batch=9),
-        "rnn-linear": network_text(rnn(6, "linear"), time_steps=4),
-        "rnn-two-leaky-bn": network_text(*two_rnns, last="leaky"),
-        "rnn-wide-state-bn": network_text(rnn(6, "leaky", 1, hidden=9), inputs=13),
-        "rnn-narrow-state": network_text(rnn(10, "tanh", hidden=6), inputs=16, time_steps=7),
-        "rnn-shortcut": network_text(rnn(8, "tanh", shortcut=1), batch=10),
-        "rnn-shortcut-bn": network_text(rnn(8, "leaky", 1, shortcut=1)),
-        # [connected]
-        "connected-bn-between": network_text(*norm_between, last="leaky"),
-        "connected-only-bn": network_text(connected(9, "tanh", 1), connected(8, "logistic", 1)),
-        # [gru] and [lstm]
-        "gru-tanh": network_text(gru(7, 1)),
-        "gru-tanh-bn": network_text(gru(7, 1, 1), batch=9),
-        "gru-logistic": network_text(gru(7, 0), inputs=14, time_steps=7),
-        "gru-logistic-bn": network_text(gru(6, 0, 1), batch=10, time_steps=4),
-        "lstm": network_text(lstm(7), time_steps=6),
-        "lstm-bn": network_text(lstm(6, 1), batch=10),
-        # stacks
-        "mixed": network_text(rnn(7, "tanh"), lstm(6), gru(6, 1), last="leaky", time_steps=4),
-        "mixed-bn": network_text(
-            rnn(6, "leaky", 1),
-            lstm(6, 1),
-            gru(6, 1, 1),
-            batch=10,
-            time_steps=4,
-            learning_rate=0.005,
-        ),
-        # [softmax]
-        "softmax-temperature": network_text(rnn(8, "tanh"), temperature=0.5),
-        # the other activations
-        "smooth-activations": network_text(
-            connected(8, "loggy"), connected(8, "elu"), connected(8, "selu"), rnn(6, "loggy")
-        ),
-        "kinked-activations": network_text(
-            connected(8, "relie"), rnn(7, "ramp"), connected(8, "relu"), connected(8, "plse")
-        ),
-        "stepped-activations": network_text(
-            rnn(7, "hardtan"), connected(8, "stair"), connected(7, "lhtan")
-        ),
-        # learning_rate of a layer
-        "layer-rates": network_text(
-            rnn(7, "tanh", learning_rate=0.5), gru(6, 1, learning_rate=2), time_steps=4
-        ),
-        "layer-rates-adam": network_text(
-            rnn(7, "tanh", learning_rate=0.5), lstm(6, learning_rate=2), time_steps=4, **adam
-        ),
-        # adam=1
-        "rnn-leaky-bn-adam": network_text(rnn(8, "leaky", 1), last="leaky", **adam),
-        "rnn-tanh-own-adam": network_text(rnn(8, "tanh"), **own_adam),
-        "gru-tanh-adam": network_text(gru(7, 1), **adam),
-        "lstm-bn-own-adam": network_text(lstm(6, 1), batch=10, **own_adam),
-        "connected-bn-adam": network_text(connected(9, "leaky", 1), rnn(7, "tanh"), **adam),
-    }
-
-
 # ------------------------------------------------------------------------------ self-examination
 
 
@@ -683,15 +562,23 @@ def record(name: str, cfg: str, folder: Path) -> str:
     return " ".join(columns)
 
 
+def recorded() -> dict[str, str]:
+    """The cfgs of the files next to this one."""
+    paths = sorted(Path(__file__).parent.glob("*.npz"))
+    return {path.stem: np.load(path)["cfg"].item() for path in paths}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Record the autograd cases.")
     parser.add_argument("folder", metavar="OUTDIR", type=Path)
-    folder: Path = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
+    parser.add_argument("new", metavar="CFG", type=Path, nargs="*", help="instead of all recorded")
+    args = parser.parse_args()
+    args.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     print(HEADINGS)
-    for name, cfg in cases().items():
-        print(record(name, cfg, folder), flush=True)
+    cfgs = {path.stem: path.read_text() for path in args.new} or recorded()
+    for name, cfg in cfgs.items():
+        print(record(name, cfg, args.folder), flush=True)
 
 
 if __name__ == "__main__":
