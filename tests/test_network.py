@@ -144,10 +144,10 @@ def test_matrices_that_see_symbols_start_wide_and_take_as_many_draws(
 
 
 def test_the_forget_gate_starts_from_its_bias() -> None:
-    net = drawn("forget_bias=1.5")
-    biases = {p.name: p.values for p in net.tensors() if p.name.endswith(".bias")}
-    for name, values in biases.items():
-        np.testing.assert_array_equal(values, 1.5 if name == "1.uf.bias" else 0)
+    for tensor in drawn("forget_bias=1.5").tensors():
+        if tensor.name.endswith(".bias"):
+            expected = 1.5 if tensor.name == "1.uf.bias" else 0
+            np.testing.assert_array_equal(tensor.values, expected)
 
 
 # --- the parameter vector ------------------------------------------------------------------------
@@ -189,9 +189,7 @@ def test_what_is_written_to_the_parameters_is_what_counts(section: str) -> None:
 
 @pytest.mark.parametrize("seen", [0, 1, 17, 97, 1 << 20])
 def test_rolling_statistics_follow_every_step_in_order(seen: int) -> None:
-    """r = .99 r + .01 now, once per time step; .95 and .05 in AlexeyAB's. The first steps of a new
-    network enter as a plain mean.
-    """
+    """r = .99 r + .01 now per time step, .95 and .05 in AlexeyAB's; at first a plain mean."""
     for dialect, least in ((UPSTREAM, 0.01), (ALEXEYAB, 0.05)):
         net = make_network(NET, BN, *END, dialect=dialect)
         net.statistics_steps = [seen] * 3
@@ -535,10 +533,9 @@ def test_a_network_too_large_for_any_memory_is_refused() -> None:
 
 def test_a_softmax_alone_can_be_all() -> None:
     net = make_network("[net] inputs=3 batch=2", "[softmax]")
+    p = net.predict(np.array([[0, 1]]))[0]
     e = np.exp(np.eye(3)[:2])
-    np.testing.assert_allclose(
-        net.predict(np.array([[0, 1]]))[0], e / e.sum(axis=-1, keepdims=True)
-    )
+    np.testing.assert_allclose(p, e / e.sum(axis=-1, keepdims=True))
 
 
 def test_saturated_logits_have_a_finite_loss() -> None:

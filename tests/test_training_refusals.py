@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,33 +69,22 @@ def test_a_run_that_diverges_names_the_checkpoint_that_is_good() -> None:
     assert math.isfinite(open_network("backup/net.backup").parameters.sum())
 
 
-def bad_text(data: bytes) -> Any:
-    def make() -> None:
-        Path("text.txt").write_bytes(data)
+def put(name: str, data: bytes | None) -> Any:
+    """What puts this into a file, or an empty folder in its place."""
 
-    return make
-
-
-def bad_cfg(*sections: str) -> Any:
-    def make() -> None:
-        write_cfg(Path("net.cfg"), *sections)
-
-    return make
-
-
-def remove(name: str) -> Any:
     def make() -> None:
         Path(name).unlink()
+        Path(name).mkdir() if data is None else Path(name).write_bytes(data)
 
     return make
 
 
-def folder_at(name: str) -> Any:
-    def make() -> None:
-        Path(name).unlink()
-        Path(name).mkdir()
+def text(data: bytes) -> Any:
+    return put("text.txt", data)
 
-    return make
+
+def cfg(*sections: str) -> Any:
+    return lambda: write_cfg(Path("net.cfg"), *sections)
 
 
 def other_weights() -> None:
@@ -106,29 +94,29 @@ def other_weights() -> None:
 
 FROM_WEIGHTS = ("--weights", "some.weights")
 REFUSED: list[tuple[str, Any, tuple[str, ...], tuple[str, ...]]] = [
-    ("an empty text", bad_text(b""), (), ("text.txt", "empty")),
-    ("a missing text", remove("text.txt"), (), ("text.txt", "No such file")),
-    ("one character", bad_text(b"a"), (), ("text.txt", "time_steps=8")),
-    ("a text as long as time_steps", bad_text(b"abcdefgh"), (), ("text.txt", "8 bytes")),
-    ("a NUL byte", bad_text(b"ab\0cdefghijk"), (), ("text.txt", "NUL", "2")),
-    ("UTF-16", bad_text("\ufeffabcdefghijk".encode("utf-16-le")), (), ("text.txt", "UTF-16")),
-    ("an empty folder", folder_at("text.txt"), (), ("text.txt", "no text files")),
+    ("an empty text", text(b""), (), ("text.txt", "empty")),
+    ("a missing text", Path("text.txt").unlink, (), ("text.txt", "No such file")),
+    ("one character", text(b"a"), (), ("text.txt", "time_steps=8")),
+    ("a text as long as time_steps", text(b"abcdefgh"), (), ("text.txt", "8 bytes")),
+    ("a NUL byte", text(b"ab\0cdefghijk"), (), ("text.txt", "NUL", "2")),
+    ("UTF-16", text("\ufeffabcdefghijk".encode("utf-16-le")), (), ("text.txt", "UTF-16")),
+    ("an empty folder", put("text.txt", None), (), ("text.txt", "no text files")),
     (
         "too few inputs",
-        bad_cfg("[net] inputs=100", RNN, "[connected] output=100 activation=linear", SOFTMAX),
+        cfg("[net] inputs=100", RNN, "[connected] output=100 activation=linear", SOFTMAX),
         (),
         ("text.txt", "0 to 99", "offset", "inputs="),
     ),
-    ("no tokens", bad_text(b"12 x"), ("--tokenized",), ("text.txt", "token 2")),
-    ("a missing cfg", remove("net.cfg"), (), ("net.cfg", "tiny")),
-    ("a folder as cfg", folder_at("net.cfg"), (), ("net.cfg",)),
-    ("an empty cfg", lambda: Path("net.cfg").write_text(""), (), ("net.cfg",)),
-    ("no cfg", lambda: Path("net.cfg").write_bytes(os.urandom(500)), (), ("net.cfg",)),
-    ("only [net]", bad_cfg(NET), (), ("net.cfg",)),
-    ("an unknown layer", bad_cfg(NET, "[crnn] output=3"), (), ("net.cfg:", "crnn")),
-    ("a bad value", bad_cfg(NET, "[rnn] output=x", SOFTMAX), (), ("net.cfg:", "output='x'")),
-    ("no loss", bad_cfg(NET, RNN, CONNECTED), (), ("net.cfg", "[softmax]")),
-    ("other outputs", bad_cfg(NET, RNN, SOFTMAX), (), ("net.cfg", "8 outputs", "256")),
+    ("no tokens", text(b"12 x"), ("--tokenized",), ("text.txt", "token 2")),
+    ("a missing cfg", Path("net.cfg").unlink, (), ("net.cfg", "tiny")),
+    ("a folder as cfg", put("net.cfg", None), (), ("net.cfg",)),
+    ("an empty cfg", put("net.cfg", b""), (), ("net.cfg",)),
+    ("no cfg", put("net.cfg", bytes(range(256))), (), ("net.cfg",)),
+    ("only [net]", cfg(NET), (), ("net.cfg",)),
+    ("an unknown layer", cfg(NET, "[crnn] output=3"), (), ("net.cfg:", "crnn")),
+    ("a bad value", cfg(NET, "[rnn] output=x", SOFTMAX), (), ("net.cfg:", "output='x'")),
+    ("no loss", cfg(NET, RNN, CONNECTED), (), ("net.cfg", "[softmax]")),
+    ("other outputs", cfg(NET, RNN, SOFTMAX), (), ("net.cfg", "8 outputs", "256")),
     ("a bad setting", lambda: None, ("--set", "batch=x"), ("--set", "batch='x'")),
     ("a missing validation text", lambda: None, ("--val", "nowhere"), ("nowhere",)),
     ("missing weights", lambda: None, FROM_WEIGHTS, ("some.weights", "No such file")),
