@@ -17,39 +17,22 @@ function cutOff(p) {
   for (let i = 0; i < p.length; i++) p[i] *= inverse;
 }
 
-// Keep the k largest, the first of equal ones, and make them sum to 1, in place.
-function keepLargest(p, k) {
-  if (k < p.length) {
-    const sorted = p.slice().sort();
-    const least = sorted[sorted.length - k];
-    let above = 0;
-    for (let i = 0; i < p.length; i++) if (p[i] > least) above++;
-    let equal = k - above;
-    for (let i = 0; i < p.length; i++) {
-      if (p[i] > least || (p[i] === least && equal-- > 0)) continue;
-      p[i] = 0;
-    }
-  }
-  const sum = f(p.reduce((a, b) => a + b));
-  for (let i = 0; i < p.length; i++) p[i] /= sum;
-}
-
 // The symbols of the largest numbers above 0, the largest first, the first of equal ones first.
 export function largest(p, count) {
-  const best = [];
-  for (let symbol = 0; symbol < p.length; symbol++) {
-    if (!(p[symbol] > 0)) continue;
-    if (best.length === count && p[symbol] <= p[best[count - 1]]) continue;
-    let place = best.length;
-    while (place > 0 && p[symbol] > p[best[place - 1]]) place--;
-    best.splice(place, 0, symbol);
-    if (best.length > count) best.pop();
-  }
-  return best;
+  const symbols = Array.from(p.keys()).filter((symbol) => p[symbol] > 0);
+  return symbols.sort((a, b) => p[b] - p[a]).slice(0, count);
 }
 
 function likeliest(p) {
-  return largest(p, 1)[0] ?? 0;
+  return p.reduce((best, value, symbol) => (value > p[best] ? symbol : best), 0);
+}
+
+// Keep the k largest, the first of equal ones, and make them sum to 1, in place.
+function keepLargest(p, k) {
+  const kept = new Set(largest(p, k));
+  for (let i = 0; i < p.length; i++) if (!kept.has(i)) p[i] = 0;
+  const sum = f(p.reduce((a, b) => a + b));
+  for (let i = 0; i < p.length; i++) p[i] /= sum;
 }
 
 // The probabilities with which the next symbol is drawn, in place.
@@ -68,15 +51,9 @@ export function odds(p, sampling) {
 // The first symbol at which `uniform`, less the odds so far, is not above 0.
 export function draw(p, uniform, sampling) {
   if (sampling.temperature === 0) return likeliest(p);
-  let left = f(uniform);
-  let chosen = p.length - 1;
-  for (let i = 0; i < p.length; i++) {
-    left = f(left - p[i]);
-    if (left <= 0) {
-      chosen = i;
-      break;
-    }
-  }
+  let chosen = 0;
+  let left = f(f(uniform) - p[0]);
+  while (!(left <= 0) && chosen < p.length - 1) left = f(left - p[++chosen]);
   // Rounding may leave a rest that no symbol takes; then the last one is darknet's choice, unless
   // it is not among the k that may be drawn.
   return sampling.topK === 0 || p[chosen] > 0 ? chosen : likeliest(p);
