@@ -25,7 +25,7 @@ from darknet_py.activations import Activation
 from darknet_py.layers.base import Layer, Parameter
 from darknet_py.layers.connected import Connected
 
-_WIDTH = 96  # columns of a line within a class
+_WIDTH = 96  # columns of a docstring within a class
 
 
 class UnreadableStep(Exception):
@@ -36,7 +36,7 @@ class StepText(ast.NodeTransformer):
     """The text of a layer's step. Raises UnreadableStep.
 
     function: gives PyTorch's expression for an activation. parts: what the step reads of the layer,
-    by the names of their tensors, connected layers first.
+    by the names of their tensors.
     """
 
     def __init__(self, layer: Layer, function: Callable[[Activation], str]) -> None:
@@ -45,10 +45,10 @@ class StepText(ast.NodeTransformer):
         self._globals = type(layer).step.__globals__
         self._states = [*layer.state_sizes]
         self._state, self._unpacked = packed(self._states), unpacked(self._states)
-        # The names that are known so far, and how the loop calls them. What it goes over, by name.
-        self._given = {"x", *self._states}
-        self._renamed = {"x": "x_t"} if self._states else {}
-        self._early: dict[str, str] = {}
+        # The names that are known so far, as they are in the text.
+        self._known = {name: name for name in self._states} | {"x": "x_t" if self._states else "x"}
+        # What the loop goes over, by name.
+        self._steps: dict[str, str] = {}
         self.parts: dict[str, Any] = {}
         *lines, last = _body(layer)
         if self._states:
@@ -63,16 +63,14 @@ class StepText(ast.NodeTransformer):
             self._output, y = f"self.{product[0]}({{}})", product[1]
         self._y = self._text(y)
         self._after = self._text(after) if self._states else ""
-        self.parts = dict(
-            sorted(self.parts.items(), key=lambda part: not isinstance(part[1], Connected))
-        )
 
     def class_text(self, name: str) -> str:
         """The class, of this name."""
         doc = textwrap.indent(f'"""{_documentation(self._layer)}"""', "    ")
-        head = "self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]"
-        lines = self._loop()
-        if not self._states:
+        if self._states:
+            head = "self, x: Tensor, state: State | None = None) -> tuple[Tensor, State]"
+            lines = self._loop()
+        else:
             head = "self, x: Tensor) -> Tensor"
             lines = [*self._lines, f"return {self._y}"]
         body = textwrap.indent("\n".join(lines), "        ")
@@ -80,22 +78,20 @@ class StepText(ast.NodeTransformer):
 
     def _loop(self) -> list[str]:
         """The lines of a forward over all time steps."""
-        known = self._early or {"x": "x"}
-        first, names = next(iter(known)), ", ".join(known)
-        each = ", ".join(f"{name}_t" for name in known)
-        is_carried = self._after == self._state
-        ys = "states" if is_carried and self._y in self._states else "ys"
-        lines = [*self._lines, f"{ys}.append({self._y})"]
-        if not is_carried:
+        steps = self._steps or {"x": "x"}
+        first, names = next(iter(steps)), ", ".join(steps)
+        each = ", ".join(f"{name}_t" for name in steps)
+        lines = [*self._lines, f"ys.append({self._y})"]
+        if self._after != self._state:
             after = self._after if len(self._states) == 1 else self._after[1:-1]
             lines.append(f"{self._unpacked} = {after}")
         return [
-            *_assignments({name: value for name, value in known.items() if name != value}),
+            *(f"{name} = {value}" for name, value in steps.items() if name != value),
             f"{self._unpacked} = self.zeros({first}[0]) if state is None else state",
-            f"{ys} = []",
-            f"for {each} in {names if len(known) == 1 else f'zip({names}, strict=True)'}:",
+            "ys = []",
+            f"for {each} in {names if len(steps) == 1 else f'zip({names}, strict=True)'}:",
             *(f"    {line}" for line in lines),
-            f"return {self._output.format(f'torch.stack({ys})')}, {self._state}",
+            f"return {self._output.format('torch.stack(ys)')}, {self._state}",
         ]
 
     # --- statements
@@ -109,16 +105,14 @@ class StepText(ast.NodeTransformer):
         """An assignment as it stands in the loop; nothing for one that stands before it."""
         if not (isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)):
             raise UnreadableStep(f"a line of its step gives no name: {ast.unparse(line)}")
-        target, product = line.targets[0].id, self._product(line.value)
-        is_new = target not in self._given and target not in self._early
-        if product and is_new and self._is_of_all_steps(product[1]):
-            self._early[target] = f"self.{product[0]}(x)"
-            self._renamed[target] = f"{target}_t"
-            self._given.add(target)
+        target = line.targets[0].id
+        name = self._multiplies_x(line.value)
+        if name and target not in {*self._known, *self._steps}:
+            self._steps[target] = f"self.{name}(x)"
+            self._known[target] = f"{target}_t"
             return ""
         text = self._text(line.value)
-        self._renamed.pop(target, None)
-        self._given.add(target)
+        self._known[target] = target
         return f"{target} = {text}"
 
     def _text(self, expression: ast.expr) -> str:
@@ -127,55 +121,51 @@ class StepText(ast.NodeTransformer):
     # --- expressions
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        product = self._product(node)
-        if product and self._is_of_all_steps(product[1]):
-            name = product[0]
-            early = f"{name}_x" if name in self._given else name
-            self._early[early] = f"self.{name}(x)"
-            return ast.Name(f"{early}_t")
-        if not isinstance(node.func, ast.Name):
-            self._read(node.func)
+        if name := self._multiplies_x(node):
+            step = f"{name}_x" if name in self._known else name
+            self._steps[step] = f"self.{name}(x)"
+            return ast.Name(f"{step}_t")
         self.generic_visit(node)
         return node
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        part = self._read(node)
-        name = _name_of(part, node.attr)
-        self.parts[name] = part
-        return ast.Attribute(node.value, name)
+        return ast.Attribute(node.value, self._read(node)[0])
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
-        if node.id in self._given:
-            new = self._renamed.get(node.id, node.id)
-            if new == "x_t":
-                self._early["x"] = "x"
-            return ast.Name(new)
+        if node.id in self._known:
+            name = self._known[node.id]
+            if name == "x_t":
+                self._steps["x"] = "x"
+            return ast.Name(name)
         known = self._globals.get(node.id)
         if not isinstance(known, Activation):
             raise UnreadableStep(f"its step reads {node.id}")
         return ast.Name(self._function(known))
 
-    def _read(self, node: ast.expr) -> Any:
-        """What `self.name` is."""
+    def _read(self, node: ast.expr) -> tuple[str, Any]:
+        """The name of what `self.attribute` is among `parts`, and the part itself."""
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
             part = getattr(self._layer, node.attr, None)
             if isinstance(part, Connected | Activation | Parameter | int | float):
-                return part
+                name = _name_of(part, node.attr)
+                self.parts[name] = part
+                return name, part
         raise UnreadableStep(f"its step reads {ast.unparse(node)}")
 
     def _product(self, node: ast.expr) -> tuple[str, ast.expr] | None:
         """Of a call of a connected layer the layer's name, and what it is called with."""
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            part = self._read(node.func)
+            name, part = self._read(node.func)
             if isinstance(part, Connected) and len(node.args) == 1:
-                name = _name_of(part, node.func.attr)
-                self.parts[name] = part
                 return name, node.args[0]
         return None
 
-    def _is_of_all_steps(self, node: ast.expr) -> bool:
-        """Whether this is the layer's x, which is there for all time steps before the loop."""
-        return isinstance(node, ast.Name) and self._renamed.get(node.id) == "x_t"
+    def _multiplies_x(self, node: ast.expr) -> str:
+        """The name of the connected layer that this calls with the layer's x, which is known for
+        all time steps before the loop; "" for any other expression.
+        """
+        name, x = self._product(node) or ("", None)
+        return name if isinstance(x, ast.Name) and self._known.get(x.id) == "x_t" else ""
 
 
 def packed(names: Sequence[str]) -> str:
@@ -198,14 +188,6 @@ def _body(layer: Layer) -> list[ast.stmt]:
     assert isinstance(definition, ast.FunctionDef)
     has_docstring = ast.get_docstring(definition) is not None
     return definition.body[1:] if has_docstring else definition.body
-
-
-def _assignments(values: dict[str, str]) -> list[str]:
-    """The values given to their names, in one line if it is not too long."""
-    line = f"{', '.join(values)} = {', '.join(values.values())}"
-    if len(line) <= _WIDTH - 4:
-        return [line] if values else []
-    return [f"{name} = {value}" for name, value in values.items()]
 
 
 def _name_of(part: Any, attribute: str) -> str:
