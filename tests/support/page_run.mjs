@@ -50,13 +50,13 @@ const TASKS = {
     const session = new Session(await open(task), new Symbols(task.description.symbols), 0);
     for (const symbol of task.prompt) session.feed(symbol, PROMPT);
     const { symbols, begun } = session.pieces;
-    const before = plain(session.reader.probabilities[0]);
+    const before = plain(session.reader.layers.at(-1).y[0]);
     const found = session.following({ temperature: task.temperature, topK: 0 }, task.count);
     return {
       p: found.map((item) => item.p),
       symbols: found.map((item) => item.symbols),
       shown: found.map((item) => symbols.labelOf(item.symbols, begun).shown),
-      isUnmoved: plain(session.reader.probabilities[0]) === before,
+      isUnmoved: plain(session.reader.layers.at(-1).y[0]) === before,
     };
   },
 

@@ -206,11 +206,6 @@ class Reader {
     }
   }
 
-  // What `Network.predict` gives: the probabilities of the next symbol.
-  get probabilities() {
-    return this.layers[this.layers.length - 1].y;
-  }
-
   // The probabilities at another temperature, into p. Where the network does not end in a softmax
   // there is none, and they stay as they are.
   probabilitiesAt(temperature, p) {

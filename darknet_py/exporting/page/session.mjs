@@ -10,10 +10,9 @@ const MOST_SYMBOLS = 100000;
 // Steps of the network at most, to find the likeliest characters of several bytes.
 const MOST_STEPS = 40;
 
-// Where a symbol is from: drawn, of the prompt, or chosen by the reader.
-export const DRAWN = 0;
-export const PROMPT = 1;
-export const CHOSEN = 2;
+// Where a symbol is from, if it is not drawn; also the class of its span on the page.
+export const PROMPT = "prompt";
+export const CHOSEN = "chosen";
 
 export function sum(numbers) {
   return numbers.reduce((a, b) => a + b, 0);
@@ -45,13 +44,13 @@ export class Session {
   }
 
   // Let the network read a symbol.
-  feed(symbol, origin) {
+  feed(symbol, origin = "drawn") {
     this.origins.push(origin);
     this.losses.push(this.length ? this.reader.loss(symbol) : 0);
     this.symbols.push(symbol);
     this.pieces.push(symbol);
     this.reader.step(symbol);
-    this.trace?.follow(this.reader, this.length);
+    if (this.trace?.rows.length === this.length - 1) this.trace.add(this.reader);
   }
 
   // An empty prompt lets symbol 0 be read, which is no part of the text.
@@ -100,7 +99,7 @@ export class Session {
   // Draw a symbol and read it.
   write(sampling) {
     const p = this.odds(sampling);
-    this.feed(draw(p, this.rand.uniform(), sampling), DRAWN);
+    this.feed(draw(p, this.rand.uniform(), sampling));
   }
 
   // Keep the outputs of a layer's units from now on, and those so far by `catchUp`.
@@ -136,13 +135,9 @@ export class Trace {
     return this.rows.length === this.session.length;
   }
 
+  // Take in what a reader of the next symbol has.
   add(reader) {
     this.rows.push(Float32Array.from(reader.layers[this.layer].y));
-  }
-
-  // The session has read its symbol number `length`.
-  follow(reader, length) {
-    if (this.rows.length === length - 1) this.add(reader);
   }
 
   // Read one more of the symbols that are already there.

@@ -1,6 +1,5 @@
 // The text on the page: its pieces in colored spans, in blocks that are painted when they change.
 
-import { CHOSEN, PROMPT } from "./session.mjs";
 import { visible } from "./symbols.mjs";
 
 const LEVELS = 12; // of color
@@ -93,7 +92,6 @@ function spanOf(level, origin) {
     span.className = level > 0 ? "hot" : "cold";
     span.style.setProperty("--level", String(Math.abs(level) / LEVELS));
   }
-  if (origin === PROMPT) span.classList.add("prompt");
-  if (origin === CHOSEN) span.classList.add("chosen");
+  span.classList.add(origin);
   return span;
 }
