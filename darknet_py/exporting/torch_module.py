@@ -30,9 +30,8 @@ from darknet_py.program import Operation
 
 # What a softmax takes smaller temperatures for.
 SMALLEST_TEMPERATURE = 1e-30
-_WIDTH = 100
 # Names that no class of a layer can have.
-_RESERVED = ("Function", "Network", "Path", "State", "Tensor")
+_RESERVED = ("Network", "Path", "Tensor")
 
 
 def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
@@ -84,18 +83,15 @@ class _Module:
         return "\n\n".join([self._head(needed), *pieces, _LOAD])
 
     def _head(self, needed: set[str]) -> str:
-        """The docstring, the imports and the constants, of which some are not always needed."""
+        """The docstring, the imports, of which some are not always needed, and a constant."""
         state = "a tuple for each of" if self.recurrent else "an empty tuple"
         for layer in self.recurrent:
             sizes = (f"{name} (streams, {size})" for name, size in layer.state_sizes.items())
             state += f"\n        layer {layer.index}: {', '.join(sizes)}"
         text = _HEAD.replace("MARK", MARK).replace("OUTPUTS", str(self.net.outputs))
         text = text.replace("LAST_INPUT", str(self.net.inputs - 1)).replace("STATE", state)
-        if "Function" not in needed:
+        if "Callable" not in needed:
             text = text.replace("from collections.abc import Callable\n", "")
-            text = text.replace("Function = Callable[[Tensor], Tensor]\n", "")
-        if "State" not in needed:
-            text = text.replace("State = tuple[Tensor, ...]\n", "")
         if "functional" not in needed:
             text = text.replace("from torch.nn import functional\n", "")
         return text
@@ -114,7 +110,7 @@ class _Module:
                 case ["connect"] | ["connect", "activate"] if (
                     by.kernel.name == f"{layer.index}.weight"
                 ):
-                    return _call(*_connected(by))
+                    return [f"{_connected(by)},"]
                 case ["normalize"]:
                     return [f"Batchnorm({layer.inputs}, bias={by.has_biases}),"]
                 case ["dropout"]:
@@ -197,8 +193,7 @@ class _Module:
 def _part(part: Any) -> str:
     """The expression for what a step reads of its layer."""
     if isinstance(part, Connected):
-        name, arguments = _connected(part)
-        return f"{name}({', '.join(arguments)})"
+        return _connected(part)
     if isinstance(part, Activation):
         return _function(part)
     if isinstance(part, Parameter):
@@ -206,8 +201,8 @@ def _part(part: Any) -> str:
     return repr(part)
 
 
-def _connected(connected: Connected) -> tuple[str, list[str]]:
-    """The class of a connected layer, and its arguments."""
+def _connected(connected: Connected) -> str:
+    """The expression for a connected layer."""
     shape = connected.kernel.shape
     name = "Convolution" if len(shape) > 2 else "Connected"
     name = f"Normed{name}" if connected.batch_normalize else name
@@ -217,7 +212,7 @@ def _connected(connected: Connected) -> tuple[str, list[str]]:
     if len(shape) > 2:
         groups = connected.inputs // shape[1]
         arguments += [f"size={shape[-1]}", *([f"groups={groups}"] if groups > 1 else [])]
-    return name, arguments
+    return f"{name}({', '.join(arguments)})"
 
 
 def _function(activation: Activation) -> str:
@@ -228,14 +223,6 @@ def _function(activation: Activation) -> str:
 def _names_in(source: str) -> set[str]:
     """The names that a piece of source mentions."""
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
-
-
-def _call(name: str, arguments: list[str]) -> list[str]:
-    """`name(arguments),` in one line, or in several if it is too long."""
-    line = f"{name}({', '.join(arguments)}),"
-    if len(line) + 16 <= _WIDTH:
-        return [line]
-    return [f"{name}(", *(f"    {argument}," for argument in arguments), "),"]
 
 
 _HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file of the same name.
@@ -264,8 +251,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 WEIGHTS = Path(__file__).with_suffix(".safetensors")
-Function = Callable[[Tensor], Tensor]
-State = tuple[Tensor, ...]
 '''
 
 _KNOWN_FUNCTIONS = {
@@ -277,8 +262,10 @@ _KNOWN_FUNCTIONS = {
     "hardtan": "functional.hardtanh",
 }
 
-# Functions and classes, each after those that it mentions.
+# Types, functions and classes, each after those that it mentions.
 _PIECES = {
+    "Function": "Function = Callable[[Tensor], Tensor]\n",
+    "State": "State = tuple[Tensor, ...]\n",
     "linear": """def linear(x: Tensor) -> Tensor:
     return x
 """,
