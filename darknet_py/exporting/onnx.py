@@ -7,8 +7,8 @@
               STATE.after      the states to give to the next step, in the order of the inputs
 
 It is what the network's `program` records. The number of streams is free. Parameters have their
-names of `interchange`; the cfg, the dialect and seen are in the model's metadata. Batch norm uses
-its rolling statistics.
+names of `interchange`, and kernels are the matrices that they are on text; the cfg, the dialect and
+seen are in the model's metadata. Batch norm uses its rolling statistics.
 """
 
 from __future__ import annotations
@@ -147,22 +147,15 @@ class _Graph:
         return self.node(_ELEMENTWISE[operation.name], x, *others)
 
     def _connected(self, x: str, connected: Any) -> str:
-        kernel, norm = connected.kernel, connected.norm
-        matrix = self._constant(kernel)
-        if len(kernel.shape) > 2:  # A convolution, of images of 1 x 1.
-            outputs, within, size, _ = kernel.shape
-            image = self.node("Reshape", x, self._extents(0, connected.inputs, 1, 1))
-            how = {"group": connected.inputs // within, "pads": [size // 2] * 4}
-            product = self.node("Conv", image, matrix, **how)
-            product = self.node("Reshape", product, self._extents(0, outputs))
-        elif connected.symbols:
+        matrix = self._kept(connected.kernel.name, np.ascontiguousarray(connected.matrix(), "<f4"))
+        if connected.symbols:
             columns = self.node("Gather", matrix, x, axis=1)
             product = self.node("Transpose", columns, perm=[1, 0])
         else:
             product = self.node("Gemm", x, matrix, transB=1)
         if connected.batch_normalize:
-            product = self._normalized(product, norm)
-        return self.node("Add", product, self._constant(norm.biases))
+            product = self._normalized(product, connected.norm)
+        return self.node("Add", product, self._constant(connected.norm.biases))
 
     def _normalized(self, x: str, norm: Any) -> str:
         """(x - mean) gain, with gain = scale / deviation: see `norm.deviation`."""
