@@ -139,8 +139,9 @@ def read_network(
             pass
     except OSError as error:
         raise WeightsError(f"{path}: cannot read the file: {error.strerror}") from error
-    is_safetensors = os.fspath(path).endswith(".safetensors")
-    with _open_safetensors(path) if is_safetensors else _open_npz(path) as stored:
+    with contextlib.ExitStack() as stack:
+        with _refusing_damage(path):
+            stored = (_open_safetensors if _is_safetensors(path) else _open_npz)(path, stack)
         cfg = cfg or stored.cfg()
         origin = stored.dialect(dialect)
         net = Network(override(cfg, ONE_STREAM, "one stream"), origin)
@@ -221,7 +222,8 @@ class _Stored:
 
     def values(self, parameter: Parameter) -> Array:
         """Those of a parameter, all of them `usable`."""
-        values = self.read(parameter.name)
+        with _refusing_damage(self.path):
+            values = self.read(parameter.name)
         fine = usable(parameter, values)
         if not fine.all():
             place = np.unravel_index(int(np.argmin(fine)), values.shape)
@@ -242,69 +244,62 @@ def _converted(path: str | os.PathLike[str], net: Network, dialect: Dialect) -> 
     return other
 
 
+def _is_safetensors(path: str | os.PathLike[str]) -> bool:
+    return os.fspath(path).endswith(".safetensors")
+
+
 @contextlib.contextmanager
-def _refusing_damage(path: str | os.PathLike[str], kind: str) -> Iterator[None]:
+def _refusing_damage(path: str | os.PathLike[str]) -> Iterator[None]:
     """Turn what a library raises into a WeightsError: a damaged file makes it raise anything."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
-    except MemoryError:
+    except (MemoryError, DarknetError):
         raise
     except Exception as error:
+        kind = ".safetensors" if _is_safetensors(path) else ".npz"
         what = printable(" ".join(str(error).split()) or type(error).__name__, 100)
         raise WeightsError(f"{path} is damaged or not a {kind} file ({what})") from error
 
 
-@contextlib.contextmanager
-def _open_safetensors(path: str | os.PathLike[str]) -> Iterator[_Stored]:
-    safetensors = library("safetensors")
-    with contextlib.ExitStack() as stack:
-        with _refusing_damage(path, ".safetensors"):
-            file = stack.enter_context(safetensors.safe_open(os.fspath(path), "numpy"))
-            pieces = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            tensors = {
-                name: (str(piece.get_dtype()), tuple(piece.get_shape()))
-                for name, piece in pieces.items()
-            }
-            facts = {key: text for key, text in (file.metadata() or {}).items() if key in FACTS}
-
-        def read(name: str) -> Array:
-            with _refusing_damage(path, ".safetensors"):
-                values: Array = file.get_tensor(name)
-                return values
-
-        yield _Stored(path, tensors, facts, read)
+def _open_safetensors(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> _Stored:
+    """What such a file has; it is open until the end of `stack`."""
+    file = stack.enter_context(library("safetensors").safe_open(os.fspath(path), "numpy"))
+    pieces = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+    tensors = {
+        name: (str(piece.get_dtype()), tuple(piece.get_shape())) for name, piece in pieces.items()
+    }
+    facts = {key: text for key, text in (file.metadata() or {}).items() if key in FACTS}
+    return _Stored(path, tensors, facts, file.get_tensor)
 
 
-@contextlib.contextmanager
-def _open_npz(path: str | os.PathLike[str]) -> Iterator[_Stored]:
-    with contextlib.ExitStack() as stack:
-        with _refusing_damage(path, ".npz"):
-            archive = stack.enter_context(zipfile.ZipFile(path))
-            names = [name.removesuffix(".npy") for name in archive.namelist()]
-            if len(set(names)) < len(names):
-                raise ValueError("a name that occurs twice")
-            headers = {name: _npy_header(archive, name) for name in names}
+def _open_npz(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> _Stored:
+    """What such a file has; it is open until the end of `stack`."""
+    archive = stack.enter_context(zipfile.ZipFile(path))
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    if len(set(names)) < len(names):
+        raise ValueError("a name that occurs twice")
+    headers = {name: _npy_header(archive, name) for name in names}
 
-        def read(name: str) -> Array:
-            with _refusing_damage(path, ".npz"), archive.open(f"{name}.npy") as member:
-                array = np.lib.format.read_array(member, allow_pickle=False)
-                if member.read(1):
-                    raise ValueError(f"{name} is longer than its shape")
-                return array
+    def read(name: str) -> Array:
+        with archive.open(f"{name}.npy") as member:
+            array = np.lib.format.read_array(member, allow_pickle=False)
+            if member.read(1):
+                raise ValueError(f"{name} is longer than its shape")
+            return array
 
-        facts = {}
-        for name in [name for name in FACTS if name in headers]:
-            dtype, shape = headers.pop(name)
-            if dtype.kind not in "Uiu" or shape:
-                found = f"{printable(str(dtype))} {shape}"
-                raise WeightsError(f"{path}: {name} is {found}; it must be one text")
-            if dtype.itemsize > 4 * MAX_CFG_BYTES:
-                raise WeightsError(f"{path}: {name} is larger than 1 MiB; it must be a short text")
-            facts[name] = str(read(name)[()])
-        tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
-        yield _Stored(path, tensors, facts, read)
+    facts = {}
+    for name in [name for name in FACTS if name in headers]:
+        dtype, shape = headers.pop(name)
+        if dtype.kind not in "Uiu" or shape:
+            found = f"{printable(str(dtype))} {shape}"
+            raise WeightsError(f"{path}: {name} is {found}; it must be one text")
+        if dtype.itemsize > 4 * MAX_CFG_BYTES:
+            raise WeightsError(f"{path}: {name} is larger than 1 MiB; it must be a short text")
+        facts[name] = str(read(name)[()])
+    tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
+    return _Stored(path, tensors, facts, read)
 
 
 def _npy_header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
