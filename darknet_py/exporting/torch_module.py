@@ -120,8 +120,6 @@ class _Module:
                 case ["activate"] if layer is self.net.output_layer and by is sigmoid:
                     self.logs.add(layer)
                     return ["nn.LogSigmoid(),"]
-                case ["activate"]:
-                    return [f"Activation({_function(by)}),"]
         return self._of_step(layer)
 
     def _softmax(self, layer: Layer, softmax: Any) -> str:
@@ -347,16 +345,6 @@ _PIECES = {
 ''',
     "NormedConvolution": '''class NormedConvolution(Convolution, NormedConnected):
     """A convolution with batch norm."""
-''',
-    "Activation": '''class Activation(nn.Module):
-    """y = f(x)"""
-
-    def __init__(self, f: Function) -> None:
-        super().__init__()
-        self.f = f
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.f(x)
 ''',
     "Batchnorm": '''class Batchnorm(nn.Module):
     """y = (x - mean) / deviation * scale + bias"""
