@@ -33,7 +33,7 @@ from darknet_py.arrays import Array
 from darknet_py.cfg import MAX_CFG_BYTES, Cfg, parse_cfg, printable
 from darknet_py.dialect import DIALECTS, Dialect
 from darknet_py.errors import DarknetError, DarknetWarning, WeightsError
-from darknet_py.files import MARK, check_file_place, under_mark, with_mark, write_whole
+from darknet_py.files import MARK, under_mark, with_mark, write_whole
 from darknet_py.layers.base import Parameter
 from darknet_py.loading.finding import ONE_STREAM, cfg_beside
 from darknet_py.network import Network
@@ -50,10 +50,9 @@ def library(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise DarknetError(
-            f"this format needs {name.partition('.')[0]} ({error}): pip install "
-            f"{name.partition('.')[0]}"
-        ) from error
+        package = name.partition(".")[0]
+        message = f"this format needs {package} ({error}): pip install {package}"
+        raise DarknetError(message) from error
 
 
 # --- writing -------------------------------------------------------------------------------------
@@ -102,8 +101,6 @@ def write_weights_and_cfg(path: str | os.PathLike[str], net: Network, cfg: Cfg) 
 
     Raises OSError.
     """
-    check_file_place(path)
-    check_file_place(cfg_beside(path))
     text = under_mark(cfg.of_saved_weights().text()).encode("utf-8", "surrogateescape")
     net.save_weights(path)
     write_whole(cfg_beside(path), [with_mark(text, Path(path).read_bytes())])
@@ -146,12 +143,12 @@ def read_network(
         origin = stored.dialect(dialect)
         net = Network(override(cfg, ONE_STREAM, "one stream"), origin)
         net.seen = stored.seen()
-        stored.check_tensors(net.tensors())
-        infinite = 0
-        for parameter in net.tensors():
+        parameters, infinite = net.tensors(), 0
+        for parameter in parameters:
             values = stored.values(parameter)
             infinite += int(np.isinf(values).sum())
             np.copyto(parameter.values, values)
+        stored.check_names([parameter.name for parameter in parameters])
     warn_of_infinite(path, infinite)
     chosen = DIALECTS[dialect] if dialect else origin
     return (net if chosen is origin else _converted(path, net, chosen)), cfg
@@ -196,42 +193,40 @@ class _Stored:
             raise WeightsError(f"{self.path}: seen is {printable(text)}, not a count of symbols")
         return int(text)
 
-    def check_tensors(self, parameters: list[Parameter]) -> None:
-        """Make sure that the tensors are exactly these."""
-        expected = {parameter.name: parameter.shape for parameter in parameters}
-        for name, shape in expected.items():
-            if name not in self.tensors:
-                raise WeightsError(
-                    f"{self.path} does not contain the tensor {name} of shape {shape}"
-                )
-            dtype, found = self.tensors[name]
-            if dtype not in ("F32", _FLOAT.name):
-                raise WeightsError(
-                    f"{self.path}: {name} is of type {printable(dtype)}; it must be {_FLOAT.name}"
-                )
-            if found != shape:
-                raise WeightsError(
-                    f"{self.path}: {name} has the shape {found}; the network needs {shape}"
-                )
-        for name in self.tensors:
-            if name not in expected:
-                raise WeightsError(
-                    f"{self.path}: {printable(name)} is none of the {len(expected)} tensors of its "
-                    f"cfg"
-                )
-
     def values(self, parameter: Parameter) -> Array:
-        """Those of a parameter, all of them `usable`."""
+        """Those of a parameter, read if there are as many as it has; all of them `usable`."""
+        name = parameter.name
+        if name not in self.tensors:
+            raise WeightsError(
+                f"{self.path} does not contain the tensor {name} of shape {parameter.shape}"
+            )
+        dtype, shape = self.tensors[name]
+        if dtype not in ("F32", _FLOAT.name):
+            raise WeightsError(
+                f"{self.path}: {name} is of type {printable(dtype)}; it must be {_FLOAT.name}"
+            )
+        if shape != parameter.shape:
+            raise WeightsError(
+                f"{self.path}: {name} has the shape {shape}; the network needs {parameter.shape}"
+            )
         with _refusing_damage(self.path):
-            values = self.read(parameter.name)
+            values = self.read(name)
         fine = usable(parameter, values)
         if not fine.all():
             place = np.unravel_index(int(np.argmin(fine)), values.shape)
             raise WeightsError(
-                f"{self.path}: {parameter.name}{[int(index) for index in place]} is "
-                f"{values[place]}, not a finite number"
+                f"{self.path}: {name}{[int(index) for index in place]} is {values[place]}, not a "
+                f"finite number"
             )
         return values
+
+    def check_names(self, known: list[str]) -> None:
+        """Make sure that there are no other tensors."""
+        for name in self.tensors:
+            if name not in known:
+                raise WeightsError(
+                    f"{self.path}: {printable(name)} is none of the {len(known)} tensors of its cfg"
+                )
 
 
 def _converted(path: str | os.PathLike[str], net: Network, dialect: Dialect) -> Network:

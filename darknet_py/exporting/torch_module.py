@@ -22,7 +22,7 @@ from darknet_py.cfg import Cfg
 from darknet_py.errors import CfgError, DarknetError
 from darknet_py.exporting.interchange import write_safetensors
 from darknet_py.exporting.torch_step import StepText, UnreadableStep, packed, unpacked
-from darknet_py.files import MARK, check_file_place, with_mark, write_whole
+from darknet_py.files import MARK, with_mark, write_whole
 from darknet_py.layers.base import Layer, Parameter
 from darknet_py.layers.connected import Connected
 from darknet_py.network import Network
@@ -46,7 +46,6 @@ def write_torch_module(path: str | os.PathLike[str], net: Network, cfg: Cfg | No
             f"name"
         )
     text = module_text(net)
-    check_file_place(path)
     write_safetensors(Path(path).with_suffix(".safetensors"), net, cfg)
     write_whole(path, [with_mark(text.encode())])
 
