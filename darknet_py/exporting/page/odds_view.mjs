@@ -4,7 +4,7 @@
 export const BARS = 10;
 const LEAST = 5e-5; // shown as 0.01 %; less is not shown
 
-export function percent(p) {
+function percent(p) {
   const value = 100 * p;
   return `${value >= 9.95 ? value.toFixed(0) : value >= 0.995 ? value.toFixed(1) : value.toFixed(2)} %`;
 }
