@@ -83,7 +83,7 @@ class NumpyStep:
             case "activate":
                 self._activate(operations[0])
             case "normalize":
-                gains, shifts = by.affine()
+                gains, shifts = by.norm.affine()
                 self._call(np.multiply, *inputs, gains, self._buffer(y))
                 self._call(np.add, self._buffer(y), shifts, self._buffer(y))
             case "softmax":

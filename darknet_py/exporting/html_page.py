@@ -192,7 +192,7 @@ class _Record:
                 of = ", ".join(part.kernel.name for part in by)
                 return {"rows": self._tensor(of, matrix), **self._affine(of, gains, shifts)}
             case "normalize":
-                return self._affine(by[0].scales.name, *by[0].affine())
+                return self._affine(by[0].norm.scales.name, *by[0].norm.affine())
             case "activate":
                 return {"f": by[0].name}
             case "softmax":

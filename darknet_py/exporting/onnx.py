@@ -133,8 +133,7 @@ class _Graph:
             case "connect":
                 return self._connected(x, by)
             case "normalize":
-                y = self._normalized(x, by)
-                return self.node("Add", y, self._constant(by.biases)) if by.has_biases else y
+                return self._normalized(x, by.norm)
             case "activate":
                 return self._activated(x, by.name)
             case "softmax":
@@ -154,16 +153,17 @@ class _Graph:
         else:
             product = self.node("Gemm", x, matrix, transB=1)
         if connected.batch_normalize:
-            product = self._normalized(product, connected.norm)
+            return self._normalized(product, connected.norm)
         return self.node("Add", product, self._constant(connected.norm.biases))
 
     def _normalized(self, x: str, norm: Any) -> str:
-        """(x - mean) gain, with gain = scale / deviation: see `norm.deviation`."""
+        """(x - mean) gain + bias, with gain = scale / deviation: see `norm.deviation`."""
         dialect, rolling = self.net.dialect, norm.rolling
         variance = self.node("Add", self._constant(rolling.variance), dialect.root_epsilon)
         deviation = self.node("Add", self.node("Sqrt", variance), dialect.deviation_epsilon)
         gain = self.node("Div", self._constant(norm.scales), deviation)
-        return self.node("Mul", self.node("Sub", x, self._constant(rolling.mean)), gain)
+        y = self.node("Mul", self.node("Sub", x, self._constant(rolling.mean)), gain)
+        return self.node("Add", y, self._constant(norm.biases))
 
     def _softmax(self, x: str, layer: Any) -> str:
         # 0 stands for the extent as it is.

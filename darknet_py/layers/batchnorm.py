@@ -38,16 +38,15 @@ class BatchnormLayer(Layer):
     def __init__(self, setting: Setting) -> None:
         super().__init__(setting)
         name, linear = str(setting.index), ACTIVATIONS["linear"]
-        self.norm = norm = Norm(name, self.outputs, linear, self.buffers, setting)
-        self.biases, self.scales, self.rolling = norm.biases, norm.scales, norm.rolling
-        self.rolling.share = setting.dialect.rolling_batchnorm
+        self.norm = Norm(name, self.outputs, linear, self.buffers, setting)
+        self.norm.rolling.share = setting.dialect.rolling_batchnorm
         self.has_biases = setting.dialect == ALEXEYAB
         if not self.has_biases:  # Then they stay zeros.
             zeros = np.zeros((2, self.outputs), np.float32)
-            self.biases.bind(slice(None), *zeros)
+            self.norm.biases.bind(slice(None), *zeros)
 
     def parameters(self) -> list[Parameter]:
-        return [self.biases] * self.has_biases + self.norm.after_weights()
+        return [self.norm.biases] * self.has_biases + self.norm.after_weights()
 
     def statistics(self) -> list[RollingStatistics]:
         return self.norm.statistics()
@@ -58,10 +57,6 @@ class BatchnormLayer(Layer):
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         if options.streams * options.time_steps == 1:
             raise section.error("cannot train on one symbol at a time")
-
-    def affine(self) -> tuple[Array, Array]:
-        """What it does when it does not train: x gains + shifts."""
-        return self.norm.affine()
 
     def operations(self) -> int:
         return 2 * self.outputs
