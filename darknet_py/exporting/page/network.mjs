@@ -125,20 +125,12 @@ const OPERATIONS = {
 // A network from its description, which is JSON in the page, and its tensors.
 export class Network {
   constructor(description, tensors) {
-    const values = (name) => tensors.get(name)?.values;
-    const rowsOf = (name) => {
-      const { values, shape } = tensors.get(name);
-      const width = shape[1];
-      return Array.from({ length: shape[0] }, (_, row) =>
-        values.subarray(row * width, (row + 1) * width),
-      );
-    };
     const prepared = ({ x, rows, gains, shifts, ...operation }) => ({
       ...operation,
-      x: x.map((input) => (typeof input === "string" ? values(input) : input)),
-      rows: rows && rowsOf(rows),
-      gains: values(gains),
-      shifts: values(shifts),
+      x: x.map((input) => (typeof input === "string" ? tensors.get(input) : input)),
+      rows: tensors.get(rows),
+      gains: tensors.get(gains),
+      shifts: tensors.get(shifts),
     });
     this.layers = description.layers.map((layer) => ({
       ...layer,

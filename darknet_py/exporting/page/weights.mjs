@@ -39,18 +39,20 @@ function numbersOfHalves(halves) {
   return numbers;
 }
 
-// The tensors by name: {shape, values}. listed: [name, shape, bits] of each, in their order.
+// The tensors by name, vectors or lists of rows. listed: [name, shape, bits] of each, in their order.
 export async function readTensors(listed, text) {
   const { buffer } = await bytesOfBase64(text.trim());
   const tensors = new Map();
   let place = 0;
   for (const [name, shape, bits] of listed) {
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const [rows, width] = shape.length > 1 ? shape : [1, ...shape];
+    const size = rows * width;
     const values =
       bits === 32
         ? new Float32Array(buffer, place, size)
         : numbersOfHalves(new Uint16Array(buffer, place, size));
-    tensors.set(name, { shape, values });
+    const row = (_, index) => values.subarray(index * width, (index + 1) * width);
+    tensors.set(name, shape.length > 1 ? Array.from({ length: rows }, row) : values);
     place += (size * bits) / 8;
     await pause();
   }
