@@ -17,7 +17,7 @@ order. What carries a program out is elsewhere: `numpy_step.py`, and for other p
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from darknet_py.arrays import Array
@@ -80,13 +80,11 @@ class Part:
     after: Values
 
 
-@dataclass
 class Program:
     """The operations of one time step, layer by layer. symbols: what comes in."""
 
-    parts: list[Part] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
+        self.parts: list[Part] = []
         self.symbols = Value(self, 1)
         self._written: list[Operation] = []
 

@@ -105,8 +105,7 @@ def _slow_units(responses: Array) -> list[int]:
 
 def recurrent_layer(net: Network) -> int:
     """The last layer with a state, whose units have the most to tell; 0 where there is none."""
-    states = [index for index, state in enumerate(net.initial_state(1)) if state]
-    return states[-1] if states else 0
+    return max((layer.index for layer in net.layers if layer.state_sizes), default=0)
 
 
 def read_samples(path: Path) -> list[tuple[str, str]]:

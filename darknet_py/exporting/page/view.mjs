@@ -25,7 +25,6 @@ class Page {
     this.text = new TextView(byId("text"));
     this.bars = new OddsView(byId("bars"), byId("rest"), (symbols) => this.choose(symbols));
     this.phase = "idle"; // or reading, writing
-    this.isScheduled = false;
     this.sampling = { temperature: 0.7, topK: 0 };
     this.speed = 0;
     this.shownAt = 0;
@@ -213,10 +212,8 @@ class Page {
   }
 
   schedule() {
-    if (this.isScheduled) return;
-    this.isScheduled = true;
-    requestAnimationFrame(() => {
-      this.isScheduled = false;
+    this.scheduled ??= requestAnimationFrame(() => {
+      this.scheduled = null;
       this.frame();
     });
   }
