@@ -177,6 +177,8 @@ def path(metavar: str = "FILE", words: str = "a path") -> Check[str]:
         name = os.fspath(value)
         if not isinstance(name, str):
             raise TypeError
+        if b"\0" in os.fsencode(name):
+            raise ValueError
         longest = max(map(len, re.split(r"[/\\]", name)))
         if ("\n" in name or longest > LONGEST_NAME) and not os.path.exists(name):
             raise ValueError
@@ -185,10 +187,32 @@ def path(metavar: str = "FILE", words: str = "a path") -> Check[str]:
     return Check(words, take, metavar=metavar)
 
 
+def optional(check: Check[T]) -> Check[T | None]:
+    """What `check` takes, or None."""
+    return Check(f"None or {check.words}", lambda each: None if each is None else check.take(each))
+
+
+def items(check: Check[T]) -> Check[list[T]]:
+    """A list of what `check` takes."""
+
+    def take(value: object) -> list[T]:
+        if not isinstance(value, list):
+            raise TypeError
+        return [check.take(each) for each in value]
+
+    return Check(f"a list, each of it {check.words}", take)
+
+
 def _take_flag(value: object) -> bool:
     if not isinstance(value, (bool, np.bool_)):
         raise TypeError
     return bool(value)
+
+
+def _take_digest(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch("(?:[0-9a-f]{64})?", value):
+        raise ValueError
+    return value
 
 
 FLAG = Check("True or False", _take_flag)
@@ -196,6 +220,25 @@ TEXT = instance(str, "a str")
 FUNCTION = instance(Callable, "a function")
 FILE = path()
 SEED = whole(0, 2**32 - 1)
+DIGEST = Check("a SHA-256 in hexadecimal digits, or empty", _take_digest)
+
+# What each of some facts may be, by name; they may be facts themselves.
+Facts = Mapping[str, "Check[Any] | Facts"]
+
+
+def check_facts(value: object, facts: Facts, name: str = "facts") -> dict[str, Any]:
+    """`value`, a dict of what `facts` say and nothing else. Raises ValueError, naming what is not.
+
+    name: of the whole.
+    """
+    if not isinstance(value, dict) or value.keys() != facts.keys():
+        raise ValueError(f"{name} must have {', '.join(facts)}, and nothing else")
+    return {
+        each: what.checked(each, value[each])
+        if isinstance(what, Check)
+        else check_facts(value[each], what, each)
+        for each, what in facts.items()
+    }
 
 
 # --- values that are typed otherwise than in Python

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
 import signal
 import subprocess
@@ -18,11 +16,10 @@ from darknet_py.errors import CorpusError
 from darknet_py.network import Network
 from darknet_py.terminal import messages as terminal
 from darknet_py.text import corpus
-from darknet_py.training.checkpoint import read_checkpoint, write_checkpoint
 from tests.support.commands import COMMAND, ENVIRONMENT, invoke
 from tests.support.inputs import CONNECTED, NET, RNN, SOFTMAX, write_cfg
 from tests.support.processes import posix, start, wait_for_batch, wait_for_import
-from tests.support.runs import files_in
+from tests.support.runs import files_in, read_state, write_state
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
 
@@ -180,13 +177,9 @@ def test_adam_without_an_average_is_refused() -> None:
 )
 def test_a_plan_that_no_run_has_is_one_line(change: dict[str, Any]) -> None:
     state = Path("backup/net.state")
-    with np.load(state) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    facts = json.loads(arrays["facts"].tobytes())
+    facts, arrays = read_state(state)
     facts["plan"] |= change
-    arrays["facts"] = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    with open(state, "wb") as file:
-        np.savez(file, **arrays)
+    write_state(state, facts, arrays)
     assert "net.state" in invoke("train", "--resume", "--batches", "9").error().replace(
         "net.cfg:1", "net.state"
     )
@@ -195,9 +188,9 @@ def test_a_plan_that_no_run_has_is_one_line(change: dict[str, Any]) -> None:
 @pytest.mark.usefixtures("trained")
 def test_progress_that_no_run_has_is_one_line() -> None:
     state = Path("backup/net.state")
-    whole = read_checkpoint(state)
-    for change in ({"seen": -40}, {"drawn": "x"}, {"updates": 1 << 70}, {"avg": None}):
-        write_checkpoint(state, dataclasses.replace(whole, progress={**whole.progress, **change}))
+    facts, arrays = read_state(state)
+    for change in ({"seen": -40}, {"drawn": "x"}, {"updates": 1 << 70}, {"avg": "x"}):
+        write_state(state, {**facts, "progress": facts["progress"] | change}, arrays)
         assert "net.state" in invoke("train", "--resume", "--batches", "9").error()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import math
 import re
 from pathlib import Path
@@ -18,9 +17,9 @@ from darknet_py import checks
 from darknet_py.checks import FLAG
 from darknet_py.cli.train import command
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.training.plan import Plan
 from darknet_py.training.settings import OPTIONS, OnResume, Option, Settings
 from tests.support.commands import invoke
+from tests.support.runs import read_state
 
 TOO_LARGE = 1 << 70
 # Of each kind of value, by its name in a usage line, some that it cannot have.
@@ -70,8 +69,7 @@ def test_the_command_has_each_option_with_its_bounds() -> None:
 @pytest.mark.usefixtures("run_inputs")
 def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> None:
     dn.train("net.cfg", "text.txt", batches=2, seed=1)
-    with np.load("backup/net.state") as archive:
-        facts = json.loads(archive["facts"].tobytes())
+    facts, _ = read_state(Path("backup/net.state"))
     names = """cfg source cfg_path overrides data digest val val_from val_digest seed dialect
     gradient batches seconds val_every patience save_every sample_every plot threads engine
     precision"""
@@ -80,7 +78,7 @@ def test_the_state_has_what_a_run_remembers_under_the_names_it_always_had() -> N
     assert kept == set(names.split()) - {
         *("cfg", "source", "cfg_path", "data", "digest", "val_digest")
     }
-    assert Plan.of_kept(facts["plan"]) == read_checkpoint("backup/net.state").plan
+    assert facts["plan"] == read_checkpoint("backup/net.state").plan.kept()
 
 
 # --- values

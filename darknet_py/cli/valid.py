@@ -23,7 +23,7 @@ from darknet_py.network import Network
 from darknet_py.terminal.progress import progress_bar
 from darknet_py.text.corpus import HELD_OUT_FROM, read_pieces, split
 from darknet_py.text.symbols import LONGER, Symbols, warn_of_encoding
-from darknet_py.training.checkpoint import read_plan
+from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.plan import Plan
 from darknet_py.training.threads import scoring_threads
 
@@ -175,7 +175,7 @@ def _score_lines(
 def _plan_of(weights: str) -> Plan | None:
     """That of the run which made these weights, if it is known."""
     try:
-        return read_plan(state_beside(find_weights(weights)))
+        return read_checkpoint(state_beside(find_weights(weights))).plan
     except TrainingError:
         return None
 

@@ -22,7 +22,7 @@ import os
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from darknet_py.files import MARK, under_mark, with_mark, write_whole
 from darknet_py.layers.base import Parameter
 from darknet_py.loading.finding import ONE_STREAM, cfg_beside
 from darknet_py.network import Network
+from darknet_py.npz import open_npz, refusing_damage
 from darknet_py.options import override
 from darknet_py.weights import usable, warn_of_infinite
 
@@ -243,19 +244,9 @@ def _is_safetensors(path: str | os.PathLike[str]) -> bool:
     return os.fspath(path).endswith(".safetensors")
 
 
-@contextlib.contextmanager
-def _refusing_damage(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turn what a library raises into a WeightsError: a damaged file makes it raise anything."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    except (MemoryError, DarknetError):
-        raise
-    except Exception as error:
-        kind = ".safetensors" if _is_safetensors(path) else ".npz"
-        what = printable(" ".join(str(error).split()) or type(error).__name__, 100)
-        raise WeightsError(f"{path} is damaged or not a {kind} file ({what})") from error
+def _refusing_damage(path: str | os.PathLike[str]) -> contextlib.AbstractContextManager[None]:
+    kind = ".safetensors" if _is_safetensors(path) else ".npz"
+    return refusing_damage(path, WeightsError, f"not a {kind} file")
 
 
 def _open_safetensors(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> _Stored:
@@ -271,19 +262,8 @@ def _open_safetensors(path: str | os.PathLike[str], stack: contextlib.ExitStack)
 
 def _open_npz(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> _Stored:
     """What such a file has; it is open until the end of `stack`."""
-    archive = stack.enter_context(zipfile.ZipFile(path))
-    names = [name.removesuffix(".npy") for name in archive.namelist()]
-    if len(set(names)) < len(names):
-        raise ValueError("a name that occurs twice")
-    headers = {name: _npy_header(archive, name) for name in names}
-
-    def read(name: str) -> Array:
-        with archive.open(f"{name}.npy") as member:
-            array = np.lib.format.read_array(member, allow_pickle=False)
-            if member.read(1):
-                raise ValueError(f"{name} is longer than its shape")
-            return array
-
+    npz = stack.enter_context(open_npz(path))
+    headers = {name: npz.header(name) for name in npz.names}
     facts = {}
     for name in [name for name in FACTS if name in headers]:
         dtype, shape = headers.pop(name)
@@ -292,16 +272,6 @@ def _open_npz(path: str | os.PathLike[str], stack: contextlib.ExitStack) -> _Sto
             raise WeightsError(f"{path}: {name} is {found}; it must be one text")
         if dtype.itemsize > 4 * MAX_CFG_BYTES:
             raise WeightsError(f"{path}: {name} is larger than 1 MiB; it must be a short text")
-        facts[name] = str(read(name)[()])
+        facts[name] = str(npz.read(name)[()])
     tensors = {name: (dtype.name, shape) for name, (dtype, shape) in headers.items()}
-    return _Stored(path, tensors, facts, read)
-
-
-def _npy_header(archive: zipfile.ZipFile, name: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """dtype and shape of an entry. Raises ValueError and whatever a damaged file leads to."""
-    with archive.open(f"{name}.npy") as member:
-        version = np.lib.format.read_magic(member)
-        if version != (1, 0):
-            raise ValueError(f"{name} has the version {version}, not (1, 0)")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        return dtype, shape
+    return _Stored(path, tensors, facts, npz.read)

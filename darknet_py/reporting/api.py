@@ -21,6 +21,7 @@ from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.curves import read_losses
 from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
 from darknet_py.training.plan import Plan
+from darknet_py.training.texts import digest, is_text_place
 
 LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens
 SAMPLE, SAMPLE_TOKENS = 400, 100  # of the last text
@@ -88,14 +89,13 @@ def report(
 
 def _best_loss(validation: dict[str, Any], unit: str) -> str:
     """As the run told it at its end; before that as it was measured, on a part of the text."""
-    best, symbols = validation.get("best_loss"), validation.get("symbols")
+    best, symbols = validation["best_loss"], validation["symbols"]
     if best is None:
         return "none"
-    batch, nats, scored = validation.get("whole") or (None, 0.0, 0)
-    if batch == validation["best_batch"]:
-        best, symbols = nats, scored
-    measured = "" if symbols is None else f", on {counted(symbols, unit)} of that text"
-    return f"{best:.4f} nats per {unit}{measured}"
+    scored = validation["whole_loss"]
+    if scored is not None and validation["whole_batch"] == validation["best_batch"]:
+        best, symbols = scored, validation["whole_symbols"]
+    return f"{best:.4f} nats per {unit}, on {counted(symbols, unit)} of that text"
 
 
 def _weights(run: RunFolder) -> Path:
@@ -118,15 +118,19 @@ def _passage(
     net: Network, symbols: Symbols, plan: Plan, text: str | os.PathLike[str] | None
 ) -> Array:
     """From `text`, or else from what the run held out, or else from what it was trained on."""
-    place = plan.val if isinstance(plan.val, str) else plan.data
+    place, known = plan.data, plan.digest
+    if isinstance(plan.val, str):
+        place, known = plan.val, plan.val_digest
     if text is not None:
         place, found = os.fspath(text), symbols.read_file(text)
     elif place == "-":
         raise CorpusError("the run's text was not a file; give a passage with --text FILE")
-    elif not os.path.exists(place):
+    elif not is_text_place(place):
         raise CorpusError(f"{place}: the run's text is not there; give one with --text FILE")
     else:
         found = read_text(place, tokenized=not net.writes_bytes)
+        if digest(found) != known:
+            raise CorpusError(f"{place} is not the run's text; give a passage with --text FILE")
         if not isinstance(plan.val, str):
             training, held_out = split(found, plan.val, plan.val_from)
             found = held_out if len(held_out) > 1 else training

@@ -20,15 +20,18 @@ from typing import TypeVar
 import numpy as np
 
 from darknet_py.arrays import Array
+from darknet_py.checks import TEXT, Facts, check_facts, number, whole
 from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
 from darknet_py.terminal.messages import visible
 from darknet_py.text.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Point
+from darknet_py.training.journal import whole_lines
 
 UNITS = 6  # of a layer that are shown
 SAMPLES = 6  # of what it wrote
 LEVELS = 10  # of color
+SAMPLE: Facts = {"batch": whole(1), "val": number(), "text": TEXT}  # of a line of BASE.samples
 T = TypeVar("T")
 WIDTH, HEIGHT = 600, 300
 MARGIN = 60
@@ -113,22 +116,17 @@ def read_samples(path: Path) -> list[tuple[str, str]]:
 
     What is not a whole sample, like the half of a line that a crash leaves, is skipped.
     """
-    try:
-        lines = path.read_bytes().splitlines()
-    except FileNotFoundError:
-        return []
-    samples = [sample for sample in map(_sample, lines) if sample is not None]
+    samples = [sample for line in whole_lines(path) if (sample := _sample(line)) is not None]
     return _thinned(samples, SAMPLES)
 
 
 def _sample(line: bytes) -> tuple[str, str] | None:
     """Heading and text of a line of BASE.samples; None for what is none."""
     try:
-        row = json.loads(line)
-        batch, val, text = int(row["batch"]), float(row["val"]), row["text"]
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        row = check_facts(json.loads(line), SAMPLE)
+    except (ValueError, RecursionError):
         return None
-    return (f"after batch {batch:,}, {val:.3f} nats", text) if isinstance(text, str) else None
+    return f"after batch {row['batch']:,}, {row['val']:.3f} nats", row["text"]
 
 
 def _mean(losses: Array, pieces: int, symbol: str) -> str:
@@ -262,9 +260,9 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
         f"{level:.{decimals}f}</text>"
         for level in levels
     ]
-    for number, batch in enumerate(ticks(0, last)):
+    for place, batch in enumerate(ticks(0, last)):
         if batch <= last and batch == round(batch):
-            fine = ' class="fine"' if number % 2 else ""
+            fine = ' class="fine"' if place % 2 else ""
             marks.append(
                 f'<text{fine} x="{right(batch)}" y="{HEIGHT - 8}" text-anchor="middle">'
                 f"{'' if batch else 'batch '}{batch:,.0f}</text>"
@@ -290,7 +288,8 @@ def ticks(low: float, high: float) -> list[float]:
     """Two to nine round numbers at equal distances, the first at or below `low`, the last at or
     above `high`.
     """
-    width = max(high - low, 0.001)
+    # Losses that hardly differ for their size would have no numbers between them.
+    width = max(high - low, 0.001, 1e-9 * max(abs(low), abs(high)))
     power = 10.0 ** math.floor(math.log10(width))
     step = next(step * power for step in (0.1, 0.2, 0.5, 1, 2) if width / (step * power) <= 6)
     first = math.floor(low / step)

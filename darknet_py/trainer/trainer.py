@@ -7,7 +7,7 @@ of either only what `BaseTrainer` has.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
@@ -94,22 +94,6 @@ class BaseTrainer:
         for index, layer in enumerate(self.state):
             arrays |= {f"state.{index}.{number}": part for number, part in enumerate(layer)}
         return arrays
-
-    def saved(self) -> dict[str, Array]:
-        """These arrays, on the root with the states of all streams."""
-        return {
-            name: self.comm.gather(array) if name.startswith("state.") else array
-            for name, array in self.arrays().items()
-        }
-
-    def restore(self, saved: Mapping[str, Array], count: int) -> None:
-        """Continue from `saved` of a trainer that had done `count` updates, with any number of
-        processes. Raises KeyError, TypeError and ValueError if it does not fit.
-        """
-        for name, array in self.arrays().items():
-            part = self.streams if name.startswith("state.") else slice(None)
-            np.copyto(array, saved[name][part], casting="no")
-        self.count = count
 
 
 class Trainer(BaseTrainer):

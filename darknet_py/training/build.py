@@ -60,7 +60,7 @@ def build(
     net = _make_network(plan, asked, previous)
     trainer = _make_trainer(net, plan.gradient, comm)
     if previous is not None:
-        check_text(data, previous, comm)
+        check_text(data, plan, previous, comm)
     texts = read_texts(net, plan.data if data is None else data, plan.val, comm, plan.val_from)
     if previous is None:
         folder, offsets = RunFolder(asked.folder, base_name(plan.cfg_path)), None

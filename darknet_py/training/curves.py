@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
-import math
+from contextlib import suppress
 from pathlib import Path
 
+from darknet_py.checks import number, whole
 from darknet_py.errors import DarknetError
 from darknet_py.files import write_whole
+from darknet_py.training.journal import whole_lines
 
 Point = tuple[float, float]
 
@@ -24,38 +26,22 @@ def read_losses(table: Path) -> tuple[list[Point], list[Point]]:
     """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv.
 
     What is not a whole row, like the half of a line that a crash leaves, is skipped.
-    Raises OSError.
+    Raises OSError and TrainingError.
     """
-    with open(table, "rb") as file:
-        lines = [
-            line.decode("utf-8", "replace").rstrip("\r\n").split(",")
-            for line in file
-            if line.endswith(b"\n")
-        ]
+    lines = (line.decode("utf-8", "replace").split(",") for line in whole_lines(table))
+    columns = next(lines, [])
     averages: list[Point] = []
     validations: list[Point] = []
-    columns = lines[0] if lines else []
-    for cells in lines[1:]:
+    for cells in lines:
         row = dict(zip(columns, cells, strict=False))
-        numbers = [_number(row.get(column, "")) for column in ("batch", "avg", "val")]
-        batch, average, validation = numbers
-        if len(cells) != len(columns) or batch is None or batch < 1 or average is None:
-            continue
-        if validation is None and row.get("val"):
-            continue
-        averages.append((batch, average))
-        if validation is not None:
-            validations.append((batch, validation))
+        with suppress(KeyError, ValueError):
+            batch, average = whole(1).parsed(row["batch"]), number().parsed(row["avg"])
+            validation = number().parsed(row["val"]) if row.get("val") else None
+            if len(cells) == len(columns):
+                averages.append((batch, average))
+                if validation is not None:
+                    validations.append((batch, validation))
     return averages, validations
-
-
-def _number(cell: str) -> float | None:
-    """A finite number, or None for what is none."""
-    try:
-        number = float(cell)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def write_curves(table: Path, picture: Path, unit: str) -> None:

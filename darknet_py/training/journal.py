@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from darknet_py.checks import whole
+from darknet_py.errors import TrainingError
 from darknet_py.files import write_whole
+
+MOST_BYTES = 1 << 30  # of one that is read: the table of ten million batches
 
 
 class Journal:
@@ -26,8 +32,8 @@ class Journal:
         if self.header:
             write_whole(self.path, [self.header])
 
-    def cut_back(self, keep: Callable[[str], bool]) -> None:
-        """Keep the whole lines that `keep` wants; a crash may have left others, and half of one."""
+    def cut_back(self, batch_of: Callable[[bytes], float], last: int) -> None:
+        """Keep the whole lines up to this batch; a crash may have left others, and half of one."""
         self.close()
         try:
             content = self.path.read_bytes().removeprefix(self.header)
@@ -35,7 +41,7 @@ class Journal:
             self.begin()
             return
         whole = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
-        kept = [line for line in whole if keep(line.decode("utf-8", "replace"))]
+        kept = [line for line in whole if batch_of(line) <= last]
         write_whole(self.path, [self.header, *kept])
 
     def write(self, line: str) -> None:
@@ -70,3 +76,34 @@ class Journal:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def batch_of_row(line: bytes) -> float:
+    """The batch of a line of BASE.csv, beyond all others where it has none."""
+    try:
+        return whole(1).parsed(line.partition(b",")[0].decode())
+    except ValueError:
+        return math.inf
+
+
+def batch_of_sample(line: bytes) -> float:
+    """The same of a line of BASE.samples."""
+    try:
+        return whole(1).checked("batch", json.loads(line)["batch"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return math.inf
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of such a file without their ends, but for half of one that a crash leaves.
+
+    None where it is no file. Raises OSError, and TrainingError for one that no run writes.
+    """
+    if not path.is_file():
+        return
+    if path.stat().st_size > MOST_BYTES:
+        raise TrainingError(f"{path} has more than {MOST_BYTES:,} bytes, which no run writes")
+    with open(path, "rb") as file:
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line.rstrip(b"\r\n")

@@ -205,7 +205,7 @@ def finish(
         val=run.scored[1],
         val_batch=run.scored[0],
         lowest_val=validation.best_loss,
-        measured=max(0, validation.symbols),
+        measured=validation.symbols,
         best_val=None if score is None else score.nats,
         best=None if score is None else run.folder.file("_best.weights"),
         scored=0 if score is None else score.symbols,

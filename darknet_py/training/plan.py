@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from darknet_py.cfg import INITIAL, Cfg, find_cfg, parse_cfg
-from darknet_py.checks import TEXT, Check
+from darknet_py.checks import DIGEST, FILE, TEXT, Check, optional
 from darknet_py.engine import choose
 from darknet_py.errors import TrainingError
 from darknet_py.loading.building import dialect_for_training
@@ -19,18 +18,13 @@ from darknet_py.options import check_effect, override
 from darknet_py.parallel import Communicator
 from darknet_py.rand import seed_from_clock
 from darknet_py.training import curves as plotting
-from darknet_py.training.settings import DEFAULTS, KEPT, Settings
+from darknet_py.training.settings import DEFAULTS, KEPT, OPTIONS, Settings
 
 # Keys of [net] that the C program does not know.
 _BOUNDS = ("clip", "clip_norm", "delta_clip", "weight_decay")
 UNKNOWN_TO_C = ("state", *_BOUNDS, "cooldown", "average", "dropconnect", *INITIAL)
 
 log = logging.getLogger(__name__)
-
-
-def fact(check: Check[Any]) -> Any:
-    """A field of Plan that is no option."""
-    return dataclasses.field(metadata={"check": check})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +36,6 @@ class Plan(Settings):
     until the texts have been read.
     sections: `cfg` as it was parsed, with the places that messages name. changes: how the cfg and
     the texts differ from those of the run that is resumed. BASE.state has neither.
-    Raises ValueError for values that no run has.
     """
 
     overrides: dict[str, str]
@@ -56,39 +49,33 @@ class Plan(Settings):
     plot: bool
     engine: str
     precision: str
-    cfg: str = fact(TEXT)
-    source: str = fact(TEXT)
-    cfg_path: str = fact(TEXT)
-    data: str = fact(TEXT)
-    digest: str = fact(TEXT)
-    val_digest: str = fact(TEXT)
+    cfg: str
+    source: str
+    cfg_path: str
+    data: str
+    digest: str
+    val_digest: str
     sections: Cfg | None = dataclasses.field(default=None, compare=False)
     changes: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name in Plan.__annotations__:
-            if name != "sections" and getattr(self, name) is None:
-                raise ValueError(f"{name} is missing")
-        for each in fields(self):
-            if each.name in _FACTS:
-                each.metadata["check"].checked(each.name, getattr(self, each.name))
-
     def kept(self) -> dict[str, Any]:
         """What BASE.state has of it, by name, as JSON has it."""
-        return {name: getattr(self, name) for name in (*KEPT, *_FACTS)}
-
-    @classmethod
-    def of_kept(cls, kept: Mapping[str, Any]) -> Plan:
-        """The plan of which `kept` was made. Raises ValueError and TypeError for any other."""
-        values = {name: kept[name] for name in (*KEPT, *_FACTS) if name in kept}
-        plan = cls(**values)
-        if any(getattr(plan, name) != value for name, value in values.items()):
-            raise ValueError("a value that no run has")
-        return plan
+        return {name: getattr(self, name) for name in PLAN}
 
 
-_FACTS = tuple(each.name for each in fields(Plan) if "help" not in each.metadata and each.metadata)
+# Each of these, and what it may be; an option that Plan does not declare again may be None.
+PLAN: dict[str, Check[Any]] = {
+    option.name: option.check if option.name in Plan.__annotations__ else optional(option.check)
+    for option in OPTIONS
+    if option.is_kept
+} | {
+    "cfg": TEXT,
+    "source": TEXT,
+    "cfg_path": FILE,
+    "data": FILE,
+    "digest": DIGEST,
+    "val_digest": DIGEST,
+}
 
 
 def make_plan(
@@ -155,7 +142,7 @@ def _source(cfg: str | Cfg | None, previous: Plan | None) -> tuple[Cfg, list[str
         assert cfg is not None
         return (cfg if isinstance(cfg, Cfg) else find_cfg(cfg)), []
     was = parse_cfg(previous.source, previous.cfg_path)
-    if cfg is None and not os.path.exists(previous.cfg_path):
+    if cfg is None and not os.path.isfile(previous.cfg_path):
         return was, []
     now = cfg if isinstance(cfg, Cfg) else find_cfg(cfg or previous.cfg_path)
     if difference := was.difference(now):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -11,22 +12,25 @@ from pathlib import Path
 
 import numpy as np
 
-from darknet_py.cfg import Cfg, parse_cfg
+from darknet_py.cfg import Cfg, parse_cfg, printable
 from darknet_py.engine import has_tiles
 from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.files import base_name
+from darknet_py.npz import Npz
 from darknet_py.options import NetOptions
 from darknet_py.parallel import Communicator
 from darknet_py.text.corpus import GIVEN
-from darknet_py.training.checkpoint import Checkpoint, read_checkpoint
+from darknet_py.training.checkpoint import STATES, Checkpoint, opened, read_checkpoint
 from darknet_py.training.folder import RunFolder, resume_command, run_to_resume
+from darknet_py.training.journal import batch_of_row, batch_of_sample
 from darknet_py.training.plan import Plan
-from darknet_py.training.run import Run, batch_of_row, batch_of_sample
+from darknet_py.training.run import Run
 from darknet_py.training.settings import SAME, Settings
-from darknet_py.training.texts import Texts
+from darknet_py.training.texts import Texts, is_text_place
 
 log = logging.getLogger(__name__)
 
+AVERAGE = "memory.average"  # of the parameters, with the key `average`
 # Keys of [net] on which the meaning of a checkpoint's numbers depends.
 _FIXED = ("inputs", "batch", "subdivisions", "time_steps", "tokenized")
 
@@ -89,20 +93,22 @@ def check_fixed(previous: Previous, now: NetOptions) -> None:
             )
 
 
-def check_text(data: str | bytes | None, previous: Previous, comm: Communicator) -> None:
-    """Raise TrainingError if the text is to be that of before, and is not there."""
-    was = previous.plan.data
+def check_text(
+    data: str | bytes | None, plan: Plan, previous: Previous, comm: Communicator
+) -> None:
+    """Raise TrainingError if a text is to be that of before, and is not there."""
     command = resume_command(previous.folder.path, previous.folder.base)
-    if data is None and was == "-":
+    if data is None and plan.data == "-":
         raise TrainingError(
             f"the text did not come from a file; give the same text again (in Python, as data): "
             f"cat mybook.txt | {command} -"
         )
-    if data is None and comm.size == 1 and not os.path.exists(was):
-        raise TrainingError(
-            f"{was}: the text of the run is not there; if it has moved, name its new place: "
-            f"{command} mybook.txt"
-        )
+    for place, option in ((plan.data if data is None else None, ""), (plan.val, "--val ")):
+        if isinstance(place, str) and comm.size == 1 and not is_text_place(place):
+            raise TrainingError(
+                f"{place}: the text of the run is not there; if it has moved, name its new place: "
+                f"{command} {option}mybook.txt"
+            )
 
 
 def check_changes(
@@ -114,7 +120,7 @@ def check_changes(
     accepted, and for other layers.
     """
     changes = (*plan.changes, *_changes_of_texts(previous.plan, texts, plan.val_from))
-    had = len(previous.checkpoint.arrays.get("parameters", ()))
+    had = previous.checkpoint.parameters
     if had != parameters:
         keys = [f"--set {key}={value}" for key, value in asked.net_keys().items()]
         raise TrainingError(
@@ -178,25 +184,20 @@ def resume(run: Run, old: Plan) -> None:
 
 def restore(run: Run, checkpoint: Checkpoint) -> None:
     """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
-    progress, arrays, net = checkpoint.progress, checkpoint.arrays, run.net
+    progress, net = checkpoint.progress, run.net
     where = run.folder.file(".state")
-    # A run may begin to average when it is resumed.
-    arrays.setdefault("memory.average", arrays["parameters"])
-    try:
-        run.trainer.restore(arrays, int(progress["updates"]))
-        np.copyto(run.streams.offsets, arrays["offsets"], casting="no")
-        np.copyto(run.streams.fresh, arrays["fresh"], casting="no")
-        net.seen = int(progress["seen"])
-        run.first_seen = int(progress["first_seen"])
-        run.avg = float(progress["avg"])
-        run.elapsed_before = float(progress["seconds"])
-        net.statistics_steps = progress["statistics_steps"]
-        is_measured = run.validation.restore(progress["validation"], arrays.get("best"))
-    except (KeyError, TypeError, ValueError) as error:
-        raise TrainingError(
-            f"{where} does not fit this network ({error}); a run can only continue with the "
-            f"same layers and optimizer"
-        ) from error
+    run.trainer.count = progress["updates"]
+    net.seen, run.first_seen = progress["seen"], progress["first_seen"]
+    run.avg = math.nan if progress["avg"] is None else progress["avg"]
+    run.elapsed_before = progress["seconds"]
+    is_measured = run.validation.restore(progress["validation"])
+    if run.validation.best_loss is not None:
+        run.validation.best_parameters = np.empty_like(net.parameters)
+    if len(progress["statistics_steps"]) != len(net.statistics_steps):
+        raise _misfit(where, "statistics_steps")
+    net.statistics_steps = progress["statistics_steps"]
+    with opened(where) as npz:
+        _read_arrays(npz, run, where)
     texts = [
         (plan.digest, plan.val, plan.val_from, plan.val_digest)
         for plan in (checkpoint.plan, run.plan)
@@ -204,8 +205,37 @@ def restore(run: Run, checkpoint: Checkpoint) -> None:
     _recover_best(run, is_measured and texts[0] == texts[1])
     if run.comm.is_root:
         # Without what was written after it.
-        run.table.cut_back(lambda line: batch_of_row(line) <= net.batch_number)
-        run.samples.cut_back(lambda line: batch_of_sample(line) <= net.batch_number)
+        run.table.cut_back(batch_of_row, net.batch_number)
+        run.samples.cut_back(batch_of_sample, net.batch_number)
+
+
+def _misfit(where: Path, what: str) -> TrainingError:
+    """The error of a state that is of another network. what: does not fit."""
+    return TrainingError(
+        f"{where} does not fit this network ({what}); a run can only continue with the same layers "
+        f"and optimizer"
+    )
+
+
+def _read_arrays(npz: Npz, run: Run, where: Path) -> None:
+    """Fill the arrays of the run. Raises TrainingError if others are stored, before any is read."""
+    arrays, streams = run.arrays(), run.net.options.streams
+    stored = set(npz.names) - {"facts"}
+    # A run may begin to average when it is resumed, and end to.
+    if differ := (arrays.keys() ^ stored) - {AVERAGE}:
+        raise _misfit(where, printable(", ".join(sorted(differ)), 100))
+    average = arrays.pop(AVERAGE, None) if AVERAGE not in stored else None
+    for name, array in arrays.items():
+        shape = (streams, *array.shape[1:]) if name.startswith(STATES) else array.shape
+        if npz.header(name) != (array.dtype, shape):
+            found = " ".join(map(str, npz.header(name)))
+            raise _misfit(where, printable(f"{name} is {found}, not {array.dtype} {shape}", 100))
+    for name, array in arrays.items():
+        part = run.trainer.streams if name.startswith(STATES) else slice(None)
+        array[...] = npz.read(name)[part]
+    run.streams.offsets %= len(run.streams.text)
+    if average is not None:
+        np.copyto(average, run.net.parameters)
 
 
 def _recover_best(run: Run, is_measured: bool) -> None:
@@ -220,7 +250,7 @@ def _recover_best(run: Run, is_measured: bool) -> None:
     path = run.folder.file("_best.weights")
     if not is_measured and validation.best_parameters is not None:
         remembered, batch = validation.best_parameters, validation.best_batch
-        validation.best_loss = None
+        validation.best_loss = validation.best_parameters = None
         validation.recover(net, remembered, batch)
         validation.lowest = validation.best_loss or validation.lowest
     try:

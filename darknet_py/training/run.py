@@ -13,14 +13,16 @@ from pathlib import Path
 
 from darknet_py import notebook
 from darknet_py.__version__ import __version__
+from darknet_py.arrays import Array
 from darknet_py.errors import TrainingError, counted
 from darknet_py.layers.softmax import SoftmaxLayer
 from darknet_py.network import Network
 from darknet_py.text.corpus import Streams
 from darknet_py.text.symbols import unit_of
 from darknet_py.trainer.trainer import BaseTrainer, Update
-from darknet_py.training.checkpoint import Checkpoint, write_checkpoint
+from darknet_py.training.checkpoint import STATES, write_checkpoint
 from darknet_py.training.folder import RunFolder
+from darknet_py.training.journal import batch_of_row
 from darknet_py.training.plan import Plan
 from darknet_py.training.profiling import Profile
 from darknet_py.training.validation import Validation
@@ -283,7 +285,7 @@ class Run:
     def log_again(self, row: Row) -> None:
         """Put a row in the place of that of the same batch. Raises OSError."""
         if self.comm.is_root:
-            self.table.cut_back(lambda line: batch_of_row(line) < row.batch)
+            self.table.cut_back(batch_of_row, row.batch - 1)
             self.log(row)
 
     # --- saving
@@ -298,27 +300,33 @@ class Run:
         self.save_state()
         return self.save(suffix)
 
+    def arrays(self) -> dict[str, Array]:
+        """Views of the arrays of BASE.state, by name; of states those of this process's streams."""
+        best = self.validation.best_parameters
+        arrays = {"offsets": self.streams.offsets, "fresh": self.streams.fresh}
+        return self.trainer.arrays() | arrays | ({} if best is None else {"best": best})
+
     def save_state(self) -> None:
         """Write BASE.state. Raises OSError."""
-        net, streams, best = self.net, self.streams, self.validation.best_parameters
+        net = self.net
         self.table.sync()
         self.samples.sync()
-        arrays = self.trainer.saved() | {"offsets": streams.offsets, "fresh": streams.fresh}
-        if best is not None:
-            arrays["best"] = best
+        arrays = {
+            name: self.comm.gather(array) if name.startswith(STATES) else array
+            for name, array in self.arrays().items()
+        }
         progress = {
             "seen": net.seen,
             "first_seen": self.first_seen,
             "drawn": net.rand.drawn,
             "updates": self.trainer.count,
-            "avg": self.avg,
+            "avg": None if math.isnan(self.avg) else self.avg,
             "seconds": self.elapsed,
             "statistics_steps": net.statistics_steps,
             "validation": self.validation.facts(),
         }
         if self.comm.is_root:
-            checkpoint = Checkpoint(self.plan, progress, arrays)
-            write_checkpoint(self.folder.file(".state"), checkpoint)
+            write_checkpoint(self.folder.file(".state"), self.plan, progress, arrays)
         self.saved = time.perf_counter()
 
     def save(self, suffix: str) -> Path:
@@ -347,17 +355,3 @@ class Run:
             f"training diverged at batch {self.net.batch_number}: {what}; try a smaller "
             f"learning_rate, or clip in [net] ({saved})"
         )
-
-
-def batch_of_row(line: str) -> float:
-    """The batch of a line of BASE.csv, beyond all others where it has none."""
-    text = line.partition(",")[0]
-    return int(text) if text.strip().isdecimal() else math.inf
-
-
-def batch_of_sample(line: str) -> float:
-    """The same of a line of BASE.samples."""
-    try:
-        return int(json.loads(line)["batch"])
-    except (ValueError, KeyError, TypeError):
-        return math.inf

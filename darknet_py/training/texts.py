@@ -56,7 +56,7 @@ def read_texts(
         # know whether the text is whole.
         raise CorpusError("-: several processes cannot share stdin; give a text file")
     text = _read(data, tokenized, comm)
-    digest, val_digest = _digest(text), ""
+    text_digest, val_digest = digest(text), ""
     name = GIVEN if isinstance(data, bytes) else data
     check_known(text, model.inputs, name)
     if unit == "byte":
@@ -66,7 +66,7 @@ def read_texts(
         raise CorpusError("--val -: stdin cannot be read again; give a fraction or a file")
     if isinstance(val, str):
         held_out = _read(val, tokenized, comm)
-        val_digest = _digest(held_out)
+        val_digest = digest(held_out)
         check_known(held_out, model.inputs, val)
         if unit == "byte":
             warn_of_encoding(held_out, val, "scored")
@@ -99,7 +99,7 @@ def read_texts(
     if len(held_out) < 2:
         held_out = held_out[:0]
     place = "-" if data == "-" or isinstance(data, bytes) else os.path.abspath(data)
-    return Texts(text, held_out, place, val, digest, val_digest)
+    return Texts(text, held_out, place, val, text_digest, val_digest)
 
 
 def _read(source: str | bytes, tokenized: bool, comm: Communicator) -> Array:
@@ -150,5 +150,11 @@ def _is_sorted(text: Array) -> bool:
     return True
 
 
-def _digest(text: Array) -> str:
+def digest(text: Array) -> str:
+    """That of the symbols of a text, in hexadecimal digits."""
     return hashlib.sha256(np.ascontiguousarray(text).data).hexdigest()
+
+
+def is_text_place(name: str) -> bool:
+    """Whether a file or folder is there, rather than a device or pipe, which may never end."""
+    return os.path.isfile(name) or os.path.isdir(name)

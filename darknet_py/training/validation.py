@@ -22,6 +22,7 @@ from darknet_py.network import Network
 from darknet_py.parallel import Communicator
 from darknet_py.sizes import row_bytes, training_bytes
 from darknet_py.text.symbols import Symbols
+from darknet_py.training.checkpoint import VALIDATION
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ SOON = 4  # times the batches so far, which the next one is never further away t
 MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
 # Pieces that are read side by side, and the symbols that each of them has at least.
 STREAMS, PIECE = 64, 512
-_FACTS = ("symbols", "loss", "best_loss", "best_batch", "lowest", "whole", "number", "stale", "due")
 
 
 class Validation:
@@ -42,10 +42,10 @@ class Validation:
     every: batches between validations; None where they are to take SHARE of the time.
     due: then the batch of the next one; None before the first.
     symbols: that the measure takes.
-    loss, best_loss: nats per symbol, the last and the lowest; None before the first.
+    best_loss: the lowest so far in nats per symbol; None before the first that is finite.
     lowest: as best_loss, but without what a best file had to tell that was found on resuming.
-    whole: of the best network at the end of the run, where more than the measure was scored: its
-    batch, nats per symbol, and how many were scored; else None.
+    whole_batch, whole_loss, whole_symbols: the batch of the best network at the end of the run, its
+    loss on more symbols than those of the measure, and how many; None where nothing was scored so.
     number: of validations so far; stale: of those since the lowest one.
     """
 
@@ -60,15 +60,15 @@ class Validation:
         self.every = every
         self.due: int | None = None
         affordable = OPERATIONS / max(1, sum(layer.operations() for layer in net.layers))
-        self.symbols = min(len(text) - 1, int(min(MOST, max(LEAST, affordable))))
+        self.symbols = max(0, min(len(text) - 1, int(min(MOST, max(LEAST, affordable)))))
         self.streams = min(STREAMS, net.options.time_steps * net.options.streams)
         self.rows = validation_rows(net, memory)
-        self.loss: float | None = None
         self.best_loss: float | None = None
         self.best_batch = 0
         self.best_parameters: Array | None = None
-        self.lowest = math.inf
-        self.whole: tuple[int, float, int] | None = None
+        self.lowest: float | None = None
+        self.whole_batch = self.whole_symbols = 0
+        self.whole_loss: float | None = None
         self.number = self.stale = 0
         self._has_warned = False
 
@@ -79,20 +79,13 @@ class Validation:
 
     def facts(self) -> dict[str, Any]:
         """What `restore` needs beside the best parameters, as JSON has it."""
-        return {name: getattr(self, name) for name in _FACTS}
+        return {name: getattr(self, name) for name in VALIDATION}
 
-    def restore(self, facts: dict[str, Any], best_parameters: Array | None) -> bool:
-        """Go on from these; returns whether the losses are by the measure of this run.
-
-        Raises KeyError where one is missing.
-        """
+    def restore(self, facts: dict[str, Any]) -> bool:
+        """Go on from these; returns whether the losses are by the measure of this run."""
         symbols = self.symbols
-        for name in _FACTS:
-            setattr(self, name, facts[name])
-        is_same = self.symbols == symbols or self.best_loss is None
-        self.symbols = symbols
-        self.best_parameters = best_parameters
-        return is_same
+        vars(self).update(facts, symbols=symbols)
+        return facts["symbols"] == symbols or self.best_loss is None
 
     # --- while training
 
@@ -114,7 +107,7 @@ class Validation:
             # What is compiled at the first use must not look like the cost of a validation.
             self._score(net, cut(len(self.text) - 1, self.streams, self.streams))
         begun = time.perf_counter()
-        self.loss = self.compare(net)
+        loss = self.compare(net)
         if self.every is None:
             cost = time.perf_counter() - begun
             wait = max(FIRST, math.ceil(cost / (SHARE * max(1e-9, seconds_per_batch))))
@@ -123,9 +116,9 @@ class Validation:
             log.debug("validation took %.2f s; the next is due at batch %d", cost, self.due)
         self.number += 1
         self.stale += 1
-        if self.loss < self.lowest:
-            self.lowest, self.stale = self.loss, 0
-        return self.loss
+        if _is_lower(loss, self.lowest):
+            self.lowest, self.stale = loss, 0
+        return loss
 
     def compare(self, net: Network, progress: Progress | None = None) -> float:
         """Score `net` by the measure, out of turn, and keep it if it is the best so far.
@@ -133,7 +126,7 @@ class Validation:
         Returns the loss in nats per symbol, which may be infinite or NaN. progress: see `evaluate`.
         """
         loss = self._score(net, self._cut(self.symbols), progress=progress).nats
-        if loss < (math.inf if self.best_loss is None else self.best_loss):
+        if _is_lower(loss, self.best_loss):
             self.best_loss, self.best_batch = loss, net.batch_number
             self.best_parameters = net.parameters.copy()
         if not math.isfinite(loss) and not self._has_warned:
@@ -161,7 +154,7 @@ class Validation:
         """
         with net.holding(found):
             loss = self._score(net, self._cut(self.symbols)).nats
-        if math.isfinite(loss) and (self.best_loss is None or loss < self.best_loss):
+        if _is_lower(loss, self.best_loss):
             self.best_loss, self.best_batch, self.best_parameters = loss, batch, found
 
     def score_best(
@@ -183,7 +176,9 @@ class Validation:
         # A smaller part than the measure's says less.
         if score.symbols <= self.symbols:
             return measured
-        self.whole = (self.best_batch, score.nats, score.symbols)
+        if math.isfinite(score.nats):
+            self.whole_batch, self.whole_loss = self.best_batch, score.nats
+            self.whole_symbols = score.symbols
         return score
 
     def _cut(self, most: int | None) -> Pieces:
@@ -209,6 +204,11 @@ class Validation:
             stop=stop,
             progress=progress,
         )
+
+
+def _is_lower(loss: float, than: float | None) -> bool:
+    """Whether a loss is the lowest so far, as one that is not finite never is."""
+    return math.isfinite(loss) and (than is None or loss < than)
 
 
 def validation_rows(net: Network, memory: int) -> int:
