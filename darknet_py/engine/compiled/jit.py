@@ -13,19 +13,31 @@ import ctypes
 import hashlib
 import inspect
 import logging
+import os
+import pickle
 import platform
+import signal
 import sys
-from collections.abc import Callable
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache, wraps
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple, TypeAlias, TypeVar, get_type_hints
 
 import numba
 import numpy as np
 from llvmlite import binding, ir
 from numba import extending
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
+from numba.core.caching import NullCache
 from numba.core.ccallback import CFunc
+from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
+from numba.core.serialize import dumps
+from numba.misc.appdirs import AppDirs
 
 from darknet_py.arrays import Array
 
@@ -37,6 +49,7 @@ log = logging.getLogger("darknet_py")
 WORD = ir.IntType(64)
 FLOAT = ir.FloatType()
 FLOAT_BYTES = 4
+STOPPING = {getattr(signal, name, signal.SIGINT) for name in ("SIGINT", "SIGTERM", "SIGHUP")}
 IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 
 
@@ -95,6 +108,28 @@ def numba_type(hint: Any) -> Any:
     return types.NamedUniTuple(types.intp, len(hint._fields), hint)
 
 
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Signals act after this: within it numba would lose them, or be of no use after them."""
+    noted: list[tuple[int, FrameType | None]] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append((number, frame))
+        log.warning("stopping as soon as this function is compiled")
+
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {n: h for n in STOPPING if is_main and callable(h := signal.getsignal(n))}
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number, frame in noted[:1]:
+            before[number](number, frame)
+
+
 class Exported:
     """A function of whole numbers, and NamedTuples of them, that is compiled by itself.
 
@@ -119,20 +154,11 @@ class Exported:
         vars(call)["__signature__"] = inspect.Signature([builder, *parameters.values()])
         self.caller = instructions(types.void, *self.signature.args)(call)
 
-    def _made(self, digest: str) -> Any:
-        made = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
-        keep_on_disk(made, digest)
-        return made
-
-    def is_kept(self, digest: str) -> bool:
-        """Whether it need not be compiled."""
-        made = self._made(digest)
-        context = made._targetdescr.target_context
-        return made._cache.load_overload(made._sig, context) is not None
-
-    def link(self, digest: str) -> None:
+    @_signals_wait()
+    def link(self) -> None:
         """Compile it, or read it from disk, and let others find it."""
-        compiled = self._made(digest)
+        compiled = CFunc(self.function, (self.signature.args, types.void), {}, dict(_HOW))
+        compiled._cache = _Kept(self.function)
         compiled.compile()
         binding.add_symbol(self.symbol, compiled.address)
         self.compiled = compiled
@@ -149,38 +175,106 @@ def exported(function: F) -> F:
     return caller
 
 
-def keep_on_disk(function: Any, digest: str) -> None:
-    """Let numba keep what it compiles for as long as `digest` is the same.
+def link(enter: Callable[..., Any], signature: str) -> Callable[..., Any]:
+    """Make all of the engine ready, and `enter`, which Python calls; returns that, compiled."""
+    for function in _EXPORTS.values():
+        if function.compiled is None:
+            function.link()
+    made: Any = numba.njit(enter, nogil=True)
+    made._cache = _Kept(enter)
+    with _signals_wait():
+        made.compile(signature)
+    return made
 
-    By itself numba would look at the file of the function, and not at those of what it calls.
+
+class _Kept(NullCache):  # type: ignore[misc]
+    """A function's compiled code in a file, after the digests of the sources and of the code.
+
+    Whatever is wrong with the file, the function is compiled. numba's own cache ends with an error
+    then, and looks at the source of the function, not at that of what it calls.
     """
-    try:
-        function.enable_caching()
-    except RuntimeError:
-        # There is no folder to write to: compiled each time.
-        return
-    function._cache._cache_file._source_stamp = digest
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        target = cpu_target.target_context.codegen().magic_tuple()
+        needs = sys.version, numba.__version__, target, function.__code__.co_filename
+        digest = hashlib.sha256(repr(needs).encode()).hexdigest()
+        self._name = f"{function.__module__}.{function.__name__}-{digest[:16]}"
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """It, or None."""
+        target_context.refresh()
+        for folder in _folders():
+            if (found := self._read(folder, target_context)) is not None:
+                return found
+        _chosen_folder()
+        return None
+
+    def _read(self, folder: Path, target_context: Any) -> Any:
+        with suppress(OSError):
+            data = (folder / self._name).read_bytes()
+            try:
+                kept, _, rest = data.partition(b"\n")
+                digest, _, code = rest.partition(b"\n")
+                if digest.decode() != hashlib.sha256(code).hexdigest():
+                    raise ValueError("its digest differs")
+                if kept.decode() == sources():
+                    return CompileResult._rebuild(target_context, *pickle.loads(code))
+            except Exception as error:
+                _warn(f"{folder}: damaged compiled code is replaced ({error})")
+        return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep it if that is possible."""
+        folder = _chosen_folder()
+        part = folder / f"{self._name}.{os.getpid()}"
+        try:
+            code = dumps(data._reduce())
+            folder.mkdir(parents=True, exist_ok=True)
+            digests = f"{sources()}\n{hashlib.sha256(code).hexdigest()}\n"
+            part.write_bytes(digests.encode() + code)
+            os.replace(part, folder / self._name)
+        except Exception as error:
+            _warn(
+                f"{folder} cannot keep compiled code ({getattr(error, 'strerror', error)}): each "
+                "run compiles; set NUMBA_CACHE_DIR to a folder that can be written"
+            )
+            with suppress(OSError):
+                part.unlink()
+
+
+def _folders() -> list[Path]:
+    """Where compiled code may be."""
+    if config.CACHE_DIR:
+        return [Path(config.CACHE_DIR)]
+    folders = [Path(__file__).parent / "__pycache__"]
+    folders.append(Path(AppDirs("darknet-py", appauthor=False).user_cache_dir))
+    # Without a home, that of the user is relative.
+    return [folder for folder in folders if folder.is_absolute()]
 
 
 @lru_cache(maxsize=1)
-def link() -> None:
-    """Make all of the engine ready."""
-    digest = sources()
-    # If the first is not on disk, none is.
-    if not next(iter(_EXPORTS.values())).is_kept(digest):
-        log.info("compiling for this processor (about 20 seconds, once for this installation)")
-    for function in _EXPORTS.values():
-        if function.compiled is None:
-            function.link(digest)
+def _chosen_folder() -> Path:
+    """The first folder that can be written, for what is about to be compiled."""
+    log.info("compiling for this processor (up to 20 seconds)")
+    for folder in _folders():
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            break
+    return folder
+
+
+@lru_cache(maxsize=64)
+def _warn(message: str) -> None:
+    """Log it, once."""
+    log.warning("warning: %s", message)
 
 
 @lru_cache(maxsize=1)
 def sources() -> str:
     """A digest of the sources of this folder."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    paths = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def _vector_width() -> int:

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable
 from functools import lru_cache
 
-import numba
 import numpy as np
 
 from darknet_py.arrays import LINE, Array, aligned
@@ -23,11 +22,9 @@ from darknet_py.engine.compiled.jit import (
     FLOAT_BYTES,
     compiled,
     fence,
-    keep_on_disk,
     link,
     load_acquire,
     pause,
-    sources,
     store_release,
     words,
     yield_processor,
@@ -169,12 +166,7 @@ def _enter(me: int, job: int, threads: int) -> int:
 @lru_cache(maxsize=1)
 def _make_enter() -> Callable[[int, int, int], int]:
     """It, compiled."""
-    link()
-    enter = numba.njit(_enter, nogil=True)
-    keep_on_disk(enter, sources())
-    enter.compile("intp(intp, intp, intp)")
-    made: Callable[[int, int, int], int] = enter
-    return made
+    return link(_enter, "intp(intp, intp, intp)")
 
 
 class Team:
