@@ -15,7 +15,9 @@ import pytest
 from numba.core import config, types
 
 from darknet_py.engine.compiled import jit
+from tests.support.commands import run
 from tests.support.disk import FailingDisk
+from tests.support.processes import posix, start
 
 
 def small(number: int) -> None:
@@ -155,3 +157,20 @@ def test_an_interruption_waits_for_the_end_of_a_function(
     assert signal.getsignal(signal.SIGINT) is handler
     assert jit.link(entry, "intp(intp)")(1) == 2
     assert second.compiled.address
+
+
+@posix
+def test_a_run_that_is_interrupted_while_compiling_has_moved_nothing(run_inputs: None) -> None:
+    arguments = ("train", "net.cfg", "text.txt", "--batches", "1")
+    assert run(*arguments, "--engine", "numpy", cwd=Path()).status == 0
+    before = sorted(Path("backup").rglob("*"))
+    process = start(*arguments, environment={"NUMBA_CACHE_DIR": "cache"})
+    assert process.stderr
+    assert any(line.startswith(b"compiling") for line in process.stderr)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.startswith(b"stopping")
+    assert said.endswith(b"interrupted\n")
+    assert b"ignored" not in said
+    assert sorted(Path("backup").rglob("*")) == before

@@ -91,6 +91,9 @@ def build(
     run.is_unlike = previous is not None or plan.weights is not None
     run.check_same()
     _say_unused(asked, texts)
+    # That may be interrupted, and no file has moved yet.
+    if net.tier.team:
+        net.tier.team.compile()
     if previous is None:
         _begin(run, asked)
     else:

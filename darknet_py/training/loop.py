@@ -254,8 +254,6 @@ def train_run(
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
             stack.enter_context(run.profile.running(run.net))
-        if team := run.net.tier.team:
-            team.compile()
         run.stop = stop
         run.start_clock()
         with run.table, run.samples:
