@@ -12,6 +12,7 @@ import errno
 import hashlib
 import os
 import re
+import secrets
 import shlex
 import struct
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +24,7 @@ from darknet_py.errors import DarknetError
 
 WEIGHTS = (".weights", ".backup")  # darknet's own
 TENSORS = (".safetensors", ".npz")  # the files that `import` reads
-TEMPORARY_SUFFIX = ".darknet-py.part"
+TEMPORARY = r"\.[0-9a-f]{8}\.darknet-py\.part"  # a regex: what is added to the name of a file
 # In a file that a command writes; `with_mark` turns the zeros into a digest of the file.
 MARK = "Written by darknet-py, 0000000000000000"
 _MARK = re.compile(rb"Written by darknet-py, ([0-9a-f]{16})")
@@ -60,25 +61,30 @@ def why_tensors(path: Name) -> str | None:
     return f"holds exported tensors; turn it into a weights file and a cfg first: {words}"
 
 
-@contextlib.contextmanager
-def writing_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """A file beside `path` to write to, then synced and renamed: a reader sees the old file or the
-    new one, at any moment.
+def _beside(path: Path) -> Path:
+    """A temporary file next to `path` that no other writer has."""
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}.darknet-py.part")
 
-    A link is followed. Raises OSError, naming `path`, also where something else than a file is
-    there; then the old file, if any, is as it was.
+
+@contextlib.contextmanager
+def writing_whole(path: Name, follow: bool = True) -> Iterator[BinaryIO]:
+    """A file next to `path` to write to, then synced and renamed: a reader sees the old file or the
+    new one, at any moment, and of two writers the last one wins.
+
+    follow: write the file that a link at `path` names; otherwise the new file replaces the link.
+    Raises OSError, naming `path`, even if there is something other than a file; then the old file,
+    if any, is as it was.
     """
-    check_file_place(path)
-    target = Path(os.path.realpath(path))
-    beside = target.with_name(target.name + TEMPORARY_SUFFIX)
+    check_file_place(path, follow)
+    target = Path(os.path.realpath(path) if follow else path)
+    beside = _beside(target)
     try:
-        beside.unlink(missing_ok=True)
         with open(beside, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, target)
-        _sync_folder(target.parent)
+        sync(target.parent)
     except BaseException as error:
         if isinstance(error, OSError) and error.filename in (None, str(beside)):
             error.filename = os.fspath(path)
@@ -88,9 +94,12 @@ def writing_whole(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
-def check_file_place(path: str | os.PathLike[str]) -> None:
-    """Raise OSError where no file could be written: no name, no folder, or no file in its place."""
-    target = Path(os.path.realpath(path)) if os.fspath(path) else None
+def check_file_place(path: Name, follow: bool = True) -> None:
+    """Raise OSError where no file could be written: no name, no folder, or no file in its place.
+
+    follow: see `writing_whole`.
+    """
+    target = Path(os.path.realpath(path) if follow else path) if os.fspath(path) else None
     if target is None or target.is_dir():
         raise IsADirectoryError(
             errno.EISDIR, "this is a folder; give the name of a file", os.fspath(path)
@@ -103,9 +112,29 @@ def check_file_place(path: str | os.PathLike[str]) -> None:
         raise FileNotFoundError(errno.ENOENT, "no such folder", os.fspath(path))
 
 
-def write_whole(path: str | os.PathLike[str], chunks: Iterable[bytes | memoryview]) -> None:
+def check_run_place(base: Path) -> None:
+    """Raise OSError unless the files of a run can be written: one with a long name comes and goes.
+
+    base: the folder and the start of their names. Raises DarknetError if that is too long.
+    """
+    beside = _beside(base.with_name(f"{base.name}_1000000000.weights"))
+    try:
+        with open(beside, "xb"):
+            pass
+        beside.unlink()
+    except OSError as error:
+        error.filename = os.fspath(base.parent)  # Not of a file that nobody knows.
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise DarknetError(
+            f"{base.name}.cfg: the names of the run's files would be too long; give the cfg a "
+            f"shorter name"
+        ) from error
+
+
+def write_whole(path: Name, chunks: Iterable[bytes | memoryview], follow: bool = True) -> None:
     """Write `chunks` as `writing_whole` does. Raises OSError."""
-    with writing_whole(path) as file:
+    with writing_whole(path, follow) as file:
         for chunk in chunks:
             file.write(chunk)
 
@@ -172,10 +201,34 @@ def _digest(contents: Iterable[bytes]) -> bytes:
     return whole.hexdigest()[:16].encode()
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power failure, where folders can be opened."""
+def move(files: Sequence[Path], folder: Path) -> None:
+    """Move files, or links, into a new folder: a power failure leaves each in one place or both.
+
+    If the system has no hard links they are renamed. Raises OSError.
+    """
+    folder.mkdir()
+    for file in files:
+        moved = folder / file.name
+        try:
+            os.link(file, moved, follow_symlinks=False)
+        except (OSError, NotImplementedError):
+            os.replace(file, moved)
+        if not moved.is_symlink():
+            sync(moved)
+    sync(folder)
+    sync(folder.parent)
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(file)
+
+
+def sync(place: Path) -> None:
+    """Make a file, or the names in a folder, last through a power failure, where that is possible.
+
+    What was written to a file that is open is synced through that, since here errors are ignored.
+    """
     with contextlib.suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
+        handle = os.open(place, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

@@ -320,13 +320,15 @@ class Network(Model):
             count += sum(parameter.size for parameter in layer.parameters())
         return count
 
-    def save_weights(self, path: str | os.PathLike[str]) -> None:
+    def save_weights(self, path: str | os.PathLike[str], *, follow: bool = True) -> None:
         """Write a weights file, without layers that have dontsave=1, whole or not at all.
 
+        follow: write the file that a link at `path` names; otherwise the file replaces the link.
         Raises OSError, DarknetError while another thread changes the parameters.
         """
         with self.guard.reading():
-            weights_file.write_weights(path, self._to_save(), self.seen, self.dialect)
+            tensors = self._to_save()
+            weights_file.write_weights(path, tensors, self.seen, self.dialect, follow)
 
     def _to_save(self) -> list[Parameter]:
         return [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]

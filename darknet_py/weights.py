@@ -209,9 +209,13 @@ def warn_of_infinite(path: str | os.PathLike[str], count: int) -> None:
 
 
 def write_weights(
-    path: str | os.PathLike[str], tensors: Sequence[Parameter], seen: int, dialect: Dialect
+    path: str | os.PathLike[str],
+    tensors: Sequence[Parameter],
+    seen: int,
+    dialect: Dialect,
+    follow: bool = True,
 ) -> None:
-    """Write the values of `tensors` as a weights file, whole or not at all. Raises OSError."""
+    """Write the values of `tensors` as a weights file, as `write_whole` does. Raises OSError."""
     header = _VERSION.pack(0, 2, dialect.revision) + struct.pack("<Q", seen)
     floats = (np.ascontiguousarray(tensor.values, _FLOAT) for tensor in tensors)
-    write_whole(path, [header, *(values.data.cast("B") for values in floats)])
+    write_whole(path, [header, *(values.data.cast("B") for values in floats)], follow)

@@ -17,7 +17,7 @@ import pytest
 
 import darknet_py as dn
 from darknet_py.errors import DarknetError
-from darknet_py.files import TEMPORARY_SUFFIX
+from darknet_py.files import writing_whole
 from darknet_py.training.checkpoint import read_checkpoint
 from darknet_py.training.folder import LOCK
 from tests.support.clock import Clock
@@ -437,10 +437,19 @@ def test_a_second_run_in_a_folder_is_refused_and_a_killed_one_leaves_no_lock() -
     assert invoke("train", "net.cfg", "text.txt", "--batches", "2").status == 0
 
 
+def leave_half(path: Path) -> None:
+    """What a process leaves that is killed while it writes this file."""
+    with suppress(KeyboardInterrupt), writing_whole(path):
+        (half,) = path.parent.glob(f"{path.name}.*.part")
+        shutil.copy(half, "half")
+        raise KeyboardInterrupt
+    shutil.move("half", half)
+
+
 def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
     invoke("train", "net.cfg", "text.txt", "--batches", "2", "-q")
     for name in ("net.state", "net_best.weights", "net_10000.weights"):
-        Path("backup", name + TEMPORARY_SUFFIX).write_bytes(b"half")
+        leave_half(Path("backup", name))
     Path("backup/mine.part").write_bytes(b"not ours")
     with open("backup/net.csv", "a", encoding="utf-8") as file:
         file.write("3,96,5.5,5.5,.01,1,1,\n4,12")
@@ -494,14 +503,14 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint() -> None:
     assert with_state >= 5
 
 
-@pytest.mark.parametrize("fails", ["tempfile.TemporaryFile", "filelock.FileLock"])
+@pytest.mark.parametrize("fails", ["darknet_py.files.open", "filelock.FileLock"])
 def test_a_folder_that_cannot_be_written_is_named_itself(
     fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: Any, **options: Any) -> Any:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), "backup/tmp1x2y")
 
-    monkeypatch.setattr(fails, refuse)
+    monkeypatch.setattr(fails, refuse, raising=False)
     error = invoke("train", "net.cfg", "text.txt", "--batches", "2").error()
     assert error == "Error: backup: cannot write there: Permission denied"
 

@@ -79,9 +79,9 @@ def test_the_best_file_survives_a_kill_at_any_write(
     class Killed(BaseException):
         pass
 
-    def write(path: Any, chunks: Any) -> None:
+    def write(path: Any, chunks: Any, follow: bool) -> None:
         nonlocal written
-        write_whole(path, chunks)
+        write_whole(path, chunks, follow)
         written += 1
         if written == at:
             raise Killed

@@ -15,7 +15,7 @@ from darknet_py.arrays import Array
 from darknet_py.c_exact.network import CNetwork
 from darknet_py.c_exact.text import printed, running_average
 from darknet_py.errors import TrainingError
-from darknet_py.files import base_name
+from darknet_py.files import base_name, check_run_place, sync
 from darknet_py.text.corpus import Streams
 
 KEEP_EVERY = 10_000
@@ -47,11 +47,13 @@ def train(
         )
 
     def save(name: str) -> None:
-        net.save_weights(name)
+        net.save_weights(name, follow=False)
         saved(name)
 
     base = backup / base_name(net.cfg.path)
     backup.mkdir(parents=True, exist_ok=True)
+    sync(backup.parent)
+    check_run_place(base)
     streams = Streams(text, net.streams, net.rand)
     size = net.streams * options.time_steps
     datum = net.seen // size

@@ -83,7 +83,8 @@ def report(
     except DarknetError as error:
         writer = str(error)
     written = page(f"{run.base}: a report", facts, curves, samples, reading, writer)
-    write_whole(target, [with_mark(written.encode("utf-8", "replace"))])
+    data = with_mark(written.encode("utf-8", "replace"))
+    write_whole(target, [data], follow=out is not None)
     return target
 
 

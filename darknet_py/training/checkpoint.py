@@ -69,7 +69,7 @@ def write_checkpoint(
     """Write BASE.state whole or not at all. Raises OSError."""
     facts = {"format": FORMAT, "plan": plan.kept(), "progress": progress}
     text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-    with writing_whole(path) as file:
+    with writing_whole(path, follow=False) as file:
         named: dict[str, Any] = {"facts": text, **arrays}
         np.savez(file, **named)
 

@@ -61,4 +61,4 @@ def write_curves(table: Path, picture: Path, unit: str) -> None:
     axes.legend()
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=120)
-    write_whole(picture, [image.getvalue()])
+    write_whole(picture, [image.getvalue()], follow=False)

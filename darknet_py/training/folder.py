@@ -10,18 +10,20 @@ import logging
 import os
 import re
 import shlex
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
 from darknet_py.files import (
-    TEMPORARY_SUFFIX,
+    TEMPORARY,
     WEIGHTS,
     base_name,
     check_file_place,
+    check_run_place,
+    move,
     newest,
+    sync,
     under_mark,
     write_whole,
 )
@@ -71,7 +73,7 @@ class RunFolder:
         made = [p for p in (self.path, *self.path.parents) if not os.path.exists(p)]
         before = self._names()
         try:
-            with self._held():
+            with self._held(made):
                 try:
                     yield
                 except BaseException:
@@ -87,16 +89,20 @@ class RunFolder:
             raise
 
     @contextlib.contextmanager
-    def _held(self) -> Iterator[None]:
+    def _held(self, made: Iterable[Path]) -> Iterator[None]:
+        """made: the folders that are new."""
         from filelock import FileLock, Timeout
 
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            for folder in made:
+                sync(folder.parent)
+            check_run_place(self.path / self.base)
             for suffix in _SUFFIXES:
-                check_file_place(self.file(suffix))
+                check_file_place(self.file(suffix), follow=False)
+            if (self.path / LOCK).is_symlink():
+                raise TrainingError(f"{self.path / LOCK} is a link; remove it")
             try:
-                with tempfile.TemporaryFile(dir=self.path):
-                    pass
                 lock = FileLock(self.path / LOCK, timeout=ENDING)
                 lock.acquire()
             except OSError as error:
@@ -112,7 +118,7 @@ class RunFolder:
                 raise TrainingError(f"{where} is a file; --out needs a folder") from error
             raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
         try:
-            for stale in self.files(re.escape(TEMPORARY_SUFFIX)):
+            for stale in self.files(TEMPORARY):
                 stale.unlink()
                 log.info("removed %s, left unfinished by an earlier run", stale)
             yield
@@ -132,7 +138,8 @@ class RunFolder:
         """Raise TrainingError where a text of the new run has the name of one of its files."""
         for file in self.files():
             for text in texts:
-                if isinstance(text, str) and os.path.exists(text) and os.path.samefile(file, text):
+                is_path = isinstance(text, str) and os.path.exists(text)
+                if is_path and file.exists() and os.path.samefile(file, str(text)):
                     raise TrainingError(
                         f"this run would overwrite {file}, a text that it reads; choose another "
                         f"--out"
@@ -143,16 +150,15 @@ class RunFolder:
         earlier = self.files()
         if not earlier:
             return
-        aside = next(p for n in range(1, 1 << 30) if not (p := self.path / f"old-{n}").exists())
-        aside.mkdir()
-        for file in earlier:
-            os.replace(file, aside / file.name)
+        places = (self.path / f"old-{n}" for n in range(1, 1 << 30))
+        aside = next(place for place in places if not os.path.lexists(place))
+        move(earlier, aside)
         log.info("moved an earlier run's files to %s", aside)
 
     def write_cfg(self, cfg: Cfg) -> None:
         """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
         text = under_mark(cfg.of_saved_weights().text(), CFG_MARK)
-        write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")])
+        write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")], follow=False)
 
     def _names(self) -> set[str]:
         """Of the files in the folder; none where it cannot be read."""
@@ -162,9 +168,12 @@ class RunFolder:
             return set()
 
     def files(self, ending: str = "") -> list[Path]:
-        """Those in the folder that have the names of this run's, with this regex after them."""
+        """Those in the folder that have the names of this run's, with this regex after them, and
+        links with these names.
+        """
         name = re.compile(re.escape(self.base) + _OWN + ending)
-        return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name) and p.is_file())
+        found = (p for p in self.path.iterdir() if name.fullmatch(p.name))
+        return sorted(p for p in found if p.is_file() or p.is_symlink())
 
 
 def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:

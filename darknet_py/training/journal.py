@@ -11,7 +11,7 @@ from typing import Any
 
 from darknet_py.checks import whole
 from darknet_py.errors import TrainingError
-from darknet_py.files import write_whole
+from darknet_py.files import sync, write_whole
 
 MOST_BYTES = 1 << 30  # of one that is read: the table of ten million batches
 
@@ -30,7 +30,9 @@ class Journal:
     def begin(self) -> None:
         """Start with the header alone; without one, with the first line."""
         if self.header:
-            write_whole(self.path, [self.header])
+            write_whole(self.path, [self.header], follow=False)
+        else:
+            self.path.unlink(missing_ok=True)
 
     def cut_back(self, batch_of: Callable[[bytes], float], last: int) -> None:
         """Keep the whole lines up to this batch; a crash may have left others, and half of one."""
@@ -42,14 +44,15 @@ class Journal:
             return
         whole = [line for line in content.splitlines(keepends=True) if line.endswith(b"\n")]
         kept = [line for line in whole if batch_of(line) <= last]
-        write_whole(self.path, [self.header, *kept])
+        write_whole(self.path, [self.header, *kept], follow=False)
 
     def write(self, line: str) -> None:
         """Add a line."""
         try:
             if self._file is None:
                 # Unbuffered, so that what could not be written is not tried again on closing.
-                self._file = open(self.path, "ab", buffering=0)  # noqa: SIM115
+                self._file = open(self.path, "ab", 0, opener=_opened)  # noqa: SIM115
+                sync(self.path.parent)
             rest = memoryview(f"{line}\n".encode())
             while rest:
                 rest = rest[self._file.write(rest) :]
@@ -107,3 +110,8 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         for line in file:
             if line.endswith(b"\n"):
                 yield line.rstrip(b"\r\n")
+
+
+def _opened(path: str, flags: int) -> int:
+    """A file for `open`, but no other through a link."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -275,6 +275,6 @@ def _write_best(run: Run, path: Path) -> None:
     with net.holding(best):
         net.seen = validation.best_batch * net.options.symbols + seen % net.options.symbols
         try:
-            net.save_weights(path)
+            net.save_weights(path, follow=False)
         finally:
             net.seen = seen

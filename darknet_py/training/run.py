@@ -338,7 +338,7 @@ class Run:
         path = self.folder.file(suffix)
         if self.comm.is_root:
             with self.trainer.averaged():
-                self.net.save_weights(path)
+                self.net.save_weights(path, follow=False)
         return path
 
     def check_finite(self) -> None:
