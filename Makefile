@@ -1,9 +1,10 @@
 # Two commands set everything up on a machine that has only python3 with venv: make demo, make test.
 
 PYTHON ?= python3
-BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
+BIN := .venv/$(SCRIPTS)
 
-.PHONY: demo tales test check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
+.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -30,6 +31,16 @@ tales: .venv/runs
 # On all processors; TESTS=tests/test_cfg.py, or -k and so on, for a part.
 test: .venv/tests
 	$(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
+
+# The tests with the lowest and with the newest versions that pyproject.toml allows.
+test-lowest: RESOLUTION = lowest-direct
+test-newest: RESOLUTION = highest
+test-lowest test-newest: test-%:
+	$(PYTHON) -m venv --clear .venv-$*
+	.venv-$*/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-$*/$(SCRIPTS)/python -m uv pip install --quiet --python .venv-$* \
+	  --resolution $(RESOLUTION) -e '.[test]'
+	.venv-$*/$(SCRIPTS)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 # Many more cases than the tests try; how many of each kind is printed at the end.
 fuzz: .venv/tests
@@ -99,4 +110,4 @@ peers: .venv-torch/done
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-torch build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-torch .venv-lowest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
