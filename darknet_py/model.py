@@ -45,7 +45,7 @@ def delta_shapes(layer: Layer, time_steps: int, streams: int) -> Shapes:
     return {f"delta{layer.index % 2}": (time_steps, streams, layer.inputs)}
 
 
-def untimed(_name: str) -> AbstractContextManager[None]:
+def untimed(_name: str, _layer: Layer | None = None) -> AbstractContextManager[None]:
     """Measure nothing."""
     return nullcontext()
 
@@ -125,7 +125,7 @@ class Model:
         self.dialect = dialect
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.tier = tier
-        self.timed: Callable[[str], AbstractContextManager[None]] = untimed
+        self.timed: Callable[..., AbstractContextManager[None]] = untimed
         self.seen = 0
         self.rand = Rand(0)
         self._scratch = Workspace()
@@ -330,7 +330,7 @@ class Model:
         after = list(state)
         for layer in self.layers[:count]:
             is_trained = layer.index >= self.first_trained
-            with self.timed(f"{layer.index} [{layer.kind}] forward"):
+            with self.timed(f"{layer.index} [{layer.kind}] forward", layer):
                 x, after[layer.index] = layer.forward(
                     x, state[layer.index], context if is_trained else PREDICTION
                 )
@@ -415,7 +415,7 @@ class Model:
             has_below = layer.index > self.first_trained
             shapes = delta_shapes(layer, *targets.shape) if has_below else {}
             below = next(iter(self._scratch.arrays(shapes, self.dtype).values()), None)
-            with self.timed(f"{layer.index} [{layer.kind}] backward"):
+            with self.timed(f"{layer.index} [{layer.kind}] backward", layer):
                 layer.backward(delta, below)
             if below is not None:
                 delta = below

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from darknet_py.engine import choose
 from darknet_py.training.profiling import VALIDATION, Profile
 from tests.support.networks import draw_symbols, make_network
 
@@ -38,3 +40,20 @@ def test_the_layers_of_a_validation_count_as_validation() -> None:
     assert "0 [rnn] forward" in profile.seconds
     net.predict(inputs)
     assert profile.seconds["0 [rnn] forward"] < profile.total
+
+
+def test_products_of_the_engine_are_counted_with_their_operations() -> None:
+    profile = Profile()
+    net = make_network(*SECTIONS, "[softmax]", dtype=np.float32, tier=choose("compiled"))
+    with profile.running(net):
+        for _ in range(2):
+            net.train_batch(*draw_symbols(net))
+    forward, backward = profile.parts["0 [rnn] forward"], profile.parts["0 [rnn] backward"]
+    rows, hidden = 2 * 3 * 2, 5
+    assert forward["self product"][1] == 2 * rows * hidden * hidden
+    assert forward["input product"][1] == 0  # Looked up, not multiplied.
+    assert backward["output delta"][1] == backward["output gradient"][1]
+    # The first time step has none before it.
+    assert backward["self delta"][1] == forward["self product"][1] * 2 // 3
+    assert sum(spent for spent, _ in forward.values()) < profile.seconds["0 [rnn] forward"]
+    assert any("GFLOP/s" in line for line in profile.lines())

@@ -15,7 +15,7 @@ from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.masks import fill_mask
 from darknet_py.engine.optimizers import FusedAdam, FusedSgd
 from darknet_py.engine.walks import AnyWalk, walk_of
-from darknet_py.layers.base import ForwardContext, Layer, State
+from darknet_py.layers.base import ForwardContext, Layer, State, Times
 from darknet_py.layers.connected import ConnectedLayer
 from darknet_py.layers.crnn import CrnnLayer
 from darknet_py.layers.dropout import DropoutLayer
@@ -66,6 +66,10 @@ class Fused(Layer):
             super().backward(delta, below)
         else:
             self.walk.backward(delta, below)
+
+    def take_times(self) -> Times:
+        linears = self.walk.linears if self.walk else ()
+        return {name: time for linear in linears for name, time in linear.take_times().items()}
 
 
 class FusedConnected(Fused, ConnectedLayer):

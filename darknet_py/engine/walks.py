@@ -19,7 +19,7 @@ from darknet_py.engine.compiled.jit import Record
 from darknet_py.engine.compiled.linear import AFFINE, BATCH_NORM, BIAS
 from darknet_py.engine.compiled.records import WALK
 from darknet_py.engine.compiled.team import TEAM
-from darknet_py.layers.base import Layer, State
+from darknet_py.layers.base import Layer, State, Times
 from darknet_py.layers.connected import Connected, ConnectedLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
@@ -141,6 +141,19 @@ class Linear:
                 arrays["scales"] = norm.scales.values, norm.scales.updates
             for name, pair in arrays.items():
                 self.record[name][k], self.record[f"{name}_updates"][k] = map(address, pair)
+
+    def take_times(self) -> Times:
+        """As `Layer.take_times`."""
+        # "4.weight" of a connected layer, "2.wz.weight" of a gate.
+        names = [name for part in self.parts for name in part.weights.name.split(".")[1:-1]]
+        spent, operations = self.record["spent"], self.record["operations"]
+        found = {
+            " ".join([*names, kind]): (spent[k] / 1e9, int(operations[k]))
+            for k, kind in enumerate(("product", "delta", "gradient", "packing"))
+            if spent[k]
+        }
+        spent[:] = operations[:] = 0
+        return found
 
     def begin(self, x: Array | None) -> None:
         """Before a forward. x: what comes in, or symbols; None if the walk makes it."""

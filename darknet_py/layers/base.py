@@ -33,6 +33,8 @@ from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
 State = tuple[Array, ...]
+# Parts of a layer's work by name: seconds, and operations of products.
+Times = dict[str, tuple[float, int]]
 
 
 @dataclass
@@ -259,6 +261,10 @@ class Layer:
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         """Buffers for the time of a backward, by name: `Setting.scratch`, which layers share."""
+        return {}
+
+    def take_times(self) -> Times:
+        """The parts of its work since this was last called, if it measures any."""
         return {}
 
     def kept_floats(self, time_steps: int, streams: int) -> int:

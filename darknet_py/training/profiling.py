@@ -1,4 +1,7 @@
-"""Where a run's time goes: each layer forward and backward, the update, data and validation."""
+"""Where a run's time goes: each layer forward and backward, the update, data and validation.
+
+Of a layer that the engine computes also each of its products.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from darknet_py.layers.base import Layer
 from darknet_py.model import Model, untimed
 
 DATA, VALIDATION, REST = "data", "validation", "everything else"
@@ -20,6 +24,8 @@ class Profile:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
+        # Seconds and operations of a kind's parts, by the kind's name and theirs.
+        self.parts: dict[str, dict[str, tuple[float, int]]] = defaultdict(dict)
         self.total = 0.0
         self._inner = 0.0
         self._validates = False
@@ -36,8 +42,11 @@ class Profile:
             model.timed = untimed
 
     @contextmanager
-    def kind(self, kind: str) -> Iterator[None]:
-        """Count the time within as `kind`, but what is counted as another kind within it."""
+    def kind(self, kind: str, layer: Layer | None = None) -> Iterator[None]:
+        """Count the time within as `kind`, but what is counted as another kind within it.
+
+        layer: the one that does the work, which may know its parts.
+        """
         if self._validates:
             yield
             return
@@ -51,11 +60,27 @@ class Profile:
             self.seconds[kind] += spent - self._inner
             self._inner = outer + spent
             self._validates = False
+            parts = self.parts[kind]
+            for name, (seconds, operations) in (layer.take_times() if layer else {}).items():
+                before = parts.get(name, (0.0, 0))
+                parts[name] = before[0] + seconds, before[1] + operations
 
     def lines(self) -> list[str]:
-        """A table: seconds and share of each kind, the largest first."""
+        """A table: seconds and share of each kind, the largest first, and below it its parts.
+
+        A product also has the rate of one thread, in billions of operations a second.
+        """
         rest = self.total - sum(self.seconds.values())
         rows = sorted([*self.seconds.items(), (REST, rest)], key=lambda row: -row[1])
         whole = self.total or 1.0
-        width = max(len(kind) for kind, _ in rows)
-        return [f"{kind:<{width}} {spent:9.2f} s {spent / whole:6.1%}" for kind, spent in rows]
+        table = []
+        for kind, spent in rows:
+            table.append((kind, spent, ""))
+            for name, (seconds, operations) in self.parts[kind].items():
+                rate = f"{operations / seconds / 1e9:8.1f} GFLOP/s" if operations else ""
+                table.append((f"  {name}", seconds, rate))
+        width = max(len(name) for name, _, _ in table)
+        return [
+            f"{name:<{width}} {spent:9.2f} s {spent / whole:6.1%}{rate}"
+            for name, spent, rate in table
+        ]

@@ -20,6 +20,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, wraps
@@ -431,3 +432,31 @@ def yield_processor(builder: ir.IRBuilder) -> None:
     """Let another thread of the system have the processor."""
     answers = ir.FunctionType(ir.IntType(32), [])
     builder.call(function_of(builder, _YIELD, answers), [])
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+_CLOCK = "darknet_py_clock"
+if sys.platform == "win32":
+    _system_clock: Any = ctypes.WinDLL("kernel32").QueryPerformanceCounter
+else:
+    _system_clock = ctypes.CDLL(None).clock_gettime
+binding.add_symbol(_CLOCK, ctypes.cast(_system_clock, ctypes.c_void_p).value)
+
+
+@instructions(types.int64)
+def nanoseconds(builder: ir.IRBuilder) -> ir.Value:
+    """The time since some moment."""
+    pair = ir.ArrayType(WORD, 2)
+    room = cgutils.alloca_once(builder, pair)
+    if sys.platform == "win32":
+        signature = ir.FunctionType(ir.IntType(32), [pair.as_pointer()])
+        builder.call(function_of(builder, _CLOCK, signature), [room])
+        tick = round(1e9 * time.get_clock_info("perf_counter").resolution)
+        return builder.mul(builder.extract_value(builder.load(room), 0), WORD(tick))
+    kind = ir.IntType(32)
+    signature = ir.FunctionType(kind, [kind, pair.as_pointer()])
+    builder.call(function_of(builder, _CLOCK, signature), [kind(time.CLOCK_MONOTONIC), room])
+    now = builder.load(room)
+    seconds, rest = builder.extract_value(now, 0), builder.extract_value(now, 1)
+    return builder.add(builder.mul(seconds, WORD(10**9)), rest)

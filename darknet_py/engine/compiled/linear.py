@@ -26,6 +26,7 @@ from darknet_py.engine.compiled.jit import (
     compiled,
     exported,
     floats,
+    nanoseconds,
     reader,
     row_of,
     rows_from,
@@ -47,6 +48,8 @@ from darknet_py.engine.compiled.threads import share, thread_at, wait
 # What follows the product: a bias, batch norm over the streams of a step, or gains and shifts.
 BIAS, BATCH_NORM, AFFINE = range(3)
 PARTS = 4
+# What the first thread measures: products of x, of the delta of y, of both, and packing.
+PRODUCT, DELTA, GRADIENT, PACKING = range(4)
 # Columns whose sums are in hand at once.
 BLOCK = 128
 # Numbers of scratch that each thread has: what products take, and sums of a block of columns.
@@ -73,6 +76,8 @@ LINEAR = np.dtype(
         *((f"{name}_updates", _WORD, (PARTS,)) for name in ("weights", "biases", "scales")),
         *((name, np.float32) for name in ("below", "clip", "root_epsilon", "deviation_epsilon")),
         *((name, np.float32) for name in ("smallest", "unused")),
+        # What each of PRODUCT ... took in all, in nanoseconds and operations.
+        *((name, _WORD, (4,)) for name in ("spent", "operations")),
     ]
 )
 
@@ -115,6 +120,13 @@ def _spare_row(me: int, index: int, count: int) -> Array:
 
 
 @compiled
+def _measure(b: Record, kind: int, begun: int, operations: int, me: int) -> None:
+    if thread_at(me).rank == 0:
+        b.spent[kind] += nanoseconds() - begun
+        b.operations[kind] += operations
+
+
+@compiled
 def _strips(b: Record, tiles: int, step: int) -> Tiles:
     """bf16 strips of this many tiles, from those of a step on."""
     of_step = (b.streams + SIDE - 1) // SIDE
@@ -145,6 +157,7 @@ def pack_forward(address: int, me: int) -> None:
     if b.ready:
         return
     first, end = share(b.outputs, PANEL, me)
+    begun = nanoseconds()
     for part in range(b.parts):
         if b.symbols == 0:
             matrix = Rows(b.weights[part], b.inputs)
@@ -162,6 +175,7 @@ def pack_forward(address: int, me: int) -> None:
             row = table[symbol, part * b.outputs : (part + 1) * b.outputs]
             for j in range(first, end):
                 row[j] = weights[j, symbol]
+    _measure(b, PACKING, begun, 0, me)
 
 
 @exported
@@ -172,7 +186,9 @@ def round_inputs(address: int, step: int, me: int) -> None:
         first, end = share(b.inputs, PANEL, me)
         x = rows_from(Rows(b.x, b.inputs), step * b.streams, 0)
         strips = _strips(b, tiles_of(b.inputs), step)
+        begun = nanoseconds()
         round_rows(x, 0, b.streams, first, end, b.inputs, strips)
+        _measure(b, PACKING, begun, 0, me)
 
 
 @exported
@@ -194,7 +210,7 @@ def forward_products(address: int, x: int, step: int, steps: int, me: int) -> No
     first, end = share(b.outputs, PANEL, me)
     if first == end:
         return
-    rows = steps * b.streams
+    begun, rows = nanoseconds(), steps * b.streams
     for part in range(b.parts):
         column = part * b.outputs + first
         out = rows_from(Rows(b.products, b.row), step * b.streams, column)
@@ -216,6 +232,8 @@ def forward_products(address: int, x: int, step: int, steps: int, me: int) -> No
             to = row_of(out, row, end - first)
             for j in range(len(to)):
                 to[j] = source[j]
+    depth = b.parts * b.inputs if b.symbols == 0 else 0
+    _measure(b, PRODUCT, begun, 2 * rows * depth * (end - first), me)
 
 
 @exported
@@ -248,7 +266,9 @@ def forward(address: int, me: int) -> None:
         rows = b.time_steps * b.streams
         first_row, end_row = share(rows, SIDE, me)
         strips = _strips(b, tiles_of(b.inputs), 0)
+        begun = nanoseconds()
         round_rows(Rows(b.x, b.inputs), first_row, end_row, 0, b.inputs, b.inputs, strips)
+        _measure(b, PACKING, begun, 0, me)
         wait(me)
         while few * b.streams % SIDE != 0:
             few += 1
@@ -396,6 +416,7 @@ def pack_backward(address: int, me: int) -> None:
     """Pack a thread's own columns of W, the parts below each other: depth parts * outputs."""
     b = linear_at(address)
     first, end = share(b.inputs, PANEL, me)
+    begun = nanoseconds()
     panels = Rows(b.packed, b.parts * b.outputs * PANEL)
     for part in range(b.parts):
         matrix = Rows(b.weights[part], b.inputs)
@@ -407,6 +428,7 @@ def pack_backward(address: int, me: int) -> None:
         else:
             out = rows_from(panels, first // PANEL, part * b.outputs * PANEL)
             pack(matrix, b.outputs, first, end, out)
+    _measure(b, PACKING, begun, 0, me)
 
 
 @exported
@@ -417,11 +439,12 @@ def round_delta(address: int, delta: int, step: int, steps: int, me: int) -> Non
         first, end = share(b.outputs, PANEL, me)
         tiles = tiles_of(b.outputs)
         at, apart = _strips(b, b.parts * tiles, step)
-        rows = steps * b.streams
+        begun, rows = nanoseconds(), steps * b.streams
         for part in range(b.parts):
             d = rows_from(Rows(delta, b.parts * b.outputs), step * b.streams, part * b.outputs)
             strips = Tiles(at + part * tiles * TILE_BYTES, apart)
             round_rows(d, 0, rows, first, end, b.outputs, strips)
+        _measure(b, PACKING, begun, 0, me)
 
 
 @exported
@@ -434,7 +457,7 @@ def below(address: int, delta: int, step: int, steps: int, out: int, keep: int, 
     first, end = share(b.inputs, PANEL, me)
     if first >= end:
         return
-    rows, spare = steps * b.streams, thread_at(me).spare
+    begun, rows, spare = nanoseconds(), steps * b.streams, thread_at(me).spare
     to = rows_from(Rows(out, b.inputs), 0, first)
     if b.bf16:
         tiles = b.parts * tiles_of(b.outputs)
@@ -446,13 +469,14 @@ def below(address: int, delta: int, step: int, steps: int, out: int, keep: int, 
         panels = rows_from(Rows(b.packed, depth * PANEL), first // PANEL, 0)
         d = rows_from(Rows(delta, depth), step * b.streams, 0)
         multiply(d, panels, to, Sizes(rows, depth, end - first), keep, spare)
+    _measure(b, DELTA, begun, 2 * rows * b.parts * b.outputs * (end - first), me)
 
 
 @exported
 def add_updates(address: int, delta: int, me: int) -> None:
     """Add what all steps give to the updates of the matrices; delta: that of the products."""
     b = linear_at(address)
-    rows = b.time_steps * b.streams
+    begun, rows = nanoseconds(), b.time_steps * b.streams
     width = b.parts * b.outputs
     first, end = share(b.outputs, PANEL, me)
     for part in range(b.parts):
@@ -478,6 +502,8 @@ def add_updates(address: int, delta: int, me: int) -> None:
             row_of_matrix = matrix[j]
             for symbol in range(b.inputs):
                 row_of_matrix[symbol] += table[symbol, j]
+    depth = rows * b.inputs if b.symbols == 0 else 0
+    _measure(b, GRADIENT, begun, 2 * depth * width // thread_at(me).threads, me)
 
 
 @exported
