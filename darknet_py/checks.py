@@ -89,7 +89,7 @@ def whole(least: int = 0, most: int | None = None) -> Check[int]:
         words = f"a whole number from {least} to {most}"
 
     def take(value: Any) -> int:
-        if isinstance(value, bool):
+        if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)
         if most is None and number > LARGEST:

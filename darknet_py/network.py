@@ -243,7 +243,7 @@ class Network(Model):
             raise ValueError(
                 f"{name} must have symbols from 0 to {self.inputs - 1}, and has {wrong}"
             )
-        return symbols
+        return symbols.astype(np.int64, copy=False)
 
     # --- weights files
 

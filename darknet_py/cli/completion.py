@@ -24,7 +24,7 @@ BEFORE = {"zsh": "(( $+functions[compdef] )) || { autoload -Uz compinit && compi
 
 
 @click.command("completion", cls=Command, short_help="Set up completion in your shell.")
-@click.argument("shell", required=False, type=click.Choice(SHELLS))
+@click.argument("shell", required=False, type=click.Choice(SHELLS), metavar=f"[{'|'.join(SHELLS)}]")
 @click.option("--install", is_flag=True, help="Set it up for new shells.")
 def command(shell: str | None, install: bool) -> None:
     """Print what lets SHELL complete this program's commands, options, cfgs, runs and files.
