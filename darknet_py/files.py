@@ -115,21 +115,17 @@ def check_file_place(path: Name, follow: bool = True) -> None:
 def check_run_place(base: Path) -> None:
     """Raise OSError unless the files of a run can be written: one with a long name comes and goes.
 
-    base: the folder and the start of their names. Raises DarknetError if that is too long.
+    base: the folder and the start of their names.
     """
     beside = _beside(base.with_name(f"{base.name}_1000000000.weights"))
     try:
-        with open(beside, "xb"):
-            pass
+        open(beside, "xb").close()
         beside.unlink()
     except OSError as error:
         error.filename = os.fspath(base.parent)  # Not of a file that nobody knows.
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise DarknetError(
-            f"{base.name}.cfg: the names of the run's files would be too long; give the cfg a "
-            f"shorter name"
-        ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            error.strerror = f"give the cfg a shorter name than {base.name}.cfg"
+        raise
 
 
 def write_whole(path: Name, chunks: Iterable[bytes | memoryview], follow: bool = True) -> None:

@@ -327,8 +327,7 @@ class Network(Model):
         Raises OSError, DarknetError while another thread changes the parameters.
         """
         with self.guard.reading():
-            tensors = self._to_save()
-            weights_file.write_weights(path, tensors, self.seen, self.dialect, follow)
+            weights_file.write_weights(path, self._to_save(), self.seen, self.dialect, follow)
 
     def _to_save(self) -> list[Parameter]:
         return [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]

@@ -26,6 +26,7 @@ from darknet_py.dialect import ALEXEYAB, DIALECTS, UPSTREAM, Dialect
 from darknet_py.errors import DarknetWarning, WeightsError
 from darknet_py.files import (
     WEIGHTS,
+    Name,
     starts_as_weights,
     why_tensors,
     write_whole,
@@ -209,11 +210,7 @@ def warn_of_infinite(path: str | os.PathLike[str], count: int) -> None:
 
 
 def write_weights(
-    path: str | os.PathLike[str],
-    tensors: Sequence[Parameter],
-    seen: int,
-    dialect: Dialect,
-    follow: bool = True,
+    path: Name, tensors: Sequence[Parameter], seen: int, dialect: Dialect, follow: bool = True
 ) -> None:
     """Write the values of `tensors` as a weights file, as `write_whole` does. Raises OSError."""
     header = _VERSION.pack(0, 2, dialect.revision) + struct.pack("<Q", seen)

@@ -234,7 +234,7 @@ def test_a_name_that_is_too_long_is_refused_before_training(length: int) -> None
     name = "n" * length
     write_cfg(Path(f"{name}.cfg"))
     error = invoke("train", f"{name}.cfg", "text.txt", "--batches", "1").error()
-    assert "shorter name" in error
+    assert "give the cfg a shorter name" in error
     assert not Path("backup").exists()
     args = ("rnn", "train", f"{name}.cfg", "-file", "text.txt", "-q")
     Path(f"{name}.cfg").write_text(Path("net.cfg").read_text().replace("adam=1", "max_batches=2"))

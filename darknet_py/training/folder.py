@@ -12,6 +12,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from darknet_py.cfg import Cfg
 from darknet_py.errors import TrainingError
@@ -36,16 +37,6 @@ CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
 ENDING = 3.0
 DEFAULT_FOLDER = "backup"  # the folder of a run, where none is given
 LOCK = ".darknet-py.lock"
-_SUFFIXES = (
-    ".cfg",
-    ".csv",
-    ".samples",
-    ".state",
-    ".backup",
-    "_best.weights",
-    "_final.weights",
-    ".png",
-)
 _OWN = r"(_(final|best|\d+)\.weights|\.(backup|state|csv|samples|png|html|cfg))"
 
 
@@ -73,8 +64,11 @@ class RunFolder:
         made = [p for p in (self.path, *self.path.parents) if not os.path.exists(p)]
         before = self._names()
         try:
-            with self._held(made):
+            with self._acquired(made):
                 try:
+                    for stale in self.files(TEMPORARY):
+                        stale.unlink()
+                        log.info("removed %s, left unfinished by an earlier run", stale)
                     yield
                 except BaseException:
                     if self._names() - before == {LOCK}:
@@ -88,9 +82,8 @@ class RunFolder:
                     folder.rmdir()
             raise
 
-    @contextlib.contextmanager
-    def _held(self, made: Iterable[Path]) -> Iterator[None]:
-        """made: the folders that are new."""
+    def _acquired(self, made: Iterable[Path]) -> contextlib.AbstractContextManager[Any]:
+        """The lock of the folder, of which `made`, and those above it, are new."""
         from filelock import FileLock, Timeout
 
         try:
@@ -98,13 +91,12 @@ class RunFolder:
             for folder in made:
                 sync(folder.parent)
             check_run_place(self.path / self.base)
-            for suffix in _SUFFIXES:
-                check_file_place(self.file(suffix), follow=False)
+            for place in self._places():
+                check_file_place(place, follow=False)
             if (self.path / LOCK).is_symlink():
                 raise TrainingError(f"{self.path / LOCK} is a link; remove it")
             try:
-                lock = FileLock(self.path / LOCK, timeout=ENDING)
-                lock.acquire()
+                return FileLock(self.path / LOCK, timeout=ENDING).acquire()
             except OSError as error:
                 error.filename = self.path  # Not of a file that nobody knows.
                 raise
@@ -117,13 +109,6 @@ class RunFolder:
             if isinstance(error, FileExistsError):
                 raise TrainingError(f"{where} is a file; --out needs a folder") from error
             raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
-        try:
-            for stale in self.files(TEMPORARY):
-                stale.unlink()
-                log.info("removed %s, left unfinished by an earlier run", stale)
-            yield
-        finally:
-            lock.release()
 
     def check_cfg(self) -> None:
         """Raise TrainingError where BASE.cfg is not of a run."""
@@ -171,9 +156,12 @@ class RunFolder:
         """Those in the folder that have the names of this run's, with this regex after them, and
         links with these names.
         """
+        return [p for p in self._places(ending) if p.is_file() or p.is_symlink()]
+
+    def _places(self, ending: str = "") -> list[Path]:
+        """Whatever has such a name."""
         name = re.compile(re.escape(self.base) + _OWN + ending)
-        found = (p for p in self.path.iterdir() if name.fullmatch(p.name))
-        return sorted(p for p in found if p.is_file() or p.is_symlink())
+        return sorted(p for p in self.path.iterdir() if name.fullmatch(p.name))
 
 
 def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
