@@ -329,6 +329,15 @@ class Network(Model):
         with self.guard.reading():
             weights_file.write_weights(path, self._to_save(), self.seen, self.dialect, follow)
 
+    def is_saved_in(self, path: str | os.PathLike[str]) -> bool:
+        """Whether the weights file at `path` is whole, and of a network that has seen as much."""
+        try:
+            header = weights_file.read_header(path)
+        except WeightsError:
+            return False
+        count = sum(parameter.size for parameter in self._to_save())
+        return (header.seen, header.floats, header.rest) == (self.seen, count, 0)
+
     def _to_save(self) -> list[Parameter]:
         return [p for layer in self.layers if not layer.dontsave for p in layer.parameters()]
 

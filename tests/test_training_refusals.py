@@ -56,6 +56,17 @@ def test_a_run_that_diverges_ends_with_one_line_and_whole_files(tmp_path: Path) 
     assert all(None not in row and None not in row.values() for row in rows())
 
 
+def test_a_network_that_is_destroyed_but_finite_replaces_no_good_one() -> None:
+    args = ("train", "net.cfg", "text.txt", "--val", "0", "--save-every", "20", "--set", "adam=0")
+    assert invoke(*args, "--seed", "1", "--batches", "20", "-q").status == 0
+    wild = ("--set", "learning_rate=20", "--accept-changes", "--batches", "200")
+    error = invoke("train", "--resume", *wild, "-q").error()
+    assert "diverged at batch 100" in error
+    assert "still usable: backup/net.backup" in error
+    assert read_header("backup/net.backup").seen == 20 * SYMBOLS
+    assert read_header("backup/net_final.weights").seen == 20 * SYMBOLS
+
+
 def test_a_run_that_diverges_names_the_checkpoint_that_is_good() -> None:
     train("--batches", "5", "--out", "good")
     write_cfg(Path("net.cfg"), *WILD)

@@ -464,11 +464,15 @@ def test_what_a_crash_left_half_written_goes_at_the_next_start() -> None:
 
 
 @pytest.mark.usefixtures("clock")
-def test_no_write_that_fails_loses_the_last_good_checkpoint() -> None:
-    """Each write of a run fails once: of its start, a checkpoint, two validations, its end.
+def test_no_write_that_fails_loses_the_last_good_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each write of a run fails once: of its start, a checkpoint, what is kept, two validations,
+    its end.
 
     The run goes on from each folder that is unlike the one that the failure before had left.
     """
+    monkeypatch.setattr("darknet_py.training.loop.KEEP_EVERY", 2)
     Path("text.txt").write_bytes(words(60).encode())
     args = ("train", "net.cfg", "text.txt", "--batches", "3", "--seed", "3")
     every = ("--val-every", "2", "--save-every", "2", "--sample-every", "1", "-q")
@@ -501,6 +505,16 @@ def test_no_write_that_fails_loses_the_last_good_checkpoint() -> None:
         same_files(Path("whole"), out, but=(".backup",))
     assert fails_at > 100
     assert with_state >= 5
+
+
+def test_damaged_last_weights_are_written_again() -> None:
+    dn.train("net.cfg", "text.txt", batches=3, seed=1)
+    final = Path("backup/net_final.weights")
+    whole = final.read_bytes()
+    for damaged in (b"", whole[:7], whole[:-4]):
+        final.write_bytes(damaged)
+        assert invoke("train", "--resume").status == 0
+        assert final.read_bytes() == whole
 
 
 @pytest.mark.parametrize("fails", ["darknet_py.files.open", "filelock.FileLock"])

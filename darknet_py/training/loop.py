@@ -51,6 +51,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
         if not math.isfinite(loss):
             raise run.divergence(f"the loss is {loss}")
         run.avg = loss if math.isnan(run.avg) else 0.9 * run.avg + 0.1 * loss
+        run.check_course()
         seconds = time.perf_counter() - begun
         batch = net.batch_number
 
@@ -69,11 +70,11 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
         if is_validated and plan.sample_every and validation.number % plan.sample_every == 0:
             sample(run, row)
 
-        # Save.
-        if run.save_is_due(batch):
-            run.save_checkpoint(".backup")
+        # Save. A run that could not write what is kept goes on from a checkpoint before it.
         if batch % KEEP_EVERY == 0:
             run.save(f"_{batch}.weights")
+        if run.save_is_due(batch):
+            run.save_checkpoint(".backup")
 
         threads.batch_done(seconds)
         run.comm.batch_done(seconds)

@@ -26,7 +26,7 @@ from darknet_py.training.journal import batch_of_row
 from darknet_py.training.plan import Plan
 from darknet_py.training.profiling import Profile
 from darknet_py.training.validation import Validation
-from darknet_py.weights import read_header, usable
+from darknet_py.weights import usable
 
 # What the root alone knows, by its signals and its clock: whether the user wants the run to
 # end, the seconds of training since it began, and those since the last checkpoint.
@@ -35,6 +35,10 @@ SAVE_SECONDS = 300.0  # a checkpoint is never older than this
 # What of a plan all ranks must have alike, besides what they train on.
 ALIKE = ("batches", "seconds", "patience", "val_every", "val_from", "save_every", "gradient")
 CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
+
+
+# Updates after which a run has diverged if its average loss is so many times that of guessing.
+BEGINNING, WILD = 100, 2
 
 
 def is_loss_in_nats(net: Network) -> bool:
@@ -247,8 +251,7 @@ class Run:
 
     def is_complete(self) -> bool:
         """Whether the last weights of a run that is over have been written."""
-        final = self.folder.file("_final.weights")
-        return final.exists() and read_header(final).seen == self.net.seen
+        return self.net.is_saved_in(self.folder.file("_final.weights"))
 
     def share_done(self) -> float:
         """The share of the run that is done, by batches or by time, whichever is further; 0 where
@@ -290,8 +293,20 @@ class Run:
 
     # --- saving
 
+    @property
+    def is_wild(self) -> bool:
+        """Whether the average loss is far above that of guessing, so that no checkpoint is due."""
+        return is_loss_in_nats(self.net) and self.avg > WILD * math.log(self.net.inputs)
+
+    def check_course(self) -> None:
+        """Raise TrainingError if the network is still destroyed after the first updates."""
+        if self.is_wild and self.batches_done >= BEGINNING:
+            raise self.divergence(f"the average loss is {self.avg:.1f}, far above guessing")
+
     def save_is_due(self, batch: int) -> bool:
         """Whether a checkpoint is to be written after this batch."""
+        if self.is_wild:
+            return False
         return batch % self.plan.save_every == 0 or self.told(UNSAVED) > SAVE_SECONDS
 
     def save_checkpoint(self, suffix: str) -> Path:
