@@ -42,7 +42,11 @@ def test_the_layers_of_a_validation_count_as_validation() -> None:
     assert profile.seconds["0 [rnn] forward"] < profile.total
 
 
-def test_products_of_the_engine_are_counted_with_their_operations() -> None:
+def test_products_of_the_engine_are_counted_with_their_operations(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those of the first thread."""
+    monkeypatch.setattr("darknet_py.engine.compiled.team.TEAM.threads", 1)
     profile = Profile()
     net = make_network(*SECTIONS, "[softmax]", dtype=np.float32, tier=choose("compiled"))
     with profile.running(net):
