@@ -1,5 +1,6 @@
 """What a C-exact layer is: darknet's make, forward, backward and update.
 
+Each is made of the network's layer in its place, whose options and parameters it takes.
 Arrays are f32 and time-major, `(time_steps, streams, features)`. Deltas and updates are minus the
 gradient, and both are *added into*: a layer adds to the delta of the layer below, which was cleared
 before the forward, and to the updates of its parameters, which are never cleared: what is left in
@@ -13,25 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from darknet_py.arrays import Array
-
-
-@dataclass
-class Tensor:
-    """One parameter, a view into the network's vector, and its updates, of the same shape."""
-
-    values: Array
-    updates: Array
-
-
-Tensors = dict[str, Tensor]  # by their names within a layer: "self.weight", or "weight"
-
-
-def part_of(tensors: Tensors, part: str) -> Tensors:
-    """The tensors of one connected layer inside another layer: {"self.weight"} -> {"weight"}."""
-    prefix = part + "."
-    return {
-        name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)
-    }
 
 
 @dataclass(frozen=True)

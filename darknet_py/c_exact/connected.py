@@ -20,8 +20,11 @@ from darknet_py.c_exact.arithmetic import (
     sum_rows,
     sum_squares,
 )
-from darknet_py.c_exact.base import CLayer, Tensors, UpdateArgs
+from darknet_py.c_exact.base import CLayer, UpdateArgs
 from darknet_py.dialect import Dialect
+from darknet_py.layers import connected as exact
+from darknet_py.layers.norm import Norm
+from darknet_py.network import Network
 
 EPSILON = np.float32(0.00001)  # under the root in batch norm's backward
 
@@ -43,17 +46,17 @@ class Connected:
     product before batch norm; mean, variance (outputs,), which every step overwrites.
     """
 
-    def __init__(self, tensors: Tensors, activation: str, dialect: Dialect) -> None:
-        self.biases = tensors["bias"]
-        self.weights = tensors["weight"]
-        self.outputs = len(self.weights.values)
-        self.batch_normalize = "scale" in tensors
-        if self.batch_normalize:
-            self.scales = tensors["scale"]
-            self.rolling_mean = tensors["rolling_mean"].values
-            self.rolling_variance = tensors["rolling_variance"].values
-        self.activation = activation
-        self.dialect = dialect
+    def __init__(self, like: exact.Connected) -> None:
+        self.biases = like.norm.biases
+        self.weights = like.weights
+        self.outputs = like.outputs
+        self.batch_normalize = like.batch_normalize
+        if isinstance(like.norm, Norm):
+            self.scales = like.norm.scales
+            self.rolling_mean = like.norm.rolling.mean.values
+            self.rolling_variance = like.norm.rolling.variance.values
+        self.activation = like.activation.name
+        self.dialect = like.setting.dialect
         self.learning_rate_scale = np.float32(1)
 
     def clear(self, time_steps: int, batch: int) -> None:
@@ -156,8 +159,9 @@ class ConnectedLayer(CLayer):
 
     takes_symbols = True
 
-    def __init__(self, connected: Connected) -> None:
-        self.connected = connected
+    def __init__(self, like: exact.ConnectedLayer, net: Network) -> None:
+        self.connected = Connected(like.connected)
+        self.connected.learning_rate_scale = np.float32(like.learning_rate)
 
     def forward(self, x: Array, truth: Array | None) -> None:
         time_steps, streams = x.shape[:2]

@@ -11,21 +11,18 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.c_exact.activations import activate
 from darknet_py.c_exact.arithmetic import forward_product
-from darknet_py.c_exact.base import Tensor, Tensors
 from darknet_py.c_exact.connected import Connected
 from darknet_py.c_exact.rnn import RnnLayer
-from darknet_py.dialect import UPSTREAM, Dialect
+from darknet_py.dialect import UPSTREAM
+from darknet_py.layers import crnn as exact
 
 
 class Convolution(Connected):
     """A connected layer by the middle tap of a kernel; of `groups`, each sees its own inputs."""
 
-    def __init__(self, tensors: Tensors, activation: str, dialect: Dialect, groups: int) -> None:
-        kernel = tensors["weight"]
-        middle = kernel.values.shape[-1] // 2
-        tap = Tensor(kernel.values[:, :, middle, middle], kernel.updates[:, :, middle, middle])
-        super().__init__({**tensors, "weight": tap}, activation, dialect)
-        self.groups = groups
+    def __init__(self, like: exact.Convolution) -> None:
+        super().__init__(like)
+        self.groups = like.groups
 
     def _product(self, x: Array) -> Array:
         inputs = np.split(x, self.groups, axis=1)
@@ -43,3 +40,4 @@ class CrnnLayer(RnnLayer):
     """`[crnn]`: three convolutions around a state (streams, hidden)."""
 
     takes_symbols = False
+    connected = Convolution

@@ -10,9 +10,10 @@ import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.c_exact.activations import activate
-from darknet_py.c_exact.base import CLayer, Tensors, part_of
+from darknet_py.c_exact.base import CLayer
 from darknet_py.c_exact.connected import Connected
-from darknet_py.dialect import Dialect
+from darknet_py.layers import gru, lstm
+from darknet_py.network import Network
 
 
 class GatedLayer(CLayer):
@@ -24,14 +25,12 @@ class GatedLayer(CLayer):
     takes_symbols = True
     gates: str
 
-    def __init__(self, tensors: Tensors, dialect: Dialect) -> None:
-        def connected(part: str) -> Connected:
-            return Connected(part_of(tensors, part), "linear", dialect)
-
-        self.w = {gate: connected("w" + gate) for gate in self.gates}
-        self.u = {gate: connected("u" + gate) for gate in self.gates}
-        self.outputs = self.w[self.gates[0]].outputs
-        self.dialect = dialect
+    def __init__(self, like: gru.GruLayer | lstm.LstmLayer, net: Network) -> None:
+        self.w, self.u = (
+            {gate: Connected(like.parts[kind + gate]) for gate in self.gates} for kind in "wu"
+        )
+        self.outputs = like.outputs
+        self.dialect = net.dialect
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -65,9 +64,9 @@ class GruLayer(GatedLayer):
 
     gates = "zrh"
 
-    def __init__(self, tensors: Tensors, dialect: Dialect, tanh: bool) -> None:
-        super().__init__(tensors, dialect)
-        self.activation = "tanh" if tanh else "logistic"
+    def __init__(self, like: gru.GruLayer, net: Network) -> None:
+        super().__init__(like, net)
+        self.activation = like.activation.name
 
     def step(self, t: int, x: Array) -> Array:
         s = self.state

@@ -32,8 +32,8 @@ _WRITES_BELOW = (SoftmaxLayer, LogisticLayer, CostLayer, ActivationLayer)
 class CNetwork(BaseTrainer):
     """Trains and runs `net` as the C program does on a CPU.
 
-    It works on the parameters of `net`, in place, and on its `seen` and `rand`; the state, the
-    momentum and all else are its own.
+    It works on the parameters of `net` and their updates, in place, and on its `seen` and `rand`;
+    the state and all else are its own.
 
     Keys of `[net]` that are not darknet's (`state`, `clip` and so on) have no effect here.
     updates: flat, in the order of the parameters; between two batches they are the momentum.
@@ -45,8 +45,9 @@ class CNetwork(BaseTrainer):
     def __init__(self, net: Network) -> None:
         super().__init__(net)
         self.net = net
-        self.updates = np.zeros(net.parameters.size, np.float32)
-        self.layers = make_layers(net, self.updates)
+        self.updates = net.updates
+        self.updates.fill(0)
+        self.layers = make_layers(net)
         self.takes_symbols = self.layers[0].takes_symbols
         indices = [i for i, layer in enumerate(self.layers) if not isinstance(layer, CostLayer)]
         if not indices:
@@ -138,10 +139,7 @@ class CNetwork(BaseTrainer):
             x = self.forward(inputs, targets)
             self.backward(x)
             costs = [layer.cost for layer in self.layers if layer.cost is not None]
-            total = np.float32(0)
-            for cost in costs:
-                total = total + cost
-            return total / np.float32(len(costs))
+            return sum(costs, np.float32(0)) / np.float32(len(costs))
 
     def forward(self, symbols: Array, truth: Array | None) -> Array:
         """symbols (time_steps, streams) through all layers; returns what the first was given.

@@ -5,11 +5,16 @@ s_t = input(x_t) + self(s_{t-1})  (+ s_{t-1} with shortcut=1),   y_t = output(s_
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from darknet_py.arrays import Array
 from darknet_py.c_exact.base import CLayer, UpdateArgs
 from darknet_py.c_exact.connected import Connected
+from darknet_py.layers import rnn as exact
+from darknet_py.network import Network
 
 
 class RnnLayer(CLayer):
@@ -20,23 +25,14 @@ class RnnLayer(CLayer):
     """
 
     takes_symbols = True
+    connected: Callable[[Any], Connected] = Connected
 
-    def __init__(
-        self,
-        input_layer: Connected,
-        self_layer: Connected,
-        output_layer: Connected,
-        shortcut: bool,
-    ) -> None:
-        self.input_layer = input_layer
-        self.self_layer = self_layer
-        self.output_layer = output_layer
-        self.shortcut = shortcut
+    def __init__(self, like: exact.RnnLayer, net: Network) -> None:
+        # In C the inner layers never see `learning_rate`.
+        self.parts = [self.connected(part) for part in like.linears()]
+        self.input_layer, self.self_layer, self.output_layer = self.parts
+        self.shortcut = like.shortcut
         self.reset_state()
-
-    @property
-    def parts(self) -> tuple[Connected, Connected, Connected]:
-        return self.input_layer, self.self_layer, self.output_layer
 
     def reset_state(self) -> None:
         self.state = np.zeros((1, self.self_layer.outputs), np.float32)

@@ -12,9 +12,9 @@ import numpy as np
 from darknet_py.arrays import Array
 from darknet_py.c_exact.activations import activate, gradient
 from darknet_py.c_exact.arithmetic import exp, log, sum_rows
-from darknet_py.c_exact.base import CLayer, Tensors
+from darknet_py.c_exact.base import CLayer
 from darknet_py.c_exact.connected import normalized
-from darknet_py.dialect import Dialect
+from darknet_py.layers import activation, batchnorm, dropout, logistic, softmax
 from darknet_py.network import Network
 
 
@@ -42,10 +42,10 @@ class SoftmaxLayer(CLayer):
     C's delta lacks 1/T, and is not 0 in groups that the truth is not in.
     """
 
-    def __init__(self, groups: int, temperature: float, noloss: bool) -> None:
-        self.groups = groups
-        self.temperature = np.float32(temperature)
-        self.reads_truth = not noloss
+    def __init__(self, like: softmax.SoftmaxLayer, net: Network) -> None:
+        self.groups = like.groups
+        self.temperature = np.float32(like.temperature)
+        self.reads_truth = like.has_loss
         self.cost = np.float32(0)
 
     def forward(self, x: Array, truth: Array | None) -> None:
@@ -67,8 +67,8 @@ class LogisticLayer(CLayer):
     cost = np.float32(0)
     reads_truth = True
 
-    def __init__(self, dialect: Dialect) -> None:
-        self.dialect = dialect
+    def __init__(self, like: logistic.LogisticLayer, net: Network) -> None:
+        self.dialect = net.dialect
 
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy()
@@ -121,12 +121,12 @@ class DropoutLayer(CLayer):
     """`[dropout]`: works in place, its output and delta being those of the layer below.
 
     So the derivative of the layer below is taken from the scaled outputs.
-    net: whose source of random numbers it draws from.
     """
 
-    def __init__(self, below: CLayer, probability: float, net: Network) -> None:
-        self.below = below
-        self.probability = np.float32(probability)
+    below: CLayer
+
+    def __init__(self, like: dropout.DropoutLayer, net: Network) -> None:
+        self.probability = np.float32(like.probability)
         self.scale = np.float32(1 / (1 - float(self.probability)))
         self.net = net
 
@@ -150,9 +150,9 @@ class DropoutLayer(CLayer):
 class ActivationLayer(CLayer):
     """`[activation]`: y = f(x)."""
 
-    def __init__(self, activation: str, dialect: Dialect) -> None:
-        self.activation = activation
-        self.dialect = dialect
+    def __init__(self, like: activation.ActivationLayer, net: Network) -> None:
+        self.activation = like.activation.name
+        self.dialect = net.dialect
 
     def forward(self, x: Array, truth: Array | None) -> None:
         self.output = x.copy()
@@ -168,14 +168,13 @@ class ActivationLayer(CLayer):
 class BatchnormLayer(CLayer):
     """`[batchnorm]` of AlexeyAB's program, forward only: norm(x) scales + biases."""
 
-    def __init__(self, tensors: Tensors, dialect: Dialect) -> None:
-        self.tensors = tensors
-        self.dialect = dialect
+    def __init__(self, like: batchnorm.BatchnormLayer, net: Network) -> None:
+        self.norm = like.norm
+        self.dialect = net.dialect
 
     def forward(self, x: Array, truth: Array | None) -> None:
-        values = {name: tensor.values for name, tensor in self.tensors.items()}
-        mean, variance = values["rolling_mean"], values["rolling_variance"]
+        mean, variance = (rolling.values for rolling in self.norm.rolling.parameters)
         self.output = normalized(x, mean, variance, self.dialect)
-        np.multiply(self.output, values["scale"], out=self.output)
-        np.add(self.output, values["bias"], out=self.output)
+        np.multiply(self.output, self.norm.scales.values, out=self.output)
+        np.add(self.output, self.norm.biases.values, out=self.output)
         self.delta = np.zeros_like(x)
