@@ -210,7 +210,7 @@ def test_the_newest_of_several_runs_is_the_example_of_how_one_is_named() -> None
         os.utime(f"run/a{suffix}", (1, 1))
     best = Path("run/b_best.weights")
     assert invoke("generate", "run").error().endswith(f"name one, e.g. {best}")
-    assert invoke("report", "run").error().endswith("name one, e.g. darknet-py report run b")
+    assert invoke("report", "run").error().endswith("name one, e.g. darknet-py report run/b")
 
 
 def test_a_report_offers_no_option_that_it_does_not_have() -> None:

@@ -39,7 +39,7 @@ TYPED = [
     ("train --gradient d", {"darknet-cpu"}),
     ("train tiny book.txt --set mom", {"momentum="}),
     ("train mine.cfg book.txt --set gru.", {"gru.output="}),
-    ("report backup t", {"tiny"}),
+    ("report backup/t", {"backup/tiny"}),
     ("rnn train tiny-l", {"tiny-lstm"}),
 ]
 

@@ -113,7 +113,7 @@ def held_out_length() -> int:
 @pytest.mark.usefixtures("trained")
 def test_options_of_the_report() -> None:
     Path("other.txt").write_bytes("naïve <b>&amp;\x1b[31m \xff".encode("latin-1") + b"abc")
-    args = ("report", "backup", "net", "--text", "other.txt", "--layer", "1", "--out", "page.html")
+    args = ("report", "backup/net", "--text", "other.txt", "--layer", "1", "--out", "page.html")
     assert invoke(*args).status == 0
     page = Page(Path("page.html").read_text(encoding="utf-8"))
     assert "single units of layer 1" in " ".join(page.texts["h2"])
@@ -180,6 +180,33 @@ def test_the_score_of_the_last_network_is_on_the_curve() -> None:
     assert page.count('<circle class="dot"') == 2
 
 
+def test_several_runs_share_a_chart() -> None:
+    args = ("--val-every", "3", "--sample-every", "1", "--seed", "1", "-q")
+    for name, batches in (("a", "6"), ("b", "9"), ("c <i>", "3")):
+        run = ("train", "net.cfg", "text.txt", *args, "--out", name, "--batches", batches)
+        assert invoke(*run).status == 0
+    assert invoke("report", "a", "b/net", "c <i>/net.state").status == 0
+    text = Path("report.html").read_text(encoding="utf-8")
+    page = Page(text)
+    assert text.count("<svg") == 1
+    assert text.count("<polyline") == 3 * 2
+    assert text.count('<circle class="dot"') == 2 + 3 + 1
+    names = [cell for cell in page.texts["td"] if cell.endswith("net")]
+    assert [name.replace("\\", "/") for name in names[::2]] == ["a/net", "b/net", "c <i>/net"]
+    assert {"6", "9", "3"} <= set(page.texts["td"])
+    assert [name.rpartition("batch ")[2][:1] for name in page.texts["h3"]] == ["6", "9", "3"]
+    assert "cannot be compared" not in text
+    assert [value for name, value in page.attributes if name in ("src", "href")] == ["data:,"]
+    other = ("--batches", "3", "--val", "0.2", "--seed", "1", "-q", "--out", "d")
+    assert invoke("train", "net.cfg", "text.txt", *other).status == 0
+    assert dn.report("a", "d", out="page.html") == Path("page.html")
+    assert "cannot be compared" in Path("page.html").read_text(encoding="utf-8")
+    assert "layer" in invoke("report", "a", "b", "--layer", "0").stderr
+    Path("b/net.state").write_bytes(b"broken")
+    assert "net.state" in invoke("report", "a", "b", "-q").error()
+    assert "net.csv" in invoke("report", "a", "d", "-q", "--out", "a/net.csv").error()
+
+
 def test_several_runs_in_a_folder_are_told_apart() -> None:
     for cfg in ("net.cfg", "other.cfg"):
         Path("other.cfg").write_bytes(Path("net.cfg").read_bytes())
@@ -187,8 +214,8 @@ def test_several_runs_in_a_folder_are_told_apart() -> None:
         assert invoke("train", cfg, "text.txt", *args).status == 0
     os.utime("two runs/net.state", (1, 1))
     error = invoke("report", "two runs").error()
-    assert error.endswith("(net, other): name one, e.g. darknet-py report 'two runs' other")
-    assert invoke("report", "two runs", "other").status == 0
+    assert error.endswith("(net, other): name one, e.g. darknet-py report 'two runs/other'")
+    assert invoke("report", "two runs/other").status == 0
     assert Path("two runs/other.html").exists()
 
 
@@ -278,7 +305,7 @@ def test_ticks_are_round_numbers_around_all_that_is_shown(one: float, other: flo
 
 def test_a_loss_is_never_clipped_and_its_axis_has_different_labels() -> None:
     averages = [(float(n), 5.6 - n / 1000) for n in range(1, 11)]
-    drawn = report._curves([(1.0, 90.0), *averages[1:]], [], "byte")
+    drawn = report.chart({"a": ([(1.0, 90.0), *averages[1:]], [])}, "byte")
     assert ">80<" in drawn or ">100<" in drawn
-    labels = re.findall(r'text-anchor="end">([\d.]+)<', report._curves(averages, [], "byte"))
+    labels = re.findall(r'text-anchor="end">([\d.]+)<', report.chart({"a": (averages, [])}, "byte"))
     assert len(labels) == len(set(labels)) >= 4

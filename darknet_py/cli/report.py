@@ -9,20 +9,18 @@ import click
 from darknet_py.checks import whole
 from darknet_py.cli.commands import Command
 from darknet_py.cli.options import force_option, tokens_option
-from darknet_py.cli.values import DIR, FILE, RUN, Value
+from darknet_py.cli.values import FILE, RUN, Value
 from darknet_py.reporting.api import report
-from darknet_py.training.folder import DEFAULT_FOLDER
 
 log = logging.getLogger("darknet_py.report")
 
 
-@click.command("report", cls=Command, short_help="Write an HTML page about a run.")
-@click.argument("folder", metavar="[DIR]", default=DEFAULT_FOLDER, type=DIR)
-@click.argument("name", required=False, type=RUN)
+@click.command("report", cls=Command, short_help="Write an HTML page about runs.")
+@click.argument("runs", metavar="[RUN]...", nargs=-1, type=RUN)
 @click.option(
     "--out",
     type=FILE,
-    help="The page to write.  [default: DIR/BASE.html]",
+    help="The page to write.  [default: BASE.html in the run's folder; report.html for several]",
 )
 @click.option(
     "--text",
@@ -42,8 +40,7 @@ log = logging.getLogger("darknet_py.report")
 )
 @force_option
 def command(
-    folder: str,
-    name: str | None,
+    runs: tuple[str, ...],
     out: str | None,
     text: str | None,
     layer: int | None,
@@ -51,22 +48,24 @@ def command(
     force: bool,
     tokens: str | None,
 ) -> None:
-    """Write an HTML page about the run in DIR. Where DIR holds several, NAME chooses one.
+    """Write an HTML page about RUN, or one that compares several.
 
-    It shows the losses, what the network wrote over time (train --sample-every), how surprised it
-    is by each symbol of a passage, and what single units of a layer respond to. It also contains
-    the network, to write with in the browser, as a page of export does. A file that darknet-py did
+    RUN is the folder of a run, or DIR/NAME if a folder holds several.  [default: backup]
+
+    The page shows the losses, what the network wrote over time, how surprised it is by each symbol
+    of a passage, and what single units of a layer respond to. It also contains the network, to
+    write with in the browser, as a page of export does. A page about several runs shows their
+    losses in one chart, what each of them is, and what it wrote last. A file that darknet-py did
     not write is overwritten only with --force.
 
     \b
     Examples:
       darknet-py report backup
+      darknet-py report runs/a runs/b backup/tiny --out compared.html
       darknet-py report backup --text mybook.txt --out report.html
     """
     try:
-        page = report(
-            folder, name, out=out, text=text, layer=layer, tokens=tokens, half=half, force=force
-        )
+        page = report(*runs, out=out, text=text, layer=layer, tokens=tokens, half=half, force=force)
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
     log.info("wrote %s; open it in a browser", page)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,14 +37,14 @@ class Value(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         if self.name == "CFG":
             words = cfg_names()
         elif self.name == "RUN":
-            words = _run_names(ctx)
+            words = _runs(incomplete)
         elif self.name == "KEY=VALUE":
             typed = [ctx.params.get("cfg"), *os.environ.get("COMP_WORDS", "").split()]
             words = [f"{key}=" for key in known_keys(filter(None, typed))]
         found = [word for word in words if word.startswith(incomplete)]
         if found:
             return [CompletionItem(word) for word in found]
-        return [CompletionItem(incomplete, type="dir" if self.name == "DIR" else "file")]
+        return [CompletionItem(incomplete, type="dir" if self.name in ("DIR", "RUN") else "file")]
 
 
 FILE, DIR, CFG, RUN = (Value(checks.path(name)) for name in ("FILE", "DIR", "CFG", "RUN"))
@@ -57,12 +58,11 @@ def cfg_names() -> list[str]:
     return [*bundled_cfgs(), *(path.name for path in sorted(Path().glob("*.cfg")))]
 
 
-def _run_names(ctx: click.Context) -> list[str]:
-    """The runs in the folder that was named before, by their states."""
-    from darknet_py.training.folder import DEFAULT_FOLDER
-
-    folder = Path(ctx.params.get("folder") or ctx.params.get("out") or DEFAULT_FOLDER)
-    return [path.stem for path in sorted(folder.glob("*.state"))]
+def _runs(typed: str) -> list[str]:
+    """The runs in the folder of `typed`, by their states."""
+    folder, start = os.path.split(typed)
+    states = sorted(Path(folder).glob(f"{glob.escape(start)}*.state")) if folder else []
+    return [f"{folder}/{path.stem}" for path in states]
 
 
 def known_keys(typed: Iterable[str]) -> list[str]:

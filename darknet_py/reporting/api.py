@@ -1,4 +1,4 @@
-"""`report`: a page about a run."""
+"""`report`: a page about a run, or one that compares several."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from darknet_py.files import check_targets, with_mark, write_whole
 from darknet_py.inference.generation import generate
 from darknet_py.loading.finding import WEIGHTS_SUFFIXES, open_network, say_newer
 from darknet_py.network import Network
+from darknet_py.reporting.comparison import compared
 from darknet_py.reporting.page import page, read_passage, read_samples, recurrent_layer
 from darknet_py.text.corpus import read_text, split
 from darknet_py.text.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.training.curves import read_losses
+from darknet_py.training.curves import Losses, read_losses
 from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
 from darknet_py.training.plan import Plan
+from darknet_py.training.runs import best_of, summarize
 from darknet_py.training.texts import digest, is_text_place
 
 LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens
@@ -28,9 +30,7 @@ SAMPLE, SAMPLE_TOKENS = 400, 100  # of the last text
 
 
 def report(
-    folder: str | os.PathLike[str] = DEFAULT_FOLDER,
-    name: str | None = None,
-    *,
+    *runs: str | os.PathLike[str],
     out: str | os.PathLike[str] | None = None,
     text: str | os.PathLike[str] | None = None,
     layer: int | None = None,
@@ -38,9 +38,11 @@ def report(
     half: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write an HTML page about the run in a folder, or of one of its files; returns its path.
+    """Write an HTML page about a run, or one that compares several; returns its path.
 
-    name: of the run, where the folder holds several. out: the page; by default BASE.html there.
+    runs: the folder of each, or DIR/NAME if a folder holds several, or one of its files; by
+    default the run in backup. out: the page; by default BASE.html in the folder of the run, and
+    report.html here for several.
     text: a file to read a passage from; by default the run's held-out text. layer: whose units are
     shown; by default the last recurrent one. tokens: a file with the names of tokens. half: the
     network in the page has its matrices in 16 bits. force: overwrite a file that this program did
@@ -48,7 +50,50 @@ def report(
     Raises ValueError for a layer that does not exist, TrainingError, DarknetError and OSError.
     """
     half = FLAG.checked("half", half)
-    run = find_run(FILE.checked("folder", folder), name, "darknet-py report")
+    places = [FILE.checked("folder", place) for place in runs or [DEFAULT_FOLDER]]
+    found = [find_run(place, None, "darknet-py report") for place in places]
+    if len(found) == 1:
+        return _report(found[0], out, text, layer, tokens, half, force)
+    for name, value in {"text": text, "layer": layer, "tokens": tokens, "half": half}.items():
+        if not (value is None or value is False):
+            raise ValueError(f"{name} is for a page about a single run; leave it out")
+    target = Path("report.html" if out is None else out)
+    check_targets([target], read=[file for run in found for file in run.files()], force=force)
+    is_fair = len({_held_out(read_checkpoint(run.file(".state")).plan) for run in found}) == 1
+    compares = [(summarize(run), _losses(run), _samples(run)) for run in found]
+    _write(target, compared(compares, is_fair))
+    return target
+
+
+def _held_out(plan: Plan) -> tuple[object, ...]:
+    """What distinguishes the held-out text of a run from others."""
+    if isinstance(plan.val, str):
+        return (plan.val_digest,)
+    return plan.digest, plan.val, plan.val_from
+
+
+def _losses(run: RunFolder) -> Losses:
+    return read_losses(run.file(".csv"))
+
+
+def _samples(run: RunFolder) -> list[tuple[str, str]]:
+    return read_samples(run.file(".samples"))
+
+
+def _write(target: Path, page: str, follow: bool = True) -> None:
+    write_whole(target, [with_mark(page.encode("utf-8", "replace"))], follow=follow)
+
+
+def _report(
+    run: RunFolder,
+    out: str | os.PathLike[str] | None,
+    text: str | os.PathLike[str] | None,
+    layer: int | None,
+    tokens: str | os.PathLike[str] | None,
+    half: bool,
+    force: bool,
+) -> Path:
+    """The page about one run, as `report` writes it."""
     checkpoint = read_checkpoint(run.file(".state"))
     weights = _weights(run)
     say_newer(weights)
@@ -63,10 +108,7 @@ def report(
     length = SAMPLE_TOKENS if symbols.is_tokens else SAMPLE
     drawn = generate(net, symbols.default_prompt, length, seed=checkpoint.plan.seed)
     last = symbols.whole(list(drawn))
-    samples = [
-        (title, _renamed(net, symbols, sample))
-        for title, sample in read_samples(run.file(".samples"))
-    ]
+    samples = [(title, _renamed(net, symbols, sample)) for title, sample in _samples(run)]
     samples.append((f"{weights.name}, temperature 0.7", symbols.text(last)))
     validation = checkpoint.progress["validation"]
     facts = [
@@ -77,25 +119,20 @@ def report(
         ("time", f"{checkpoint.progress['seconds']:,.0f} s"),
         ("best held-out loss", _best_loss(validation, symbols.unit)),
     ]
-    curves = read_losses(run.file(".csv"))
     try:
         writer: Writer | str = writer_of(net, symbols, half=half)
     except DarknetError as error:
         writer = str(error)
-    written = page(f"{run.base}: a report", facts, curves, samples, reading, writer)
-    data = with_mark(written.encode("utf-8", "replace"))
-    write_whole(target, [data], follow=out is not None)
+    title = f"{run.base}: a report"
+    _write(target, page(title, facts, _losses(run), samples, reading, writer), out is not None)
     return target
 
 
 def _best_loss(validation: dict[str, Any], unit: str) -> str:
     """As the run told it at its end; before that as it was measured, on a part of the text."""
-    best, symbols = validation["best_loss"], validation["symbols"]
+    best, symbols = best_of(validation)
     if best is None:
         return "none"
-    scored = validation["whole_loss"]
-    if scored is not None and validation["whole_batch"] == validation["best_batch"]:
-        best, symbols = scored, validation["whole_symbols"]
     return f"{best:.4f} nats per {unit}, on {counted(symbols, unit)} of that text"
 
 

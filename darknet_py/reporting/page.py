@@ -10,7 +10,7 @@ from __future__ import annotations
 import html
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
@@ -25,7 +25,7 @@ from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
 from darknet_py.terminal.messages import visible
 from darknet_py.text.symbols import LONGER, Symbols, check_symbols
-from darknet_py.training.curves import Point
+from darknet_py.training.curves import Losses, Point
 from darknet_py.training.journal import whole_lines
 
 UNITS = 6  # of a layer that are shown
@@ -57,6 +57,9 @@ svg text { fill: var(--faint); font: 14px system-ui, sans-serif; }
 .one { stroke: var(--one); fill: none; stroke-width: 1.2; }
 .two { stroke: var(--two); fill: none; stroke-width: 1.6; }
 .dot { fill: var(--two); }
+.run { --one: hsl(var(--hue), 60%, var(--tone)); --two: var(--one); --tone: 38%; }
+.run .one { opacity: .45; }
+@media (prefers-color-scheme: dark) { .run { --tone: 70%; } }
 """
 
 
@@ -140,7 +143,7 @@ def _mean(losses: Array, pieces: int, symbol: str) -> str:
 def page(
     title: str,
     facts: Sequence[tuple[str, str]],
-    curves: tuple[list[Point], list[Point]],
+    curves: Losses,
     samples: Sequence[tuple[str, str]],
     reading: Reading,
     writer: Writer | str,
@@ -161,9 +164,9 @@ def page(
         f"<h1>{html.escape(title)}</h1>",
         _table(facts),
         "<h2>Losses</h2>",
-        _curves(*curves, symbol),
+        chart({title: curves}, symbol),
         "<h2>What it wrote</h2>",
-        *(f"<h3>{html.escape(name)}</h3><pre>{_text(text)}</pre>" for name, text in samples),
+        *(f"<h3>{html.escape(name)}</h3><pre>{shown(text)}</pre>" for name, text in samples),
         "<h2>Try it</h2>",
         writer.body(heading=3)
         if isinstance(writer, Writer)
@@ -183,6 +186,11 @@ def page(
             for unit, response in zip(reading.units, reading.responses.T, strict=True)
         ),
     ]
+    return document(title, parts)
+
+
+def document(title: str, parts: Sequence[str]) -> str:
+    """A whole page of these parts, which stand one below the other."""
     style = "".join([part("colors.css"), part("page.css"), STYLE, part("writer.css")])
     return page_of(title, style, "<main>\n{}\n</main>".format("\n".join(parts)))
 
@@ -192,7 +200,7 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
     return f"<table>{''.join(lines)}</table>"
 
 
-def _text(text: str) -> str:
+def shown(text: str) -> str:
     """Text for the page: control characters as pictures."""
     return html.escape(visible(text))
 
@@ -216,7 +224,7 @@ def _shaded(shades: Iterable[float], texts: Iterable[str]) -> str:
     for level, same in groupby(zip(levels, texts, strict=True), key=itemgetter(0)):
         how = f' class="{"hot" if level > 0 else "cold"}" style="--level: {abs(level) / LEVELS}"'
         spans.append(
-            f"<span{how if level else ''}>{_text(''.join(text for _, text in same))}</span>"
+            f"<span{how if level else ''}>{shown(''.join(text for _, text in same))}</span>"
         )
     return "".join(spans)
 
@@ -225,7 +233,7 @@ def _greatest(
     pieces: Sequence[tuple[int, int, str]], surprises: Array, most: int = 5, context: int = 24
 ) -> str:
     """A table of the least expected pieces, for those who do not see the colors."""
-    texts = [_text(text).replace("\n", "⏎") for _, _, text in pieces]
+    texts = [shown(text).replace("\n", "⏎") for _, _, text in pieces]
     rows = [
         f"<tr><td class='n'>{surprises[place]:.2f}</td><td><code>"
         f"{''.join(texts[max(0, place - context) : place])}<b>{texts[place]}</b></code></td></tr>"
@@ -234,11 +242,12 @@ def _greatest(
     return f"<table><caption>The greatest surprises, in nats</caption>{''.join(rows)}</table>"
 
 
-def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
-    """A picture of both curves."""
-    if not averages:
+def chart(runs: Mapping[str, Losses], unit: str) -> str:
+    """A picture of the losses of runs, by name: of several, each run's in its color."""
+    runs = {name: losses for name, losses in runs.items() if losses[0]}
+    if not runs:
         return "<p class='note'>no batch yet</p>"
-    points = averages + validations
+    points = [point for averages, validations in runs.values() for point in averages + validations]
     last = max(x for x, _ in points)
     levels = ticks(min(y for _, y in points), max(y for _, y in points))
     low, high = levels[0], levels[-1]
@@ -267,20 +276,35 @@ def _curves(averages: list[Point], validations: list[Point], unit: str) -> str:
                 f'<text{fine} x="{right(batch)}" y="{HEIGHT - 8}" text-anchor="middle">'
                 f"{'' if batch else 'batch '}{batch:,.0f}</text>"
             )
-    marks += [line("one", averages), line("two", validations)]
-    marks += [
-        f'<circle class="dot" r="2.5" cx="{right(x)}" cy="{down(y)}"/>'
-        for x, y in _thinned(validations, 60)
-    ]
-    said = f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}"
-    if validations:
-        least = min(y for _, y in validations)
-        said += f"; held-out text from {validations[0][1]:.2f}, at best {least:.2f}"
+    said, names = [], []
+    for place, (name, (averages, validations)) in enumerate(runs.items()):
+        # Hues a golden angle apart stay different for any number of runs.
+        its = (
+            f' class="run" style="--hue: {(210 + 137.5 * place) % 360:g}"' if len(runs) > 1 else ""
+        )
+        marks += [f"<g{its}>", line("one", averages), line("two", validations)]
+        marks += [
+            f'<circle class="dot" r="2.5" cx="{right(x)}" cy="{down(y)}"/>'
+            for x, y in _thinned(validations, 60)
+        ]
+        marks.append("</g>")
+        words = f"training average from {averages[0][1]:.2f} to {averages[-1][1]:.2f}"
+        if validations:
+            least = min(y for _, y in validations)
+            words += f"; held-out text from {validations[0][1]:.2f}, at best {least:.2f}"
+        said.append(f"{shown(name)}: {words}" if its else words)
+        names.append(f"<b{its}><span style='color:var(--one)'>{shown(name)}</span></b>")
+    curves = "thin the training average, thick the held-out text"
+    if len(runs) == 1:
+        curves = (
+            "<b style='color:var(--one)'>training, average</b>, "
+            f"<b style='color:var(--two)'>held-out text</b>; {said[0]}"
+        )
+        names = []
     return (
-        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{said}">'
+        f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{"; ".join(said)}">'
         f"{''.join(marks)}</svg>"
-        f"<figcaption>nats per {unit}: <b style='color:var(--one)'>training, average</b>, "
-        f"<b style='color:var(--two)'>held-out text</b>; {said}</figcaption></figure>"
+        f"<figcaption>nats per {unit}: {', '.join([*names, curves])}</figcaption></figure>"
     )
 
 

@@ -8,6 +8,7 @@ loop.py        the loop, and what surrounds it; interruption.py: Ctrl-C
 run.py         a run as it stands, and saving it
 validation.py  the held-out text, and the best network so far
 checkpoint.py  BASE.state; folder.py: the folder of a run; journal.py: files that grow by lines
+runs.py        the runs below a folder, at a glance
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from darknet_py.files import write_whole
 from darknet_py.training.journal import whole_lines
 
 Point = tuple[float, float]
+# (batch, average loss) of every batch and (batch, loss) of every validation of a run
+Losses = tuple[list[Point], list[Point]]
 
 
 def check() -> None:
@@ -22,8 +24,8 @@ def check() -> None:
         raise DarknetError(f"a plot needs matplotlib ({error}): pip install matplotlib") from error
 
 
-def read_losses(table: Path) -> tuple[list[Point], list[Point]]:
-    """(batch, average loss) of every batch and (batch, loss) of every validation of a BASE.csv.
+def read_losses(table: Path) -> Losses:
+    """The losses of a BASE.csv.
 
     What is not a whole row, like the half of a line that a crash leaves, is skipped.
     Raises OSError and TrainingError.

@@ -110,6 +110,25 @@ class RunFolder:
                 raise TrainingError(f"{where} is a file; --out needs a folder") from error
             raise TrainingError(f"{where}: cannot write there: {error.strerror}") from error
 
+    def exists(self) -> bool:
+        """Whether a run has begun there: it has a state, or a cfg and a table of its own."""
+        has_begun = _is_ours(self.file(".cfg")) and self.file(".csv").is_file()
+        return self.file(".state").exists() or has_begun
+
+    def is_held(self) -> bool:
+        """Whether a run is writing in the folder now."""
+        from filelock import FileLock, Timeout
+
+        if (self.path / LOCK).is_symlink() or not (self.path / LOCK).is_file():
+            return False
+        try:
+            with FileLock(self.path / LOCK, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # A folder that can only be read is no place to write.
+            return False
+
     def check_cfg(self) -> None:
         """Raise TrainingError where BASE.cfg is not of a run."""
         cfg = self.file(".cfg")
@@ -174,10 +193,10 @@ def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
 def run_to_resume(out: str | None, typed: str | os.PathLike[str] | None) -> tuple[RunFolder, bool]:
     """The run that is resumed, and whether its folder or one of its files was named.
 
-    typed: a folder or file of a run; otherwise the name of a run in `out`, or its cfg. Raises
-    TrainingError.
+    typed: a folder, DIR/NAME or file of a run; otherwise the name of a run in `out`, or its cfg.
+    Raises TrainingError.
     """
-    if typed is None or not (_holds_runs(typed) or _run_of_file(typed)):
+    if typed is None or not (_holds_runs(typed) or _named_run(typed)):
         return find_run(DEFAULT_FOLDER if out is None else out, typed), False
     if out is not None:
         raise TrainingError(f"{typed} names a run and its folder; leave out --out {out}")
@@ -187,14 +206,14 @@ def run_to_resume(out: str | None, typed: str | os.PathLike[str] | None) -> tupl
 def find_run(
     out: str | os.PathLike[str],
     cfg: str | os.PathLike[str] | None,
-    command: str = "darknet-py train --resume --out",
+    command: str = "darknet-py train --resume",
 ) -> RunFolder:
     """The run in the folder `out` that can be gone on with: that of `cfg`, or the only one.
 
-    out: a folder, or a file of the run. command: what is typed before a folder and a run's name.
+    out: a folder, DIR/NAME, or a file of the run. command: what is typed before DIR/NAME.
     Raises TrainingError.
     """
-    if cfg is None and (run := _run_of_file(out)):
+    if cfg is None and (run := _named_run(out)):
         return run
     folder = Path(out)
     typed = None if cfg is None else os.fspath(cfg)
@@ -207,7 +226,7 @@ def find_run(
         names = ", ".join(path.stem for path in found)
         raise TrainingError(
             f"{folder} holds several runs ({names}): name one, e.g. "
-            f"{command} {shlex.quote(os.fspath(folder))} {newest(found).stem}"
+            f"{command} {shlex.quote(os.fspath(newest(found).with_suffix('')))}"
         )
     return RunFolder(folder, found[0].name.removesuffix(".state"))
 
@@ -216,14 +235,16 @@ def _holds_runs(folder: str | os.PathLike[str]) -> bool:
     return any(Path(folder).glob("*.state"))
 
 
-def _run_of_file(file: str | os.PathLike[str]) -> RunFolder | None:
-    """The run that wrote this file, if its state is next to it."""
-    path = Path(file)
+def _named_run(place: str | os.PathLike[str]) -> RunFolder | None:
+    """The run that DIR/NAME or one of its files names, if its state is there."""
+    path = Path(place)
     found = re.fullmatch(f"(.+?){_OWN}", path.name)
-    if found is None or not path.is_file():
-        return None
-    run = RunFolder(path.parent, found[1])
-    return run if run.file(".state").is_file() else None
+    if path.is_file():
+        run = None if found is None else RunFolder(path.parent, found[1])
+    else:
+        run = RunFolder(path.parent, path.name) if os.path.dirname(place) else None
+    is_run = run is not None and not path.is_dir() and run.file(".state").is_file()
+    return run if is_run else None
 
 
 def _why_no_run(folder: Path, pattern: str, wanted: str | None, typed: str | None) -> str:
