@@ -6,6 +6,8 @@ float32 only. A forward that is too small to pay, or of another dtype, is that o
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from darknet_py.arrays import Array, Steps
@@ -35,13 +37,11 @@ class Fused(Layer):
 
     # That of the last forward; None if numpy computed it.
     walk: AnyWalk | None = None
-    _walk: AnyWalk | None = None
 
-    @property
+    @cached_property
     def whole(self) -> AnyWalk | None:
         """The walk of this layer; None if there is none for its sizes or dtype."""
-        self._walk = self._walk or walk_of(self, self.buffers)
-        return self._walk
+        return walk_of(self, self.buffers)
 
     def kept_floats(self, time_steps: int, streams: int) -> int:
         if self.whole is None:

@@ -7,7 +7,6 @@ forward leaves for its backward. The buffers have names, and are those of a work
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
@@ -20,7 +19,7 @@ from darknet_py.engine.compiled.linear import AFFINE, BATCH_NORM, BIAS
 from darknet_py.engine.compiled.records import WALK
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.layers.base import Layer, State, Times
-from darknet_py.layers.connected import Connected, ConnectedLayer
+from darknet_py.layers.connected import CompositeLayer, Connected, ConnectedLayer
 from darknet_py.layers.gru import GruLayer
 from darknet_py.layers.lstm import LstmLayer
 from darknet_py.layers.norm import SMALLEST_DEVIATION, Norm
@@ -30,7 +29,7 @@ from darknet_py.layers.stack import Stack
 from darknet_py.layers.workspace import Shapes, Workspace
 
 FLOAT32 = np.dtype(np.float32)
-L = TypeVar("L", bound=Layer)
+L = TypeVar("L", bound=CompositeLayer)
 
 
 def address(array: Array | None) -> int:
@@ -41,15 +40,12 @@ class Linear:
     """One connected layer, or the parts of a stack, in the record of its walk.
 
     column: in the walk's gates, from which on products without batch norm are added to what is
-    there. stepwise: it computes one time step at a time.
+    there.
     """
 
-    def __init__(
-        self, record: Record, connected: Connected, column: int | None, stepwise: bool
-    ) -> None:
+    def __init__(self, record: Record, connected: Connected, column: int | None) -> None:
         self.record = record
         self.connected = connected
-        self.stepwise = stepwise
         self.column = None if connected.batch_normalize else column
         self.parts = connected.parts if isinstance(connected, Stack) else (connected,)
         # The matrices as they are, and as the walk multiplies them: the tap of a kernel does not
@@ -65,11 +61,8 @@ class Linear:
     def shapes(self, shape: tuple[int, int], training: bool) -> Shapes:
         """Its buffers, by the fields of the record. shape: (time_steps, streams)."""
         time_steps, streams = shape
-        width, outputs, inputs = (
-            self.connected.outputs,
-            self.parts[0].outputs,
-            self.connected.inputs,
-        )
+        width, inputs = self.connected.outputs, self.connected.inputs
+        outputs = self.parts[0].outputs
         shapes: dict[str, tuple[int, ...]] = {}
         if self.column is None:
             shapes["products"] = (*shape, width)
@@ -87,7 +80,8 @@ class Linear:
         if training:
             shapes["scratch"] = (of_products.gradient_floats(outputs, inputs),)
         if is_bf16:
-            rows = 2 * -(-streams // bf16.SIDE) * bf16.SIDE if self.stepwise else math.prod(shape)
+            one_step = 2 * -(-streams // bf16.SIDE) * bf16.SIDE
+            rows = one_step if self.connected.stepwise else math.prod(shape)
             of_x, of_delta = packed_floats(inputs, rows), parts * packed_floats(outputs, rows)
             shapes["strips"] = (max(of_x, of_delta),)
         if any(part.weights.values.strides[-1] != FLOAT32.itemsize for part in self.parts):
@@ -104,7 +98,7 @@ class Linear:
         record["time_steps"], record["streams"] = shape
         if "strips" in buffers:
             record["bf16"] = bf16.TILES if bf16.has_tiles() else bf16.LOOP
-        record["stepwise"] = self.stepwise
+        record["stepwise"] = connected.stepwise
         has_norm = connected.batch_normalize
         record["norm"] = BIAS if not has_norm else BATCH_NORM if training else AFFINE
         record["kind"], record["below"] = CODES[connected.activation.name]
@@ -197,38 +191,32 @@ class Linear:
 class Walk(Generic[L]):
     """One layer's forward and backward, with the buffers of a workspace, which grow as they must.
 
-    linears: the connected layers that it computes with, and the columns of the gates that they are
-    added to.
+    What the forward leaves for the backward are the layer's own buffers, by the same names as the
+    fields of the record.
+    columns: of the gates, in outputs of the layer, that its connected layers are added to.
     """
 
     code: ClassVar[int]
-    # Places of the connected layers that compute one time step at a time.
-    stepwise: ClassVar[tuple[int, ...]] = ()
+    columns: ClassVar[tuple[int | None, ...]]
 
-    def __init__(
-        self, layer: L, linears: Sequence[tuple[Connected, int | None]], buffers: Workspace
-    ) -> None:
+    def __init__(self, layer: L, buffers: Workspace) -> None:
         self.layer = layer
         self.buffers = buffers
         self.job = np.zeros(1, WALK)
         self.record: Record = self.job[0]
+        places = zip(self.record["linears"], layer.linears(), self.columns, strict=False)
         self.linears = [
-            Linear(self.record["linears"][place], connected, column, place in self.stepwise)
-            for place, (connected, column) in enumerate(linears)
+            Linear(record, connected, None if column is None else column * layer.outputs)
+            for record, connected, column in places
         ]
         self.shape, self.training = (0, 0), False
-
-    @classmethod
-    def of(cls, layer: L, buffers: Workspace) -> Walk[L]:
-        raise NotImplementedError
+        # (time_steps, streams, features), and the states before each step and after the last.
+        self.y: Array
+        self.states: list[Array] = []
 
     def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
         """The time steps and streams of the connected layers."""
         return time_steps, streams
-
-    def fields(self, time_steps: int, streams: int) -> Shapes:
-        """What its forward leaves for its backward, by the fields of the record."""
-        return {}
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         """As of a layer, by the fields of the record."""
@@ -236,7 +224,7 @@ class Walk(Generic[L]):
 
     def shapes(self, shape: tuple[int, int], training: bool) -> Shapes:
         """All of its buffers for an input of (time_steps, streams)."""
-        found = {f"walk.{name}": size for name, size in self.fields(*shape).items()}
+        found = {f"walk.{name}": size for name, size in self.layer.shapes(*shape).items()}
         for place, linear in enumerate(self.linears):
             of_linear = linear.shapes(self.rows(*shape), training)
             found |= {f"walk.{place}.{name}": size for name, size in of_linear.items()}
@@ -250,12 +238,12 @@ class Walk(Generic[L]):
         self.job[...] = 0
         self.record["time_steps"], self.record["streams"] = shape
         self.kept = self.buffers.arrays(self.shapes(shape, training), FLOAT32)
-        for name in self.fields(*shape):
+        for name in self.layer.shapes(*shape):
             self.record[name] = address(self.kept[f"walk.{name}"])
         self.place()
 
     def place(self) -> None:
-        """Fill in the rest of the record."""
+        """Fill in the rest of the record, and find `y` and the `states`."""
         raise NotImplementedError
 
     def place_linear(self, place: int, gates: Array | None = None) -> Array:
@@ -292,7 +280,7 @@ class Walk(Generic[L]):
 
     def outcome(self) -> tuple[Array, State]:
         """y, and the state after the last step."""
-        raise NotImplementedError
+        return self.y, tuple(array[-1].copy() for array in self.states)
 
     def backward(self, delta: Array, below: Array | None) -> None:
         """As `Layer.backward`."""
@@ -310,10 +298,7 @@ class Walk(Generic[L]):
 
 class ConnectedWalk(Walk[ConnectedLayer]):
     code = records.CONNECTED
-
-    @classmethod
-    def of(cls, layer: ConnectedLayer, buffers: Workspace) -> ConnectedWalk:
-        return cls(layer, [(layer.connected, None)], buffers)
+    columns = (None,)
 
     def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
         # Batch norm is over all symbols of a datum.
@@ -323,17 +308,15 @@ class ConnectedWalk(Walk[ConnectedLayer]):
     def place(self) -> None:
         self.y = self.place_linear(0).reshape(*self.shape, -1)
 
-    def forward(self, x: Array, state: State, training: bool) -> tuple[Array, State]:
-        return super().forward(x, state, training)[0], state
-
-    def outcome(self) -> tuple[Array, State]:
-        return self.y, ()
-
 
 R = TypeVar("R", bound=RecurrentLayer)
 
 
 class RecurrentWalk(Walk[R]):
+    def begin(self, state: State) -> None:
+        for array, start in zip(self.states, state, strict=True):
+            np.copyto(array[0], start)
+
     def begin_backward(self) -> None:
         self.scratch = self.layer.scratch.arrays(self.scratch_shapes(*self.shape), FLOAT32)
         for name, array in self.scratch.items():
@@ -342,14 +325,7 @@ class RecurrentWalk(Walk[R]):
 
 class RnnWalk(RecurrentWalk[RnnLayer]):
     code = records.RNN
-    stepwise = (1,)
-
-    @classmethod
-    def of(cls, layer: RnnLayer, buffers: Workspace) -> RnnWalk:
-        return cls(layer, [(connected, None) for connected in layer.linears()], buffers)
-
-    def fields(self, time_steps: int, streams: int) -> Shapes:
-        return {"state": (time_steps + 1, streams, self.layer.hidden)}
+    columns = (None, None, None)
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         return dict.fromkeys(("d_state", "d_self"), (time_steps, streams, self.layer.hidden))
@@ -357,31 +333,34 @@ class RnnWalk(RecurrentWalk[RnnLayer]):
     def place(self) -> None:
         self.record["outputs"] = self.layer.hidden
         self.record["shortcut"] = self.layer.shortcut
-        self.states = self.kept["walk.state"]
         for place in range(3):
             self.y = self.place_linear(place)
-        self.linears[1].record["x"] = address(self.states)
-        self.linears[2].record["x"] = address(self.states[1:])
-
-    def begin(self, state: State) -> None:
-        np.copyto(self.states[0], state[0])
-
-    def outcome(self) -> tuple[Array, State]:
-        return self.y, (self.states[-1].copy(),)
+        states = self.kept["walk.state"]
+        self.states = [states]
+        self.linears[1].record["x"] = address(states)
+        self.linears[2].record["x"] = address(states[1:])
 
 
-class LstmWalk(RecurrentWalk[LstmLayer]):
+class GatedWalk(RecurrentWalk[R]):
+    """inputs: of the connected layers that compute one time step at a time."""
+
+    inputs: ClassVar[tuple[str, ...]]
+
+    def place(self) -> None:
+        self.record["outputs"] = self.layer.outputs
+        gates = self.place_linear(0)
+        self.record["gates"] = address(gates)
+        for place, name in enumerate(self.inputs, 1):
+            self.place_linear(place, gates)
+            self.linears[place].record["x"] = address(self.kept[f"walk.{name}"])
+        self.states = [self.kept["walk.state"]]
+        self.y = self.states[0][1:]
+
+
+class LstmWalk(GatedWalk[LstmLayer]):
     code = records.LSTM
-    stepwise = (1,)
-
-    @classmethod
-    def of(cls, layer: LstmLayer, buffers: Workspace) -> LstmWalk:
-        return cls(layer, [(layer.u, None), (layer.w, 0)], buffers)
-
-    def fields(self, time_steps: int, streams: int) -> Shapes:
-        one = (streams, self.layer.outputs)
-        states = dict.fromkeys(("state", "cell"), (time_steps + 1, *one))
-        return {**states, "bent_cell": (time_steps, *one)}
+    columns = (None, 0)
+    inputs = ("state",)
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         n, names = self.layer.outputs, ("d_gates", "d_self")
@@ -391,19 +370,8 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
         return {**gates, "d_cell": (streams, n)}
 
     def place(self) -> None:
-        self.record["outputs"] = self.layer.outputs
-        gates = self.place_linear(0)
-        self.record["gates"] = address(gates)
-        self.h, self.c = self.kept["walk.state"], self.kept["walk.cell"]
-        self.place_linear(1, gates)
-        self.linears[1].record["x"] = address(self.h)
-
-    def begin(self, state: State) -> None:
-        np.copyto(self.h[0], state[0])
-        np.copyto(self.c[0], state[1])
-
-    def outcome(self) -> tuple[Array, State]:
-        return self.h[1:], (self.h[-1].copy(), self.c[-1].copy())
+        super().place()
+        self.states.append(self.kept["walk.cell"])
 
     def begin_backward(self) -> None:
         super().begin_backward()
@@ -412,17 +380,10 @@ class LstmWalk(RecurrentWalk[LstmLayer]):
         self.scratch["d_cell"].fill(0)
 
 
-class GruWalk(RecurrentWalk[GruLayer]):
+class GruWalk(GatedWalk[GruLayer]):
     code = records.GRU
-    stepwise = (1, 2)
-
-    @classmethod
-    def of(cls, layer: GruLayer, buffers: Workspace) -> GruWalk:
-        return cls(layer, [(layer.u, None), (layer.wzr, 0), (layer.wh, 2 * layer.outputs)], buffers)
-
-    def fields(self, time_steps: int, streams: int) -> Shapes:
-        n = self.layer.outputs
-        return {"state": (time_steps + 1, streams, n), "reset": (time_steps, streams, n)}
+    columns = (None, 0, 2)
+    inputs = ("state", "reset")
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         n, wide = self.layer.outputs, {"d_gates": 3, "d_self": 2, "d_more": 1}
@@ -430,20 +391,8 @@ class GruWalk(RecurrentWalk[GruLayer]):
         return {**gates, "d_cell": (streams, n)}
 
     def place(self) -> None:
-        self.record["outputs"] = self.layer.outputs
+        super().place()
         self.record["kind"] = CODES[self.layer.activation.name][0]
-        gates = self.place_linear(0)
-        self.record["gates"] = address(gates)
-        self.s = self.kept["walk.state"]
-        for place, x in ((1, self.s), (2, self.kept["walk.reset"])):
-            self.place_linear(place, gates)
-            self.linears[place].record["x"] = address(x)
-
-    def begin(self, state: State) -> None:
-        np.copyto(self.s[0], state[0])
-
-    def outcome(self) -> tuple[Array, State]:
-        return self.s[1:], (self.s[-1].copy(),)
 
 
 AnyWalk: TypeAlias = Walk[Any]
@@ -460,7 +409,7 @@ def walk_of(layer: Layer, buffers: Workspace) -> AnyWalk | None:
     """A walk of this layer with buffers of this workspace; None if the engine has none for it."""
     if layer.kind not in _WALKS or layer.parameters()[0].values.dtype != FLOAT32:
         return None
-    walk = _WALKS[layer.kind].of(layer, buffers)
+    walk = _WALKS[layer.kind](layer, buffers)
     parts = [part for linear in walk.linears for part in linear.parts]
     # The blocks of groups are less than a matrix.
     is_whole = all(part.weights.shape == (part.outputs, part.inputs) for part in parts)

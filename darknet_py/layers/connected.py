@@ -214,7 +214,28 @@ def orthogonal(matrix: Array) -> Array:
     return q * np.where(np.diag(r) < 0, -1, 1)
 
 
-class ConnectedLayer(Layer):
+class CompositeLayer(Layer):
+    """A layer that is made of connected layers."""
+
+    def linears(self) -> list[Connected]:
+        """The connected layers that it computes with, the one that sees the input first."""
+        raise NotImplementedError
+
+    def parameters(self) -> list[Parameter]:
+        return [parameter for linear in self.linears() for parameter in linear.parameters()]
+
+    def statistics(self) -> list[RollingStatistics]:
+        return [rolling for linear in self.linears() for rolling in linear.statistics()]
+
+    def initialize(self, rand: Rand) -> None:
+        for linear in self.linears():
+            linear.initialize(rand)
+
+    def operations(self) -> int:
+        return sum(linear.operations() for linear in self.linears())
+
+
+class ConnectedLayer(CompositeLayer):
     """`[connected]`: one matrix; batch norm is over all symbols of a datum."""
 
     kind = "connected"
@@ -236,24 +257,15 @@ class ConnectedLayer(Layer):
         )
         return cls(setting, connected)
 
-    def parameters(self) -> list[Parameter]:
-        return self.connected.parameters()
+    def linears(self) -> list[Connected]:
+        return [self.connected]
 
     def loaded(self) -> list[Parameter]:
         return [p for p in super().loaded() if not (p.normal and self.dontloadscales)]
 
-    def statistics(self) -> list[RollingStatistics]:
-        return self.connected.statistics()
-
-    def initialize(self, rand: Rand) -> None:
-        self.connected.initialize(rand)
-
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         if self.connected.batch_normalize and options.streams * options.time_steps == 1:
             raise section.error("batch_normalize=1 cannot train on one symbol at a time")
-
-    def operations(self) -> int:
-        return self.connected.operations()
 
     def kept_floats(self, time_steps: int, streams: int) -> int:
         rows = (

@@ -68,7 +68,7 @@ class GruLayer(RecurrentLayer):
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         n = self.outputs
-        return {"s": (time_steps + 1, streams, n), "reset": (time_steps, streams, n)}
+        return {"state": (time_steps + 1, streams, n), "reset": (time_steps, streams, n)}
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         n, all_steps = self.outputs, (time_steps, streams)
@@ -86,7 +86,7 @@ class GruLayer(RecurrentLayer):
         self.gates = gates = self.u.forward(x, context.training)
         # s[t] is the state before step t; reset[t] = r s[t]
         kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
-        self.s, self.reset = s, reset = kept["s"], kept["reset"]
+        self.s, self.reset = s, reset = kept["state"], kept["reset"]
         s[0] = state[0]
         with (
             self.wzr.steps(time_steps, streams, context.training) as zr_step,

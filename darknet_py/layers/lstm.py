@@ -68,8 +68,8 @@ class LstmLayer(RecurrentLayer):
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         one = (streams, self.outputs)
-        states = dict.fromkeys(("h", "c"), (time_steps + 1, *one))
-        return {**states, "tanh_c": (time_steps, *one)}
+        states = dict.fromkeys(("state", "cell"), (time_steps + 1, *one))
+        return {**states, "tanh_cell": (time_steps, *one)}
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         # Without batch norm both stacks have the same delta; with it each has its own.
@@ -83,7 +83,7 @@ class LstmLayer(RecurrentLayer):
         self.gates = gates = self.u.forward(x, context.training)
         kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
         # h[t], c[t] are the state before step t
-        self.h, self.c, self.tanh_c = kept["h"], kept["c"], kept["tanh_c"]
+        self.h, self.c, self.tanh_c = kept.values()
         h, c = self.h, self.c
         h[0], c[0] = state
         with self.w.steps(time_steps, streams, context.training) as w_step:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from darknet_py.cfg import Section
-from darknet_py.layers.base import Layer, Parameter, RollingStatistics, Setting
-from darknet_py.layers.connected import Connected
+from darknet_py.layers.base import Setting
+from darknet_py.layers.connected import CompositeLayer
 from darknet_py.options import NetOptions
-from darknet_py.rand import Rand
 
 
-class RecurrentLayer(Layer):
+class RecurrentLayer(CompositeLayer):
     """A layer with a state: arrays (streams, features), `features` of each in `state_sizes`."""
 
     takes_symbols = True
@@ -22,20 +21,6 @@ class RecurrentLayer(Layer):
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
 
-    def linears(self) -> list[Connected]:
-        """The connected layers that it computes with, the one that sees the input first."""
-        raise NotImplementedError
-
-    def parameters(self) -> list[Parameter]:
-        return [parameter for linear in self.linears() for parameter in linear.parameters()]
-
-    def initialize(self, rand: Rand) -> None:
-        for linear in self.linears():
-            linear.initialize(rand)
-
-    def statistics(self) -> list[RollingStatistics]:
-        return [rolling for linear in self.linears() for rolling in linear.statistics()]
-
     def check_trainable(self, section: Section, options: NetOptions) -> None:
         """Raise CfgError where batch norm, which is over the streams of a step, would see one."""
         if self.batch_normalize and options.streams == 1:
@@ -43,9 +28,6 @@ class RecurrentLayer(Layer):
                 "batch_normalize=1 needs at least two streams to train, and batch / subdivisions "
                 "is 1; give a larger batch, like --set batch=16 --set time_steps=64"
             )
-
-    def operations(self) -> int:
-        return sum(linear.operations() for linear in self.linears())
 
     def kept_floats(self, time_steps: int, streams: int) -> int:
         connected = sum(linear.kept_floats(time_steps, streams) for linear in self.linears())

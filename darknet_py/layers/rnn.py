@@ -80,7 +80,7 @@ class RnnLayer(RecurrentLayer):
         return super().operations() + self.hidden
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
-        return {"states": (time_steps + 1, streams, self.hidden)}
+        return {"state": (time_steps + 1, streams, self.hidden)}
 
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         one = (streams, self.hidden)
@@ -91,7 +91,7 @@ class RnnLayer(RecurrentLayer):
         a = self.input_layer.forward(x, context.training)
         # states[t] is the state before step t: s_{t-1}
         shapes = self.shapes(time_steps, streams)
-        self.states = states = self.buffers.array("states", shapes, a.dtype)
+        self.states = states = self.buffers.array("state", shapes, a.dtype)
         states[0] = state[0]
         with self.self_layer.steps(time_steps, streams, context.training) as self_step:
             for t in range(time_steps):

@@ -31,7 +31,7 @@ def forward(job: int, me: int) -> None:
     all_f, all_i = _gate(w.gates, n, 0, first), _gate(w.gates, n, 1, first)
     all_o, all_g = _gate(w.gates, n, 2, first), _gate(w.gates, n, 3, first)
     state, cell = rows_from(Rows(w.state, n), 0, first), rows_from(Rows(w.cell, n), 0, first)
-    bent_cell = rows_from(Rows(w.bent_cell, n), 0, first)
+    tanh_cell = rows_from(Rows(w.tanh_cell, n), 0, first)
     linear.forward(of_input, me)
     linear.pack_forward(of_state, me)
     linear.begin_steps(of_state, me)
@@ -49,7 +49,7 @@ def forward(job: int, me: int) -> None:
             f, i = row_of(all_f, row, count), row_of(all_i, row, count)
             o, g = row_of(all_o, row, count), row_of(all_g, row, count)
             before, after = row_of(cell, row, count), row_of(cell, row + w.streams, count)
-            bent, out = row_of(bent_cell, row, count), row_of(state, row + w.streams, count)
+            bent, out = row_of(tanh_cell, row, count), row_of(state, row + w.streams, count)
             for j in range(count):
                 f[j] = logistic(f[j])
                 i[j] = logistic(i[j])
@@ -80,7 +80,7 @@ def backward(job: int, me: int) -> None:
     to_f, to_i = _gate(w.d_gates, n, 0, first), _gate(w.d_gates, n, 1, first)
     to_o, to_g = _gate(w.d_gates, n, 2, first), _gate(w.d_gates, n, 3, first)
     delta, cell = rows_from(Rows(w.delta, n), 0, first), rows_from(Rows(w.cell, n), 0, first)
-    bent_cell = rows_from(Rows(w.bent_cell, n), 0, first)
+    tanh_cell = rows_from(Rows(w.tanh_cell, n), 0, first)
     d_cell = rows_from(Rows(w.d_cell, n), 0, first)
     linear.pack_backward(of_state, me)
     for t in range(w.time_steps - 1, -1, -1):
@@ -91,7 +91,7 @@ def backward(job: int, me: int) -> None:
             d_f, d_i = row_of(to_f, row, count), row_of(to_i, row, count)
             d_o, d_g = row_of(to_o, row, count), row_of(to_g, row, count)
             dh, before = row_of(delta, row, count), row_of(cell, row, count)
-            bent, dc = row_of(bent_cell, row, count), row_of(d_cell, s, count)
+            bent, dc = row_of(tanh_cell, row, count), row_of(d_cell, s, count)
             for j in range(count):
                 d = dc[j] + dh[j] * o[j] * (ONE - bent[j] * bent[j])
                 d_o[j] = dh[j] * bent[j] * (o[j] - o[j] * o[j])

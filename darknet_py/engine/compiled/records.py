@@ -17,7 +17,7 @@ WALK = np.dtype(
         *((name, _WORD) for name in ("code", "time_steps", "streams", "outputs")),
         # Whether darknet's shortcut is in use.
         ("shortcut", _WORD),
-        *((name, _WORD) for name in ("state", "cell", "bent_cell", "gates", "reset")),
+        *((name, _WORD) for name in ("state", "cell", "tanh_cell", "gates", "reset")),
         *((name, _WORD) for name in ("delta", "below", "d_state", "d_gates", "d_self")),
         *((name, _WORD) for name in ("d_more", "d_cell")),
         ("kind", _WORD),
