@@ -152,18 +152,18 @@ class Model:
 
     def _check_memory(self, count: int) -> None:
         """Raise CfgError where so many parameters, or the states, are more than the machine has."""
-        size = count * self.dtype.itemsize
-        if size > memory():
-            raise CfgError(
-                f"{self.cfg.place('inputs')}: {count:,} parameters take {size / 1e9:,.1f} GB, "
-                f"more than the {memory() / 1e9:,.1f} GB of this machine"
-            )
-        size = 2 * self.state_size() * self.options.streams * self.dtype.itemsize
-        if size > memory():
-            raise CfgError(
-                f"{self.cfg.place_of_sizes()}: the states of {self.options.streams:,} streams take "
-                f"{size / 1e9:,.1f} GB, more than the {memory() / 1e9:,.1f} GB of this machine"
-            )
+        streams = self.options.streams
+        states = 2 * self.state_size() * streams
+        for place, what, numbers in (
+            (self.cfg.place("inputs"), f"{count:,} parameters", count),
+            (self.cfg.place_of_sizes(), f"the states of {streams:,} streams", states),
+        ):
+            size = numbers * self.dtype.itemsize
+            if size > memory():
+                raise CfgError(
+                    f"{place}: {what} take {size / 1e9:,.1f} GB, more than the "
+                    f"{memory() / 1e9:,.1f} GB of this machine"
+                )
 
     # --- what it is made of
 
@@ -285,15 +285,11 @@ class Model:
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters of a new darknet network, drawn from `rand` in its order."""
-        self.use_rand(rand)
+        self.rand = rand
         for layer in self.layers:
             layer.initialize(rand)
             for rolling in layer.statistics():
                 rolling.steps = 0
-
-    def use_rand(self, rand: Rand) -> None:
-        """Draw from `rand` from now on: the rates of `policy=random`, and dropout by its seed."""
-        self.rand = rand
 
     def initial_state(self, streams: int) -> NetworkState:
         """The state before the first symbol: zeros for every layer."""

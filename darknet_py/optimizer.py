@@ -1,7 +1,6 @@
 """The two optimizers, darknet's SGD with momentum and Adam, and its learning-rate policies.
 
-Both take steps over flat vectors laid out like the network's parameters, and count the updates of
-the whole network. `symbols` is darknet's
+Both take steps over flat vectors laid out like the network's parameters. `symbols` is darknet's
 `batch * time_steps`, the number of symbols whose gradients one update sums.
 Formulas: darknet's `connected_layer.c`, `blas.c` and `network.c`.
 """
@@ -10,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import numpy as np
 
@@ -18,70 +18,19 @@ from darknet_py.layers.base import Layer, Parameter
 from darknet_py.options import NetOptions
 from darknet_py.rand import Rand
 
-PIECE = 1 << 15  # numbers of a vector that fit in a processor's cache with another's
 
+class Optimizer:
+    """What both have.
 
-class Sgd:
-    """velocity = momentum velocity + updates - decay symbols W; W += rate/symbols velocity.
-
-    The decay acts on matrices only.
+    memory: the flat vectors that an update leaves for the next, by name. count: updates so far.
     """
 
-    def __init__(self, like: Array, options: NetOptions) -> None:
-        self.velocity = np.zeros(like.shape, like.dtype)
-        self.count = 0
-        self.momentum = options.momentum
-        self.decay = options.decay
-        self.symbols = options.symbols
-
-    def begin(self) -> None:
-        """Start one update of the whole network."""
-        self.count += 1
-
-    @property
-    def memory(self) -> dict[str, Array]:
-        """The flat vectors that an update leaves for the next, by name."""
-        return {"velocity": self.velocity}
-
-    def decay_of(self, parameter: Parameter) -> float:
-        """What `step` takes as its decay for this parameter."""
-        return self.decay * self.symbols if parameter.decayed else 0.0
-
-    def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
-        """One step of the entries `span` of the network's vectors."""
-        values, updates, velocity = values[span], updates[span], self.velocity[span]
-        number = values.dtype.type
-        for part in parts(values.shape):
-            v = velocity[part]
-            np.multiply(v, self.momentum, out=v)
-            np.add(v, updates[part], out=v)
-            if decay:
-                np.subtract(v, values[part] * number(decay), out=v)
-            np.add(values[part], v * number(rate / self.symbols), out=values[part])
-
-
-class Adam:
-    """Adam, with darknet's decay `decay symbols w` on every trained parameter.
-
-    With d = updates - decay values, and `count` numbering the updates from 1:
-    first = B1 first + (1-B1) d; second = B2 second + (1-B2) d^2;
-    values += rate (first/(1-B1^count)) / (sqrt(second/(1-B2^count)) + eps).
-    """
+    vectors: ClassVar[tuple[str, ...]]
 
     def __init__(self, like: Array, options: NetOptions) -> None:
-        self.first = np.zeros(like.shape, like.dtype)
-        self.second = np.zeros(like.shape, like.dtype)
-        self.count = 0
         self.options = options
-
-    def begin(self) -> None:
-        """Start one update of the whole network."""
-        self.count += 1
-
-    @property
-    def memory(self) -> dict[str, Array]:
-        """The flat vectors that an update leaves for the next, by name."""
-        return {"first": self.first, "second": self.second}
+        self.memory = {name: np.zeros(like.shape, like.dtype) for name in self.vectors}
+        self.count = 0
 
     def decay_of(self, parameter: Parameter) -> float:
         """What `step` takes as its decay for this parameter."""
@@ -89,8 +38,46 @@ class Adam:
 
     def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
         """One step of the entries `span` of the network's vectors."""
+        raise NotImplementedError
+
+
+class Sgd(Optimizer):
+    """velocity = momentum velocity + updates - decay symbols W; W += rate/symbols velocity.
+
+    The decay acts on matrices only.
+    """
+
+    vectors = ("velocity",)
+
+    def decay_of(self, parameter: Parameter) -> float:
+        return super().decay_of(parameter) if parameter.decayed else 0.0
+
+    def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
         values, updates = values[span], updates[span]
-        first, second = self.first[span], self.second[span]
+        velocity = self.memory["velocity"][span]
+        number = values.dtype.type
+        for part in parts(values.shape):
+            v = velocity[part]
+            np.multiply(v, self.options.momentum, out=v)
+            np.add(v, updates[part], out=v)
+            if decay:
+                np.subtract(v, values[part] * number(decay), out=v)
+            np.add(values[part], v * number(rate / self.options.symbols), out=values[part])
+
+
+class Adam(Optimizer):
+    """Adam, with darknet's decay `decay symbols w` on every trained parameter.
+
+    With d = updates - decay values, and `count` numbering the updates from 1:
+    first = B1 first + (1-B1) d; second = B2 second + (1-B2) d^2;
+    values += rate (first/(1-B1^count)) / (sqrt(second/(1-B2^count)) + eps).
+    """
+
+    vectors = ("first", "second")
+
+    def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
+        values, updates = values[span], updates[span]
+        first, second = (vector[span] for vector in self.memory.values())
         number = values.dtype.type
         B1, B2, eps = self.options.B1, self.options.B2, self.options.eps
         unbias, unbias_root = map(number, self.unbiased(rate))
@@ -117,18 +104,18 @@ class Adam:
 
 
 def step_all(
-    optimizer: Sgd | Adam, values: Array, updates: Array, layers: Sequence[Layer], rate: float
+    optimizer: Optimizer, values: Array, updates: Array, layers: Sequence[Layer], rate: float
 ) -> None:
     """One step of every trained parameter of these layers, at `rate` times the layer's own.
 
     values, updates: the network's vectors.
     """
-    optimizer.begin()
+    optimizer.count += 1
     for span, own_rate, decay in _alike(optimizer, layers):
         optimizer.step(values, updates, span, rate * own_rate, decay)
 
 
-def _alike(optimizer: Sgd | Adam, layers: Sequence[Layer]) -> Iterator[tuple[slice, float, float]]:
+def _alike(optimizer: Optimizer, layers: Sequence[Layer]) -> Iterator[tuple[slice, float, float]]:
     """The trained entries in stretches, as long as they can be, of one rate and decay each."""
     first = end = 0
     like = 0.0, 0.0
@@ -175,8 +162,7 @@ def update_average(average: Array, values: Array, count: int, share: float) -> N
         np.copyto(average, values)
         return
     weight = values.dtype.type(1 / (share * count))
-    for first in range(0, len(values), PIECE):
-        part = slice(first, first + PIECE)
+    for part in parts(values.shape):
         average[part] += weight * (values[part] - average[part])
 
 
@@ -187,9 +173,8 @@ def bound_gradient(updates: Array, options: NetOptions) -> None:
     divided by `symbols`, down to that Euclidean norm.
     """
     if options.clip:
-        np.clip(
-            updates, -options.clip * options.symbols, options.clip * options.symbols, out=updates
-        )
+        most = options.clip * options.symbols
+        np.clip(updates, -most, most, out=updates)
     if options.clip_norm:
         norm = _norm(updates) / options.symbols
         if norm > options.clip_norm:

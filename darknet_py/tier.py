@@ -9,7 +9,7 @@ from typing import Protocol
 from darknet_py.arrays import Array
 from darknet_py.layers import Layer
 from darknet_py.layers.masks import FillMask, fill_mask
-from darknet_py.optimizer import Adam, Sgd
+from darknet_py.optimizer import Adam, Optimizer, Sgd
 from darknet_py.options import NetOptions
 
 
@@ -38,7 +38,7 @@ class Tier:
     team: Team | None = None
     precision: str = "f32"
 
-    def optimizer(self, like: Array, options: NetOptions) -> Sgd | Adam:
+    def optimizer(self, like: Array, options: NetOptions) -> Optimizer:
         """The optimizer that `[net]` asks for, over vectors shaped like `like`."""
         return (self.adam if options.adam else self.sgd)(like, options)
 

@@ -71,7 +71,7 @@ def test_an_optimizers_step(dtype: Any, small: int, adam: int) -> None:
         options: NetOptions = make_network(head, "[softmax]").options
         optimizer = tier.optimizer(values, options)
         for rate in (0.1, 0.01):
-            optimizer.begin()
+            optimizer.count += 1
             optimizer.step(values, updates, slice(7, 470), rate, 0.01)
         return [values, *optimizer.memory.values()]
 

@@ -10,17 +10,18 @@ from darknet_py.optimizer import Adam, Sgd
 
 class FusedSgd(Sgd):
     def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
-        arrays = values[span], updates[span], self.velocity[span]
+        arrays = values[span], updates[span], self.memory["velocity"][span]
         if not vectors.pays(*arrays):
             super().step(values, updates, span, rate, decay)
             return
-        numbers = rate / self.symbols, self.momentum, decay
+        numbers = rate / self.options.symbols, self.options.momentum, decay
         vectors.compute(records.SGD, (arrays[0].size, 0), arrays, *numbers)
 
 
 class FusedAdam(Adam):
     def step(self, values: Array, updates: Array, span: slice, rate: float, decay: float) -> None:
-        arrays = values[span], updates[span], self.first[span], self.second[span]
+        memory = (vector[span] for vector in self.memory.values())
+        arrays = values[span], updates[span], *memory
         if not vectors.pays(*arrays):
             super().step(values, updates, span, rate, decay)
             return

@@ -152,5 +152,5 @@ def network_of_cfg(
         net.initialize(Rand(seed))
     else:
         net = network_of_weights(cfg, weights, dialect, Rand(seed))
-        net.use_rand(Rand(seed, net.initial_draws))
+        net.rand = Rand(seed, net.initial_draws)
     return net
