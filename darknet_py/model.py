@@ -285,11 +285,15 @@ class Model:
 
     def initialize(self, rand: Rand) -> None:
         """Set the parameters of a new darknet network, drawn from `rand` in its order."""
-        self.rand = rand
+        self.use_rand(rand)
         for layer in self.layers:
             layer.initialize(rand)
             for rolling in layer.statistics():
                 rolling.steps = 0
+
+    def use_rand(self, rand: Rand) -> None:
+        """Draw from `rand` from now on: the rates of `policy=random`, and dropout by its seed."""
+        self.rand = rand
 
     def initial_state(self, streams: int) -> NetworkState:
         """The state before the first symbol: zeros for every layer."""

@@ -417,7 +417,7 @@ class Network(Model):
             np.copyto(vector, kept["vectors"][name])
         self.prediction_state = kept["state"]
         self.statistics_steps = kept["statistics"]
-        self.rand = kept["rand"]
+        self.use_rand(kept["rand"])
 
     def _vectors(self) -> dict[str, Array]:
         """All arrays that must be copied but the prediction's, by name."""

@@ -52,21 +52,13 @@ def seed_of_text(seed: int, k: int) -> int:
 class Rand:
     """The sequence that C's ``srand(seed)`` and repeated ``rand()`` give under glibc.
 
-    Attributes:
-        seed: the seed modulo 2**32, as ``srand`` receives it.
-        drawn: draws handed out or skipped so far. ``Rand(r.seed, r.drawn)`` continues exactly
-            where ``r`` stands, so the two numbers are all there is to save (but for the second
-            number of ``normal``). Only for reading: ``skip`` is the way to move.
+    seed: any integer, taken modulo 2**32; 0 and 1 give the same sequence. drawn: draws so far,
+    only for reading. ``Rand(r.seed, r.drawn)`` continues where ``r`` stands, so the two numbers are
+    all there is to save (but for the second number of ``normal``).
+    Negative counts of draws raise ValueError.
     """
 
     def __init__(self, seed: int, drawn: int = 0) -> None:
-        """Start the sequence of ``seed`` as if ``drawn`` draws had been made already.
-
-        ``seed`` may be any integer; it is taken modulo 2**32, as C converts it to
-        ``unsigned int``. As in glibc, seeds 0 and 1 give the same sequence.
-
-        Raises ValueError if ``drawn`` is negative.
-        """
         self.seed = operator.index(seed) % 2**32
         self.drawn = _checked(drawn, "drawn")
         # The state is the one after the prepared draws, which rand() has yet to hand out.
@@ -88,10 +80,7 @@ class Rand:
         return self._prepared.popleft()
 
     def draws(self, count: int) -> NDArray[np.uint32]:
-        """The next ``count`` draws in order: uint32 of shape (count,), each in [0, 2**31).
-
-        Raises ValueError if ``count`` is negative.
-        """
+        """The next ``count`` draws in order: uint32 of shape (count,), each in [0, 2**31)."""
         count = _checked(count, "count")
         if count <= _FIRST_BLOCK:  # setting up the lanes would cost more than the draws
             return np.array([self.rand() for _ in range(count)], np.uint32)
@@ -102,26 +91,12 @@ class Rand:
         self.drawn += count
         return out
 
-    def skip(self, count: int) -> None:
-        """Pass over the next ``count`` draws without computing them.
-
-        Raises ValueError if ``count`` is negative.
-        """
-        count = _checked(count, "count")
-        head = min(count, len(self._prepared))
-        for _ in range(head):
-            self._prepared.popleft()
-        self._state = _advanced(self._state, count - head)
-        self.drawn += count
-
     def uniform(self, low: float, high: float, count: int) -> NDArray[np.float32]:
         """``count`` results of darknet's ``rand_uniform(low, high)``: float32 of shape (count,).
 
         Each takes one draw and is ``draw / 2**31 * (high - low) + low`` with the draw, the
         bounds and every operation rounded to float32. A draw near 2**31 rounds up to it, so
         ``high`` itself can occur. Bounds in the wrong order are swapped.
-
-        Raises ValueError if ``count`` is negative.
         """
         if high < low:
             low, high = high, low
@@ -136,8 +111,6 @@ class Rand:
 
         Two draws give two of them, by the method of Box and Muller; a second one that is left over
         is the first of the next call.
-
-        Raises ValueError if ``count`` is negative.
         """
         values = np.empty(_checked(count, "count") + 1, np.float32)
         done = 0

@@ -107,16 +107,21 @@ def dialect_of(weights: str | os.PathLike[str], dialect: str = "auto") -> Dialec
 
 
 def read_weights(
-    path: str | os.PathLike[str], tensors: Sequence[Parameter], spare: int = 0
+    path: str | os.PathLike[str],
+    tensors: Sequence[Parameter],
+    spare: int = 0,
+    is_partial: bool = False,
 ) -> Header:
     """Fill the values of `tensors`, in file order, from the file at `path`.
 
-    spare: numbers that may follow them and are ignored.
+    spare: numbers that may follow them and are ignored. is_partial: a file may have too few
+    numbers; they are taken as far as they go, with a DarknetWarning.
     Raises WeightsError, and then leaves the values as they were.
     """
     header = read_header(path)
     count = sum(tensor.size for tensor in tensors)
-    if header.rest or header.floats not in (count, count + spare):
+    is_partial = is_partial and header.floats < count and not header.transposed
+    if header.rest or not (is_partial or header.floats in (count, count + spare)):
         rest = f" and {header.rest} bytes" if header.rest else ""
         raise WeightsError(
             f"{path} holds {header.floats:,} numbers{rest}, but the network of this cfg has "
@@ -135,32 +140,15 @@ def read_weights(
         if header.transposed and tensor.decayed and len(tensor.shape) == 2:
             np.copyto(tensor.values, piece.reshape(tensor.shape[::-1]).T)
         else:
-            np.copyto(tensor.values, piece.reshape(tensor.shape))
+            tensor.values.reshape(-1)[: len(piece)] = piece
         first += tensor.size
-    return header
-
-
-def read_beginning(path: str | os.PathLike[str], tensors: Sequence[Parameter]) -> Header:
-    """Fill `tensors` as far as the numbers of a file that has too few for them go.
-
-    What is left keeps its values, and a DarknetWarning says so. Raises WeightsError.
-    """
-    header = read_header(path)
-    count = sum(tensor.size for tensor in tensors)
-    if header.rest or header.transposed or header.floats >= count:
-        return read_weights(path, tensors)
-    floats = np.fromfile(path, _FLOAT, count=header.floats, offset=header.length)
-    _check_numbers(path, tensors, floats, header.length)
-    left = floats
-    for tensor in tensors:
-        piece, left = left[: tensor.size], left[tensor.size :]
-        tensor.values.reshape(-1)[: len(piece)] = piece
-    message = (
-        f"{path} holds {header.floats:,} numbers, but the network of this cfg has {count:,} "
-        f"parameters; as in C, they are read in order and the last {count - header.floats:,} "
-        f"parameters stay as they were drawn at random; check the cfg"
-    )
-    warnings.warn(message, DarknetWarning, stacklevel=2)
+    if is_partial:
+        message = (
+            f"{path} holds {header.floats:,} numbers, but the network of this cfg has {count:,} "
+            f"parameters; as in C, they are read in order and the last {count - header.floats:,} "
+            f"parameters stay as they were drawn at random; check the cfg"
+        )
+        warnings.warn(message, DarknetWarning, stacklevel=2)
     return header
 
 

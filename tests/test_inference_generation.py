@@ -172,8 +172,7 @@ def network(*sections: str, dtype: Any = np.float32) -> Network:
 def test_generate_feeds_what_it_draws() -> None:
     """Step by step: the prompt, then a draw from the temperature's odds, which is fed next."""
     net = network(dtype=np.float64)
-    rand = Rand(6)
-    rand.skip(net.initial_draws)
+    rand = Rand(6, net.initial_draws)
     expected: list[int] = []
     state = net.initial_state(1)
     for symbol in [3, 1, 4]:

@@ -448,7 +448,7 @@ def test_each_datum_has_a_mask_of_its_own_which_the_seed_and_seen_tell() -> None
     inputs, _ = draw_symbols(net)
 
     def outputs(seed: int, seen: int) -> Array:
-        net.rand = Rand(seed)
+        net.use_rand(Rand(seed))
         net.seen = seen
         return net.forward(inputs, net.initial_state(8), context=net.trainer.training_context())[
             0

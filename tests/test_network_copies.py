@@ -107,7 +107,7 @@ def test_a_copy_is_independent(copier: Any, name: str) -> None:
     net.predict(draw_symbols(net, 52)[0])
     net.parameters[...] = 9
     net.updates[...] = 9
-    net.rand.skip(5)
+    net.rand.draws(5)
     for part in (*net.trainer.state, *net.prediction_state):
         for array in part:
             array[...] = 9

@@ -26,7 +26,7 @@ LAYERS = {
 
 def dropping(layer: str, share: float = 0.4, net: str = NET) -> Network:
     made = make_network(f"{net} dropconnect={share}", layer, layer, LINEAR, "[softmax]")
-    made.rand = Rand(4)
+    made.use_rand(Rand(4))
     return made
 
 
@@ -76,7 +76,7 @@ def test_a_share_of_the_entries_is_zeroed_and_the_rest_enlarged() -> None:
     assert (first[0] != first[2]).any()
     for one, two in zip(first, masks_of(net, 0), strict=True):
         np.testing.assert_array_equal(one, two)
-    net.rand = Rand(5)
+    net.use_rand(Rand(5))
     assert (masks_of(net, 0)[0] != first[0]).any()
 
 

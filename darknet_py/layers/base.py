@@ -106,10 +106,6 @@ class RollingStatistics:
         self.mean.values.fill(0)
         self.variance.values.fill(0)
 
-    def add(self, mean: Array, variance: Array) -> None:
-        """Fold in the statistics of some steps, (time_steps, 1, features) each."""
-        self.fold(mean, variance, *self.weights(len(mean)))
-
     def weights(self, count: int) -> tuple[float, Array]:
         """How much of what is there stays after the next `count` steps, and each step's weight.
 
@@ -122,7 +118,9 @@ class RollingStatistics:
         return float(kept[0]), (shares * kept[1:]).astype(self.mean.values.dtype)
 
     def fold(self, mean: Array, variance: Array, kept: float, weights: Array) -> None:
-        """Fold in the statistics of some steps, with what `weights` gave."""
+        """Fold in the statistics of some steps, (time_steps, 1, features) each, with what `weights`
+        gave.
+        """
         for rolling, now in ((self.mean.values, mean), (self.variance.values, variance)):
             np.multiply(rolling, kept, out=rolling)
             np.add(rolling, weights @ now.reshape(len(now), -1), out=rolling)

@@ -109,12 +109,7 @@ class Norm(Bias):
     """y = f(norm(x) scales + biases): batch norm, by rolling statistics outside training."""
 
     def __init__(
-        self,
-        name: str,
-        outputs: int,
-        activation: Activation,
-        buffers: Workspace,
-        setting: Setting,
+        self, name: str, outputs: int, activation: Activation, buffers: Workspace, setting: Setting
     ) -> None:
         super().__init__(name, outputs, activation, buffers, setting)
         self.dialect = setting.dialect
@@ -178,7 +173,7 @@ class Norm(Bias):
     def end(self) -> None:
         """Fold the statistics of the steps into the rolling ones."""
         if self.training:
-            self.rolling.add(self.mean, self.variance)
+            self.rolling.fold(self.mean, self.variance, *self.rolling.weights(len(self.mean)))
 
     def begin_backward(self) -> None:
         super().begin_backward()

@@ -23,12 +23,7 @@ class Workspace:
     """Buffers by name that are allocated once and handed out again, whatever the shape."""
 
     def __init__(self) -> None:
-        self._flat: dict[str, Array] = {}
-
-    @property
-    def allocated(self) -> int:
-        """Numbers in all of its buffers."""
-        return sum(map(len, self._flat.values()))
+        self.flat: dict[str, Array] = {}
 
     def arrays(self, shapes: Shapes, dtype: np.dtype[Any]) -> dict[str, Array]:
         """All of these buffers."""
@@ -38,7 +33,7 @@ class Workspace:
         """The buffer `name`, uninitialized, of the shape that is declared; it grows if it must."""
         shape = shapes[name]
         size = math.prod(shape)
-        flat = self._flat.get(name)
+        flat = self.flat.get(name)
         if flat is None or len(flat) < size or flat.dtype != dtype:
-            flat = self._flat[name] = aligned(size, dtype)
+            flat = self.flat[name] = aligned(size, dtype)
         return flat[:size].reshape(shape)

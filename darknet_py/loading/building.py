@@ -15,7 +15,7 @@ from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.sizes import check_fits
 from darknet_py.tier import NUMPY, Tier
-from darknet_py.weights import dialect_of, read_beginning, read_header
+from darknet_py.weights import dialect_of, read_header, read_weights
 
 
 def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
@@ -133,7 +133,7 @@ def network_as_in_c(cfg: Cfg, weights: str | os.PathLike[str] | None, seed: int)
         if read_header(weights).floats < net.loaded_count:
             net.initialize(Rand(seed))
             loaded = [parameter for layer in net.layers for parameter in layer.loaded()]
-            net.seen = read_beginning(weights, loaded).seen
+            net.seen = read_weights(weights, loaded, is_partial=True).seen
             net.settle_statistics(net.layers)
             return net
     return network_of_cfg(cfg, weights, seed)
@@ -152,5 +152,5 @@ def network_of_cfg(
         net.initialize(Rand(seed))
     else:
         net = network_of_weights(cfg, weights, dialect, Rand(seed))
-        net.rand = Rand(seed, net.initial_draws)
+        net.use_rand(Rand(seed, net.initial_draws))
     return net

@@ -116,7 +116,7 @@ def _make_network(plan: Plan, asked: Settings, previous: Previous | None) -> Net
             net = Network(plan.sections, DIALECTS[plan.dialect], tier=tier)
             check_fixed(previous, net.options)
             check_fits(net, trainable_memory())
-            net.rand = Rand(plan.seed, previous.checkpoint.progress["drawn"])
+            net.use_rand(Rand(plan.seed, previous.checkpoint.progress["drawn"]))
             return net
         weights = None if asked.weights_layers else plan.weights
         rand, budget = Rand(plan.seed), trainable_memory()

@@ -66,7 +66,7 @@ def check_gradient(net: Network, state: Any = None, share: float = 1) -> None:
     """
     inputs, targets = draw_symbols(net)
     state = state or net.initial_state(net.streams)
-    net.rand = Rand(4)
+    net.use_rand(Rand(4))
     loss, _ = net.trainer.accumulate(inputs, targets, state)
     assert smallest_deviation(net, state) > SMALLEST_DEVIATION
     analytic = -net.updates

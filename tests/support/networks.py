@@ -76,7 +76,7 @@ def draw_symbols(net: Network, seed: int = 2, time_steps: int = 0) -> tuple[Arra
 
 def summed_loss(net: Network, inputs: Array, targets: Array, state: Any) -> float:
     """The summed loss of one datum as training computes it, always with the same draws."""
-    net.rand = Rand(4)
+    net.use_rand(Rand(4))
     net.forward(inputs, state, context=net.trainer.training_context())
     return float(np.sum(net.loss_layer.losses(targets)))
 
