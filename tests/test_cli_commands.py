@@ -144,7 +144,7 @@ def test_a_missing_argument_is_answered_with_an_example(path: tuple[str, ...]) -
         example = " ".join(("darknet-py", *path))
         assert f"'; for example: {example} " in outcome.lines[-1]
     else:
-        assert path in ((), ("train",), ("rnn",), ("cfg",), ("completion",), ("report",))
+        assert path in ((), ("train",), ("rnn",), ("cfg",), ("completion",), ("runs",), ("report",))
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])

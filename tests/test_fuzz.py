@@ -367,6 +367,8 @@ USES = {
     "report": ["report", "fuzzed", "-q"],
     "valid": ["valid", "fuzzed", "text.txt", "--val", ".1", "-q"],
     "info": ["info", "fuzzed/net.state", "-q"],
+    "runs": ["runs", "fuzzed", "-q"],
+    "compare": ["report", "fuzzed", "fuzzed", "--out", "fuzzed/page.html", "-q"],
 }
 
 
@@ -419,7 +421,7 @@ SAMPLES = st.builds(
     st.sampled_from([".csv", ".samples"]),
     st.lists(st.one_of(ROWS, SAMPLES, JSON_VALUES, st.binary(max_size=9)), min_size=1, max_size=4),
     st.floats(0, 1),
-    st.sampled_from(["resume", "report"]),
+    st.sampled_from(["resume", "report", "compare"]),
 )
 def test_odd_lines_of_a_journal_are_left_out(
     suffix: str, odd: list[bytes], place: float, use: str
@@ -442,7 +444,7 @@ HALF_WRITTEN = ("net.csv", "net.samples", "net.state", "net.cfg", "net.backup", 
 @given(
     st.sampled_from(HALF_WRITTEN),
     st.one_of(st.floats(0, 1), DAMAGE),
-    st.sampled_from(["resume", "report", "generate"]),
+    st.sampled_from(["resume", "report", "runs", "compare", "generate"]),
 )
 def test_a_run_with_a_half_written_file_goes_on_or_one_line(
     name: str, harm: float | list[Any], use: str

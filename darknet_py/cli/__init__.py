@@ -30,6 +30,7 @@ COMMANDS = {
     "vec": "darknet_py.cli.vec",
     "info": "darknet_py.cli.info",
     "cfg": "darknet_py.cli.cfg",
+    "runs": "darknet_py.cli.runs",
     "report": "darknet_py.cli.report",
     "export": "darknet_py.cli.export",
     "import": "darknet_py.cli.import_weights",

@@ -49,9 +49,17 @@ def _trained(path: str | os.PathLike[str]) -> Path | None:
     return None if is_hidden else trained_networks().get(os.fspath(path))
 
 
+def _of_run(path: str | os.PathLike[str]) -> Path | None:
+    """The weights file of the run DIR/NAME; None if something else is there."""
+    if os.path.lexists(path) or not os.path.dirname(path):
+        return None
+    files = (Path(f"{os.fspath(path)}{suffix}") for suffix in WEIGHTS_SUFFIXES)
+    return next(filter(Path.is_file, files), None)
+
+
 def find_weights(path: str | os.PathLike[str]) -> Path:
     """`path`, or in a folder its best, else final, else backup file, else its only weights file;
-    or what comes with the package under this name.
+    or that of the run DIR/NAME; or what comes with the package under this name.
 
     Raises WeightsError.
     """
@@ -64,7 +72,7 @@ def find_weights(path: str | os.PathLike[str]) -> Path:
                 f"{path} is a bundled cfg, without weights; give the folder of a run, or train "
                 f"it first: darknet-py train {path} mybook.txt"
             )
-        return folder
+        return _of_run(path) or folder
     files = sorted(p for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     for kind in (*WEIGHTS_SUFFIXES, ".weights"):
         found = [file for file in files if file.name.endswith(kind)]
@@ -201,7 +209,7 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
     if path.is_dir() or path.suffix in WEIGHTS:
         return True
     if path.suffix == ".cfg" or not path.exists():
-        return False
+        return _of_run(source) is not None
     try:
         read_header(path)
     except WeightsError:

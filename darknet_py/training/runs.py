@@ -27,15 +27,16 @@ class RunSummary:
     """What is known of a run; None is what its files do not tell.
 
     name: DIR/NAME, as commands take it. text: the path of what it trains on. date: of its last
-    checkpoint, in ISO 8601. size: bytes of all its files. parameters: how many. batches, symbols,
-    seconds, best_val, scored, best_batch: as in `Result`. unit: what a symbol is called.
+    checkpoint, or of its start before the first, in ISO 8601. size: bytes of all its files.
+    parameters: how many. batches, symbols, seconds, best_val, scored, best_batch: as in `Result`.
+    unit: what a symbol is called.
     complete: whether it reached its end. resumable: whether `train --resume` continues it, a
     complete one with a later end; if not, problem says why.
     """
 
     name: str
-    date: str
-    size: int
+    date: str | None = None
+    size: int | None = None
     network: str | None = None
     text: str | None = None
     parameters: int | None = None
@@ -67,30 +68,31 @@ def find_runs(folder: str | os.PathLike[str], with_old: bool = False) -> list[Ru
         names = {Path(name).stem for name in files if name.endswith((".state", ".cfg"))}
         found = (RunFolder(Path(path), name) for name in names)
         runs += [summarize(run) for run in found if run.exists()]
-    return sorted(runs, key=lambda run: (run.date, run.name))
+    return sorted(runs, key=lambda run: (run.date or "", run.name))
 
 
 def summarize(run: RunFolder) -> RunSummary:
     """What the files of a run tell. A run that is damaged has a `problem`; nothing is raised."""
-    sizes, times = [], [0.0]
-    for path in run.files():
-        facts = path.lstat()
-        sizes.append(facts.st_size)
-        times += [facts.st_mtime] * (path.suffix in (".state", ".cfg"))
-    known: dict[str, Any] = {
-        "name": os.path.join(run.path, run.base),
-        "date": datetime.fromtimestamp(max(times)).astimezone().isoformat(timespec="seconds"),
-        "size": sum(sizes),
-    }
-    if not run.file(".state").exists():
-        return RunSummary(**known, problem="it has saved nothing yet")
+    known: dict[str, Any] = {"name": os.path.join(run.path, run.base)}
     try:
+        found = {path.name: path.lstat() for path in run.files()}
+        known["size"] = sum(file.st_size for file in found.values())
+        last = found.get(f"{run.base}.state") or found.get(f"{run.base}.cfg")
+        known["date"] = last and _date(last.st_mtime)
+        if not run.file(".state").exists():
+            return RunSummary(**known, problem="it has saved nothing yet")
         checkpoint = read_checkpoint(run.file(".state"))
         known |= _progress(run, checkpoint)
     except (DarknetError, OSError) as error:
         return RunSummary(**known, problem=one_line(error))
     problem = _problem(run, checkpoint)
     return RunSummary(**known, resumable=problem is None, problem=problem)
+
+
+def _date(seconds: float) -> str:
+    """In local time; of a file whose time no calendar has, the nearest that one has."""
+    moment = datetime.fromtimestamp(min(max(seconds, 1e5), 2.5e11))
+    return moment.astimezone().isoformat(timespec="seconds")
 
 
 def best_of(validation: dict[str, Any]) -> tuple[float | None, int]:
