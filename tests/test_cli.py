@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 import darknet_py as dn
@@ -79,6 +80,11 @@ def test_the_program_as_a_module(tmp_path: Path) -> None:
     version = run("--version", cwd=tmp_path)
     assert (version.status, version.stderr) == (0, "")
     assert version.stdout.decode().strip() == f"darknet-py, version {dn.__version__}"
+    for words in (("--version", "-v"), ("-v", "--version")):
+        said = run(*words, cwd=tmp_path).stdout.decode().splitlines()
+        facts = dict(line.split(": ", 1) for line in said[1:])
+        assert facts["numpy"] == np.__version__
+        assert {"Python", "system", "cores", "BLAS", "engine"} <= set(facts)
     shown = run("-h", cwd=tmp_path).stdout.decode()
     assert shown.startswith("Usage: ")
     for name in COMMANDS:

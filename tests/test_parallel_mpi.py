@@ -249,7 +249,7 @@ def test_another_number_of_ranks_goes_on() -> None:
 @needs_mpi
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the ranks in /proc")
 def test_a_rank_that_is_killed_ends_all_and_the_run_can_be_gone_on_with() -> None:
-    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", *RUN)
+    process = mpiexec(2, "train", "net.cfg", "text.txt", "--batches", "1000000", "-v", *RUN)
     wait_for_batch(process, 30)
     os.kill(processes_below(process.pid)[1], signal.SIGKILL)
     process.communicate()

@@ -60,8 +60,11 @@ def test_a_run_writes_its_files_and_says_what_it_does(tmp_path: Path) -> None:
     assert [line for line in others if re.fullmatch(r"\d+: \d\.\d{6} validation", line)]
     assert "saved" in outcome.stderr
     assert str(Path("backup/net_final.weights")) in outcome.stderr
-    assert others[-1] == f"next: darknet-py generate {Path('backup/net_best.weights')}"
-    assert run(*shlex.split(others[-1])[2:], cwd=tmp_path).status == 0
+    assert others[-2] == f"next: darknet-py generate {Path('backup/net_best.weights')}"
+    assert others[-1] == "to see how it went: darknet-py report backup"
+    for line in others[-2:]:
+        command = line.partition("darknet-py ")[2]
+        assert run(*shlex.split(command), cwd=tmp_path).status == 0
 
 
 def test_the_table_is_consistent_in_itself_and_with_the_log() -> None:
@@ -195,7 +198,7 @@ def test_without_held_out_text_there_is_no_validation() -> None:
     assert {row["val"] for row in rows()} == {""}
     assert "validation" not in outcome.stderr
     assert "held-out" not in outcome.stderr
-    assert outcome.lines[-1].endswith(str(Path("backup/net_final.weights")))
+    assert outcome.lines[-2].endswith(str(Path("backup/net_final.weights")))
 
 
 def test_the_whole_text_is_trained_on_where_the_held_out_text_is_a_file() -> None:
@@ -356,7 +359,7 @@ def test_the_command_that_a_run_on_few_tokens_proposes_works() -> None:
     sections = ("[rnn] output=4 activation=tanh", "[connected] output=6 activation=linear")
     write_cfg(Path("net.cfg"), "[net] inputs=6 batch=2 time_steps=4", *sections, SOFTMAX)
     Path("tokens.txt").write_text("0 1 2 3 4 5 " * 50)
-    said = train("--batches", "3", "--tokenized", text="tokens.txt").lines[-1]
+    said = train("--batches", "3", "--tokenized", text="tokens.txt").lines[-2]
     again = invoke(*shlex.split(said.removeprefix("next: "))[1:])
     assert again.status == 0, again.stderr
 
@@ -508,7 +511,8 @@ def test_samples_of_tokens_are_numbers() -> None:
 
 
 def test_the_curves_are_drawn_where_asked_for() -> None:
-    train("--batches", "12", "--val-every", "4", "--plot")
+    outcome = train("--batches", "12", "--val-every", "4", "--plot")
+    assert f"curves: {Path('backup/net.png')}" in outcome.lines
     picture = Path("backup/net.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 5000

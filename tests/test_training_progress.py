@@ -97,11 +97,14 @@ def test_a_log_has_a_line_every_few_seconds(
         Progress(),
         Progress(every_batch=True),
     )
-    # Four of 5 seconds, the one of the validation, and the last; the validation has its own.
-    for shown, expected in ((quiet, 0), (usual, 7), (all_batches, 1001)):
+    # Four of 5 seconds, and the last; darknet's for every batch, and one of the validation.
+    for shown, expected in ((quiet, 0), (usual, 5), (all_batches, 1001)):
         said.clear()
         for batch in range(1, 1001):
             now[0] += 0.02
             shown(row(batch, val=1.6 if batch == 700 else None))
         assert len(said) == expected
-        assert bool(expected) == ("700: 1.600000 validation" in said)
+        assert (expected == 1001) == ("700: 1.600000 validation" in said)
+        if expected == 5:
+            assert said[0] == "batch 1: loss 1.5230, 0%"
+            assert "loss 1.5230, held out 1.6000, 4,096 bytes/s, 75%, 0:02:04 left" in said[3]

@@ -23,7 +23,8 @@ DOCS = Path(__file__).parent.parent / "docs"
 CLI_HEAD = """# The command line
 
 Made from `darknet-py COMMAND --help` by `make docs`. Exit status: 0 done, 1 failed with a line that
-gives the reason, 2 wrong usage, 130 interrupted. stdout has the product, stderr everything else.
+gives the reason, 2 wrong usage, 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP. stdout has
+the product, stderr everything else.
 
 To have bash, zsh or fish complete commands, options, networks, runs and files, as soon as
 darknet-py is on the PATH:

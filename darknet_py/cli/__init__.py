@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from darknet_py.__version__ import __version__
-from darknet_py.cli.commands import Group, is_verbose
+from darknet_py.cli.commands import Group, is_verbose, status_of
 from darknet_py.cli.console import ConsoleHandler
 from darknet_py.cli.options import graphics_options, shows_cfg_warnings
 from darknet_py.errors import CfgWarning, DarknetError, DarknetWarning
@@ -37,7 +37,6 @@ COMMANDS = {
     "rnn": "darknet_py.cli.rnn",
     "completion": "darknet_py.cli.completion",
 }
-INTERRUPTED = 130
 ERROR = "Error: "  # what click writes before a message
 
 
@@ -88,10 +87,10 @@ def _interruptible() -> Iterator[None]:
     """Ctrl-C ends the program with a word, and the status that shells know."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         clear_line()
         click.echo("interrupted", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(status_of(interruption))
 
 
 @contextlib.contextmanager
@@ -136,8 +135,27 @@ def _leave_quietly() -> None:
     sys.exit(0)
 
 
+def _show_version(context: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    """Not eager, since -v must have been read."""
+    if not wanted:
+        return
+    click.echo(f"darknet-py, version {__version__}")
+    if is_verbose():
+        from darknet_py.cli.machine import facts
+
+        for name, value in facts().items():
+            click.echo(f"{name}: {value}")
+    context.exit()
+
+
 @click.group(cls=CommandGroup)
-@click.version_option(__version__, prog_name="darknet-py")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit; with -v, what a bug report needs.",
+)
 @graphics_options
 def main() -> None:
     """darknet's character-level recurrent networks: train on a text, generate text.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+import signal
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,13 @@ from darknet_py.terminal.messages import NARROWEST
 COMMON_COLUMNS = 60  # a help text of fewer has its descriptions below the options
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 LOGGER = logging.getLogger("darknet_py")
+SIGNALED = 128  # the exit status of a program that signal N ends is this plus N
+
+
+def status_of(interruption: KeyboardInterrupt) -> int:
+    """The exit status of a program that Ctrl-C ends, or the signal that `interruption` names."""
+    number = interruption.args[0] if interruption.args else signal.SIGINT
+    return SIGNALED + (number if isinstance(number, int) else signal.SIGINT)
 
 
 def _verbosity(short: str, long: str, level: int, about: str) -> click.Option:

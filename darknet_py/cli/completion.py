@@ -32,7 +32,7 @@ def command(shell: str | None, install: bool) -> None:
     SHELL is bash, zsh or fish.  [default: the one in $SHELL]
 
     --install writes that to a file, and for bash and zsh adds a line to the shell's start file that
-    reads it.
+    reads it. It prints the names of both; to undo it, remove the file and that line.
 
     \b
     Examples:

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from darknet_py.checks import CFG_KEYS, FLAG
-from darknet_py.cli.commands import Command, is_quiet, is_verbose
+from darknet_py.cli.commands import SIGNALED, Command, is_quiet, is_verbose, status_of
 from darknet_py.cli.options import show_cfg_warnings
 from darknet_py.cli.outcome import CLOSE, explain_outcome, explain_rise
 from darknet_py.cli.values import CFG, FILE, Value, known_keys
@@ -29,8 +29,6 @@ from darknet_py.training.interruption import Interruption
 from darknet_py.training.progress import Progress
 from darknet_py.training.run import is_loss_in_nats
 from darknet_py.training.settings import OPTIONS, Option
-
-INTERRUPTED = 130
 
 
 class TrainCommand(Command):
@@ -71,9 +69,9 @@ def command(cfg: str | None, data: str | None, **options: Any) -> None:
     its subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and
     a table of losses go to --out.
 
-    Ctrl-C saves the run and stops it; --resume continues it, without CFG and DATA, to the same
-    weights as if it had never been stopped. A log (stderr that is not a terminal) has a line for a
-    batch every 5 seconds, with -v one for every batch.
+    Ctrl-C saves the run and stops it, as SIGTERM and SIGHUP do. --resume continues it, without CFG
+    and DATA, to the same weights as if it had never been stopped. If stderr is not a terminal, a
+    line shows the progress every 5 seconds; -v prints darknet's line for every batch instead.
 
     \b
     Examples:
@@ -120,11 +118,11 @@ def run_training(cfg: str | None, data: str | None, **options: Any) -> None:
             raise
         # The others would wait for this one for ever.
         say(f"Error: rank {comm.rank}: {one_line(error)}")
-        comm.abort(INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1)
+        comm.abort(status_of(error) if isinstance(error, KeyboardInterrupt) else 1)
     if not quiet:
         _say_result(result, _explanation(result, progress))
     if result.interrupted:
-        click.get_current_context().exit(INTERRUPTED)
+        click.get_current_context().exit(SIGNALED + interruption.number)
 
 
 def _say_left(options: dict[str, Any], cfg: str | None, is_complete: bool) -> None:
@@ -147,8 +145,12 @@ def _say_left(options: dict[str, Any], cfg: str | None, is_complete: bool) -> No
 
 def _to_continue(out: str, base: str) -> str:
     """The command that goes on with a run, and names it where the folder has several."""
-    has_several = len(list(Path(out).glob("*.state"))) > 1
-    return resume_command(out, base if has_several else None)
+    return resume_command(out, base if _has_several(Path(out)) else None)
+
+
+def _has_several(folder: Path) -> bool:
+    """Whether there are several runs in a folder."""
+    return len(list(folder.glob("*.state"))) > 1
 
 
 def _explanation(result: Result, progress: Progress) -> str | None:
@@ -205,3 +207,6 @@ def _say_result(result: Result, explanation: str | None) -> None:
         say(f"to continue: {_to_continue(str(result.weights.parent), base)}")
     else:
         say(f"next: darknet-py generate {shlex.quote(str(result.best or result.weights))}")
+        folder, base = result.weights.parent, result.weights.name.removesuffix("_final.weights")
+        run = folder / base if _has_several(folder) else folder
+        say(f"to see how it went: darknet-py report {shlex.quote(str(run))}")

@@ -15,13 +15,15 @@ SCORE = "ending the score of the held-out text; the run is saved; press Ctrl-C a
 
 
 class Interruption:
-    """Ctrl-C or SIGTERM: the first is remembered for the end of the batch, the second acts now.
+    """Ctrl-C or another signal to stop: the first waits for the end of the batch, the second acts.
 
     Before there is a batch to finish the first acts too.
     only_keys: leave all but Ctrl-C to the program around it, and that too where the program has a
     handler of its own or calls from a thread, which can have none. message: said at the first,
-    where there is one.
+    where there is one. number: of the signal that came last.
     """
+
+    number: int = signal.SIGINT
 
     def __init__(self, only_keys: bool = False, message: str = BATCH) -> None:
         self._only_keys = only_keys
@@ -55,8 +57,9 @@ class Interruption:
         return shown
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        self.number = number
         if self._asked or not self._is_training:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(number)
         self._asked = True
         if self._message:
             clear_line()

@@ -264,6 +264,7 @@ def train_run(
     if run.plan.plot and run.comm.is_root:
         paths = run.folder.file(".csv"), run.folder.file(".png")
         plotting.write_curves(*paths, unit_of(run.net))
+        log.info("curves: %s", paths[1])
     if profile:
         log.info("where the time went:\n%s", "\n".join(run.profile.lines()))
     return result

@@ -6,6 +6,7 @@ import contextlib
 import sys
 import time
 from contextlib import ExitStack
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
@@ -20,9 +21,9 @@ WIDE = 80
 
 class Progress:
     """Called with every batch. On a terminal and in a notebook it moves a bar; in a log it writes
-    darknet's line for a batch every few seconds, and for each validation.
+    a line every few seconds.
 
-    every_batch: write a line for each. first_loss, top_rate: of the batches so far.
+    every_batch: write darknet's line for each instead. first_loss, top_rate: of the batches so far.
     """
 
     def __init__(self, quiet: bool = False, every_batch: bool = False) -> None:
@@ -95,13 +96,34 @@ class Progress:
         bar.ncols = width - FREE
 
     def _log(self, row: Row) -> None:
-        now = time.perf_counter()
-        is_due = now - self._written >= LOG_SECONDS or row.batch == row.limit
-        if self.every_batch or is_due or row.val is not None:
-            self._written = now
+        if self.every_batch:
             say(row.line())
-        if row.val is not None:
-            say(f"{row.batch}: {row.val:f} validation")
+            if row.val is not None:
+                say(f"{row.batch}: {row.val:f} validation")
+            return
+        now = time.perf_counter()
+        if now - self._written >= LOG_SECONDS or row.batch == row.limit:
+            self._written = now
+            say(self._labeled(row))
+
+    def _labeled(self, row: Row) -> str:
+        """Where the run is, for a log."""
+        first, share = self._first, _share(row)
+        assert first is not None
+        line = f"batch {row.batch:,}: loss {row.avg:.4f}"
+        if self._val is not None:
+            line += f", held out {self._val:.4f}"
+        done = row.seconds - first.seconds
+        if done > 0:
+            line += f", {(row.seen - first.seen) / done:,.0f} {row.unit}s/s"
+        if share is None:
+            return line
+        line += f", {share:.0%}"
+        begun = _share(first) or 0.0
+        if share > begun:
+            left = timedelta(seconds=round((1 - share) / (share - begun) * done))
+            line += f", {left} left"
+        return line
 
     def __enter__(self) -> Progress:
         return self
