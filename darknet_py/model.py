@@ -64,7 +64,7 @@ def _make_layers(
         if section.name == "cost" and isinstance(last, SoftmaxLayer) and last.has_loss:
             message = f"{section.place}: [cost] after [softmax], which has a loss, is ignored"
             warnings.warn(message, CostWarning, stacklevel=2)
-            CostLayer.make(section, setting).read_common(section)
+            CostLayer(section, setting)
             continue
         if section.name not in layers:
             hint = (
@@ -72,8 +72,7 @@ def _make_layers(
                 or f"; the sections are {', '.join(layers)}"
             )
             raise CfgError(f"{section.place}: unknown section [{printable(section.name)}]{hint}")
-        layer = layers[section.name].make(section, setting)
-        layer.read_common(section)
+        layer = layers[section.name](section, setting)
         made.append((section, layer))
         setting = setting.after(layer)
     unused = [(section, option) for section in cfg.sections for option in section.unused()]

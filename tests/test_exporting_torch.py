@@ -175,8 +175,8 @@ class Odd(RecurrentLayer):
 
     kind = "odd"
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting, 3, False, h=3, late=3)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting, 3, h=3, late=3)
         self.h, self.w, self.out = (
             Connected(
                 f"{setting.index}.{name}",
@@ -190,10 +190,6 @@ class Odd(RecurrentLayer):
         )
         self.gain = Parameter(f"{setting.index}.gain", (3,))
         self.scale = 0.5
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> Odd:
-        return cls(setting)
 
     def linears(self) -> list[Connected]:
         return [self.h, self.w, self.out]
@@ -226,18 +222,14 @@ class Gated(Layer):
 
     kind = "gated"
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
         self.carry, self.change = (
             Connected(
                 f"{setting.index}.{name}", (setting.inputs, setting.inputs), f, False, setting
             )
             for name, f in (("carry", sigmoid), ("change", tanh))
         )
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> Gated:
-        return cls(setting)
 
     def parameters(self) -> list[Parameter]:
         return [*self.carry.parameters(), *self.change.parameters()]

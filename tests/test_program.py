@@ -105,13 +105,10 @@ class Late(RecurrentLayer):
     takes_symbols = False
     gives_state: ClassVar[bool] = True
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting, setting.inputs, False, a=setting.inputs, b=setting.inputs)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        n = setting.inputs
+        super().__init__(section, setting, n, a=n, b=n)
         self.gain = Parameter(f"{setting.index}.gain", (setting.inputs,))
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> Late:
-        return cls(setting)
 
     def linears(self) -> list[Connected]:
         return []

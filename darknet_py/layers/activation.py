@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import ForwardContext, Layer, Setting, State
@@ -18,13 +18,9 @@ class ActivationLayer(Layer):
     kind = "activation"
     keeps_image = True
 
-    def __init__(self, setting: Setting, activation: Activation) -> None:
-        super().__init__(setting)
-        self.activation = activation
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> ActivationLayer:
-        return cls(setting, ACTIVATIONS[section.choice("activation", "linear", ACTIVATIONS)])
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
+        self.activation = ACTIVATIONS[section.choice("activation", "linear", ACTIVATIONS)]
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"y": (time_steps, streams, self.outputs)}

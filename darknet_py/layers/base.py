@@ -1,6 +1,6 @@
 """What every layer is: darknet's five verbs over time-major arrays.
 
-    make      from a section of the cfg, its options checked
+    make      the constructor: from a section of the cfg, its options checked
     forward   x (time_steps, streams, inputs) -> y (time_steps, streams, outputs)
     backward  delta of y -> delta of x; what the parameters should change goes to their `updates`
     update    the optimizer's step on each parameter
@@ -177,30 +177,23 @@ class Layer:
     # Whether what comes out is an image like what comes in.
     keeps_image: ClassVar[bool] = False
 
-    def __init__(self, setting: Setting, outputs: int | None = None) -> None:
-        """outputs: by default as many as inputs."""
+    def __init__(self, section: Section, setting: Setting, outputs: int | None = None) -> None:
+        """The layer that `section` describes. outputs: by default as many as inputs.
+
+        Raises CfgError.
+        """
         self.index = setting.index
         self.inputs = setting.inputs
         self.outputs = setting.inputs if outputs is None else outputs
         # Features of each array of its state, by name.
         self.state_sizes: dict[str, int] = {}
-        self.learning_rate = 1.0
-        self.dontload = self.dontloadscales = self.dontsave = self.stopbackward = False
         self.buffers = Workspace()
-
-    def read_common(self, section: Section) -> None:
-        """Read the options that every layer has. Raises CfgError."""
         self.learning_rate = section.number("learning_rate", 1)
         self.dontload = section.flag("dontload")
         self.dontloadscales = section.flag("dontloadscales")
         self.dontsave = section.flag("dontsave")
         self.stopbackward = section.flag("stopbackward")
         section.flag("onlyforward")  # has no meaning for these layers
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> Layer:
-        """The layer that `section` describes. Raises CfgError."""
-        return cls(setting)
 
     def parameters(self) -> list[Parameter]:
         """Its parameters in the order of the weights file."""

@@ -35,8 +35,8 @@ class BatchnormLayer(Layer):
     kind = "batchnorm"
     keeps_image = True
 
-    def __init__(self, setting: Setting) -> None:
-        super().__init__(setting)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
         name, linear = str(setting.index), ACTIVATIONS["linear"]
         self.norm = Norm(name, self.outputs, linear, self.buffers, setting)
         self.norm.rolling.share = setting.dialect.rolling_batchnorm

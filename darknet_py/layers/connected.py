@@ -241,21 +241,16 @@ class ConnectedLayer(CompositeLayer):
     kind = "connected"
     takes_symbols = True
 
-    def __init__(self, setting: Setting, connected: Connected) -> None:
-        super().__init__(setting, connected.outputs)
-        self.connected = connected
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> ConnectedLayer:
-        connected = Connected(
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting, section.integer("output", 1, minimum=1))
+        self.connected = Connected(
             str(setting.index),
-            (setting.inputs, section.integer("output", 1, minimum=1)),
+            (self.inputs, self.outputs),
             ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)],
             section.flag("batch_normalize"),
             setting,
             symbols=setting.index == 0,
         )
-        return cls(setting, connected)
 
     def linears(self) -> list[Connected]:
         return [self.connected]

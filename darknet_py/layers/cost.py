@@ -28,14 +28,10 @@ class CostLayer(LossLayer):
 
     kind = "cost"
 
-    def __init__(self, setting: Setting, cost_type: str, scale: float) -> None:
-        super().__init__(setting)
-        self.cost_type = cost_type
-        self.scale = scale
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> CostLayer:
-        return cls(setting, section.choice("type", "sse", TYPES), section.number("scale", 1))
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
+        self.cost_type = section.choice("type", "sse", TYPES)
+        self.scale = section.number("scale", 1)
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return {"d": (time_steps, streams, self.outputs)}

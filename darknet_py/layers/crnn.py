@@ -170,37 +170,32 @@ class CrnnLayer(RnnLayer):
     kind = "crnn"
     takes_symbols = False
 
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> CrnnLayer:
+    def read_sizes(self, section: Section, setting: Setting) -> tuple[int, int]:
         _check_image(section, setting)
-        outputs, hidden, size, groups = _sizes(section, setting.dialect)
-        activation = ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)]
-        batch_normalize = section.flag("batch_normalize")
+        outputs, hidden, *kernel = _sizes(section, setting.dialect)
+        self.kernel_size, self.groups = kernel
+        return outputs, hidden
 
-        def convolution(part: str, inputs: int, outputs: int, stepwise: bool) -> Convolution:
-            if inputs % groups or outputs % groups:
+    def make_linears(self, section: Section, setting: Setting) -> list[Connected]:
+        f = ACTIVATIONS[section.choice("activation", "logistic", ACTIVATIONS)]
+        kernel = self.kernel_size, self.groups
+
+        def convolution(part: str, inputs: int, outputs: int) -> Convolution:
+            if inputs % self.groups or outputs % self.groups:
                 raise section.error(
-                    f"groups={groups} does not divide the {inputs} inputs and {outputs} outputs of "
-                    f"its {part} layer",
+                    f"groups={self.groups} does not divide the {inputs} inputs and {outputs} "
+                    f"outputs of its {part} layer",
                     "groups",
                 )
-            return Convolution(
-                f"{setting.index}.{part}",
-                (inputs, outputs),
-                activation,
-                batch_normalize,
-                setting,
-                (size, groups),
-                stepwise,
-            )
+            name, sizes, norm = f"{self.index}.{part}", (inputs, outputs), self.batch_normalize
+            return Convolution(name, sizes, f, norm, setting, kernel, stepwise=part == "self")
 
-        return cls(
-            setting,
-            convolution("input", setting.inputs, hidden, False),
-            convolution("self", hidden, hidden, True),
-            convolution("output", hidden, outputs, False),
-            section.flag("shortcut"),
-        )
+        n = self.hidden
+        return [
+            convolution("input", self.inputs, n),
+            convolution("self", n, n),
+            convolution("output", n, self.outputs),
+        ]
 
 
 def _check_image(section: Section, setting: Setting) -> None:

@@ -47,14 +47,9 @@ class DropoutLayer(Layer):
     fill_mask = staticmethod(fill_mask)
     multiply = staticmethod(multiply)
 
-    def __init__(self, setting: Setting, probability: float) -> None:
-        super().__init__(setting)
-        self.probability = probability
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> DropoutLayer:
-        probability = section.number("probability", 0.5, minimum=0, maximum=0.999)
-        return cls(setting, probability)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
+        self.probability = section.number("probability", 0.5, minimum=0, maximum=0.999)
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
         return dict.fromkeys(("factor", "y"), (time_steps, streams, self.outputs))

@@ -36,25 +36,21 @@ class GruLayer(RecurrentLayer):
 
     kind = "gru"
 
-    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool, tanh: bool) -> None:
-        super().__init__(setting, outputs, batch_normalize, s=outputs)
-        self.activation = ACTIVATIONS["tanh" if tanh else "logistic"]
-        self.file_order = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
-        self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        outputs = section.integer("output", 1, minimum=1)
+        super().__init__(section, setting, outputs, s=outputs)
+        # AlexeyAB's program reads `tanh` and always takes the logistic.
+        has_tanh = section.flag("tanh") and setting.dialect != ALEXEYAB
+        self.activation = ACTIVATIONS["tanh" if has_tanh else "logistic"]
+        in_file = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
+        self.parts = gate_layers(in_file, setting, outputs, self.batch_normalize)
         self.uz, self.ur, self.uh = (self.parts[name] for name in ("uz", "ur", "uh"))
         self.wz, self.wr, self.wh = (self.parts[name] for name in ("wz", "wr", "wh"))
         self.u = Stack([self.uz, self.ur, self.uh])
         self.wzr = Stack([self.wz, self.wr])
 
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> GruLayer:
-        # AlexeyAB's program reads `tanh` and always takes the logistic.
-        tanh = section.flag("tanh") and setting.dialect != ALEXEYAB
-        outputs = section.integer("output", 1, minimum=1)
-        return cls(setting, outputs, section.flag("batch_normalize"), tanh)
-
     def parameters(self) -> list[Parameter]:
-        return [p for name in self.file_order for p in self.parts[name].parameters()]
+        return [p for part in self.parts.values() for p in part.parameters()]
 
     def linears(self) -> list[Connected]:
         return [self.u, self.wzr, self.wh]

@@ -38,22 +38,18 @@ class LstmLayer(RecurrentLayer):
 
     kind = "lstm"
 
-    def __init__(self, setting: Setting, outputs: int, batch_normalize: bool) -> None:
-        super().__init__(setting, outputs, batch_normalize, h=outputs, c=outputs)
+    def __init__(self, section: Section, setting: Setting) -> None:
+        outputs = section.integer("output", 1, minimum=1)
+        super().__init__(section, setting, outputs, h=outputs, c=outputs)
         self.forget_bias = setting.options.forget_bias
-        self.file_order = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
-        self.parts = gate_layers(self.file_order, setting, outputs, batch_normalize)
+        in_file = FILE_ALEXEYAB if setting.dialect == ALEXEYAB else FILE_UPSTREAM
+        self.parts = gate_layers(in_file, setting, outputs, self.batch_normalize)
         self.uf, self.ui, self.uo, self.ug = u = [self.parts[f"u{gate}"] for gate in GATES]
         self.wf, self.wi, self.wo, self.wg = w = [self.parts[f"w{gate}"] for gate in GATES]
         self.u, self.w = Stack(u), Stack(w)
 
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> LstmLayer:
-        outputs = section.integer("output", 1, minimum=1)
-        return cls(setting, outputs, section.flag("batch_normalize"))
-
     def parameters(self) -> list[Parameter]:
-        return [p for name in self.file_order for p in self.parts[name].parameters()]
+        return [p for part in self.parts.values() for p in part.parameters()]
 
     def linears(self) -> list[Connected]:
         return [self.u, self.w]

@@ -14,10 +14,10 @@ class RecurrentLayer(CompositeLayer):
     takes_symbols = True
 
     def __init__(
-        self, setting: Setting, outputs: int, batch_normalize: bool, **state_sizes: int
+        self, section: Section, setting: Setting, outputs: int, **state_sizes: int
     ) -> None:
-        super().__init__(setting, outputs)
-        self.batch_normalize = batch_normalize
+        super().__init__(section, setting, outputs)
+        self.batch_normalize = section.flag("batch_normalize")
         self.state_sizes = state_sizes
         self.scratch = setting.scratch
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from darknet_py.activations import ACTIVATIONS, Activation
+from darknet_py.activations import ACTIVATIONS
 from darknet_py.arrays import Array, Steps
 from darknet_py.cfg import Section
 from darknet_py.layers.base import ForwardContext, Setting, State
@@ -34,44 +34,28 @@ class RnnLayer(RecurrentLayer):
 
     kind = "rnn"
 
-    def __init__(
-        self,
-        setting: Setting,
-        input_layer: Connected,
-        self_layer: Connected,
-        output_layer: Connected,
-        shortcut: bool,
-    ) -> None:
-        self.hidden = self_layer.outputs
-        super().__init__(setting, output_layer.outputs, self_layer.batch_normalize, s=self.hidden)
-        self.input_layer = input_layer
-        self.self_layer = self_layer
-        self.output_layer = output_layer
-        self.shortcut = shortcut
+    def __init__(self, section: Section, setting: Setting) -> None:
+        outputs, self.hidden = self.read_sizes(section, setting)
+        super().__init__(section, setting, outputs, s=self.hidden)
+        self.input_layer, self.self_layer, self.output_layer = self.make_linears(section, setting)
+        self.shortcut = section.flag("shortcut")
 
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> RnnLayer:
+    def read_sizes(self, section: Section, setting: Setting) -> tuple[int, int]:
+        """Outputs, and features of the state. Raises CfgError."""
         outputs = section.integer("output", 1, minimum=1)
+        return outputs, section.integer("hidden", outputs, minimum=1)
+
+    def make_linears(self, section: Section, setting: Setting) -> list[Connected]:
+        """The input, self and output layer. Raises CfgError."""
         name = section.choice("activation", "logistic", ACTIVATIONS)
         self_name = _SELF_ACTIVATIONS[section.integer("logistic", 0, maximum=2)] or name
-        hidden = section.integer("hidden", outputs, minimum=1)
-        activation, self_activation = ACTIVATIONS[name], ACTIVATIONS[self_name]
-        batch_normalize = section.flag("batch_normalize")
-
-        def connected(
-            part: str, sizes: tuple[int, int], function: Activation, **how: bool
-        ) -> Connected:
-            name = f"{setting.index}.{part}"
-            return Connected(name, sizes, function, batch_normalize, setting, **how)
-
-        symbols = setting.index == 0
-        return cls(
-            setting,
-            connected("input", (setting.inputs, hidden), activation, symbols=symbols),
-            connected("self", (hidden, hidden), self_activation, stepwise=True),
-            connected("output", (hidden, outputs), activation),
-            section.flag("shortcut"),
-        )
+        f, self_f = ACTIVATIONS[name], ACTIVATIONS[self_name]
+        i, n, norm = self.index, self.hidden, self.batch_normalize
+        return [
+            Connected(f"{i}.input", (self.inputs, n), f, norm, setting, symbols=i == 0),
+            Connected(f"{i}.self", (n, n), self_f, norm, setting, stepwise=True),
+            Connected(f"{i}.output", (n, self.outputs), f, norm, setting),
+        ]
 
     def linears(self) -> list[Connected]:
         return [self.input_layer, self.self_layer, self.output_layer]

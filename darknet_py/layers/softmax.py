@@ -37,19 +37,13 @@ class SoftmaxLayer(LossLayer):
 
     kind = "softmax"
 
-    def __init__(self, setting: Setting, groups: int, temperature: float, noloss: bool) -> None:
-        super().__init__(setting)
-        self.groups = groups
-        self.temperature = temperature
-        self.has_loss = not noloss
-
-    @classmethod
-    def make(cls, section: Section, setting: Setting) -> SoftmaxLayer:
-        groups = section.integer("groups", 1, minimum=1)
-        if setting.inputs % groups:
-            raise section.error(f"groups={groups} does not divide the {setting.inputs} inputs")
-        temperature = section.number("temperature", 1, above=0)
-        return cls(setting, groups, temperature, section.flag("noloss"))
+    def __init__(self, section: Section, setting: Setting) -> None:
+        super().__init__(section, setting)
+        self.groups = section.integer("groups", 1, minimum=1)
+        if self.inputs % self.groups:
+            raise section.error(f"groups={self.groups} does not divide the {self.inputs} inputs")
+        self.temperature = section.number("temperature", 1, above=0)
+        self.has_loss = not section.flag("noloss")
 
     def operations(self) -> int:
         return 4 * self.inputs

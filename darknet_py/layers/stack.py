@@ -23,7 +23,10 @@ from darknet_py.layers.workspace import Shapes
 def gate_layers(
     names: Sequence[str], setting: Setting, outputs: int, batch_normalize: bool
 ) -> dict[str, Connected]:
-    """The linear connected layers of a gated layer by name: u... see the input, w... the state."""
+    """The linear connected layers of a gated layer by name: u... see the input, w... the state.
+
+    names: in the order of the weights file.
+    """
     return {
         name: Connected(
             f"{setting.index}.{name}",
