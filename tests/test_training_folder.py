@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ def test_files_of_an_earlier_run_are_put_aside() -> None:
     Path("backup/network_final.weights").write_text("another's")
     outcome = train("--batches", "3", "--val", "0")
     assert [line for line in outcome.lines if "moved" in line and str(Path("backup/old-1")) in line]
+    for words in (["darknet-py", "generate"], ["darknet-py", "train", "--resume"]):
+        (line,) = (line for line in outcome.lines if " ".join(words) in line and "old-1" in line)
+        used = invoke(*shlex.split(line.partition("darknet-py ")[2]), "-q")
+        # The run is complete, and told so.
+        assert used.status == 0 or "--batches" in used.error()
     for name, data in first.items():
         assert (Path("backup/old-1") / name).read_bytes() == data
     assert files_in(Path("backup/old-1")) == sorted(first)

@@ -158,6 +158,10 @@ class RunFolder:
         aside = next(place for place in places if not os.path.lexists(place))
         move(earlier, aside)
         log.info("moved an earlier run's files to %s", aside)
+        if any(file.suffix in WEIGHTS for file in earlier):
+            log.info("to use that run: %s", shlex.join(["darknet-py", "generate", str(aside)]))
+        if self.file(".state") in earlier:
+            log.info("to continue it: %s", resume_command(aside))
 
     def write_cfg(self, cfg: Cfg) -> None:
         """Write BASE.cfg, which describes the weights that training writes. Raises OSError."""
