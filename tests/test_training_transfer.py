@@ -175,6 +175,39 @@ def test_a_run_from_some_layers_can_be_gone_on_with() -> None:
 
 
 @pytest.mark.usefixtures("_old_run")
+@pytest.mark.parametrize("given", ["old", "old/narrow", "old/narrow_best.weights"])
+def test_a_trained_network_learns_another_text(given: str) -> None:
+    args = ("plain.txt", "--batches", "4", "--seed", "2", "--val", "0")
+    assert invoke("train", given, *args, "--out", "new").status == 0
+    start = ("--weights", "old/narrow_best.weights", "--clear")
+    assert invoke("train", "old/narrow.cfg", *args, *start, "--out", "same").status == 0
+    new, same = (Path(name, "narrow_final.weights").read_bytes() for name in ("new", "same"))
+    assert new == same
+    assert open_network("new").seen == 4 * 32
+    # The folder that it comes from may be that of the new run, which can be resumed.
+    rate = ("--set", "learning_rate=.001")
+    assert invoke("train", given, *args, *rate, "--out", "old").status == 0
+    assert open_network("old/old-1").seen > open_network("old").seen
+    assert invoke("train", "--resume", "old", "--batches", "6").status == 0
+    # Other weights, and their count.
+    first = ("--weights", "old/old-1", "--out", "third", "--batches", "400")
+    assert invoke("train", "old", "plain.txt", *first).status == 0
+    assert open_network("third/narrow_final.weights").seen == 400 * 32
+
+
+@pytest.mark.usefixtures("_old_run")
+def test_the_network_that_comes_with_the_program_learns_another_text() -> None:
+    done = invoke("train", "tales", "plain.txt", "--batches", "1", "--seed", "1")
+    assert done.status == 0, done.stderr
+    loss = float(Path("backup/tales.csv").read_text().splitlines()[1].split(",")[2])
+    assert loss < 5
+    # A bundled cfg comes before a folder of its name.
+    Path("old").rename("tiny")
+    done = invoke("train", "tiny", "plain.txt", "--batches", "1", "--seed", "1", "--out", "new")
+    assert "starting from" not in done.stderr
+
+
+@pytest.mark.usefixtures("_old_run")
 def test_what_cannot_be_meant_is_one_line() -> None:
     run = ("train", "wide.cfg", "accents.txt", "--batches", "2")
     assert "--weights-layers needs --weights" in invoke(*run, "--weights-layers", "0").error()

@@ -65,9 +65,11 @@ def _click_option(option: Option) -> click.Option:
 def command(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train the network of CFG on the text DATA.
 
-    CFG is a cfg file or the name of a bundled one; DATA is a text file, a folder of them (without
-    its subfolders), or - for stdin. Checkpoints, the best and the last weights, the cfg in use and
-    a table of losses go to --out.
+    CFG is a cfg file or the name of a bundled one. It may also be a trained network to train on
+    another text, from its weights and from batch 1: the folder of a run, a weights file, or tales,
+    which comes with darknet-py. DATA is a text file, a folder of them (without its subfolders), or
+    - for stdin. Checkpoints, the best and the last weights, the cfg in use and a table of losses go
+    to --out.
 
     Ctrl-C saves the run and stops it, as SIGTERM and SIGHUP do. --resume continues it, without CFG
     and DATA, to the same weights as if it had never been stopped. If stderr is not a terminal, a
@@ -79,6 +81,7 @@ def command(cfg: str | None, data: str | None, **options: Any) -> None:
       darknet-py train my.cfg mybook.txt --batches 5000 --set learning_rate=.002
       darknet-py train --resume --batches 10000
       darknet-py train --resume runs/a
+      darknet-py train runs/a other.txt --out runs/b
       darknet-py train tiny b.txt --weights backup --weights-layers 0-1 --out b
     """
     if data is None and not options["resume"]:

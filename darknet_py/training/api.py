@@ -16,7 +16,7 @@ from darknet_py.training.build import build
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
 from darknet_py.training.loop import train_run
-from darknet_py.training.plan import make_plan
+from darknet_py.training.plan import make_plan, take_network
 from darknet_py.training.progress import Progress
 from darknet_py.training.resume import find_previous
 from darknet_py.training.run import Result, Row
@@ -64,6 +64,8 @@ def train(
 ) -> Result:
     """Train the network of `cfg` on a text: the run of `darknet-py train`.
 
+    cfg: a file, a bundled name, or a trained network (its file, the folder of its run or `tales`)
+    to train further, on another text.
     data: a file, a folder, `-` for stdin, or the text itself as bytes. out: where its files go;
     those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
 
@@ -102,6 +104,7 @@ def train(
         else:
             if source is None or text is None:
                 raise TrainingError("a new run needs a cfg and a text to train on")
+            source, settings = take_network(source, settings)
             plan = make_plan(settings, source, None, comm)
         run = build(plan, settings, text, previous, comm, stack)
         if log.isEnabledFor(logging.INFO):

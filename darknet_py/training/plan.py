@@ -8,12 +8,19 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from darknet_py.cfg import INITIAL, Cfg, find_cfg, parse_cfg
+from darknet_py.cfg import INITIAL, Cfg, bundled_cfgs, find_cfg, parse_cfg
 from darknet_py.checks import DIGEST, FILE, TEXT, Check, optional
 from darknet_py.engine import choose
 from darknet_py.errors import TrainingError
+from darknet_py.files import base_name
 from darknet_py.loading.building import dialect_for_training
-from darknet_py.loading.finding import find_weights
+from darknet_py.loading.finding import (
+    find_cfg_of,
+    find_weights,
+    holds_weights,
+    say_cfg,
+    say_newer,
+)
 from darknet_py.options import check_effect, override
 from darknet_py.parallel import Communicator
 from darknet_py.rand import seed_from_clock
@@ -76,6 +83,26 @@ PLAN: dict[str, Check[Any]] = {
     "digest": DIGEST,
     "val_digest": DIGEST,
 }
+
+
+def take_network(cfg: str | Cfg, asked: Settings) -> tuple[str | Cfg, Settings]:
+    """If `cfg` is a trained network, its cfg and settings that start from its weights with `seen`
+    at 0, unless other weights are asked for. Otherwise both as they are.
+
+    cfg: a file or folder of weights, DIR/NAME of a run or what comes with the package; a bundled
+    cfg comes before a folder of its name. Raises CfgError and WeightsError.
+    """
+    if isinstance(cfg, Cfg) or cfg in bundled_cfgs() or not holds_weights(cfg):
+        return cfg, asked
+    weights = find_weights(cfg)
+    found = find_cfg_of(weights, how=f"darknet-py train my.cfg TEXT --weights {cfg} --clear")
+    say_cfg(found, option=None)
+    # A run may write the file anew, so that its name alone is kept.
+    found = dataclasses.replace(found, path=base_name(found.path))
+    if asked.weights is not None:
+        return found, asked
+    say_newer(weights)
+    return found, dataclasses.replace(asked, weights=os.fspath(weights), clear=True)
 
 
 def make_plan(
