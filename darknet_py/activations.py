@@ -32,9 +32,13 @@ class Activation:
         """f(x) in the formula of a layer's `step`."""
         return x if self.slope is None else x.program.write("activate", x, by=self)
 
+    def __reduce__(self) -> tuple[Callable[[str], Activation], tuple[str]]:
+        """By its name, since its functions may have none."""
+        return _named, (self.name,)
 
-def _linear(x: Array) -> None:
-    pass
+
+def _named(name: str) -> Activation:
+    return ACTIVATIONS[name]
 
 
 def _logistic(x: Array) -> None:
@@ -64,21 +68,9 @@ def _loggy_slope(y: Array, out: Array) -> None:
     np.multiply(out, 0.5, out=out)
 
 
-def _tanh(x: Array) -> None:
-    np.tanh(x, out=x)
-
-
 def _tanh_slope(y: Array, out: Array) -> None:
     np.multiply(y, y, out=out)
     np.subtract(1, out, out=out)
-
-
-def _relu(x: Array) -> None:
-    np.maximum(x, 0, out=x)
-
-
-def _relu_slope(y: Array, out: Array) -> None:
-    np.copyto(out, y > 0)
 
 
 def _rectifier(below: float) -> tuple[Callable[[Array], Any], Callable[[Array, Array], Any]]:
@@ -94,43 +86,18 @@ def _rectifier(below: float) -> tuple[Callable[[Array], Any], Callable[[Array, A
     return apply, slope
 
 
-def _ramp(x: Array) -> None:
-    """x [x>0] + .1 x"""
-    np.add(np.maximum(x, 0), 0.1 * x, out=x)
-
-
-def _ramp_slope(y: Array, out: Array) -> None:
-    np.add(y > 0, out.dtype.type(0.1), out=out)
-
-
-def _elu(x: Array) -> None:
-    np.copyto(x, np.where(x >= 0, x, np.expm1(np.minimum(x, 0))))
-
-
-def _elu_slope(y: Array, out: Array) -> None:
-    np.copyto(out, np.where(y >= 0, 1, y + 1))
-
-
-_SELU_SCALE, _SELU_ALPHA = 1.0507, 1.6732
+_SCALE, _ALPHA = 1.0507, 1.6732  # of selu
 
 
 def _selu(x: Array) -> None:
-    negative = _SELU_SCALE * _SELU_ALPHA * np.expm1(np.minimum(x, 0))
-    np.copyto(x, np.where(x >= 0, _SELU_SCALE * x, negative))
-
-
-def _selu_slope(y: Array, out: Array) -> None:
-    np.copyto(out, np.where(y >= 0, _SELU_SCALE, y + _SELU_SCALE * _SELU_ALPHA))
+    negative = _SCALE * _ALPHA * np.expm1(np.minimum(x, 0))
+    np.copyto(x, np.where(x >= 0, _SCALE * x, negative))
 
 
 def _plse(x: Array) -> None:
     """A logistic of three straight pieces."""
     low, high = 0.01 * (x + 4), 0.01 * (x - 4) + 1
     np.copyto(x, np.where(x < -4, low, np.where(x > 4, high, 0.125 * x + 0.5)))
-
-
-def _plse_slope(y: Array, out: Array) -> None:
-    np.copyto(out, np.where((y < 0) | (y > 1), 0.01, 0.125))
 
 
 def _stair(x: Array) -> None:
@@ -141,26 +108,10 @@ def _stair(x: Array) -> None:
     np.add(rise, steps, out=x)
 
 
-def _stair_slope(y: Array, out: Array) -> None:
-    np.copyto(out, np.floor(y) != y)
-
-
-def _hardtan(x: Array) -> None:
-    np.clip(x, -1, 1, out=x)
-
-
-def _hardtan_slope(y: Array, out: Array) -> None:
-    np.copyto(out, (y > -1) & (y < 1))
-
-
 def _lhtan(x: Array) -> None:
     """x on [0, 1], slope .001 outside."""
     low, high = 0.001 * x, 0.001 * (x - 1) + 1
     np.copyto(x, np.where(x < 0, low, np.where(x > 1, high, x)))
-
-
-def _lhtan_slope(y: Array, out: Array) -> None:
-    np.copyto(out, np.where((y > 0) & (y < 1), 1, 0.001))
 
 
 ACTIVATIONS = {
@@ -168,18 +119,38 @@ ACTIVATIONS = {
     for activation in (
         Activation("logistic", _logistic, _logistic_slope),
         Activation("loggy", _loggy, _loggy_slope),
-        Activation("relu", _relu, _relu_slope),
-        Activation("elu", _elu, _elu_slope),
-        Activation("selu", _selu, _selu_slope),
+        Activation("relu", lambda x: np.maximum(x, 0, out=x), lambda y, out: np.copyto(out, y > 0)),
+        Activation(
+            "elu",
+            lambda x: np.copyto(x, np.where(x >= 0, x, np.expm1(np.minimum(x, 0)))),
+            lambda y, out: np.copyto(out, np.where(y >= 0, 1, y + 1)),
+        ),
+        Activation(
+            "selu",
+            _selu,
+            lambda y, out: np.copyto(out, np.where(y >= 0, _SCALE, y + _SCALE * _ALPHA)),
+        ),
         Activation("relie", *_rectifier(0.01)),
-        Activation("ramp", _ramp, _ramp_slope),
-        Activation("linear", _linear, None),
-        Activation("tanh", _tanh, _tanh_slope),
-        Activation("plse", _plse, _plse_slope),
+        Activation(
+            "ramp",  # x [x>0] + .1 x
+            lambda x: np.add(np.maximum(x, 0), 0.1 * x, out=x),
+            lambda y, out: np.add(y > 0, out.dtype.type(0.1), out=out),
+        ),
+        Activation("linear", lambda x: None, None),
+        Activation("tanh", lambda x: np.tanh(x, out=x), _tanh_slope),
+        Activation(
+            "plse", _plse, lambda y, out: np.copyto(out, np.where((y < 0) | (y > 1), 0.01, 0.125))
+        ),
         Activation("leaky", *_rectifier(0.1)),
-        Activation("stair", _stair, _stair_slope),
-        Activation("hardtan", _hardtan, _hardtan_slope),
-        Activation("lhtan", _lhtan, _lhtan_slope),
+        Activation("stair", _stair, lambda y, out: np.copyto(out, np.floor(y) != y)),
+        Activation(
+            "hardtan",
+            lambda x: np.clip(x, -1, 1, out=x),
+            lambda y, out: np.copyto(out, (y > -1) & (y < 1)),
+        ),
+        Activation(
+            "lhtan", _lhtan, lambda y, out: np.copyto(out, np.where((y > 0) & (y < 1), 1, 0.001))
+        ),
     )
 }
 
