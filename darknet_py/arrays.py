@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple, TypeAlias
 
@@ -52,16 +53,9 @@ def parts(shape: tuple[int, ...]) -> Iterator[slice]:
 
     Element-wise arithmetic is bound by memory, so it walks over large arrays part by part.
     """
-    count = shape[0]
-    size = 1
-    for extent in shape[1:]:
-        size *= extent
-    step = max(1, PART // max(1, size))
-    if step >= count:
-        yield slice(0, count)
-        return
-    for first in range(0, count, step):
-        yield slice(first, min(first + step, count))
+    step = max(1, PART // max(1, math.prod(shape[1:])))
+    for first in range(0, shape[0], step):
+        yield slice(first, min(first + step, shape[0]))
 
 
 def swap(one: Flat, other: Flat) -> None:

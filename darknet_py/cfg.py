@@ -214,15 +214,13 @@ class Cfg:
                 return f"[{printable(before.name)}] became [{printable(after.name)}]"
             for key in dict.fromkeys([*before.options, *after.options]):
                 was, now = before.options.get(key), after.options.get(key)
-                change = None
+                place = f"in [{printable(before.name)}]"
                 if was is None:
-                    change = f"{now} was added"
-                elif now is None:
-                    change = f"{was} was removed"
-                elif was.value != now.value:
-                    change = f"{was} became {_show(now.value)}"
-                if change:
-                    return f"in [{printable(before.name)}] {change}"
+                    return f"{place} {now} was added"
+                if now is None:
+                    return f"{place} {was} was removed"
+                if was.value != now.value:
+                    return f"{place} {was} became {_show(now.value)}"
         return None
 
     def override(self, key: str, value: object, place: str) -> Cfg:

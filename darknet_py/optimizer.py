@@ -111,11 +111,11 @@ def step_all(
     values, updates: the network's vectors.
     """
     optimizer.count += 1
-    for span, own_rate, decay in _alike(optimizer, layers):
-        optimizer.step(values, updates, span, rate * own_rate, decay)
+    for span, layer_rate, decay in _spans(optimizer, layers):
+        optimizer.step(values, updates, span, rate * layer_rate, decay)
 
 
-def _alike(optimizer: Optimizer, layers: Sequence[Layer]) -> Iterator[tuple[slice, float, float]]:
+def _spans(optimizer: Optimizer, layers: Sequence[Layer]) -> Iterator[tuple[slice, float, float]]:
     """The trained entries in stretches, as long as they can be, of one rate and decay each."""
     first = end = 0
     like = 0.0, 0.0

@@ -130,7 +130,7 @@ def test_training_with_and_without_ends_alike(tmp_path: Path) -> None:
 def test_masks_are_numpys(entries: int, threads: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bit for bit, whichever part of a datum they are of."""
     monkeypatch.setattr("darknet_py.engine.vectors.SMALL", 1)
-    monkeypatch.setattr("darknet_py.engine.masks.TEAM.threads", threads)
+    monkeypatch.setattr("darknet_py.engine.vectors.TEAM.threads", threads)
     blocks = masks.blocks_of(entries)
     for together, apart in ((12, 12 * blocks), (4, 7 * blocks), (1, 0)):
         rows = 12 if apart else 1

@@ -1,8 +1,7 @@
 """The engine: layers and optimizers in compiled code, shared among threads. See docs/engine.md.
 
-layers.py, optimizers.py    override what the layers and optimizers of numpy do
+layers.py, vectors.py       override what the layers and optimizers of numpy do
 walks.py                    a layer's forward and backward as two jobs of the team
-masks.py                    the masks of dropout, by the team
 generation.py               writes many symbols in a call
 compiled/                   what numba compiles; nothing imports it unasked
 """

@@ -14,8 +14,7 @@ from darknet_py.arrays import Array, Steps
 from darknet_py.engine import vectors
 from darknet_py.engine.compiled import records
 from darknet_py.engine.compiled.team import TEAM
-from darknet_py.engine.masks import fill_mask
-from darknet_py.engine.optimizers import FusedAdam, FusedSgd
+from darknet_py.engine.vectors import FusedAdam, FusedSgd, fill_mask
 from darknet_py.engine.walks import AnyWalk, walk_of
 from darknet_py.layers.base import ForwardContext, Layer, State, Times
 from darknet_py.layers.connected import ConnectedLayer

@@ -97,9 +97,9 @@ class Connected:
         With `init_symbols=1` the matrix that sees symbols is so in +-sqrt(2), since of its inputs
         one is not 0. With `init=orthogonal` the matrix that sees the state is then made orthogonal.
         """
-        busy = 1 if self.symbols and self.setting.options.init_symbols else self.inputs
-        reach = np.float32(np.sqrt(2.0 / busy))
-        drawn = (reach * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
+        fan_in = 1 if self.symbols and self.setting.options.init_symbols else self.inputs
+        bound = np.float32(np.sqrt(2.0 / fan_in))
+        drawn = (bound * rand.uniform(-1, 1, self.weights.size)).reshape(self.weights.shape)
         if self.setting.options.init == "orthogonal" and self.stepwise:
             drawn = orthogonal(drawn)
         self.weights.values[...] = drawn

@@ -143,9 +143,9 @@ class Convolution(Connected):
         distribution, in AlexeyAB's uniform; biases 0, scales 1.
         """
         kernel = self.kernel
-        reach = np.float32(np.sqrt(2.0 / (self.size**2 * kernel.shape[1])))
+        bound = np.float32(np.sqrt(2.0 / (self.size**2 * kernel.shape[1])))
         draws = rand.normal(kernel.size) if kernel.gaussian else rand.uniform(-1, 1, kernel.size)
-        kernel.values[...] = (reach * draws).reshape(kernel.shape)
+        kernel.values[...] = (bound * draws).reshape(kernel.shape)
         if self.setting.options.init == "orthogonal" and self.stepwise:
             for rows in np.split(self.weights.values, self.groups):
                 rows[...] = orthogonal(rows)
@@ -172,8 +172,7 @@ class CrnnLayer(RnnLayer):
 
     def read_sizes(self, section: Section, setting: Setting) -> tuple[int, int]:
         _check_image(section, setting)
-        outputs, hidden, *kernel = _sizes(section, setting.dialect)
-        self.kernel_size, self.groups = kernel
+        outputs, hidden, self.kernel_size, self.groups = _sizes(section, setting.dialect)
         return outputs, hidden
 
     def make_linears(self, section: Section, setting: Setting) -> list[Connected]:

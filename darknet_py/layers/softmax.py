@@ -12,7 +12,7 @@ import numpy as np
 
 from darknet_py.arrays import Array, Codes, Steps, parts
 from darknet_py.cfg import Section
-from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State
+from darknet_py.layers.base import ForwardContext, LossLayer, Setting, State, subtract_from_truth
 from darknet_py.layers.workspace import Shapes
 from darknet_py.program import Value, Values
 
@@ -90,8 +90,7 @@ class SoftmaxLayer(LossLayer):
 
     def _subtract_from_truth(self, p: Array, symbols: Array) -> None:
         """p = (truth - p) / T, in place: p (rows, inputs), symbols (rows,), the truth's."""
-        np.negative(p, out=p)
-        p[np.arange(len(p)), symbols] += 1
+        subtract_from_truth(p, symbols)
         if self.temperature != 1:
             np.divide(p, self.temperature, out=p)
 

@@ -15,6 +15,7 @@ import platform
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -132,16 +133,11 @@ class MpiCommunicator(Communicator):
         self.comm.Abort(status)
 
 
-_found: Communicator | None = None
-
-
+@cache
 def find_communicator() -> Communicator:
     """The ranks that mpiexec has started, or this process alone. Raises DarknetError."""
-    global _found
-    if _found is None:
-        started = _started(os.environ)
-        _found = ALONE if started == 1 else _connect(started)
-    return _found
+    started = _started(os.environ)
+    return ALONE if started == 1 else _connect(started)
 
 
 def _started(environment: Mapping[str, str]) -> int:
