@@ -330,7 +330,8 @@ def test_colors_by_unit(browser: Browser, net: Network) -> None:
 
 
 def test_all_of_it_by_keyboard(browser: Browser) -> None:
-    order = ["prompt", "temperature", "top-k", "length", "seed", "new-seed", "write", "go"]
+    order = ["prompt", "temperature", "top-k", "top-p", "length", "seed", "new-seed"]
+    order += ["write", "go"]
     for name in order:
         browser.press("Tab")
         assert browser.focused() == name
@@ -353,13 +354,15 @@ def test_all_of_it_by_keyboard(browser: Browser) -> None:
     assert "stopped: " in browser.text("#status")
     written = text_of(browser)
     browser.press("Tab")
-    browser.press("Space")  # Go on
+    browser.press("Space")  # Continue
     browser.wait(f"document.getElementById('text').textContent.length > {len(written)}")
     browser.press("Space")  # Stop
     browser.wait(IS_IDLE)
     assert len(text_of(browser)) < 90_000
     assert text_of(browser).startswith(written)
-    browser.press("Tab")  # the coloring
+    for name in ("copy", "link", "color"):
+        browser.press("Tab")
+        assert browser.focused() == name
     browser.press("Down")
     assert browser.run("return document.activeElement.value") == "unit"
     browser.press("Up")
@@ -392,7 +395,7 @@ def test_everything_has_a_name(browser: Browser) -> None:
     names = [str(node.get("name", {}).get("value", "")).strip() for node in found]
     assert all(names)
     assert len(names) >= 20
-    for words in ("Prompt", "Temperature", "Top k", "Seed", "Length", "Another seed", "Color by"):
+    for words in ("Prompt", "Temperature", "Top k", "Seed", "Length", "New seed", "Color by"):
         assert any(name.startswith(words) for name in names), words
     assert any(re.fullmatch(r".+: [\d.]+ %", name) for name in names)
     twice = browser.run(
@@ -526,3 +529,20 @@ def test_a_damaged_page_says_so(window: Browser, page: Path, tmp_path: Path) -> 
     broken.write_text(re.sub(r'id="numbers">.{4000}', 'id="numbers">', text), encoding="utf-8")
     window.open(broken)
     window.wait("document.getElementById('loading').textContent.startsWith('This page is damaged')")
+
+
+# --- links and copies ----------------------------------------------------------------------------
+
+
+def test_a_link_writes_the_same_text_again(browser: Browser) -> None:
+    found = write(browser, 200, "the ", seed="7", **{"top-p": "0.9"})
+    browser.click("#link")
+    browser.wait("location.hash.includes('seed=7')")
+    address = browser.run("return location.href")
+    assert "top-p=0.9" in address
+    assert "prompt=the+" in address
+    browser.run("location.reload()")
+    browser.wait("performance.getEntriesByName('ready').length === 1")
+    browser.wait(IS_IDLE)
+    assert browser.run("return document.getElementById('prompt').value") == "the "
+    assert text_of(browser) == found

@@ -227,13 +227,16 @@ def test_a_symbol_is_chosen_as_in_the_program() -> None:
     uniform = rng.random(len(rows), np.float32)
     uniform[::3] = 1
     uniform[1::9] = 0
-    for temperature, top_k in [(1, 0), (1, 1), (1, 3), (1, 11), (1, 40), (0, 0), (0, 3)]:
-        how = {"uniform": uniform.tolist(), "temperature": temperature, "topK": top_k}
-        (found,) = run_page({"do": "choose", "rows": rows.tolist(), **how})
-        sampling = Sampling(top_k=top_k, greedy=temperature == 0)
+    ways = [(1, 0, 1), (1, 1, 1), (1, 3, 1), (1, 11, 1), (1, 40, 1), (0, 0, 1), (0, 3, 0.5)]
+    ways += [(1, 0, 0.9), (1, 0, 0.01), (1, 0, 0.999), (1, 5, 0.7)]
+    for temperature, top_k, top_p in ways:
+        how = {"temperature": temperature, "topK": top_k, "topP": top_p}
+        given = {"rows": rows.tolist(), "uniform": uniform.tolist()}
+        (found,) = run_page({"do": "choose", **given, **how})
+        sampling = Sampling(top_k=top_k, top_p=top_p, greedy=temperature == 0)
         expected = sampling.choose(rows.copy(), uniform)
         odds = sampling.odds(rows.copy())
-        if top_k and temperature:
+        if not sampling.is_plain:
             # The sum of the k is rounded in another order, which decides what a draw of 1 reaches.
             assert (np.take_along_axis(odds, np.array(found)[:, None], axis=-1) > 0).all()
             expected[uniform == 1] = np.array(found)[uniform == 1]
@@ -271,6 +274,7 @@ def test_the_same_seed_gives_the_text_of_generate() -> None:
     samplings = [
         *(Sampling(temperature) for temperature in (0.05, 0.7, 1, 1.5)),
         *(Sampling(0.9, top_k=k) for k in (1, 3, 40, 300)),
+        *(Sampling(0.9, top_p=p) for p in (0.5, 0.95)),
         Sampling(greedy=True),
     ]
     cases = [
@@ -289,6 +293,7 @@ def test_the_same_seed_gives_the_text_of_generate() -> None:
             "seed": seed,
             "temperature": 0 if sampling.greedy else sampling.temperature,
             "topK": sampling.top_k,
+            "topP": sampling.top_p,
         }
         for net, prompt, sampling, seed in cases
     ]
@@ -308,7 +313,7 @@ def test_the_same_seed_gives_the_text_of_generate() -> None:
 def test_surprise_is_the_loss_of_valid(end: str) -> None:
     net = network(NET, "[rnn] output=8 activation=tanh", LAST.replace("linear", "logistic"), end)
     prompt = np.random.default_rng(2).integers(0, INPUTS, 30)
-    write = {"length": 0, "seed": 0, "temperature": 1, "topK": 0}
+    write = {"length": 0, "seed": 0, "temperature": 1, "topK": 0, "topP": 1}
     (found,) = run_page({"do": "write", **of(net), "prompt": prompt.tolist(), **write})
     assert found["losses"][0] == 0
     expected, _ = net.losses(prompt[:-1, None], prompt[1:, None], net.initial_state(1))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import darknet_py as dn
 from darknet_py.exporting import html_page
 from darknet_py.loading.finding import open_network
+from darknet_py.reporting import chart
 from darknet_py.reporting import page as report
 from darknet_py.terminal.messages import visible
 from darknet_py.text.symbols import Symbols
@@ -70,20 +71,25 @@ def test_a_page_about_a_run_is_complete_in_itself() -> None:
     assert outcome.stdout == b""
     text = Path("backup/net.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert [value for name, value in page.attributes if name in ("src", "href")] == ["data:,"]
+    links = [value for name, value in page.attributes if name in ("src", "href")]
+    assert links[0] == "data:,"
+    assert links[1:] == [
+        f"#{name}" for name in ("losses", "what-it-wrote", "try-it", "how-it-reads")
+    ]
+    assert {link[1:] for link in links[1:] if link} <= {v for n, v in page.attributes if n == "id"}
     assert "url(" not in text
     assert "default-src 'none'" in text
     headings = " ".join(page.texts["h2"])
-    for words in (
-        "Losses",
-        "Try it",
-        "What it wrote",
-        "How surprised it is",
-        "single units of layer 0",
-    ):
+    for words in ("Losses", "Try it", "What it wrote", "How it reads"):
         assert words in headings
     assert sum("after batch" in name for name in page.texts["h3"]) == 3
-    assert len([name for name in page.texts["h3"] if name.startswith("unit ")]) == report.UNITS
+    tabs = re.findall(r'<label for="tab\d">([^<]*)<', text)
+    assert tabs[0] == "surprise"
+    assert len(tabs) == 1 + report.UNITS
+    facts = dict(zip(page.texts["th"], page.texts["td"], strict=False))
+    assert facts["command"].startswith("darknet-py train net.cfg text.txt --seed 1 --batches 30")
+    assert "bits, perplexity" in facts["best held-out loss"]
+    assert re.search(r"960 bytes of text.txt, 0\.\d times the text, in \d+ s", facts["trained on"])
     assert {"Write", "Text", "What comes next"} <= set(page.texts["h3"])
     # The network of the page is that of the run.
     numbers = re.findall(r'id="numbers">([^<]*)<', text)
@@ -116,7 +122,7 @@ def test_options_of_the_report() -> None:
     args = ("report", "backup/net", "--text", "other.txt", "--layer", "1", "--out", "page.html")
     assert invoke(*args).status == 0
     page = Page(Path("page.html").read_text(encoding="utf-8"))
-    assert "single units of layer 1" in " ".join(page.texts["h2"])
+    assert "the units of layer 1" in " ".join(page.texts["p"])
     passage = "".join(page.texts["pre"])
     assert "<b>&amp;␛[31m" in passage
     assert "\x1b" not in passage
@@ -152,11 +158,11 @@ def test_any_bytes_are_shaded_and_none_is_lost(passage: bytes) -> None:
     surprises = report._surprises(parts, losses)
     assert surprises.sum() == pytest.approx(losses.sum())
     pieces = [text for _, _, text in parts]
-    for shades in (surprises, report._signed(np.arange(len(parts)))):
-        page = Page(report._shaded(shades, pieces))
-        shown = "".join(page.texts["span"])
-        assert visible("".join(pieces)) == shown
-        assert not re.search(r"[\x00-\x08\x0b-\x1f]", shown)
+    tabs = [("surprise", surprises), ("unit 3", report._signed(np.arange(len(parts))))]
+    page = Page(report._passage(tabs, pieces))
+    shown = "".join(page.texts["span"])
+    assert visible("".join(pieces)) == shown
+    assert not re.search(r"[\x00-\x08\x0b-\x1f]", shown)
 
 
 def test_a_surprise_is_a_whole_character_with_whole_ones_before_it() -> None:
@@ -177,7 +183,7 @@ def test_the_score_of_the_last_network_is_on_the_curve() -> None:
     best = re.search(r"best held-out loss</th><td>([\d.]+) nats per byte", page)
     assert best
     assert f"at best {float(best[1]):.2f}" in page
-    assert page.count('<circle class="dot"') == 2
+    assert page.count('<circle class="dot" r="2.5"') == 2
 
 
 def test_several_runs_share_a_chart() -> None:
@@ -188,9 +194,9 @@ def test_several_runs_share_a_chart() -> None:
     assert invoke("report", "a", "b/net", "c <i>/net.state").status == 0
     text = Path("report.html").read_text(encoding="utf-8")
     page = Page(text)
-    assert text.count("<svg") == 1
-    assert text.count("<polyline") == 3 * 2
-    assert text.count('<circle class="dot"') == 2 + 3 + 1
+    pictures = text.count("<figure>") * (1 + text.count('class="later"'))
+    assert text.count("<polyline") == pictures * 3 * 2
+    assert text.count('<circle class="dot" r="2.5"') == pictures * (2 + 3 + 1)
     names = [cell for cell in page.texts["td"] if cell.endswith("net")]
     assert [name.replace("\\", "/") for name in names[::2]] == ["a/net", "b/net", "c <i>/net"]
     assert {"6", "9", "3"} <= set(page.texts["td"])
@@ -294,7 +300,7 @@ def test_a_table_without_validations_has_averages(tmp_path: Path) -> None:
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_ticks_are_round_numbers_around_all_that_is_shown(one: float, other: float) -> None:
     low, high = sorted([one, other])
-    found = report.ticks(low, high)
+    found = chart.ticks(low, high)
     assert 2 <= len(found) <= 9
     assert found[0] <= low + 1e-9 * high
     assert found[-1] >= high * (1 - 1e-9)
@@ -303,9 +309,23 @@ def test_ticks_are_round_numbers_around_all_that_is_shown(one: float, other: flo
     assert f"{steps[0]:.0e}"[0] in "125"
 
 
-def test_a_loss_is_never_clipped_and_its_axis_has_different_labels() -> None:
-    averages = [(float(n), 5.6 - n / 1000) for n in range(1, 11)]
-    drawn = report.chart({"a": ([(1.0, 90.0), *averages[1:]], [])}, "byte")
-    assert ">80<" in drawn or ">100<" in drawn
-    labels = re.findall(r'text-anchor="end">([\d.]+)<', report.chart({"a": (averages, [])}, "byte"))
+def test_the_high_losses_of_the_beginning_are_shown_at_a_click() -> None:
+    averages = [(float(n), 5.6 - n / 1000) for n in range(1, 101)]
+    losses = [(1.0, 90.0), *averages[1:]], [(50.0, 5.55), (80.0, 5.51), (100.0, 5.53)]
+    drawn = chart.chart({"a": losses}, "byte")
+    later, whole = drawn.split('<div class="whole">')
+    assert 'text-anchor="end">100<' in whole
+    assert 'text-anchor="end">80<' not in later
+    assert drawn.count(">best 5.5100<") == 2
+    assert "training 90.0000" in drawn
+    assert "held out 5.5100" in drawn
+    flat = chart.chart({"a": (averages, [])}, "byte")
+    assert "later" not in flat
+    labels = re.findall(r'text-anchor="end">([\d.]+)<', flat)
     assert len(labels) == len(set(labels)) >= 4
+
+
+def test_a_curve_has_the_mean_of_each_pixel() -> None:
+    curve = [(float(n), float(n % 2)) for n in range(1000)]
+    found = chart.averaged(curve, lambda batch: batch / 10)
+    assert found == [(10 * n + 4.5, 0.5) for n in range(100)]

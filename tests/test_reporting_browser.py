@@ -27,6 +27,9 @@ def test_a_report_lets_one_try_the_network() -> None:
             browser.resize(width, 800)
             browser.open(Path("backup/net.html"))
             browser.wait("performance.getEntriesByName('ready').length === 1")
+            # It begins with a text.
+            browser.wait("document.getElementById('reading').ariaBusy === 'false'")
+            assert browser.run("return document.getElementById('text').textContent.length") > 500
             browser.type("#prompt", "the ")
             browser.click("#write")
             browser.wait("document.getElementById('reading').ariaBusy === 'false'")

@@ -47,9 +47,14 @@ class Writer:
     description: str
     numbers: str
 
-    def body(self, heading: int = 2) -> str:
-        """The markup, with the data and the script after it. heading: the level of its headings."""
+    def body(self, heading: int = 2, writes: bool = False) -> str:
+        """The markup, with the data and the script after it. heading: the level of its headings.
+
+        writes: it begins with a text.
+        """
         markup = re.sub(r"(</?)h2\b", rf"\g<1>h{heading}", part("writer.html"))
+        if writes:
+            markup = markup.replace('class="writer"', 'class="writer" data-writes', 1)
         return (
             f"{markup}"
             f'<script type="application/json" id="network">{self.description}</script>\n'

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
 from darknet_py.arrays import Array
+from darknet_py.cfg import bundled_name
 from darknet_py.checks import FILE, FLAG
 from darknet_py.errors import CorpusError, DarknetError, counted
 from darknet_py.exporting.html_page import Writer, writer_of
@@ -19,10 +22,10 @@ from darknet_py.reporting.page import page, read_passage, read_samples, recurren
 from darknet_py.text.corpus import read_text, split
 from darknet_py.text.symbols import Symbols, check_symbols
 from darknet_py.training.checkpoint import read_checkpoint
-from darknet_py.training.curves import Losses, read_losses
+from darknet_py.training.curves import Losses, passes, read_losses
 from darknet_py.training.folder import DEFAULT_FOLDER, RunFolder, find_run
 from darknet_py.training.plan import Plan
-from darknet_py.training.runs import best_of, summarize
+from darknet_py.training.runs import RunSummary, best_of, summarize
 from darknet_py.training.texts import digest, is_text_place
 
 LENGTH, TOKENS = 1200, 300  # bytes of the passage, or tokens
@@ -110,14 +113,14 @@ def _report(
     last = symbols.whole(list(drawn))
     samples = [(title, _renamed(net, symbols, sample)) for title, sample in _samples(run)]
     samples.append((f"{weights.name}, temperature 0.7", symbols.text(last)))
-    validation = checkpoint.progress["validation"]
+    summary = summarize(run)
     facts = [
+        ("date", (summary.date or "").replace("T", " ")[:16]),
+        ("command", _command(checkpoint.plan)),
+        ("network", f"{net.layers_in_words()}; {len(net.parameters):,} parameters"),
+        ("trained on", _trained(summary, passes(run.file(".csv")), symbols.unit)),
+        ("best held-out loss", _best_loss(checkpoint.progress["validation"], symbols.unit)),
         ("weights", weights.name),
-        ("parameters", f"{len(net.parameters):,}"),
-        ("layers", ", ".join(f"{each.kind} {each.outputs}" for each in net.layers)),
-        ("trained on", f"{net.seen:,} {symbols.unit}s of {Path(checkpoint.plan.data).name}"),
-        ("time", f"{checkpoint.progress['seconds']:,.0f} s"),
-        ("best held-out loss", _best_loss(validation, symbols.unit)),
     ]
     try:
         writer: Writer | str = writer_of(net, symbols, half=half)
@@ -133,7 +136,32 @@ def _best_loss(validation: dict[str, Any], unit: str) -> str:
     best, symbols = best_of(validation)
     if best is None:
         return "none"
-    return f"{best:.4f} nats per {unit}, on {counted(symbols, unit)} of that text"
+    other = f"{best / math.log(2):.4f} bits, perplexity {math.exp(min(best, 700)):,.1f}"
+    return f"{best:.4f} nats per {unit} ({other}), on {counted(symbols, unit)} of that text"
+
+
+def _command(plan: Plan) -> str:
+    """The command that begins such a run, without the folders of its files."""
+    cfg = bundled_name(plan.cfg_path) or Path(plan.cfg_path).name
+    words = ["darknet-py", "train", cfg, Path(plan.data).name]
+    words += ["--seed", str(plan.seed)]
+    if plan.batches is not None:
+        words += ["--batches", str(plan.batches)]
+    if plan.seconds is not None:
+        words += ["--time", f"{plan.seconds:g}s"]
+    for key, value in plan.overrides.items():
+        words += ["--set", f"{key}={value}"]
+    return shlex.join(words)
+
+
+def _trained(summary: RunSummary, times: float | None, unit: str) -> str:
+    """On how much of what, and how fast."""
+    seconds = summary.seconds or 0
+    words = f"{counted(summary.symbols or 0, unit)} of {Path(summary.text or '').name}"
+    if times:
+        words += f", {times:.1f} times the text,"
+    rate = (summary.symbols or 0) / max(seconds, 1e-9)
+    return f"{words} in {seconds:,.0f} s: {rate:,.0f} {unit}s per second"
 
 
 def _weights(run: RunFolder) -> Path:

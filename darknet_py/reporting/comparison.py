@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from darknet_py.reporting.page import chart, document, shown
+from darknet_py.reporting.chart import chart, shown
+from darknet_py.reporting.page import document
 from darknet_py.training.curves import Losses
 from darknet_py.training.runs import RunSummary
 

@@ -40,8 +40,8 @@ const TASKS = {
     const session = new Session(network, new Symbols(task.description.symbols), task.seed);
     if (!task.prompt.length) session.feedNothing();
     for (const symbol of task.prompt) session.feed(symbol, PROMPT);
-    const { temperature, topK } = task;
-    for (let i = 0; i < task.length; i++) session.write({ temperature, topK });
+    const { temperature, topK, topP } = task;
+    for (let i = 0; i < task.length; i++) session.write({ temperature, topK, topP });
     return { text: session.symbols.slice(task.prompt.length), losses: session.losses };
   },
 
@@ -51,7 +51,7 @@ const TASKS = {
     for (const symbol of task.prompt) session.feed(symbol, PROMPT);
     const { symbols, begun } = session.pieces;
     const before = plain(session.reader.layers.at(-1).y[0]);
-    const found = session.following({ temperature: task.temperature, topK: 0 }, task.count);
+    const found = session.following({ temperature: task.temperature, topK: 0, topP: 1 }, task.count);
     return {
       p: found.map((item) => item.p),
       symbols: found.map((item) => item.symbols),
@@ -90,11 +90,11 @@ const TASKS = {
   },
 
   // The symbol that is drawn from each row of probabilities.
-  choose: async ({ rows, uniform, temperature, topK }) =>
+  choose: async ({ rows, uniform, ...sampling }) =>
     rows.map((row, i) => {
       const p = Float32Array.from(row);
-      odds(p, { temperature, topK });
-      return draw(p, uniform[i], { temperature, topK });
+      odds(p, sampling);
+      return draw(p, uniform[i], sampling);
     }),
 
   halves: async () => Array.from({ length: 1 << 16 }, (_, bits) => plain(numberOfHalf(bits))),

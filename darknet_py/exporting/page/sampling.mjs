@@ -27,16 +27,24 @@ function likeliest(p) {
   return p.reduce((best, value, symbol) => (value > p[best] ? symbol : best), 0);
 }
 
-// Keep the k largest, the first of equal ones, and make them sum to 1, in place.
-function keepLargest(p, k) {
-  const kept = new Set(largest(p, k));
+// Keep the k largest (0: all), the first of equal ones, as long as those before one have not reached
+// a sum of topP; make them sum to 1, in place.
+function keepLargest(p, k, topP) {
+  const kept = new Set();
+  let sum = 0;
+  for (const symbol of largest(p, k || p.length)) {
+    sum = f(sum + p[symbol]);
+    if (topP < 1 && f(sum - p[symbol]) >= f(topP)) break;
+    kept.add(symbol);
+  }
   for (let i = 0; i < p.length; i++) if (!kept.has(i)) p[i] = 0;
-  const sum = f(p.reduce((a, b) => a + b));
-  for (let i = 0; i < p.length; i++) p[i] /= sum;
+  const rest = f(p.reduce((a, b) => a + b));
+  for (let i = 0; i < p.length; i++) p[i] /= rest;
 }
 
 // The probabilities with which the next symbol is drawn, in place.
-// sampling: {temperature, topK}; a temperature of 0 always takes the likeliest, topK 0 means all.
+// sampling: {temperature, topK, topP}; a temperature of 0 always takes the likeliest, a topK of 0 and
+// a topP of 1 keep all.
 export function odds(p, sampling) {
   if (sampling.temperature === 0) {
     const best = likeliest(p);
@@ -45,7 +53,11 @@ export function odds(p, sampling) {
     return;
   }
   cutOff(p);
-  if (sampling.topK > 0) keepLargest(p, sampling.topK);
+  if (!isPlain(sampling)) keepLargest(p, sampling.topK, sampling.topP);
+}
+
+function isPlain({ topK, topP }) {
+  return topK === 0 && topP === 1;
 }
 
 // The first symbol at which `uniform`, less the odds so far, is not above 0.
@@ -55,6 +67,6 @@ export function draw(p, uniform, sampling) {
   let left = f(f(uniform) - p[0]);
   while (!(left <= 0) && chosen < p.length - 1) left = f(left - p[++chosen]);
   // Rounding may leave a rest that no symbol takes; then the last one is darknet's choice, unless
-  // it is not among the k that may be drawn.
-  return sampling.topK === 0 || p[chosen] > 0 ? chosen : likeliest(p);
+  // it is not among those that may be drawn.
+  return isPlain(sampling) || p[chosen] > 0 ? chosen : likeliest(p);
 }

@@ -3,7 +3,7 @@
 import { Network } from "./network.mjs";
 import { BARS, OddsView } from "./odds_view.mjs";
 import { CHOSEN, PROMPT, Session, sum } from "./session.mjs";
-import { Symbols } from "./symbols.mjs";
+import { Symbols, visible } from "./symbols.mjs";
 import { TextView } from "./text_view.mjs";
 import { readTensors } from "./weights.mjs";
 
@@ -13,6 +13,7 @@ const SHOWN = 45; // milliseconds from one look of a growing text to the next
 const OFTEN = 500; // milliseconds between the figures while it writes
 const NAMED = 5; // greatest surprises, and slowest units
 const CONTEXT = 24; // letters before a surprise that are shown
+const LINKED = ["prompt", "temperature", "top-k", "top-p", "length", "seed"]; // what a link carries
 const FEWEST = 50; // symbols from which on units can be compared
 
 const byId = (id) => document.getElementById(id);
@@ -25,13 +26,14 @@ class Page {
     this.text = new TextView(byId("text"));
     this.bars = new OddsView(byId("bars"), byId("rest"), (symbols) => this.choose(symbols));
     this.phase = "idle"; // or reading, writing
-    this.sampling = { temperature: 0.7, topK: 0 };
+    this.sampling = { temperature: 0.7, topK: 0, topP: 1 };
     this.speed = 0;
     this.shownAt = 0;
     this.fillIn();
     this.listen();
     byId("controls").reset(); // A browser may have kept a prompt that cannot be read.
-    this.begin(false);
+    const isAsked = this.readLink();
+    this.begin(isAsked || "writes" in byId("writer").dataset);
   }
 
   // --- controls
@@ -62,6 +64,8 @@ class Page {
     byId("controls").addEventListener("submit", (event) => {
       event.preventDefault();
       this.begin(true);
+      // On a narrow screen the text is far below the button.
+      byId("reading").scrollIntoView({ block: "nearest" });
     });
     byId("go").addEventListener("click", () => {
       if (this.phase === "idle") this.goOn();
@@ -82,7 +86,14 @@ class Page {
     byId("writer").addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.stop();
     });
-    for (const id of ["temperature", "top-k"]) {
+    byId("copy").addEventListener("click", () => {
+      this.copy(this.session.pieces.texts.join(""), "the text");
+    });
+    byId("link").addEventListener("click", () => {
+      location.hash = new URLSearchParams(LINKED.map((id) => [id, byId(id).value])).toString();
+      this.copy(location.href, "a link to this prompt, seed and sampling");
+    });
+    for (const id of ["temperature", "top-k", "top-p"]) {
       byId(id).addEventListener("input", () => {
         this.readControls();
         if (this.phase === "idle") this.showOdds();
@@ -93,6 +104,28 @@ class Page {
       byId(id).addEventListener("change", () => this.show());
     }
     byId("unit").addEventListener("input", () => this.color());
+  }
+
+  // Take what the page's address says for the controls. Returns whether it says anything.
+  readLink() {
+    const given = new URLSearchParams(location.hash.slice(1));
+    for (const id of LINKED) if (given.has(id)) byId(id).value = given.get(id);
+    return given.has("seed");
+  }
+
+  async copy(text, what) {
+    try {
+      await navigator.clipboard.writeText(text);
+      this.tell(`copied ${what}`);
+    } catch {
+      this.tell(`the browser does not let the page copy ${what}`);
+    }
+  }
+
+  // For the eye and the ear.
+  tell(message) {
+    byId("figures").textContent = message;
+    this.say(message);
   }
 
   complain(message) {
@@ -107,13 +140,15 @@ class Page {
     byId("temperature-shown").textContent = temperature.toFixed(2);
     const wrong = document.querySelector("#controls input:invalid");
     if (!wrong) {
-      this.sampling = { temperature, topK: byId("top-k").valueAsNumber };
+      const [topK, topP] = ["top-k", "top-p"].map((id) => byId(id).valueAsNumber);
+      this.sampling = { temperature, topK, topP };
       this.complain("");
       return true;
     }
     const name = wrong.labels[0].firstChild.textContent.trim();
     const most = wrong.max ? ` to ${wrong.max}` : " on";
-    this.complain(`${name} must be a whole number from ${wrong.min}${most}.`);
+    const kind = wrong.step === "any" ? "number" : "whole number";
+    this.complain(`${name} must be a ${kind} from ${wrong.min}${most}.`);
     return false;
   }
 
@@ -133,9 +168,9 @@ class Page {
   // Read the prompt from a zero state, and then write, where that is wanted.
   begin(writes) {
     if (!this.readControls()) return;
+    const typed = byId("prompt").value;
     let prompt;
     try {
-      const typed = byId("prompt").value;
       prompt = typed ? this.symbols.read(typed) : this.symbols.defaultPrompt;
     } catch (error) {
       this.complain(error.message);
@@ -151,6 +186,7 @@ class Page {
     }
     this.session = session;
     if (!prompt.length) this.session.feedNothing();
+    byId("asked").textContent = typed ? `After “${visible(typed)}”` : "";
     this.waiting = Array.from(prompt).reverse();
     this.isOnlyPrompt = !writes;
     this.text.show(this.session);
@@ -204,7 +240,7 @@ class Page {
   setPhase(phase) {
     this.phase = phase;
     const isIdle = phase === "idle";
-    byId("go").textContent = isIdle ? "Go on" : "Stop";
+    byId("go").textContent = isIdle ? "Continue" : "Stop";
     byId("go").disabled = isIdle && this.session.isFull;
     byId("reading").setAttribute("aria-busy", "true"); // until `frame` has shown all of it
     this.bars.enable(isIdle);
@@ -306,10 +342,11 @@ class Page {
   showOdds() {
     const likeliest = this.session.following(this.sampling, BARS);
     this.bars.show(likeliest, (symbols) => this.label(symbols));
-    const { temperature, topK } = this.sampling;
+    const { temperature, topK, topP } = this.sampling;
     const at = temperature ? `at temperature ${temperature.toFixed(2)}` : "always the likeliest";
     const of = topK ? `, of the ${number(topK)} likeliest` : "";
-    byId("odds-note").textContent = `The odds ${at}${of}. Choose one to write it.`;
+    const within = topP < 1 ? `, of those that make up ${topP}` : "";
+    byId("odds-note").textContent = `The odds ${at}${of}${within}. Choose one to write it.`;
   }
 
   // Set the colors of the text, and what belongs to them.
