@@ -367,6 +367,17 @@ def test_inference_in_turns(net: Network) -> None:
     assert started.stdout == b"the" + turns[0] + b"\n"
     asked = invoke(*args, "--length", "0", stdin=b"exit\n")
     assert "read as a text; the command is :quit" in asked.stderr
+    usual = invoke(
+        *args[:3], "--seed", "5", stdin=b"the\n:length -3\n:save said.txt\n:save said.txt\n"
+    )
+    assert len(usual.stdout) == 300 + 1
+    assert Path("said.txt").read_bytes() == b"the" + usual.stdout[:-1]
+    assert ":length: '-3' is not a whole number of at least 0" in usual.stderr
+    assert "said.txt is what the command reads" not in usual.stderr
+    assert usual.stderr.count("said.txt") == 2
+    again = invoke(*args, stdin=b"the\n:seed 5\n:reset\n:top-p .3\nthe\n")
+    narrow = invoke(*args, "--top-p", ".3", stdin=b"the\n")
+    assert again.stdout == turns[0] + b"\n" + narrow.stdout
 
 
 @posix

@@ -53,14 +53,21 @@ def test_the_line_fits_any_width_and_keeps_what_matters(
     assert " 42%" in line
     for word in ("1.523", "1.700", "04:49"):
         assert word in line
-    assert ("batch 420" in line) == ("4.10k bytes/s" in line) == (columns >= 80)
+    assert ("batch  420" in line) == ("4.10k bytes/s" in line) == (columns >= 80)
 
 
 def test_a_run_whose_end_nobody_knows_has_no_percentage(
     now: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = draw(monkeypatch, now, 80, row(1, limit=0), row(50, limit=0))
-    assert line == "batch 50: 00:24, loss 1.523, 4.10k bytes/s"
+    assert line == "batch    50: 00:24, loss 1.523, held out   ..., 4.10k bytes/s"
+
+
+def test_the_bar_keeps_its_width(now: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [row(1), row(2), row(20, val=1.7), row(999)]
+    lines = [draw(monkeypatch, now, 100, *rows[: count + 1]) for count in range(1, len(rows))]
+    assert len({line.index("|") for line in lines}) == 1
+    assert len({line.rindex("|") for line in lines}) == 1
 
 
 def test_a_limit_of_time_counts_also_where_the_run_goes_on(

@@ -41,7 +41,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     type=Value(whole()),
     default=1000,
     show_default=True,
-    help="Bytes to write, or tokens.",
+    help="Bytes to write, or tokens; 300 a turn with --interactive.",
 )
 @click.option(
     "--temperature",
@@ -155,8 +155,10 @@ def command(
     until = symbols.read(stop or b"", "--stop").tolist()
     sampling = sampling_of(temperature, top_k, top_p, greedy)
     if interactive:
-        from darknet_py.cli.interactive import Dialogue
+        from darknet_py.cli.interactive import TURN, Dialogue
 
+        source = click.get_current_context().get_parameter_source("length")
+        length = TURN if source is click.core.ParameterSource.DEFAULT else length
         given = start if prompt is not None or prompt_file is not None else []
         Dialogue(net, symbols, seed, sampling, length, raw).run(given)
         return

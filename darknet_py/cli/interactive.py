@@ -5,26 +5,33 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
-from darknet_py.checks import shown, whole
+from darknet_py.checks import SEED, shown, whole
 from darknet_py.cli.console import TextWriter
 from darknet_py.cli.options import TEMPERATURE, escaped, sampling_of
 from darknet_py.errors import CorpusError
+from darknet_py.files import write_whole
 from darknet_py.inference.generation import Session
-from darknet_py.inference.sampling import Sampling
+from darknet_py.inference.sampling import TOP_P, Sampling
 from darknet_py.network import Network
-from darknet_py.terminal.messages import say, visible
+from darknet_py.terminal.messages import one_line, say, visible
 from darknet_py.text.symbols import Symbols
 from darknet_py.training.interruption import Interruption
 
+TURN = 300  # symbols of a turn, if --length is not given
 CHARACTER = 4  # bytes of one in UTF-8 at most
 ODDS = 10  # symbols that :odds lists
 WITHOUT_COLON = {"quit": "quit", "exit": "quit", "help": "help"}  # what is often typed
 HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
 \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
 :temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
+:top-p P         draw only from the likeliest that together reach this probability (now {top_p:g})
+:seed N          draw from this random seed from now on
 :length N        bytes or tokens per turn (now {length})
 :odds            the {odds} likeliest to come next
+:save FILE       write all that was read and written to a new file
 :reset           forget everything read so far
 :help            this list
 :quit            end
@@ -52,10 +59,14 @@ class Dialogue:
         self.sampling = sampling
         self.length = length
         self.writer = TextWriter(raw, symbols.names)
+        self.text: list[int] = []  # read and written so far
         self.commands: dict[str, Callable[[str], None]] = {
             "temperature": self._set_temperature,
+            "top-p": self._set_top_p,
+            "seed": self._set_seed,
             "length": self._set_length,
             "odds": self._show_odds,
+            "save": self._save,
             "reset": self._reset,
             "help": self._help,
             "quit": self._quit,
@@ -70,7 +81,7 @@ class Dialogue:
         if sys.stdin.isatty():
             say("type a prompt, or :help; Ctrl-C stops the text, :quit or Ctrl-D ends")
         if len(prompt):
-            self.session.feed(prompt)
+            self._feed(prompt)
             self.writer.write(prompt)
             self._write()
         while not self._is_over and (line := self._read()) is not None:
@@ -80,11 +91,15 @@ class Dialogue:
             if line.strip() in WITHOUT_COLON:
                 say(f"read as a text; the command is :{WITHOUT_COLON[line.strip()]}")
             try:
-                self.session.feed(self.symbols.read(escaped(line), "text").tolist())
+                self._feed(self.symbols.read(escaped(line), "text").tolist())
             except CorpusError as error:
                 say(f"{error}")
                 continue
             self._write()
+
+    def _feed(self, symbols: list[int]) -> None:
+        self.session.feed(symbols)
+        self.text += symbols
 
     def _read(self) -> str | None:
         """The next line, or None at the end of stdin."""
@@ -109,13 +124,17 @@ class Dialogue:
             # From here on Ctrl-C is remembered, so that no symbol is lost.
             stop.asked()
             for symbol in self.session.write(self.length, self.sampling):
-                self.writer.write([symbol])
+                self._show([symbol])
                 if stop.asked():
                     break
             # A turn does not end within a character, also where Ctrl-C ends it.
             for _ in range(CHARACTER - 1):
                 if self.writer.is_cut:
-                    self.writer.write(list(self.session.write(1, self.sampling)))
+                    self._show(list(self.session.write(1, self.sampling)))
+
+    def _show(self, symbols: list[int]) -> None:
+        self.text += symbols
+        self.writer.write(symbols)
 
     def _command(self, line: str) -> None:
         name, _, argument = line.strip().partition(" ")
@@ -133,6 +152,30 @@ class Dialogue:
         self.sampling = sampling_of(number, self.sampling.top_k, self.sampling.top_p)
         say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
 
+    def _set_top_p(self, argument: str) -> None:
+        top_p = TOP_P.parsed(argument)
+        self.sampling = replace(self.sampling, top_p=top_p)
+        say(f"top-p {top_p:g}" if top_p < 1 else "top-p 1: all symbols")
+
+    def _set_seed(self, argument: str) -> None:
+        seed = SEED.parsed(argument)
+        self.session.seed(seed)
+        say(f"seed {seed}")
+
+    def _save(self, argument: str) -> None:
+        path = Path(argument)
+        if not argument:
+            raise ValueError("the name of a new file")
+        symbols = self.symbols
+        data = symbols.text(self.text).encode() if symbols.is_tokens else bytes(self.text)
+        if path.exists():
+            raise ValueError("a new file, which is never overwritten")
+        try:
+            write_whole(path, [data])
+            say(f"wrote {path}")
+        except OSError as error:
+            say(one_line(error))
+
     def _set_length(self, argument: str) -> None:
         self.length = whole().parsed(argument)
         say(f"length {self.length}")
@@ -146,6 +189,7 @@ class Dialogue:
 
     def _reset(self, argument: str) -> None:
         self.session.reset()
+        self.text.clear()
         say("state reset: the network has forgotten what it read")
 
     def _quit(self, argument: str) -> None:
@@ -153,7 +197,8 @@ class Dialogue:
 
     def _help(self, argument: str) -> None:
         temperature = 0 if self.sampling.greedy else self.sampling.temperature
-        text = HELP.format(temperature=temperature, length=self.length, odds=ODDS)
+        values = {"temperature": temperature, "top_p": self.sampling.top_p, "length": self.length}
+        text = HELP.format(**values, odds=ODDS)
         for line in text.splitlines():
             say(line)
         if self.symbols.is_tokens:

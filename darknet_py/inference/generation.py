@@ -200,7 +200,7 @@ class Session:
         check_network(net)
         net.check_symbols_match()
         self.net = net
-        self.rand = Rand(SEED.checked("seed", seed), net.initial_draws)
+        self.seed(seed)
         self.reset()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -208,6 +208,10 @@ class Session:
         raise DarknetError(
             "a Session cannot be copied: make a new one with the same network and feed it the text"
         )
+
+    def seed(self, seed: int) -> None:
+        """Draw as a new session with this seed would, from now on. Raises ValueError."""
+        self.rand = Rand(SEED.checked("seed", seed), self.net.initial_draws)
 
     def reset(self) -> None:
         """Forget everything read and written."""

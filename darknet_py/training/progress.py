@@ -17,6 +17,7 @@ from darknet_py.training.run import Row
 LOG_SECONDS = 5.0  # between two lines of a log, unless every batch is wanted
 # Columns below which the bar has its short form: the share, the time left and the losses.
 WIDE = 80
+DIGITS = 5  # of a batch in a run whose last one is not known
 
 
 class Progress:
@@ -70,7 +71,9 @@ class Progress:
         if self._bar is None:
             begun = (share or 0) * (1 - 1 / row.batch)
             # All of the run counts for the time that is left, not only its last moments.
-            self._bar = make_bar(total=share and 1, initial=begun, smoothing=0, miniters=0)
+            self._bar = make_bar(
+                total=share and 1, initial=begun, smoothing=0, miniters=0, bar_format=" "
+            )
         self._describe(row)
         self._bar.update((row.batch if share is None else share) - self._bar.n)
 
@@ -80,13 +83,14 @@ class Progress:
         assert first is not None
         width = columns(sys.stderr)
         is_wide = width >= WIDE
-        values = [f"loss {row.avg:.3f}"]
-        if self._val is not None:
-            values.append(f"{'held out' if is_wide else 'val'} {self._val:.3f}")
-        if is_wide and row.batch > first.batch:
+        # Every value has its room from the beginning on, so that the bar keeps its width.
+        val = "  ..." if self._val is None else f"{self._val:.3f}"
+        values = [f"loss {row.avg:.3f}", f"{'held out' if is_wide else 'val'} {val}"]
+        if is_wide:
             rate = (row.seen - first.seen) / max(row.seconds - first.seconds, 1e-9)
-            values.append(f"{bar.format_sizeof(rate)} {row.unit}s/s")
-        bar.set_description_str(f"batch {row.batch}: ", refresh=False)
+            values.append(f"{bar.format_sizeof(rate):>5} {row.unit}s/s")
+        digits = len(str(row.limit)) if row.limit else DIGITS
+        bar.set_description_str(f"batch {row.batch:>{digits}}: ", refresh=False)
         bar.set_postfix_str(", ".join(values), refresh=False)
         if bar.total is None:
             bar.bar_format = f"{'{desc}' * is_wide}{{elapsed}}{{postfix}}"
