@@ -21,7 +21,7 @@ from typing import TypeVar
 from darknet_py.checks import Check, number, one_of, whole
 from darknet_py.errors import CfgError, counted
 from darknet_py.files import starts_as_weights, why_tensors
-from darknet_py.suggest import did_you_mean, suggest
+from darknet_py.suggest import hint
 
 log = logging.getLogger(__name__)
 
@@ -410,8 +410,6 @@ def find_cfg(name: str | os.PathLike[str]) -> Cfg:
         log.info("%s: no such file; using the bundled %s", typed, known)
         typed = known
     if typed not in bundled:
-        hint = (
-            did_you_mean(suggest(known, bundled)) or f"; the bundled cfgs are {', '.join(bundled)}"
-        )
-        raise CfgError(f"{name}: no such file, and no bundled cfg of that name{hint}")
+        end = hint(known, bundled, "bundled cfgs")
+        raise CfgError(f"{name}: no such file, and no bundled cfg of that name{end}")
     return read_cfg(bundled[typed])

@@ -29,7 +29,7 @@ from darknet_py.numpy_step import NumpyStep
 from darknet_py.options import NetOptions
 from darknet_py.program import Program, Value
 from darknet_py.rand import Rand
-from darknet_py.suggest import did_you_mean, suggest
+from darknet_py.suggest import did_you_mean, hint, suggest
 from darknet_py.tier import NUMPY, Tier
 
 NetworkState = tuple[State, ...]
@@ -67,11 +67,8 @@ def _make_layers(
             CostLayer(section, setting)
             continue
         if section.name not in layers:
-            hint = (
-                did_you_mean(suggest(section.name, layers))
-                or f"; the sections are {', '.join(layers)}"
-            )
-            raise CfgError(f"{section.place}: unknown section [{printable(section.name)}]{hint}")
+            end = hint(section.name, layers, "sections")
+            raise CfgError(f"{section.place}: unknown section [{printable(section.name)}]{end}")
         layer = layers[section.name](section, setting)
         made.append((section, layer))
         setting = setting.after(layer)
@@ -79,13 +76,13 @@ def _make_layers(
     for number, (section, option) in enumerate(unused):
         # Each hint compares the key with all others.
         has_hint = option.is_override or number < HINTS
-        hint = _meant(cfg, section, option.key) if has_hint else ""
+        meant = _meant(cfg, section, option.key) if has_hint else ""
         if option.is_override:
             raise CfgError(
                 f"{option.place} {option}: [{printable(section.name)}] has no such key"
-                + (hint or f"; its keys: {', '.join(section.known)}")
+                + (meant or f"; its keys: {', '.join(section.known)}")
             )
-        message = f"{option.place}: Unused field: {option} in [{section.name}]{hint}"
+        message = f"{option.place}: Unused field: {option} in [{section.name}]{meant}"
         warnings.warn(message, CfgWarning, stacklevel=2)
     return made
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 NEAR = 0.8  # how like a name another must be to be taken for it, from 0 to 1
 LONGEST = 60  # characters of a name for which another is looked for
@@ -60,6 +60,11 @@ def suggest(name: str, known: Iterable[str]) -> list[str]:
 def did_you_mean(meant: list[str]) -> str:
     """The end of a message about a name that does not exist, if there is any that was meant."""
     return f"; did you mean {' or '.join(meant)}?" if meant else ""
+
+
+def hint(name: str, known: Collection[str], kind: str) -> str:
+    """The end of a message about a name that does not exist: what was meant, or all there are."""
+    return did_you_mean(suggest(name, known)) or f"; the {kind} are {', '.join(known)}"
 
 
 def _plain(name: str) -> str:

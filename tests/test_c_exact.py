@@ -542,7 +542,7 @@ def test_refuses_what_cannot_be_trained() -> None:
     one = NET.replace("batch=8", "batch=1")
     check("at least two streams", one, RNN, LINEAR, END)
     norm = LINEAR + " batch_normalize=1"
-    check("on one symbol at a time", one.replace("steps=4", "steps=1"), norm, END)
+    check("at least two streams", one.replace("steps=4", "steps=1"), norm, END)
     check("no loss", NET, RNN, LINEAR)
     check("5 outputs for 7 symbols", NET, RNN, END)
 

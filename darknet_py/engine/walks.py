@@ -214,10 +214,6 @@ class Walk(Generic[L]):
         self.y: Array
         self.states: list[Array] = []
 
-    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
-        """The time steps and streams of the connected layers."""
-        return time_steps, streams
-
     def scratch_shapes(self, time_steps: int, streams: int) -> Shapes:
         """As of a layer, by the fields of the record."""
         return {}
@@ -226,7 +222,7 @@ class Walk(Generic[L]):
         """All of its buffers for an input of (time_steps, streams)."""
         found = {f"walk.{name}": size for name, size in self.layer.shapes(*shape).items()}
         for place, linear in enumerate(self.linears):
-            of_linear = linear.shapes(self.rows(*shape), training)
+            of_linear = linear.shapes(self.layer.rows(*shape), training)
             found |= {f"walk.{place}.{name}": size for name, size in of_linear.items()}
         return found
 
@@ -254,7 +250,7 @@ class Walk(Generic[L]):
             for name, array in self.kept.items()
             if name.startswith(prefix)
         }
-        linear.place(self.rows(*self.shape), self.training, arrays, gates)
+        linear.place(self.layer.rows(*self.shape), self.training, arrays, gates)
         return linear.y
 
     def compute(self, code: int) -> None:
@@ -299,11 +295,6 @@ class Walk(Generic[L]):
 class ConnectedWalk(Walk[ConnectedLayer]):
     code = records.CONNECTED
     columns = (None,)
-
-    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
-        # Batch norm is over all symbols of a datum.
-        has_norm = self.layer.connected.batch_normalize
-        return (1, time_steps * streams) if has_norm else (time_steps, streams)
 
     def place(self) -> None:
         self.y = self.place_linear(0).reshape(*self.shape, -1)

@@ -214,8 +214,19 @@ class Layer:
         """The state before the first symbol: zeros, each `(streams, features)`."""
         return tuple(np.zeros((streams, size), dtype) for size in self.state_sizes.values())
 
+    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
+        """How a datum is laid out for batch norm: steps, and rows in each, which it is over."""
+        return 1, time_steps * streams
+
     def check_trainable(self, section: Section, options: NetOptions) -> None:
-        """Raise CfgError where this layer cannot be trained with these `[net]` options."""
+        """Raise CfgError where this layer cannot be trained with these `[net]` options: batch norm
+        over one row.
+        """
+        if self.statistics() and self.rows(options.time_steps, options.streams)[1] == 1:
+            raise section.error(
+                "batch norm needs at least two streams to train, and batch / subdivisions is 1; "
+                "give a larger batch, like --set batch=16 --set time_steps=64"
+            )
 
     def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,

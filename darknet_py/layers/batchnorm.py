@@ -24,7 +24,6 @@ from darknet_py.layers.base import (
 )
 from darknet_py.layers.norm import Norm
 from darknet_py.layers.workspace import Shapes
-from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
@@ -54,17 +53,12 @@ class BatchnormLayer(Layer):
     def initialize(self, rand: Rand) -> None:
         self.norm.initialize()
 
-    def check_trainable(self, section: Section, options: NetOptions) -> None:
-        if options.streams * options.time_steps == 1:
-            raise section.error("cannot train on one symbol at a time")
-
     def operations(self) -> int:
         return 2 * self.outputs
 
     def shapes(self, time_steps: int, streams: int) -> Shapes:
-        # One time step of all rows.
-        rows = time_steps * streams
-        return {"x": (1, rows, self.inputs), **self.norm.shapes(1, rows)}
+        rows = self.rows(time_steps, streams)
+        return {"x": (*rows, self.inputs), **self.norm.shapes(*rows)}
 
     def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         copy = self.buffers.array("x", self.shapes(*x.shape[:2]), x.dtype)

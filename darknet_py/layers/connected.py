@@ -27,7 +27,6 @@ from darknet_py.layers.base import (
 from darknet_py.layers.norm import Bias, Norm
 from darknet_py.layers.product import LookUp, Product
 from darknet_py.layers.workspace import Shapes, Workspace, floats
-from darknet_py.options import NetOptions
 from darknet_py.program import Value, Values
 from darknet_py.rand import Rand
 
@@ -234,6 +233,11 @@ class CompositeLayer(Layer):
     def operations(self) -> int:
         return sum(linear.operations() for linear in self.linears())
 
+    def kept_floats(self, time_steps: int, streams: int) -> int:
+        rows = self.rows(time_steps, streams)
+        connected = sum(linear.kept_floats(*rows) for linear in self.linears())
+        return super().kept_floats(time_steps, streams) + connected
+
 
 class ConnectedLayer(CompositeLayer):
     """`[connected]`: one matrix; batch norm is over all symbols of a datum."""
@@ -258,15 +262,9 @@ class ConnectedLayer(CompositeLayer):
     def loaded(self) -> list[Parameter]:
         return [p for p in super().loaded() if not (p.normal and self.dontloadscales)]
 
-    def check_trainable(self, section: Section, options: NetOptions) -> None:
-        if self.connected.batch_normalize and options.streams * options.time_steps == 1:
-            raise section.error("batch_normalize=1 cannot train on one symbol at a time")
-
-    def kept_floats(self, time_steps: int, streams: int) -> int:
-        rows = (
-            (1, time_steps * streams) if self.connected.batch_normalize else (time_steps, streams)
-        )
-        return self.connected.kept_floats(*rows)
+    def rows(self, time_steps: int, streams: int) -> tuple[int, int]:
+        has_norm = self.connected.batch_normalize
+        return super().rows(time_steps, streams) if has_norm else (time_steps, streams)
 
     def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
         y = self.connected.forward(self._rows(x), context.training)
