@@ -36,6 +36,7 @@ from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views
 from tests.support.disk import FailingDisk
 from tests.support.inputs import CONNECTED, NET, SOFTMAX, write_cfg, write_run_inputs
 from tests.support.networks import cfg_text, draw_symbols
+from tests.support.processes import posix
 from tests.support.runs import read_state, same_files, write_state
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -458,6 +459,68 @@ def test_a_run_with_a_half_written_file_goes_on_or_one_line(
         path.write_bytes(cut)
         outcome = invoke(*USES.get(use, ["generate", "fuzzed", "--length", "3", "-q"]))
     check_outcome(f"{use} with half of {name}", outcome)
+
+
+LINKED = [f"net{suffix}" for suffix in (".cfg", ".csv", ".samples", ".state", ".backup", ".html")]
+LINKED += ["net_best.weights", "net_final.weights", "net.png", "old-1"]
+TARGETS = ("outside", "outside/file", "outside/new", "missing/new", "fuzzed", "/dev/null")
+NEW_RUN = ["train", "net.cfg", "text.txt", "--out", "fuzzed", "--batches", "3", "--seed", "1", "-q"]
+
+
+@posix
+@cases(0.03)
+@given(
+    st.dictionaries(st.sampled_from(LINKED), st.sampled_from(TARGETS), min_size=1, max_size=3),
+    st.sampled_from(["new", "resume", "report", "info"]),
+)
+def test_links_in_a_run_let_nothing_be_written_elsewhere(links: dict[str, str], use: str) -> None:
+    CASES["links"] += 1
+    with fuzzed_run("backup") as folder:
+        outside = Path("outside")
+        shutil.rmtree(outside, ignore_errors=True)
+        outside.mkdir()
+        Path("outside/file").write_bytes(b"mine")
+        for name, target in links.items():
+            (folder / name).unlink(missing_ok=True)
+            (folder / name).symlink_to(Path(target).absolute())
+        outcome = invoke(*(NEW_RUN if use == "new" else USES[use]))
+        assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"file": b"mine"}
+        assert not Path("missing").exists()
+    check_outcome(f"{use} with links", outcome)
+
+
+def twice(number: int) -> None:
+    """A function to compile."""
+    2 * number
+
+
+@cache
+def compiled_code() -> tuple[Path, bytes]:
+    """A file of compiled code, and what it holds."""
+    from numba.core import config
+
+    from darknet_py.engine.compiled import jit
+
+    folder = trained() / "compiled"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "CACHE_DIR", str(folder))
+        jit.Exported(twice).link()
+    (file,) = folder.iterdir()
+    return file, file.read_bytes()
+
+
+@cases(0.02)
+@given(DAMAGE)
+def test_damaged_compiled_code_is_not_used(damage: list[Any]) -> None:
+    jit = pytest.importorskip("darknet_py.engine.compiled.jit")
+    from numba.core.registry import cpu_target
+
+    CASES["compiled code"] += 1
+    file, whole = compiled_code()
+    harmed = damaged(whole, damage)
+    file.write_bytes(harmed)
+    found = jit._Kept(twice)._read(file.parent, cpu_target.target_context)
+    assert (found is not None) == (harmed == whole)
 
 
 SIZES = st.integers(1, 6)
