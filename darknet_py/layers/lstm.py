@@ -79,43 +79,20 @@ class LstmLayer(RecurrentLayer):
         self.gates = gates = self.u.forward(x, context.training)
         kept = self.buffers.arrays(self.shapes(time_steps, streams), gates.dtype)
         # h[t], c[t] are the state before step t
-        self.h, self.c, self.tanh_c = kept.values()
-        h, c = self.h, self.c
+        self.h, self.c, self.tanh_c = h, c, tanh_c = kept.values()
         h[0], c[0] = state
+        n = self.outputs
         with self.w.steps(time_steps, streams, context.training) as w_step:
             for t in range(time_steps):
                 np.add(gates[t], w_step(t, h[t]), out=gates[t])
-                self._step_forward(t)
+                sigmoid.apply(gates[t, :, : 3 * n])
+                tanh.apply(gates[t, :, 3 * n :])
+                f, i, o, g = (gates[t, :, k * n : (k + 1) * n] for k in range(4))
+                np.multiply(f, c[t], out=c[t + 1])
+                np.add(c[t + 1], i * g, out=c[t + 1])
+                np.tanh(c[t + 1], out=tanh_c[t])
+                np.multiply(o, tanh_c[t], out=h[t + 1])
         return h[1:], (h[time_steps].copy(), c[time_steps].copy())
-
-    def _step_forward(self, t: int) -> None:
-        """From what comes into the gates of a time step to the gates, c and h."""
-        n, gates, c = self.outputs, self.gates[t], self.c[t + 1]
-        sigmoid.apply(gates[:, : 3 * n])
-        tanh.apply(gates[:, 3 * n :])
-        f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
-        np.multiply(f, self.c[t], out=c)
-        np.add(c, i * g, out=c)
-        np.tanh(c, out=self.tanh_c[t])
-        np.multiply(o, self.tanh_c[t], out=self.h[t + 1])
-
-    def _step_backward(self, t: int, d_h: Array, d_c: Array, d_gates: Array) -> None:
-        """From the deltas of h and c after a time step to that of c before it, in place.
-
-        d_gates: (streams, 4 outputs), gets the delta of what comes into the gates.
-        """
-        n, gates, tanh_c = self.outputs, self.gates[t], self.tanh_c[t]
-        f, i, o, g = (gates[:, k * n : (k + 1) * n] for k in range(4))
-        d_f, d_i, d_o, d_g = (d_gates[:, k * n : (k + 1) * n] for k in range(4))
-        np.add(d_c, d_h * o * (1 - tanh_c * tanh_c), out=d_c)
-        np.multiply(d_c, self.c[t], out=d_f)
-        np.multiply(d_c, g, out=d_i)
-        np.multiply(d_h, tanh_c, out=d_o)
-        np.multiply(d_c, i, out=d_g)
-        rises = gates[:, : 3 * n]
-        np.multiply(d_gates[:, : 3 * n], rises * (1 - rises), out=d_gates[:, : 3 * n])
-        np.multiply(d_g, 1 - g * g, out=d_g)
-        np.multiply(d_c, f, out=d_c)
 
     def step(self, x: Value, state: Values) -> tuple[Value, Values]:
         h, c = state
@@ -133,9 +110,21 @@ class LstmLayer(RecurrentLayer):
         d_gates, d_h, d_c = scratch["d_gates"], scratch["d_h"], scratch["d_c"]
         d_w = scratch.get("d_w", d_gates)
         d_c.fill(0)
+        n = self.outputs
         with self.w.steps_back(self.h[:time_steps], d_w) as w_back:
             for t in range(time_steps - 1, -1, -1):
-                self._step_backward(t, delta[t], d_c, d_gates[t])
+                tanh_c = self.tanh_c[t]
+                logistic, d_logistic = self.gates[t, :, : 3 * n], d_gates[t, :, : 3 * n]
+                f, i, o, g = (self.gates[t, :, k * n : (k + 1) * n] for k in range(4))
+                d_f, d_i, d_o, d_g = (d_gates[t, :, k * n : (k + 1) * n] for k in range(4))
+                np.add(d_c, delta[t] * o * (1 - tanh_c * tanh_c), out=d_c)
+                np.multiply(d_c, self.c[t], out=d_f)
+                np.multiply(d_c, g, out=d_i)
+                np.multiply(delta[t], tanh_c, out=d_o)
+                np.multiply(d_c, i, out=d_g)
+                np.multiply(d_logistic, logistic * (1 - logistic), out=d_logistic)
+                np.multiply(d_g, 1 - g * g, out=d_g)
+                np.multiply(d_c, f, out=d_c)
                 if self.batch_normalize:
                     np.copyto(d_w[t], d_gates[t])
                 w_back(t, d_h if t > 0 else None)
