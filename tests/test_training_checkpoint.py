@@ -26,7 +26,7 @@ STATE = Path("backup/net.state")
 LOSSES = "avg best_loss lowest whole_loss"
 # Values that no run has, but in the facts that are named here.
 ODD: list[tuple[Any, str]] = [
-    (None, f"{LOSSES} batches plan.seconds val_every patience threads due"),
+    (None, f"{LOSSES} batches plan.seconds val_every patience sample_every threads due"),
     (True, "plot"),
     (-1, LOSSES),
     (0.5, f"{LOSSES} seconds val"),

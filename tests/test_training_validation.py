@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -536,3 +538,34 @@ def test_text_symbols_of_the_measure_depend_on_the_network_alone() -> None:
     assert small.symbols == validation.MOST
     assert validation.LEAST <= large.symbols < validation.MOST
     assert Validation(dn.load_network("tiny"), text[:500], None, 1 << 30, ALONE).symbols == 499
+
+
+def kept_samples(folder: str) -> list[int]:
+    """The batches of the samples that a run has kept."""
+    path = Path(folder, "net.samples")
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [json.loads(line)["batch"] for line in lines]
+
+
+def test_a_few_samples_are_kept_once_the_loss_beats_letter_frequencies() -> None:
+    args = ("train", "net.cfg", "text.txt", "--val-every", "8", "--seed", "1")
+    outcome = invoke(*args, "--batches", "200", "--out", "whole")
+    assert "---" not in outcome.stderr
+    text = Path("text.txt").read_bytes()
+    held_out = text[len(text) - int(len(text) * 0.1) :]
+    shares = [count / (len(held_out) - 1) for count in Counter(held_out[1:]).values()]
+    letters = -sum(share * math.log(share) for share in shares)
+    losses = [float(row["val"]) for row in rows("whole") if row["val"]]
+    first = next(number for number, loss in enumerate(losses, 1) if loss < letters)
+    assert 1 < first < 12
+    assert kept_samples("whole")[:2] == [first * 8, first * 16]
+    assert len(kept_samples("whole")) < 6
+    # The same in two parts, from between the first and the second.
+    invoke(*args, "--batches", str(first * 8 + 3), "--out", "parts", "-q")
+    assert kept_samples("parts") == [first * 8]
+    invoke("train", "--resume", "parts", "--batches", "200", "-q")
+    assert Path("parts/net.samples").read_bytes() == Path("whole/net.samples").read_bytes()
+    invoke(*args, "--batches", "200", "--out", "none", "--sample-every", "0", "-q")
+    assert kept_samples("none") == []
+    losses = [float(row["val"]) for row in rows("none") if row["val"]]
+    assert losses == [float(row["val"]) for row in rows("whole") if row["val"]]

@@ -39,6 +39,7 @@ VALIDATION: Facts = {
     "whole_symbols": _COUNT,
     "number": _COUNT,
     "stale": _COUNT,
+    "sampled": _COUNT,
     "due": optional(_COUNT),
 }
 # What it tells of how far the run is: see `Run`.

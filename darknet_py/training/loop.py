@@ -67,7 +67,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
 
         # Log, and show what the network writes by now.
         run.log(row)
-        if is_validated and plan.sample_every and validation.number % plan.sample_every == 0:
+        if is_validated and validation.sample_is_due(val, plan.sample_every):
             sample(run, row)
 
         # Save. A run that could not write what is kept goes on from a checkpoint before it.
@@ -139,7 +139,9 @@ def _note_unlike(run: Run, loss: float) -> None:
 
 
 def sample(run: Run, row: Row) -> None:
-    """Log a short text as the network writes now, and add it to BASE.samples. Raises OSError."""
+    """Add a short text as the network writes now to BASE.samples, and log it if samples were asked
+    for. Raises OSError.
+    """
     if not run.comm.is_root:
         return
     symbols = Symbols.of(run.net)
@@ -149,7 +151,8 @@ def sample(run: Run, row: Row) -> None:
         text = symbols.text(symbols.whole(list(drawn)))
     text = text.rstrip(" ") if symbols.is_tokens else text
     run.samples.write(json.dumps({"batch": row.batch, "val": row.val, "text": text}))
-    log.info("--- batch %d, held out %.3f:\n%s\n---", row.batch, row.val, text)
+    if run.plan.sample_every:
+        log.info("--- batch %d, held out %.3f:\n%s\n---", row.batch, row.val, text)
 
 
 # --- the end of a run

@@ -52,7 +52,6 @@ class Plan(Settings):
     dialect: str
     gradient: str
     save_every: int
-    sample_every: int
     plot: bool
     engine: str
     precision: str

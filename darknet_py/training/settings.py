@@ -156,7 +156,9 @@ class Settings:
         whole(1), "Batches between checkpoints; there is one at least every 5 minutes.", default=100
     )
     sample_every: int | None = option(
-        whole(0), "Show a short sample every N validations; 0 for none.", default=0
+        whole(0),
+        "Show a short sample every N validations; 0 for none.  [default: a few are kept for the "
+        "report, and none is shown]",
     )
     state: str | None = option(
         one_of("carry", "zero"),

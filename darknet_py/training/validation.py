@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ class Validation:
     lowest: as best_loss, but without what a best file had to tell that was found on resuming.
     whole_batch, whole_loss, whole_symbols: the batch of the best network at the end of the run, its
     loss on more symbols than those of the measure, and how many; None where nothing was scored so.
-    number: of validations so far; stale: of those since the lowest one.
+    number: of validations so far; stale: of those since the lowest one; sampled: of those up to the
+    last one with a sample for the report.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class Validation:
         self.lowest: float | None = None
         self.whole_batch = self.whole_symbols = 0
         self.whole_loss: float | None = None
-        self.number = self.stale = 0
+        self.number = self.stale = self.sampled = 0
         self._has_warned = False
 
     @property
@@ -96,6 +98,27 @@ class Validation:
         if self.every is not None:
             return batch % self.every == 0
         return done >= FIRST if self.due is None else batch >= self.due
+
+    @cached_property
+    def letter_loss(self) -> float:
+        """The loss of one who knows of the held-out text how often each symbol occurs, in nats."""
+        counts = np.bincount(self.text[1:])
+        shares = counts[counts > 0] / counts.sum()
+        return float(-(shares * np.log(shares)).sum())
+
+    def sample_is_due(self, loss: float | None, every: int | None) -> bool:
+        """Whether the network is to write a sample after the validation just done.
+
+        loss: its result, if there was one. every: validations between samples, 0 for none; None
+        for a few in a run: the first when the loss beats the frequencies of letters, and then
+        whenever the number of validations has doubled.
+        """
+        if every is not None:
+            return every > 0 and self.number % every == 0
+        is_better = loss is not None and loss < self.letter_loss
+        is_due = is_better and self.number >= 2 * self.sampled
+        self.sampled = self.number if is_due else self.sampled
+        return is_due
 
     def estimate(self, net: Network, seconds_per_batch: float) -> float:
         """Score `net` by the measure, and keep it if it is the best so far.
