@@ -65,7 +65,8 @@ def _click_option(option: Option) -> click.Option:
 def command(cfg: str | None, data: str | None, **options: Any) -> None:
     """Train the network of CFG on the text DATA.
 
-    CFG is a cfg file or the name of a bundled one. It may also be a trained network to train on
+    CFG is a cfg file, the name of a bundled one, or auto: a network chosen by the size of the text,
+    the time to train and the speed of this machine. It may also be a trained network to train on
     another text, from its weights and from batch 1: the folder of a run, a weights file, or tales,
     which comes with darknet-py. DATA is a text file, a folder of them (without its subfolders), or
     - for stdin. Checkpoints, the best and the last weights, the cfg in use and a table of losses go
@@ -78,6 +79,7 @@ def command(cfg: str | None, data: str | None, **options: Any) -> None:
     \b
     Examples:
       darknet-py train tiny mybook.txt --time 10m
+      darknet-py train auto mybook.txt --time 4m
       darknet-py train my.cfg mybook.txt --batches 5000 --set learning_rate=.002
       darknet-py train --resume --batches 10000
       darknet-py train --resume runs/a

@@ -12,6 +12,7 @@ from darknet_py.checks import FILE, FUNCTION, path
 from darknet_py.errors import TrainingError
 from darknet_py.inference.generation import Progress as ScoringProgress
 from darknet_py.parallel.mpi import find_communicator
+from darknet_py.training import automatic
 from darknet_py.training.build import build
 from darknet_py.training.interruption import Interruption
 from darknet_py.training.introduction import introduction
@@ -64,8 +65,8 @@ def train(
 ) -> Result:
     """Train the network of `cfg` on a text: the run of `darknet-py train`.
 
-    cfg: a file, a bundled name, or a trained network (its file, the folder of its run or `tales`)
-    to train further, on another text.
+    cfg: a file, a bundled name, `auto` for one chosen by the text, the time and the machine, or a
+    trained network (its file, the folder of its run or `tales`) to train on another text.
     data: a file, a folder, `-` for stdin, or the text itself as bytes. out: where its files go;
     those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
 
@@ -104,6 +105,8 @@ def train(
         else:
             if source is None or text is None:
                 raise TrainingError("a new run needs a cfg and a text to train on")
+            if source == automatic.NAME and not os.path.exists(source):
+                source = automatic.choose_network(text, settings, comm)
             source, settings = take_network(source, settings)
             plan = make_plan(settings, source, None, comm)
         run = build(plan, settings, text, previous, comm, stack)
