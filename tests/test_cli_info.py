@@ -49,7 +49,7 @@ def test_info_of_a_cfg_counts_right() -> None:
     assert [row["kind"] for row in found["layers"]] == ["rnn", "connected", "softmax"]
     assert [row["outputs"] for row in found["layers"]] == [8, 256, 256]
     assert (found["streams"], found["time_steps"], found["subdivisions"]) == (4, 8, 1)
-    assert found["symbols"] == 32
+    assert found["symbols_per_update"] == 32
     assert found["memory"] > 4 * 3 * PARAMETERS
 
 
@@ -79,7 +79,7 @@ def test_info_of_weights_as_json() -> None:
     assert found["version"] == "0.2.0"
     assert found["header_bytes"] == 20
     assert found["seen"] == 320
-    assert found["floats"] == PARAMETERS
+    assert found["parameters"] == PARAMETERS
     assert found["dialect"] == "upstream"
     assert not found["transposed"]
 
@@ -115,7 +115,7 @@ def test_info_of_a_file_in_alexeyabs_dialect() -> None:
     dn.train("net.cfg", "text.txt", batches=1, val=0)
     found = facts("backup/net_final.weights")
     assert found["weights"]["dialect"] == "alexeyab"
-    assert found["weights"]["floats"] == found["parameters"]
+    assert found["weights"]["parameters"] == found["parameters"]
     assert "the cfg has" not in found["weights"]["fit"]
 
 
@@ -181,7 +181,7 @@ def test_info_of_weights_without_a_cfg_that_fits_shows_their_header(cfg: str | N
     told = json.loads(outcome.stdout)
     assert told["cfg"] is None
     assert told["weights"]["seen"] == header.seen
-    assert told["weights"]["floats"] == header.floats
+    assert told["weights"]["parameters"] == header.floats
 
 
 def test_info_of_a_folder_with_the_name_of_a_bundled_cfg() -> None:

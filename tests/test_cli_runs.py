@@ -14,7 +14,7 @@ import darknet_py as dn
 from darknet_py.training.runs import find_runs
 from tests.support.commands import invoke
 from tests.support.inputs import PARAMETERS, SYMBOLS
-from tests.support.runs import read_state, train, write_state
+from tests.support.runs import read_state, rows, train, write_state
 
 pytestmark = pytest.mark.usefixtures("run_inputs")
 
@@ -49,6 +49,33 @@ def test_runs_below_a_folder_are_listed_with_what_is_known_of_them() -> None:
     assert table[0].split()[:4] == ["name", "network", "text", "date"]
     assert [line.split()[0].replace(os.sep, "/") for line in table[1:]] == ["b/net", "runs/a/net"]
     assert all(line.endswith("complete") for line in table[1:])
+
+
+def test_one_thing_has_one_name() -> None:
+    """In the table of losses, for the callback, in JSON and in what `train` returns."""
+    seen: list[dn.Row] = []
+    args: dict[str, Any] = {
+        "batches": 4,
+        "val_every": 2,
+        "sample_every": 1,
+        "callback": seen.append,
+    }
+    result = dn.train("net.cfg", "text.txt", seed=1, **args)
+    for row, cells in zip(seen, rows(), strict=True):
+        for name, cell in cells.items():
+            value = getattr(row, name)
+            assert value == pytest.approx(float(cell), abs=1e-3) if cell else value is None, name
+    sample = json.loads(Path("backup/net.samples").read_text().splitlines()[-1])
+    assert (sample["batch"], sample["val"]) == (seen[-1].batch, seen[-1].val)
+    run = listed()["backup/net"]
+    shared = [name for name in run if hasattr(result, name)]
+    assert len(shared) == 7
+    assert [run[name] for name in shared] == [getattr(result, name) for name in shared]
+    assert result.unit == seen[0].unit
+    info = json.loads(invoke("info", "backup", "--json").stdout)
+    assert info["weights"]["parameters"] == info["parameters"] == run["parameters"]
+    assert info["symbols_per_update"] * result.batches == info["weights"]["seen"] == seen[-1].seen
+    assert info["unit"] == result.unit
 
 
 def test_the_name_of_a_run_is_what_commands_take() -> None:

@@ -97,7 +97,10 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     parts = f" (in {facts['subdivisions']} parts)" if facts["subdivisions"] > 1 else ""
     return [
         *rows,
-        ("batch", f"{streams} x {steps} = {counted(facts['symbols'], unit)} per update{parts}"),
+        (
+            "batch",
+            f"{streams} x {steps} = {counted(facts['symbols_per_update'], unit)} per update{parts}",
+        ),
         ("memory", f"about {facts['peak_memory'] / 1e6:,.0f} MB to train, and the text"),
         (
             "validation",
@@ -119,7 +122,7 @@ def _header_rows(header: dict[str, Any], unit: str) -> list[tuple[str, str]]:
             f"{header['dialect']}{transposed})",
         ),
         ("trained on", f"{counted(header['seen'], unit)} (`seen`)"),
-        ("parameters", ", ".join([f"{header['floats']:,}", *fit])),
+        ("parameters", ", ".join([f"{header['parameters']:,}", *fit])),
     ]
 
 
@@ -164,7 +167,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
             "version": f"{header.major}.{header.minor}.{header.revision}",
             "header_bytes": header.length,
             "seen": header.seen,
-            "floats": header.floats,
+            "parameters": header.floats,
             "transposed": header.transposed,
             "dialect": header.dialect.name,
             "fit": None,
@@ -210,7 +213,7 @@ def _facts(source: str, cfg: str | None) -> tuple[dict[str, Any], DarknetError |
         "streams": options.streams,
         "time_steps": options.time_steps,
         "subdivisions": options.subdivisions,
-        "symbols": options.symbols,
+        "symbols_per_update": options.symbols,
         "unit": unit_of(net),
         "parameters": count,
         "operations": sum(layer.operations() for layer in net.layers),

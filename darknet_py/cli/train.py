@@ -22,7 +22,7 @@ from darknet_py.errors import TrainingError
 from darknet_py.files import base_name
 from darknet_py.parallel.mpi import find_communicator
 from darknet_py.terminal.messages import one_line, say
-from darknet_py.text.symbols import LONGER, unit_of
+from darknet_py.text.symbols import LONGER
 from darknet_py.training import Result, train
 from darknet_py.training.folder import DEFAULT_FOLDER, resume_command, run_to_resume
 from darknet_py.training.interruption import Interruption
@@ -182,7 +182,7 @@ def _part(symbols: int, held_out: int) -> str:
 def _say_result(result: Result, explanation: str | None) -> None:
     """What a run came to."""
     rate = result.symbols / max(result.seconds, 1e-9)
-    unit = unit_of(result.net)
+    unit = result.unit
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"
     say(
         f"{result.ended}{batch}: {result.symbols:,} {unit}s in {result.seconds:.1f} s, "

@@ -103,6 +103,7 @@ class Result:
     so many times a loss per byte is one per character. best_batch: after which the best network
     was kept. ended: why, in a few words. interrupted: by `stop`.
     file: what to generate with: the best network's file, or the last one's where none is better.
+    unit: what a symbol is called.
     """
 
     net: Network
@@ -128,9 +129,13 @@ class Result:
     def file(self) -> Path:
         return self.weights if self.best is None else self.best
 
+    @property
+    def unit(self) -> str:
+        return unit_of(self.net)
+
     def _repr_html_(self) -> str:
         """For notebooks."""
-        unit = unit_of(self.net)
+        unit = self.unit
         facts = {
             "ended": self.ended,
             "trained on": f"{counted(self.symbols, unit)} in {self.seconds:,.1f} s",
