@@ -40,6 +40,10 @@ def test_a_report_lets_one_try_the_network() -> None:
             shown = text.decode("utf-8", "replace").translate(PICTURES).rstrip("\n")
             assert "\n".join(blocks).rstrip("\n") == shown
             assert browser.run("return document.documentElement.scrollWidth") <= width
+            assert dn.report("backup", "backup/net", out="compared.html").exists()
+            browser.open(Path("compared.html"))
+            assert browser.run("return document.documentElement.scrollWidth") <= width
+            browser.open(Path("backup/net.html"))
         levels = browser.run(
             "return Array.from(document.querySelectorAll('h1,h2,h3'), e => e.tagName)"
         )

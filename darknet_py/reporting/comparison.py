@@ -33,7 +33,7 @@ def compared(
     ]
     parts = [
         f"<h1>{len(runs)} runs compared</h1>",
-        f"<table>{''.join(rows)}</table>",
+        f"<div class='runs'><table>{''.join(rows)}</table></div>",
         "<h2>Losses</h2>",
         chart({run.name: losses for run, losses, _ in runs}, unit),
     ]

@@ -41,6 +41,8 @@ p.note span { color: var(--ink); }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
   border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
 table { border-collapse: collapse; font-size: .9rem; }
+.runs { overflow-x: auto; }
+.runs td { white-space: nowrap; }
 caption { white-space: nowrap; }
 td, th { padding: .1rem .9rem .1rem 0; text-align: left; }
 td.n { text-align: right; font-variant-numeric: tabular-nums; }
