@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(SCRIPTS)
 
-.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs format clean
+.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial site format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -60,6 +60,28 @@ format: .venv/tests
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# The drawings, and what the tutorial shows of a real run; the latter needs a browser.
+pictures: .venv/tests
+	$(BIN)/python -m tools.draw
+
+tutorial: pictures
+	$(BIN)/python -m tools.make_tutorial
+
+# The documentation as a site, in build/site/html. A broken link is an error.
+site: .venv/runs .venv-site/done
+	rm -rf build/site
+	mkdir -p build/site
+	cp -R docs build/site/docs
+	mv build/site/docs/zensical.toml build/site
+	mkdir build/site/docs/try
+	$(BIN)/darknet-py -q export tales build/site/docs/try/tales.html
+	.venv-site/$(SCRIPTS)/zensical build --strict -f build/site/zensical.toml
+
+.venv-site/done:
+	$(PYTHON) -m venv .venv-site
+	.venv-site/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check zensical==0.0.73
+	@touch $@
+
 bench-scaling: .venv/tests
 	$(BIN)/python -m benchmarks.bench_scaling --write docs/scaling.md
 
@@ -110,4 +132,4 @@ peers: .venv-torch/done
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-torch .venv-lowest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-site .venv-torch .venv-lowest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,8 +1,8 @@
 """What the documentation says can be done, can be done.
 
 Every ```sh block of a page runs, one after the other, in a folder that has nothing but mybook.txt
-and the texts of data/, and then the ```python blocks as one program. A block that begins with `# NAME.py` is this
-file, which is there from the start. The texts are cut, and every training ends
+and the texts of data/, and then the ```python blocks as one program. A block that begins with
+`# NAME.py` is this file, which is there from the start. The texts are cut, and every training ends
 after five batches, whatever its time. numba is left out, so that no block waits for it.
 """
 

@@ -490,7 +490,7 @@ def test_wrong_arrays_are_refused(bad: Array) -> None:
 
 
 LOSS = r"the last layer has no loss; end the network with \[softmax\]"
-NORMED = r"cfg:\d+: .*batch_normalize=1.* streams"
+NORMED = r"cfg:\d+: .*batch norm needs at least two streams"
 
 
 @pytest.mark.parametrize(
@@ -508,7 +508,7 @@ NORMED = r"cfg:\d+: .*batch_normalize=1.* streams"
             NORMED,
         ),
         ("[net] inputs=7 batch=1", ["[lstm] output=5 batch_normalize=1", *END], NORMED),
-        ("[net] inputs=7", ["[connected] output=7 batch_normalize=1", END[1]], "batch_normalize=1"),
+        ("[net] inputs=7", ["[connected] output=7 batch_normalize=1", END[1]], "batch norm needs"),
     ],
 )
 def test_what_predicts_but_cannot_be_trained(head: str, layers: list[str], told: str) -> None:
