@@ -67,7 +67,8 @@ pictures: .venv/tests
 tutorial: pictures
 	$(BIN)/python -m tools.make_tutorial
 
-# The documentation as a site, in build/site/html. A broken link is an error.
+# The documentation as a site, in build/site/html. A broken link is an error, and so is a style, script
+# or picture of another server.
 site: .venv/runs .venv-site/done
 	rm -rf build/site
 	mkdir -p build/site
@@ -76,6 +77,8 @@ site: .venv/runs .venv-site/done
 	mkdir build/site/docs/try
 	$(BIN)/darknet-py -q export tales build/site/docs/try/tales.html
 	.venv-site/$(SCRIPTS)/zensical build --strict -f build/site/zensical.toml
+	! grep -rEo '(<(link|script|img|iframe|source)[^>]* (href|src)=|url\(|@import )["'\'']?(https?:)?//[^>)]*' \
+	  build/site/html --include='*.html' --include='*.css'
 
 .venv-site/done:
 	$(PYTHON) -m venv .venv-site

@@ -103,6 +103,12 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_the_menu_of_the_site_has_every_page() -> None:
+    menu = (DOCS / "zensical.toml").read_text(encoding="utf-8")
+    pages = sorted(re.findall(r'= "([\w-]+\.md)"', menu))
+    assert pages == sorted(page.name for page in DOCS.glob("*.md"))
+
+
 def test_every_bundled_cfg_is_named_in_the_readme() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for name in bundled_cfgs():
