@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(SCRIPTS)
 
-.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial site format clean
+.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial notebooks site format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -66,6 +66,15 @@ pictures: .venv/tests
 
 tutorial: pictures
 	$(BIN)/python -m tools.make_tutorial
+
+# The tutorial and how-it-works as notebooks, executed.
+notebooks: .venv-notebooks/done
+	PATH="$(CURDIR)/.venv-notebooks/$(SCRIPTS):$$PATH" .venv-notebooks/$(SCRIPTS)/python -m tools.make_notebooks
+
+.venv-notebooks/done: pyproject.toml
+	$(PYTHON) -m venv .venv-notebooks
+	.venv-notebooks/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,plot]' nbclient ipykernel
+	@touch $@
 
 # The documentation as a site, in build/site/html. A broken link is an error, and so is a style, script
 # or picture of another server.
@@ -135,4 +144,4 @@ peers: .venv-torch/done
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-site .venv-torch .venv-lowest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-notebooks .venv-site .venv-torch .venv-lowest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
