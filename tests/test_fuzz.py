@@ -109,6 +109,8 @@ def _leave_nothing() -> Iterator[None]:
     yield
     if trained.cache_info().currsize:
         shutil.rmtree(trained())
+        trained.cache_clear()
+        compiled_code.cache_clear()
 
 
 # Damage: what is cut out of a file from a place on, and what is put there instead.
