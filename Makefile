@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(SCRIPTS)
 
-.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial notebooks site format clean
+.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial outputs notebooks site format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -76,6 +76,10 @@ notebooks: .venv-notebooks/done
 	.venv-notebooks/$(SCRIPTS)/python -m pip install --quiet --disable-pip-version-check -e '.[fast,plot]' nbclient ipykernel
 	@touch $@
 
+# What the commands on the pages print; PAGES=docs/lists.md for a part.
+outputs: .venv/tests
+	$(BIN)/python -m tools.make_outputs $(PAGES)
+
 # The documentation as a site, in build/site/html. A broken link is an error, and so is a style, script
 # or picture of another server.
 site: .venv/runs .venv-site/done
@@ -95,7 +99,7 @@ site: .venv/runs .venv-site/done
 	@touch $@
 
 bench-scaling: .venv/tests
-	$(BIN)/python -m benchmarks.bench_scaling --write docs/scaling.md
+	$(BIN)/python -m benchmarks.bench_scaling --write benchmarks/scaling.md
 
 # The benchmark compares with PyTorch, which has a separate environment.
 bench: .venv/tests .venv-torch/done
