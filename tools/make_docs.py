@@ -38,6 +38,23 @@ API_HEAD = """# The Python API
 Made from the docstrings by `make docs`. These are the names of `import darknet_py`; everything else
 may change in any version. Errors and messages are those of the commands: an option in them,
 `--val-from`, is the argument `val_from`.
+
+## Threads
+
+Several threads may use one network, and each gets the results of a single thread or an error:
+
+| call | other threads that use the network |
+|---|---|
+| `generate`, `generate_text`, `stream_text`, `evaluate`, `evaluate_lines` | take turns with it |
+| methods of a `Session`, one for each thread | take turns with it |
+| `export`, `save_weights`, `copy`, `deepcopy`, `pickle` | are not affected |
+| `predict`, `reset_state` | wait if they generate or evaluate; others get a DarknetError |
+| `train_batch`, `load_weights` and others that change parameters | get a DarknetError |
+| `forward` and others that return buffers; a change of `parameters` | must not exist |
+
+A call that changes the network first waits for threads that generate or evaluate. Copies of a
+network are independent. `train` and `load_network` make a network of their own; two runs need two
+folders.
 """
 
 
