@@ -37,7 +37,7 @@ LINE = 128
 
 
 def aligned(count: int, dtype: Any = np.float32) -> Array:
-    """A vector of so many numbers, zeros, that begins at the start of a cache line."""
+    """A vector of `count` numbers, zeros, that begins at the start of a cache line."""
     size = np.dtype(dtype).itemsize
     flat = np.zeros(count + LINE // size, dtype)
     first = -flat.ctypes.data % LINE // size

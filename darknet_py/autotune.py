@@ -1,6 +1,6 @@
-"""Which of several ways of doing the same thing is fastest here and now: tried as a run goes.
+"""Finds the fastest of several ways to do one thing, here and now: tried as a run goes.
 
-What is fastest depends on what else the machine does. So each way is tried for a few batches in
+What is fastest depends on the other work of the machine. So each way is tried for a few batches in
 turn: at first, then every AGAIN seconds, and when batches have become slower. A hopeless trial ends
 with its first batch.
 """
@@ -14,13 +14,13 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 TRIED = 3  # batches of a trial, the first of which does not count
-AGAIN = 30.0  # seconds between trials; more where they would take over 1/20 of the time
-# A batch that takes so many times as long as it did is slow.
+AGAIN = 30.0  # seconds between trials; more if they would take over 1/20 of the time
+# A batch that takes this many times its usual time is slow.
 SLOWER = 1.25
 
 
 class Autotuner(Generic[T]):
-    """The ways to choose from, `choices`, the likeliest first, and the `choice` in use.
+    """The ways to choose from, `choices`, the most likely first, and the `choice` in use.
 
     The last one is the first to be tried.
     """
@@ -34,7 +34,7 @@ class Autotuner(Generic[T]):
         self._wait = self._lost = 0.0
 
     def batch_done(self, seconds: float) -> None:
-        """Take note of a batch's time, and change `choice` where that is due."""
+        """Take note of a batch's time, and change `choice` if that is due."""
         if len(self.choices) < 2:
             return
         self._wait -= seconds

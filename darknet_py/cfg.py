@@ -1,7 +1,7 @@
 """darknet's cfg files: text -> sections -> options, each a key and its value.
 
 A cfg file is a list of sections. `[name]` opens one, `key=value` lines fill it, and lines that
-start with `#` or `;` are comments. The first section, `[net]`, says how to train; each one after
+start with `#` or `;` are comments. The first section, `[net]`, describes training; each one after
 it is a layer. Spaces, tabs and carriage returns mean nothing anywhere.
 
 Every error names the file, the line and, for values, the key, what was found and what was expected.
@@ -206,7 +206,7 @@ class Cfg:
         return "".join(row + "\n" for row in rows)
 
     def difference(self, other: Cfg) -> str | None:
-        """The first option or section of `other` that is unlike this one's, or None."""
+        """The first option or section of `other` that differs from this one's, or None."""
         if len(self.sections) != len(other.sections):
             return f"{counted(len(self.layers), 'layer')} became {len(other.layers)}"
         for before, after in zip(self.sections, other.sections, strict=True):
@@ -245,7 +245,7 @@ class Cfg:
         return Cfg(self.path, self.lines, sections)
 
     def _sections_of(self, target: str, place: str) -> list[int]:
-        """The indexes of the sections that an override names. Raises CfgError where there is none.
+        """The indexes of the sections that an override names. Raises CfgError if there is none.
 
         target: `net`, a layer's section, or its number from 0. place: of the override, for errors.
         """
@@ -275,7 +275,7 @@ class Cfg:
         return Cfg(self.path, self.lines, [self.net, *layers])
 
     def as_darknet_draws(self) -> Cfg:
-        """A new Cfg without the keys of our own that change a new network's first parameters."""
+        """A new Cfg without the darknet-py keys that change a new network's first parameters."""
         net = self.net.changed(dict.fromkeys(INITIAL))
         return Cfg(self.path, self.lines, [net, *self.layers])
 
@@ -365,7 +365,7 @@ def parse_cfg(text: str, path: str = "cfg") -> Cfg:
 
 
 def read_cfg(path: str | os.PathLike[str]) -> Cfg:
-    """Read and parse the cfg file at `path`. Raises CfgError, also where it cannot be read."""
+    """Read and parse the cfg file at `path`. Raises CfgError, even if it cannot be read."""
     try:
         if os.path.isdir(path):
             raise CfgError(f"{path} is a folder; give a cfg file, or the name of a bundled one")
@@ -391,15 +391,15 @@ def bundled_cfgs() -> dict[str, Path]:
 
 
 def bundled_name(path: str) -> str | None:
-    """The name of the bundled cfg at this path; None where there is none."""
+    """The name of the bundled cfg at this path; None if there is none."""
     return next((name for name, file in bundled_cfgs().items() if str(file) == path), None)
 
 
 def find_cfg(name: str | os.PathLike[str]) -> Cfg:
     """The cfg file at path `name`, or the bundled one of that name. Raises CfgError.
 
-    A folder does not hide a bundled cfg of the same name; a file does. `cfg/NAME.cfg`, where
-    darknet has its cfgs, stands for the bundled one too where there is no such file.
+    A folder does not hide a bundled cfg of its name; a file does. `cfg/NAME.cfg`, where
+    darknet has its cfgs, stands for the bundled one too if there is no such file.
     """
     bundled = bundled_cfgs()
     typed = os.fspath(name)

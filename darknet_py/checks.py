@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 class WrongType(TypeError, ValueError):
-    """A value of a type that an argument cannot have, which is a wrong value too."""
+    """A value of a type that an argument cannot have, and so is a wrong value."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -250,7 +250,7 @@ _DURATION = re.compile(
 
 
 def _seconds(number: Check[float], words: str, typed: str) -> Check[float]:
-    """A time in seconds; a text may have hours and minutes too."""
+    """A time in seconds; a text may even have hours and minutes."""
 
     def read(text: str) -> float:
         found = _DURATION.fullmatch(text)
@@ -360,7 +360,7 @@ LAYERS = Check(
 
 
 def integers(name: str, wanted: str, value: Any, ndim: int) -> NDArray[Any]:
-    """`value` as an array of integers with so many axes; an empty one may be of any type.
+    """`value` as an array of integers with `ndim` axes; an empty one may be of any type.
 
     wanted: what it must be, for the message. Raises ValueError.
     """

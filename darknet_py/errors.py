@@ -32,7 +32,7 @@ class CfgWarning(DarknetWarning):
 class CostWarning(CfgWarning):
     """A [cost] after a [softmax], whose loss alone counts in exact training.
 
-    In the C program's arithmetic the cost counts too.
+    In the C program's arithmetic the cost counts.
     """
 
 

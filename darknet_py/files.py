@@ -1,6 +1,6 @@
 """Names and kinds of files, writing them whole or not at all, and not overwriting a user's.
 
-The one rule about overwriting: a command replaces a file that exists only where it is as this
+The one rule about overwriting: a command replaces a file that exists only if it is as this
 program wrote it, which a mark in it shows, or where --force is given. What a command reads is never
 overwritten.
 """
@@ -95,7 +95,7 @@ def writing_whole(path: Name, follow: bool = True) -> Iterator[BinaryIO]:
 
 
 def check_file_place(path: Name, follow: bool = True) -> None:
-    """Raise OSError where no file could be written: no name, no folder, or no file in its place.
+    """Raise OSError if no file could be written: no name, no folder, or no file in its place.
 
     follow: see `writing_whole`.
     """
@@ -122,7 +122,7 @@ def check_run_place(base: Path) -> None:
         open(beside, "xb").close()
         beside.unlink()
     except OSError as error:
-        error.filename = os.fspath(base.parent)  # Not of a file that nobody knows.
+        error.filename = os.fspath(base.parent)  # Not of a file that no one knows.
         if error.errno == errno.ENAMETOOLONG:
             error.strerror = f"give the cfg a shorter name than {base.name}.cfg"
         raise
@@ -139,7 +139,7 @@ def check_targets(*targets: Sequence[Path], read: Iterable[Name], force: bool) -
     """Make sure that all files of a command can be written before the first of them is.
 
     targets: files that are written together, the one with the mark first. read: what the command
-    reads. Raises OSError where there is no place for a file, and DarknetError where it would be
+    reads. Raises OSError if there is no place for a file, and DarknetError if it would be
     overwritten and should not be.
     """
     files = [file for together in targets for file in together]
@@ -170,7 +170,7 @@ def with_mark(data: bytes, *others: bytes) -> bytes:
 
 
 def is_as_written(marked: Path, *others: Path) -> bool:
-    """Whether this program wrote these files, with the mark in the first, and nobody changed them
+    """Whether this program wrote these files, with the mark in the first, and no one changed them
     since.
     """
     try:
@@ -219,7 +219,7 @@ def move(files: Sequence[Path], folder: Path) -> None:
 
 
 def sync(place: Path) -> None:
-    """Make a file, or the names in a folder, last through a power failure, where that is possible.
+    """Make a file, or the names in a folder, last through a power failure, if that is possible.
 
     What was written to a file that is open is synced through that, since here errors are ignored.
     """

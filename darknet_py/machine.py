@@ -15,7 +15,7 @@ def processors() -> int:
 
 
 def memory() -> int:
-    """The bytes of memory of this machine; 8 GiB where it does not tell."""
+    """The bytes of memory of this machine; 8 GiB if it does not tell."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -30,7 +30,7 @@ def trainable_memory() -> int:
 def program_memory() -> int:
     """The bytes that training takes before any array, about: Python and its libraries.
 
-    Measured with Python 3.11 on Linux; several times as many with the engine, whose compiler is in
+    Measured with Python 3.11 on Linux; several times more with the engine, whose compiler is in
     memory.
     """
     has_compiler = importlib.util.find_spec("numba") is not None

@@ -147,7 +147,7 @@ class Model:
             first += parameter.size
 
     def _check_memory(self, count: int) -> None:
-        """Raise CfgError where so many parameters, or the states, are more than the machine has."""
+        """Raise CfgError if the parameters, or the states, are more than the machine has."""
         streams = self.options.streams
         states = 2 * self.state_size() * streams
         for place, what, numbers in (
@@ -198,7 +198,7 @@ class Model:
         return [parameter for layer in self.layers for parameter in layer.parameters()]
 
     def rolling_statistics(self) -> list[Parameter]:
-        """Those of batch norm, which forward updates; none where there is none."""
+        """Those of batch norm, which forward updates; none if there is none."""
         return [tensor for tensor in self.tensors() if not tensor.trained]
 
     @property
@@ -236,7 +236,7 @@ class Model:
 
     @property
     def loss_layer(self) -> LossLayer:
-        """The last layer, which compares with the truth. Raises CfgError where there is none."""
+        """The last layer, which compares with the truth. Raises CfgError if there is none."""
         layer = self.layers[-1]
         if not isinstance(layer, LossLayer) or not layer.has_loss:
             raise CfgError(
@@ -246,19 +246,19 @@ class Model:
         return layer
 
     def check_trainable(self) -> None:
-        """Raise CfgError where this network cannot be trained."""
+        """Raise CfgError if this network cannot be trained."""
         _ = self.loss_layer
         self.check_symbols_match()
         self.check_layers_trainable()
 
     def check_layers_trainable(self) -> None:
-        """Raise CfgError where one of the layers, by itself, cannot be trained."""
+        """Raise CfgError if one of the layers, by itself, cannot be trained."""
         for section, layer in zip(self._sections, self.layers, strict=True):
             with self.cfg.blaming("batch", "subdivisions", "time_steps"):
                 layer.check_trainable(section, self.options)
 
     def check_symbols_match(self) -> None:
-        """Raise CfgError where what the network writes is not what it reads."""
+        """Raise CfgError if what the network writes is not what it reads."""
         if self.outputs != self.inputs:
             last = next((s for s in reversed(self._sections) if "output" in s.options), None)
             place = (last.overrides("output") if last else "") or self.cfg.place("inputs")
@@ -320,7 +320,7 @@ class Model:
         """symbols (time_steps, streams) -> outputs (time_steps, streams, outputs), the state after.
 
         The outputs are a buffer of the last layer run, which is that of the first `count` layers
-        where it is given. In a prediction batch norm uses its rolling statistics.
+        if it is given. In a prediction batch norm uses its rolling statistics.
         """
         x = self._coded(symbols)
         after = list(state)
@@ -340,9 +340,9 @@ class Model:
 
     def stepper(self, state: NetworkState, streams: int = 1) -> NumpyStep:
         """A function from one symbol of each stream, integers (streams,), to what comes into the
-        output layer, (streams, inputs), a buffer; or to its outputs, where that is no softmax.
+        output layer, (streams, inputs), a buffer; or to its outputs, if that is no softmax.
 
-        For one stream all arrays come without that axis. It starts in `state` and goes on from
+        For one stream all arrays come without that axis. It starts in `state` and continues from
         call to call, much quicker than `forward`. The parameters are those of now. Its state is
         within it: `copy` gives back the same function.
         """
@@ -384,7 +384,7 @@ class Model:
     ) -> tuple[Array, NetworkState]:
         """-log of the probability of each target, `(time_steps, streams)`, and the state after.
 
-        In nats; this is the loss that is trained on where the network ends in a softmax.
+        In nats; this is the loss that is trained on if the network ends in a softmax.
         """
         y, after = self.forward(inputs, state)
         if isinstance(self.output_layer, SoftmaxLayer):

@@ -185,7 +185,7 @@ class Network(Model):
         """Train on one datum; the parameters change when all subdivisions of a batch are in.
 
         inputs, targets: integers `(time_steps, streams)`, the targets being the next symbols.
-        Returns the loss in nats per symbol. With `state=carry` the hidden state goes on from the
+        Returns the loss in nats per symbol. With `state=carry` the hidden state continues from the
         last datum, without its gradient; otherwise every datum starts from zeros.
         Waits for other threads that generate or evaluate. Raises CfgError if the network cannot
         be trained, ValueError for wrong arrays, DarknetError while another thread changes the
@@ -203,7 +203,7 @@ class Network(Model):
         """Probabilities of the next symbol after each of `inputs`, integers (time_steps, streams),
         or a text for a network of bytes and one stream.
 
-        Returns a new array (time_steps, streams, outputs). The hidden state goes on from the last
+        Returns a new array (time_steps, streams, outputs). The hidden state continues from the last
         call; `reset_state` zeroes it. Waits for other threads that generate or evaluate. Raises
         ValueError for wrong arrays, DarknetError while another thread changes the network.
         """
@@ -231,7 +231,7 @@ class Network(Model):
                     part[stream] = 0
 
     def _symbols(self, name: str, value: ArrayLike, steps: int | None) -> Codes:
-        """`value` as an array (time_steps, streams), of `steps` where that is given."""
+        """`value` as an array (time_steps, streams), of `steps` if that is given."""
         wanted = f"integers of shape (time_steps, streams) = ({steps or 'any'}, {self.streams})"
         symbols = integers(name, wanted, value, ndim=2)
         shape = (steps or len(symbols), self.streams)
@@ -250,7 +250,7 @@ class Network(Model):
     def load_weights(self, path: str | os.PathLike[str], dialect: str = "auto") -> None:
         """Read the parameters, but those of layers with dontload=1, and `seen` from a weights file.
 
-        dialect: of the file, `auto` going by its header. Where it is not the network's own, the
+        dialect: of the file, `auto` going by its header. If the network has another, the
         parameters are put in the network's order. Waits for other threads that generate or
         evaluate. Raises WeightsError, DarknetError while another thread changes the network.
         """
@@ -272,7 +272,7 @@ class Network(Model):
         self._copy_by_name(self._to_load(), other._to_load(), origin, path)
 
     def take_parameters(self, other: Network, path: str | os.PathLike[str]) -> None:
-        """Copy all parameters of a network of the same cfg in another dialect.
+        """Copy all parameters of a network with this cfg in another dialect.
 
         Raises WeightsError, naming the `path` they came from, for numbers that have no place here,
         DarknetError while another thread changes the network.
@@ -305,7 +305,7 @@ class Network(Model):
         return sum(parameter.size for parameter in self._to_load())
 
     def fits(self, floats: int) -> bool:
-        """Whether a weights file with so many numbers can be loaded."""
+        """Whether a weights file with `count` numbers can be loaded."""
         return floats in (self.loaded_count, self.loaded_count + self._spare())
 
     def _to_load(self) -> list[Parameter]:
@@ -381,7 +381,7 @@ class Network(Model):
         """What `copy` and `pickle` keep, from which a whole and independent network is built again.
 
         Buffers are left out, so a copy between `forward_loss` and `backward` needs a new forward.
-        Raises DarknetError where other processes compute a part of it, or while another thread
+        Raises DarknetError if other processes compute a part of it, or while another thread
         changes the parameters; they must not change before a pickle is complete.
         """
         if self._has_trainer and self.trainer.comm.size > 1:
@@ -403,7 +403,7 @@ class Network(Model):
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         name, precision = kept["tier"]
-        # The engine's copy is of numpy where it is opened without the engine.
+        # The engine's copy is of numpy if it is opened without the engine.
         tier = choose("numpy" if name == "numpy" else "auto", precision)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DarknetWarning)

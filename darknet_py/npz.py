@@ -23,7 +23,7 @@ Header = tuple[np.dtype[Any], tuple[int, ...]]  # type and shape of an array
 class Npz:
     """An open .npz file; names: those of its arrays.
 
-    Its methods raise ValueError, and whatever else a damaged file leads to: see `refusing_damage`.
+    Its methods raise ValueError, and whatever a damaged file leads to: see `refusing_damage`.
     """
 
     def __init__(self, archive: zipfile.ZipFile) -> None:

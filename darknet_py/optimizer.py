@@ -167,7 +167,7 @@ def update_average(average: Array, values: Array, count: int, share: float) -> N
 
 
 def bound_gradient(updates: Array, options: NetOptions) -> None:
-    """`clip` and `clip_norm`, keys of our own, on a whole network's summed updates, in place.
+    """`clip` and `clip_norm`, darknet-py keys, on a whole network's summed updates, in place.
 
     clip bounds each entry, divided by `symbols`, to +-clip; clip_norm then scales the whole vector,
     divided by `symbols`, down to that Euclidean norm.
@@ -182,7 +182,7 @@ def bound_gradient(updates: Array, options: NetOptions) -> None:
 
 
 def _norm(vector: Array) -> float:
-    """The Euclidean norm, also where the square of an entry is too large for the dtype."""
+    """The Euclidean norm, even if the square of an entry is too large for the dtype."""
     with np.errstate(over="ignore"):
         square = float(np.dot(vector, vector))
     if math.isinf(square):
@@ -220,7 +220,7 @@ def learning_rate(options: NetOptions, batch: int, rand: Rand | None = None) -> 
 
 
 def cooldown_factor(options: NetOptions, progress: float) -> float:
-    """What `cooldown`, a key of our own, multiplies the rate by.
+    """What `cooldown`, a darknet-py key, multiplies the rate by.
 
     progress: the share of the run that is done, 0 to 1. The factor is 1 until only the last
     `cooldown` of the run is left, and falls from there to 0 at its end on a straight line.

@@ -25,8 +25,8 @@ class NetOptions:
     """The typed options of `[net]`, with darknet's defaults.
 
     `batch` counts streams over all `subdivisions`; one datum is `streams * time_steps` symbols.
-    image: `height`, `width` and `channels` of the input, where all three are given. steps, scales:
-    empty where the policy is another one.
+    image: `height`, `width` and `channels` of the input, if all three are given. steps, scales:
+    empty if the policy is another one.
     """
 
     inputs: int
@@ -51,7 +51,7 @@ class NetOptions:
     scale: float = _key(Section.number, 1.0)
     gamma: float = _key(Section.number, 1.0)
 
-    # Keys that C ignores. Numbers are 0 where the key is off.
+    # Keys that C ignores. Numbers are 0 if the key is off.
     # Seconds after which a run ends where its user gives neither time nor batches.
     max_time: float = _key(Section.read, 0.0, check=SECONDS_OR_0)
     # Bounds of the gradient, see `bound_gradient`.
@@ -73,7 +73,7 @@ class NetOptions:
     dropconnect: float = _key(Section.number, 0.0, minimum=0, maximum=0.999)
     # The last fraction of the updates over which parameters are averaged.
     average: float = _key(Section.number, 0.0, minimum=0, maximum=1)
-    # `carry`: the hidden state goes on from batch to batch.
+    # `carry`: the hidden state continues from batch to batch.
     state: str = _key(Section.choice, "zero", choices=("zero", "carry"))
     # Symbols are integers of a text rather than its bytes.
     tokenized: bool = _key(Section.flag, False)
@@ -118,7 +118,7 @@ class NetOptions:
         return options
 
     def _check(self, section: Section) -> None:
-        """Raise CfgError where two keys contradict each other."""
+        """Raise CfgError if two keys contradict each other."""
         batch, subdivisions = self.batch, self.subdivisions
         if batch % subdivisions:
             raise section.error(
@@ -168,7 +168,7 @@ def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) ->
     """Raise CfgError for one of these keys of `[net]` that the others leave without any effect.
 
     For keys that a user sets for one run: in a cfg file such keys are common and harmless.
-    adam: whether that optimizer trains, where it does not go by `net`.
+    adam: whether that optimizer trains, if `net` does not decide it.
     """
     options = NetOptions.of(net)
     uses_adam = options.adam if adam is None else adam
@@ -183,4 +183,4 @@ def check_effect(net: Section, keys: Iterable[str], adam: bool | None = None) ->
             continue
         where = net.overrides(key) or option
         add = "" if key in _SIZES else f"; add --set {wanted.split()[0]}"
-        raise CfgError(f"{where}: has no effect: {key} acts only with {wanted}{add}")
+        raise CfgError(f"{where} has no effect: {key} needs {wanted}{add}")

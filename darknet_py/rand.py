@@ -38,7 +38,7 @@ _PIECE = 2**18  # draws filled at a time, which bounds the working memory of dra
 
 
 def seed_from_clock() -> int:
-    """A seed for a run that nobody gave one: the milliseconds of the clock."""
+    """A seed for a run that no one gave one: the milliseconds of the clock."""
     return time.time_ns() // 1_000_000 % 2**31
 
 
@@ -68,7 +68,7 @@ class Rand:
         self._block = _FIRST_BLOCK
 
     def __reduce__(self) -> tuple[type["Rand"], tuple[int, int], dict[str, float | None]]:
-        """A copy goes on from the same place, without what has been prepared."""
+        """A copy continues from the same place, without what has been prepared."""
         return type(self), (self.seed, self.drawn), {"_left": self._left}
 
     def rand(self) -> int:
@@ -140,7 +140,7 @@ def _normal(draws: NDArray[np.uint32]) -> NDArray[np.float32]:
     """The numbers that an even number of draws give, as many.
 
     sqrt(-2 log(u)) cos(2 pi v), then the same with sin, in double, rounded to f32. numpy's
-    functions may be off in the last bit of a double, so where that could change an f32 the number
+    functions may be off in the last bit of a double, so if that could change an f32 the number
     is computed again, by the functions of the C library.
     """
     u, v = (draws / float(2**31 - 1)).reshape(-1, 2).T

@@ -176,10 +176,10 @@ def _check_numbers(
 
 
 def usable(tensor: Parameter, values: Array) -> Array:
-    """Which of `values`, of this tensor, a network can compute with; a bool for each.
+    """Those of `values`, of this tensor, that a network can compute with; a bool for each.
 
     They are the finite ones, and in a rolling variance infinity, too, since what it divides
-    becomes 0. The C program's training comes to that where outputs are very large.
+    becomes 0. The C program's training reaches that if outputs are very large.
     """
     finite = np.isfinite(values)
     return finite | np.isposinf(values) if tensor.is_variance else finite

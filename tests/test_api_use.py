@@ -113,7 +113,7 @@ def test_what_a_beginner_gives_is_answered_with_what_is_needed(tmp_path: Path) -
         ("net must be a Network", lambda: dn.Session("run")),  # type: ignore[arg-type]
         ("folder must be a path", lambda: dn.report(net)),  # type: ignore[arg-type]
         ("sampling must be a Sampling", lambda: dn.generate(net, sampling=0.5)),  # type: ignore[arg-type]
-        ("greedy=True takes the likeliest", lambda: dn.generate(net, temperature=0)),
+        ("greedy=True takes the most likely", lambda: dn.generate(net, temperature=0)),
         ("as text.encode()", lambda: dn.train("tiny", "a text\nof two lines", batches=1)),
         ("as text.encode()", lambda: dn.train("tiny", "a" * 5000, batches=1)),
     ]

@@ -185,7 +185,7 @@ def test_a_much_later_network_than_the_best_one_is_told_by_every_command() -> No
     assert "later in the run" not in invoke("generate", "run", "--length", "3").stderr
     net.seen = best * 3
     net.save_weights(backup)
-    told = f"{backup} is of later in the run, after 3.0 times as much text"
+    told = f"{backup} is newer (3.0 times the training)"
     for args in (
         ("generate", "run", "--length", "3"),
         ("valid", "run", "text.txt"),

@@ -94,7 +94,7 @@ def test_a_link_that_is_cut_and_mended_does_no_harm(hosts: TwoHosts) -> None:
     hosts.cut()
     wait_for(process, f"waiting for rank 1 on {hosts.names[1]}, for [0-9]+ s so far")
     hosts.mend()
-    wait_for(process, f"rank 1 on {hosts.names[1]} answers again: the run goes on")
+    wait_for(process, f"rank 1 on {hosts.names[1]} answers again: the run continues")
     said = process.communicate()[1].decode()
     assert process.returncode == 0, said
     assert_same_run("two", "one")

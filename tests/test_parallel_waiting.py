@@ -68,7 +68,7 @@ def test_the_silent_rank_is_named(watch: Any, caplog: pytest.LogCaptureFixture) 
         watcher._look(7, 303.0)
         assert len(caplog.messages) == 2
         watcher._look(8, 0.0)
-        assert caplog.messages[2:] == ["rank 2 on c answers again: the run goes on"]
+        assert caplog.messages[2:] == ["rank 2 on c answers again: the run continues"]
         watcher._look(9, 0.0)
         assert len(caplog.messages) == 3
 

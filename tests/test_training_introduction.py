@@ -25,7 +25,7 @@ def test_the_text_the_network_and_the_end() -> None:
     assert lines["text"] == f"{Path('text.txt').resolve()}, {size - size // 10:,} bytes to train on"
     assert lines["held out"] == f"the last {size // 10:,} bytes"
     assert lines["network"].endswith(" parameters")
-    assert "places in the text" in lines["batch"]
+    assert "streams x" in lines["batch"]
     assert lines["batch"].endswith(" bytes per update")
     assert lines["end"] == "at batch 2 or after 90 seconds of training, whichever comes first"
     assert lines["files"] == f"{Path('backup/net')}*"
@@ -33,7 +33,7 @@ def test_the_text_the_network_and_the_end() -> None:
 
 
 def test_single_bytes_without_context_are_warned_of() -> None:
-    words = "each update reads single bytes, without what stands before them: to train, add "
+    words = "each update reads single bytes, which gives no context to learn from: add "
     args = ("text.txt", "--batches", "12", "--seed", "1")
     for added, is_said in (((), True), (("--set", "time_steps=2"), False)):
         said = invoke("train", "gru", *args, "--set", "gru.output=8", *added).stderr
@@ -122,7 +122,7 @@ def test_a_long_text_names_the_faster_way() -> None:
 
 
 def test_a_text_that_one_update_reads_whole_is_told() -> None:
-    said = " to train on, fewer than one update reads: this can only be learned by heart"
+    said = " to train on, fewer than one update reads: this can only be memorized"
     for size, is_told in ((300, True), (1599, True), (1600, False)):
         Path("short.txt").write_bytes((b"some words " * 200)[:size])
         args = ("train", "tiny", "short.txt", "--batches", "1", "--val", "0")

@@ -5,23 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
-STYLE = """
-text { font: 15px system-ui, sans-serif; fill: #1c1c1a; text-anchor: middle; }
-.small { font-size: 13px; fill: #66665f; }
-.left { text-anchor: start; }
-rect, circle { fill: #f4f4ef; stroke: #8d8d85; stroke-width: 1.3; }
-.state { fill: #dbe7f6; stroke: #1f5fa8; }
-.gate { fill: #f9e3da; stroke: #b5451b; }
-path { fill: none; stroke: #66665f; stroke-width: 1.5; marker-end: url(#tip); }
-.time { stroke: #1f5fa8; stroke-width: 2; marker-end: url(#bluetip); }
-.back { stroke: #b5451b; stroke-width: 2; stroke-dasharray: 6 4; marker-end: url(#redtip); }
-@media (prefers-color-scheme: dark) {
-  text { fill: #e8e8e2; } .small { fill: #a3a39b; }
-  rect, circle { fill: #1f1f1e; stroke: #77776f; }
-  .state { fill: #1d2b3d; stroke: #7fb2f0; } .gate { fill: #3a2318; stroke: #f08a5d; }
-  path { stroke: #a3a39b; } .time { stroke: #7fb2f0; } .back { stroke: #f08a5d; }
-}
-"""
+STYLE = (Path(__file__).parent / "draw.css").read_text(encoding="utf-8")
 TIP = (
     '<marker id="{id}" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" '
     'orient="auto-start-reverse"><path d="M0 0L10 5L0 10z" style="fill:{color};stroke:none"/>'

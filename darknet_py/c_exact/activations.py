@@ -55,7 +55,9 @@ def _tanh_of_alexeyab(x: Array) -> Array:
 
 
 def _selu(x: Array, c: Program) -> Array:
-    """NaN above 88.7 in AlexeyAB's program, where e^x is infinite: 0 times infinity; elu, too."""
+    """NaN above 88.7 in AlexeyAB's program, where e^x is infinite: 0 times infinity. So is that of
+    elu.
+    """
     above = c.wide(x >= 0) * 1.0507 * c.wide(x)
     return above + c.wide(x < 0) * 1.0507 * 1.6732 * (c.exp(x) - 1)
 
@@ -76,7 +78,7 @@ def _lhtan(x: Array, c: Program) -> Array:
     return np.where(x < 0, 0.001 * c.wide(x), np.where(x > 1, high, x))
 
 
-# x is f32; what meets `wide` or `exp` is of the type of the constants.
+# x is f32; what meets `wide` or `exp` has the type of the constants.
 _FUNCTIONS: dict[str, Callable[[Array, Program], Array]] = {
     "linear": lambda x, c: x,
     "logistic": lambda x, c: 1 / (1 + c.exp(-x)),

@@ -3,7 +3,7 @@
 C rounds every f32 operation on its own and adds the terms of a sum one after the other. Addition
 is not associative in f32, so the order is part of the result; everything else vectorizes. Here the
 terms of a sum are laid out along the first axis of an array, and `np.add.reduce` over it adds one
-whole row after the other. (Along a row, or where there is only one column, it would add in pairs;
+whole row after the other. (Along a row, or if there is only one column, it would add in pairs;
 and a matrix product of BLAS would fuse multiplications with additions.)
 
 An expression with a function of `math.h` or a decimal constant is one in double in C, rounded when
@@ -135,7 +135,7 @@ def _each(python: Scalar, c: Scalar, x: Array) -> Array:
         return np.fromiter(map(c, numbers), np.float64, x.size).reshape(x.shape)
 
 
-# Python's `math` calls the C library, but raises where that returns an infinity or NaN.
+# Python's `math` calls the C library, but raises if that returns an infinity or NaN.
 
 
 def c_exp(x: float) -> float:

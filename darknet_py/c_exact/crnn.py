@@ -31,7 +31,7 @@ class Convolution(Connected):
         return np.concatenate(products, axis=1)
 
     def _activate(self, x: Array) -> None:
-        # AlexeyAB's convolutions have a leaky of their own, with a constant that is a double.
+        # AlexeyAB's convolutions have another leaky, with a constant that is a double.
         dialect = UPSTREAM if self.activation == "leaky" else self.dialect
         activate(x, self.activation, dialect)
 

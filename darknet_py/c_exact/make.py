@@ -65,7 +65,7 @@ _NO_IMAGE = ("gru",)
 
 
 def _check(section: Section, net: Network, below: list[Section]) -> None:
-    """Raise CfgError where the C program cannot run this layer above those below."""
+    """Raise CfgError if the C program cannot run this layer above those below."""
     instead = "use `darknet-py train` and `darknet-py generate`, which can"
     if section.name == "dropout" and not below:
         raise section.error(f"the C program cannot run a network that begins with it; {instead}")

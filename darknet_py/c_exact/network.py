@@ -71,9 +71,9 @@ class CNetwork(BaseTrainer):
         return {"updates": self.updates}
 
     def check_trainable(self) -> None:
-        """Raise CfgError where the C program cannot train this network on a CPU.
+        """Raise CfgError if the C program cannot train this network on a CPU.
 
-        Warns where it ignores `adam`. The first `train_datum` calls this, if nothing has before.
+        Warns if it ignores `adam`. The first `train_datum` calls this, if nothing has before.
         """
         options, path = self.net.options, self.net.cfg.path
         first, section = self.layers[0], self.net.cfg.layers[0]
@@ -120,7 +120,7 @@ class CNetwork(BaseTrainer):
         """`train_network_datum`: forward, backward and, when a batch is complete, the update.
 
         inputs, targets: symbols (time_steps, streams), the targets being the next ones.
-        Returns the loss per symbol, the f32 number that `rnn train` prints. Raises CfgError where
+        Returns the loss per symbol, the f32 number that `rnn train` prints. Raises CfgError if
         the network cannot be trained so.
         """
         if not self._trainable:
@@ -168,7 +168,7 @@ class CNetwork(BaseTrainer):
                 layer.backward(first, None)
 
     def update_network(self) -> None:
-        """As in C: every layer, also those that no gradient has reached."""
+        """As in C: every layer, even those that no gradient has reached."""
         options = self.net.options
         self.last_rate = self.current_rate()
         args = UpdateArgs(

@@ -12,7 +12,7 @@ from darknet_py.rand import Rand
 def current_rate(net: NetOptions, batch: int, rand: Rand) -> np.float32:
     """The f32 rate at batch number `batch`.
 
-    rand: `policy=random` draws from it on every call, also from one that only prints the rate.
+    rand: `policy=random` draws from it on every call, even from one that only prints the rate.
     """
     rate = np.float32(net.learning_rate)
     power = float(np.float32(net.power))

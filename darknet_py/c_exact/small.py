@@ -27,7 +27,7 @@ def one_hot(symbols: Array, count: int) -> Array:
 
 
 def _like(truth: Array, x: Array) -> Array:
-    """The part of the flat truth that C compares with x: as many elements, in the shape of x."""
+    """The part of the flat truth that C compares with x: in the shape of x."""
     return truth[: x.size].reshape(x.shape)
 
 

@@ -30,7 +30,7 @@ def running_average(average: float | None, loss: float) -> float:
 
 
 def printed(number: float, spec: str) -> str:
-    """The number as C's printf has it, for a `spec` like 4.4f: with the sign of NaN, too."""
+    """The number as C's printf has it, for a `spec` like 4.4f: including the sign of NaN."""
     if not math.isnan(number):
         return f"{number:{spec}}"
     width = int(re.match("[0-9]*", spec)[0] or 0)  # type: ignore[index]

@@ -102,7 +102,7 @@ def _visible_errors() -> Iterator[None]:
         whole = error.format_message()
         shown = wrapped(visible(whole), ERROR)
         if isinstance(error, click.UsageError) and whole != error.message:
-            # What click puts before a message takes room in the line too.
+            # What click puts before a message takes room in the line.
             raise click.UsageError(shown, error.ctx) from error
         error.message = shown  # type: ignore[misc]
         raise
@@ -129,7 +129,7 @@ class _Closed(io.RawIOBase):
 
 
 def _leave_quietly() -> None:
-    """End without a word where nobody reads stdout any more (`darknet-py ... | head`)."""
+    """End without a word if no one reads stdout any more (`darknet-py ... | head`)."""
     # Python flushes stdout once more at exit and would complain; let it flush into nothing.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(0)

@@ -77,7 +77,7 @@ class Context(click.Context):
 
 
 class Command(click.Command):
-    """A command with -h, -v and -q, whose usage errors say what was probably meant."""
+    """A command with -h, -v and -q, whose usage errors name what was probably meant."""
 
     context_class = Context
 
@@ -150,7 +150,7 @@ class Group(Command, click.Group):
             if command is not None:
                 rows.append((name, command.get_short_help_str(limit=200)))
         with formatter.section("Commands"):
-            # Names are short: their descriptions stand beside them at any width.
+            # Names are short: their descriptions stand next to them at any width.
             click.HelpFormatter.write_dl(formatter, rows)
 
     def resolve_command(

@@ -14,7 +14,7 @@ from darknet_py.text.symbols import cut_character
 
 
 class ConsoleHandler(logging.Handler):
-    """Log records as plain lines on stderr, above a progress bar where one is running."""
+    """Log records as plain lines on stderr, above a progress bar if one is running."""
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record))

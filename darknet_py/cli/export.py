@@ -53,7 +53,7 @@ def command(
     \b
     .safetensors  tensors by name, like 0.input.weight, with the cfg as metadata
     .npz          the same for numpy
-    .html         one page that writes text in any browser, also offline
+    .html         one page that writes text in any browser, even offline
     .onnx         one step: symbols and states in, probabilities and states out
     .py           a readable PyTorch module, parameters in a .safetensors file
     .weights      darknet's format, with a cfg; only with --fold-batchnorm

@@ -48,21 +48,21 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     type=Value(TEMPERATURE),
     default=0.7,
     show_default=True,
-    help="Below 1 is more careful, above 1 bolder; 0 always takes the likeliest symbol.",
+    help="Below 1 is more careful, above 1 bolder; 0 always takes the most likely symbol.",
 )
 @click.option(
     "--top-k",
     type=Value(whole()),
     default=0,
-    help="Draw only from the K likeliest symbols; 0 means all.",
+    help="Draw only from the K most likely symbols; 0 means all.",
 )
 @click.option(
     "--top-p",
     type=Value(TOP_P),
     default=1.0,
-    help="Draw only from the likeliest symbols that together have this probability.",
+    help="Draw only from the most likely symbols that together have this probability.",
 )
-@click.option("--greedy", is_flag=True, help="Take the likeliest symbol each time.")
+@click.option("--greedy", is_flag=True, help="Take the most likely symbol each time.")
 @click.option(
     "--seed",
     type=SEED,
@@ -99,7 +99,7 @@ LONGEST_SAMPLE = 10_000_000  # symbols
     "--interactive", is_flag=True, help="Write in turns: you type, the network continues."
 )
 @tokens_option
-@click.option("--raw", is_flag=True, help="Write every byte as it is, also on a terminal.")
+@click.option("--raw", is_flag=True, help="Write every byte as it is, even on a terminal.")
 def command(
     weights: str,
     cfg: str | None,

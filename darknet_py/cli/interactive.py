@@ -27,10 +27,10 @@ WITHOUT_COLON = {"quit": "quit", "exit": "quit", "help": "help"}  # what is ofte
 HELP = r"""type a text and press Enter: the network reads it and continues; Enter alone continues
 \n \t \r \\ \xHH are understood; the Enter itself is not read, so end with \n for a new line
 :temperature T   below 1 is more careful, above 1 bolder (now {temperature:g})
-:top-p P         draw only from the likeliest that together reach this probability (now {top_p:g})
+:top-p P         draw only from the most likely that together reach this probability (now {top_p:g})
 :seed N          draw from this random seed from now on
 :length N        bytes or tokens per turn (now {length})
-:odds            the {odds} likeliest to come next
+:odds            the {odds} most likely to come next
 :save FILE       write all that was read and written to a new file
 :reset           forget everything read so far
 :help            this list
@@ -43,7 +43,7 @@ HELP_NAMES = (
 
 
 class Dialogue:
-    """Reads lines from stdin: texts to go on from, and commands that start with a colon."""
+    """Reads lines from stdin: texts to continue, and commands that start with a colon."""
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Dialogue:
                 self._show([symbol])
                 if stop.asked():
                     break
-            # A turn does not end within a character, also where Ctrl-C ends it.
+            # A turn does not end within a character, even if Ctrl-C ends it.
             for _ in range(CHARACTER - 1):
                 if self.writer.is_cut:
                     self._show(list(self.session.write(1, self.sampling)))
@@ -150,7 +150,7 @@ class Dialogue:
     def _set_temperature(self, argument: str) -> None:
         number = TEMPERATURE.parsed(argument)
         self.sampling = sampling_of(number, self.sampling.top_k, self.sampling.top_p)
-        say(f"temperature {number:g}" if number else "temperature 0: always the likeliest symbol")
+        say(f"temperature {number:g}" if number else "temperature 0: always the most likely symbol")
 
     def _set_top_p(self, argument: str) -> None:
         top_p = TOP_P.parsed(argument)

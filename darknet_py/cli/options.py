@@ -46,7 +46,7 @@ TEMPERATURE = number(least=0)
 def sampling_of(
     temperature: float, top_k: int = 0, top_p: float = 1.0, greedy: bool = False
 ) -> Sampling:
-    """The sampling at a temperature, of which 0 always takes the likeliest symbol."""
+    """The sampling at a temperature, of which 0 always takes the most likely symbol."""
     from darknet_py.inference.sampling import Sampling
 
     if temperature == 0:

@@ -1,4 +1,4 @@
-"""What to tell about a run that ended no better than guessing, or knows its text by heart."""
+"""What to tell about a run that ended no better than guessing, or memorizes its text."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def explain_outcome(
     """Why a run is worse than guessing among `symbols`, as far as its losses show it.
 
     batches: of the run. top_rate: the largest learning rate it had. first: the loss before the
-    first update; avg: the average training loss at the end; None where they are not known in nats
+    first update. avg: the average training loss at the end; None if they are not known in nats
     per symbol. best_val: the best loss on the held-out text, in nats per symbol.
-    Returns None where the run is no worse than guessing.
+    Returns None if the run is no worse than guessing.
     """
     guessing = math.log(symbols)
     if best_val <= guessing:
@@ -46,7 +46,7 @@ def explain_outcome(
     if avg < guessing - margin:
         return (
             f"{words}, but the training loss fell to {avg:.2f}: the held-out text differs from the "
-            f"training text, or the network has learned the training text by heart"
+            f"training text, or the network has memorized the training text"
         )
     return (
         f"{words}, and the training loss is {avg:.2f}: train longer, or try another learning_rate; "
@@ -57,17 +57,16 @@ def explain_outcome(
 def explain_rise(
     best_val: float, risen: float, avg: float, best_batch: int, batches: int
 ) -> str | None:
-    """That a run has begun to learn its text by heart, as its losses show it.
+    """That a run has begun to memorize its text, as its losses show it.
 
     best_val, avg: as above. risen: of the held-out loss since the best one. best_batch: that of the
     best network. batches: of the run.
-    Returns None where the held-out loss has not risen, or the training loss too.
+    Returns None if the held-out loss has not risen, or the training loss has risen.
     """
     if not risen > RISEN * best_val or not avg < best_val:
         return None
     return (
-        f"the best network is that of batch {best_batch:,} of {batches:,}: since then the held-out "
-        f"loss has risen by {risen:.2f} to {best_val + risen:.2f} while the training loss fell to "
-        f"{avg:.2f}, because the network learns the text by heart; a longer run does not help, "
-        f"more text does"
+        f"overfitting: best at batch {best_batch:,} of {batches:,}, held-out loss up {risen:.2f} "
+        f"to {best_val + risen:.2f} since, training loss down to {avg:.2f}. Use more text, not "
+        f"more time"
     )

@@ -146,7 +146,7 @@ def _one_stream(cfg: str, weights: str | None, seed: int) -> Network:
 def _prompt(net: Network, seed: str | None) -> bytes:
     """The bytes of `-seed`, from which AlexeyAB's program deletes all blanks but spaces.
 
-    The default, which that program does not touch, stays as it is also where it is given.
+    The default, which that program does not touch, stays as it is even if it is given.
     """
     prompt = DEFAULT_PROMPT if seed is None else os.fsencode(seed)
     if net.dialect == ALEXEYAB and prompt != DEFAULT_PROMPT:
@@ -286,7 +286,7 @@ def generatetactic(
 def _print_symbols(
     symbols: Iterable[int], tokens: str | None, net: Network, drawn: int | None
 ) -> None:
-    """drawn: the seed where it was taken from the clock, so that the text can be repeated."""
+    """drawn: the seed if it was taken from the clock, so that the text can be repeated."""
     names = None
     if tokens is not None:
         names = c_text.read_token_names(tokens, net.dialect)
@@ -296,14 +296,14 @@ def _print_symbols(
     if names is None:
         # C prints the low byte of a token.
         symbols = (symbol & 255 for symbol in symbols)
-    # C writes every byte, also those of a character that is cut.
+    # C writes every byte, even those of a character that is cut.
     with TextWriter(raw=not is_terminal(sys.stdout), names=names) as writer:
         for symbol in symbols:
             writer.write([symbol])
 
 
 def _warn_of_file(data: str) -> None:
-    """Say that a text that is named, as for `train`, is not read."""
+    """Warn that a text that is named, as for `train`, is not read."""
     if data != DEFAULT_FILE:
         log.warning(
             "warning: -file is only for rnn train; as in C, the text comes from stdin: < %s",

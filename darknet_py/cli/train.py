@@ -50,7 +50,7 @@ def _click_option(option: Option) -> click.Option:
     check, names = option.check, [option.flag, option.name]
     if check is FLAG:
         return click.Option(names, is_flag=True, help=option.help)
-    # Not a default of click's, since a run that goes on keeps what it had.
+    # Not a default of click's, since a run that continues keeps what it had.
     default = "" if option.default is None else f"  [default: {option.default}]"
     kind = click.Choice(check.choices) if check.choices else Value(check)
     several: dict[str, Any] = {}
@@ -149,7 +149,7 @@ def _say_left(options: dict[str, Any], cfg: str | None, is_complete: bool) -> No
 
 
 def _to_continue(out: str, base: str) -> str:
-    """The command that goes on with a run, and names it where the folder has several."""
+    """The command that continues with a run, and names it if the folder has several."""
     return resume_command(out, base if _has_several(Path(out)) else None)
 
 
@@ -159,7 +159,7 @@ def _has_several(folder: Path) -> bool:
 
 
 def _explanation(result: Result, progress: Progress) -> str | None:
-    """What is to be told where the best network is worse than guessing, or much the best."""
+    """What to report if the best network is worse than guessing, or much the best."""
     if result.best_val is None:
         return None
     net = result.net
@@ -180,7 +180,7 @@ def _part(symbols: int, held_out: int) -> str:
 
 
 def _say_result(result: Result, explanation: str | None) -> None:
-    """What a run came to."""
+    """The outcome of a run."""
     rate = result.symbols / max(result.seconds, 1e-9)
     unit = result.unit
     batch = "" if str(result.batches) in result.ended else f" at batch {result.batches}"

@@ -86,9 +86,9 @@ def command(
     The network starts from a zero state and reads the prompt, which is not scored. Of the text, the
     first symbol is read and the others are predicted, in one stream or in --streams.
 
-    What is printed is the mean loss in nats and in bits, the lower the better, per byte (and per
-    character where the text has longer ones) or per token; and the perplexity: as if each byte or
-    token were one of so many equally likely ones.
+    Prints the mean loss in nats and in bits, per byte or token and, if the text has characters of
+    several bytes, per character. Lower is better. The perplexity is the number of equally likely
+    symbols that would surprise as much.
 
     \b
     Examples:

@@ -3,7 +3,7 @@
 layers.py, vectors.py       override what the layers and optimizers of numpy do
 walks.py                    a layer's forward and backward as two jobs of the team
 generation.py               writes many symbols in a call
-compiled/                   what numba compiles; nothing imports it unasked
+compiled/                   what numba compiles; nothing imports it unless it is asked for
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def choose(choice: str, precision: str = "f32") -> Tier:
-    """The tier "numpy"; "compiled"; or "auto", which is compiled if that is possible here.
+    """The tier "numpy", "compiled" or "auto", which is compiled if that is possible here.
 
-    precision: "f32"; "bf16"; or "auto", which is bf16 where this processor has tiles for it.
+    precision: "f32", "bf16" or "auto", which is bf16 if this processor has tiles for it.
     Raises DarknetError for what is asked for and is not possible.
     """
     tier = _tier(choice)

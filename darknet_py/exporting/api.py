@@ -47,7 +47,7 @@ def export(
     parameters next to it; .weights: darknet's format and its cfg.
     fold_batchnorm: turn batch norm into weights and biases. half: matrices of a page in 16 bits
     instead of 32. tokens: a file with the names of tokens, for a page. force: overwrite a file that
-    this program did not write. Raises ValueError for another suffix, DarknetError where a library
+    this program did not write. Raises ValueError for another suffix, DarknetError if a library
     is missing, the format cannot hold the network or another thread trains it, OSError.
     """
     check_network(net)

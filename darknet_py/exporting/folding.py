@@ -39,7 +39,7 @@ def fold_batchnorm(net: Network) -> Network:
     within the recurrent layers included.
 
     A DarknetWarning names each [batchnorm] section, which stays, and says if there is nothing to
-    fold. Raises WeightsError where a result is not finite.
+    fold. Raises WeightsError if a result is not finite.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DarknetWarning)

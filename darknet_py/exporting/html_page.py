@@ -210,7 +210,7 @@ class _Record:
 
 
 def _half(net: Network, name: str, values: Array) -> bytes:
-    """A tensor in 16 bits. Raises DarknetError where these are too few."""
+    """A tensor in 16 bits. Raises DarknetError if these are too few."""
     if bool((np.isfinite(values) & (np.abs(values) > LARGEST_HALF)).any()):
         raise DarknetError(
             f"{net.cfg.path}: {name}: numbers above {LARGEST_HALF:,.0f}, the largest that --half "

@@ -1,15 +1,16 @@
 """Networks in .safetensors and .npz files: every parameter by its name, and what else is needed.
 
-A tensor's name is LAYER.PART.KIND, or LAYER.KIND where a layer has no parts:
+A tensor's name is LAYER.PART.KIND, or LAYER.KIND if a layer has no parts:
 
     0.input.weight        [rnn]: input, self, output
     0.self.rolling_mean   kinds: weight (outputs, inputs), bias, scale, rolling_mean,
     2.wz.bias             rolling_variance, each (outputs,)
     3.weight              [connected]
 
-all float32. Beside them there are the text of the `cfg`, the `dialect` (whose formulas and order of
-gates), and the symbols `seen` in training: metadata of a .safetensors file, entries of a .npz file.
-Nothing that is read is ever unpickled, and no tensor is read before its size is known to be right.
+all float32. Next to them there are the text of the `cfg`, the `dialect` (whose formulas and order
+of gates), and the symbols `seen` in training: metadata of a .safetensors file, entries of a .npz
+file. Nothing that is read is ever unpickled, and no tensor is read before its size is known to be
+right.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ _FLOAT = np.dtype("<f4")
 
 
 def library(name: str) -> Any:
-    """The module `name` of the extra `export`. Raises DarknetError where it is not installed."""
+    """The module `name` of the extra `export`. Raises DarknetError if it is not installed."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -65,7 +66,7 @@ def tensors_of(net: Network) -> dict[str, Array]:
 
 
 def facts_of(net: Network, cfg: Cfg | None = None) -> dict[str, str]:
-    """What a file says beside its tensors, by name.
+    """What a file has besides its tensors, by name.
 
     cfg: the text to give, by default the network's. Comments that are not UTF-8 get U+FFFD.
     """
@@ -90,7 +91,7 @@ def write_npz(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None
 def write_safetensors(path: str | os.PathLike[str], net: Network, cfg: Cfg | None = None) -> None:
     """Write the network as a .safetensors file, whole or not at all; cfg: see `facts_of`.
 
-    Raises OSError, and DarknetError where the library is not installed.
+    Raises OSError, and DarknetError if the library is not installed.
     """
     facts = {**facts_of(net, cfg), "origin": MARK}
     data = library("safetensors.numpy").save(tensors_of(net), facts)
@@ -128,7 +129,7 @@ def read_network(
     The network is made for one stream; the cfg has its batch and time_steps as they were.
     cfg: the network's, if not the one in the file. dialect: the network's; one that is not the
     file's changes formulas and order as `Network.load_weights` does.
-    Raises WeightsError, CfgError, and DarknetError where a library is not installed.
+    Raises WeightsError, CfgError, and DarknetError if a library is not installed.
     """
     try:
         if os.path.exists(path) and not os.path.isfile(path):

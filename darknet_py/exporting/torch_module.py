@@ -222,7 +222,7 @@ def _names_in(source: str) -> set[str]:
     return {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
 
 
-_HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file of the same name.
+_HEAD = '''"""A network in PyTorch; its parameters are in the .safetensors file with this name.
 
     network = load()
     log_p, state = network(symbols)

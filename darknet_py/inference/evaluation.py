@@ -34,7 +34,7 @@ class Evaluation:
 
     symbols: how many were predicted, one fewer than the text has.
     nats, bits: mean negative log probability per symbol, in nats and in bits.
-    perplexity: 2 ** bits, as if each symbol were one of so many equally likely ones.
+    perplexity: 2 ** bits, as if each symbol were one of this many equally likely ones.
     word_perplexity: 2 ** (bits of the whole text / words).
     bytes, characters: that were predicted. A character of UTF-8 counts if all its bytes do; in a
     text that is not UTF-8 each byte is one.
@@ -82,7 +82,7 @@ class Evaluation:
 
 
 def rounded_perplexity(value: float) -> str:
-    """A perplexity with the digits that help: five or so, or its size where it is huge."""
+    """A perplexity with the digits that help: five or so, or its size if it is huge."""
     if value < 100:
         return f"{value:.4f}"
     if value < 1e4:
@@ -101,7 +101,7 @@ def evaluate(
     """Score `text` from a zero state, after `prompt`, which is not scored.
 
     The first symbol of the text is fed, the others are predicted. The network's own states are
-    left alone. The default prompt is left out where the network has no newline, or is of tokens.
+    left alone. The default prompt is left out if the network has no newline, or is of tokens.
     streams: pieces of the text that are read side by side, each after the WARM_UP symbols before
     it: much faster, and nearly the same score. progress: called with the symbols scored so far and
     the number of all.
@@ -189,7 +189,7 @@ def _has_words(text: np.ndarray, words: int) -> bool:
 
 
 def prompt_of(net: Network, prompt: str | Sequence[int] | np.ndarray) -> np.ndarray:
-    """The symbols of `prompt`, where the default is that of the network."""
+    """The symbols of `prompt`, whose default is that of the network."""
     if prompt is DEFAULT_PROMPT:
         prompt = Symbols.of(net).default_prompt
     return check_symbols(net, prompt, "prompt")
@@ -235,7 +235,7 @@ def hidden_vectors(
     As `rnn vec` in C: the prompt is fed, the line without spaces and tabs, then one space. Of a
     network of tokens, the tokens of the line are fed and nothing after them, and the line comes
     with one space between its words; where nothing at all is to be fed, symbol 0 is.
-    carry: the state goes on from line to line, as in C, instead of starting from zero at each.
+    carry: the state continues from line to line, as in C, instead of starting from zero at each.
     symbols: how tokens are written in the lines; by default as numbers.
     Raises CorpusError for unknown symbols, ValueError for a layer that does not exist, DarknetError
     while another thread trains the network, or if its parameters change before the lines end.

@@ -168,7 +168,7 @@ def generate_samples(
     sampling: Sampling | None = None,
     progress: Progress | None = None,
 ) -> list[list[int]]:
-    """So many texts side by side, each a list of symbols: text k is that of seed + k.
+    """Texts side by side, each a list of symbols: text k is that of seed + k.
 
     From seed 0, which C takes for 1, they are those of 1, 2, ...
     But for rare near-ties between two symbols, since the products are summed in another order; one
@@ -186,7 +186,7 @@ def generate_samples(
 class Session:
     """A text that a person and a network write together: the state carries on.
 
-    seed: where the draws come from, as in `generate`. Raises CfgError where outputs are not inputs.
+    seed: where the draws come from, as in `generate`. Raises CfgError if outputs are not inputs.
     It cannot be copied, and belongs to one thread; several may each have a Session with one
     network. Its methods raise DarknetError while another thread trains the network, and, until
     `reset`, if its parameters have changed. For example:
@@ -231,7 +231,7 @@ class Session:
     def _start(self, temperature: float) -> None:
         """As in C, let symbol 0 stand for an empty text.
 
-        A text read at another temperature is read again where that makes a difference.
+        A text read at another temperature is read again if that makes a difference.
         """
         if self._predictor.is_new:
             self.feed([0])
@@ -250,7 +250,7 @@ class Session:
         return self._predictor.probabilities(temperature)[0]
 
     def likeliest(self, count: int, temperature: float = 1.0) -> list[tuple[float, bytes | int]]:
-        """The likeliest to come next with their probabilities, the likeliest first: whole
+        """The most likely to come next with their probabilities, the most likely first: whole
         characters of UTF-8, or bytes that are none; of a network of tokens, tokens.
         """
         count = whole(1).checked("count", count)
@@ -259,7 +259,7 @@ class Session:
             return [(float(first[symbol]), symbol) for symbol in _largest(first, count)]
         after: NetworkState | None = None
         found: list[tuple[float, bytes | int]] = []
-        # What is taken is the likeliest so far; what follows it cannot be likelier.
+        # What is taken is the most likely so far; what follows it cannot be likelier.
         begun = [(-float(first[symbol]), bytes([symbol])) for symbol in _largest(first, count)]
         heapq.heapify(begun)
         while begun and len(found) < count:
@@ -279,7 +279,7 @@ class Session:
         return found
 
     def write(self, length: int, sampling: Sampling | None = None) -> Iterator[int]:
-        """Yield `length` symbols, drawn as `Sampling()` does or as this. Where the caller stops
+        """Yield `length` symbols, drawn as `Sampling()` does or as this. If the caller stops
         early, the text ends there.
         """
         sampling = Sampling.of(sampling)

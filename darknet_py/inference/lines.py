@@ -29,7 +29,7 @@ def evaluate_lines(
     """The score of each line by itself, after `prompt`, which is not scored.
 
     All symbols of a line are predicted, the first after the prompt, and the newline at its end,
-    which a network of bytes has even where the line does not. A line of no symbols, as one of
+    which a network of bytes has even if the line does not. A line of no symbols, as one of
     tokens can be, has a loss of NaN.
     symbols: how tokens are written in the lines; by default as numbers. progress: called with the
     lines scored so far and the number of all.

@@ -21,8 +21,8 @@ class Sampling:
     """How the next symbol is chosen.
 
     temperature: divides what comes into the softmax; small is careful, 1 is the network's own odds.
-    top_k: only the k likeliest symbols are drawn, all where it is 0. top_p: only the likeliest ones
-    that together have at least this probability. greedy: always the likeliest.
+    top_k: only the k most likely symbols are drawn, all if it is 0. top_p: only the most likely
+    ones that together have at least this probability. greedy: always the most likely.
     Raises ValueError for values out of range. The defaults are darknet's.
     """
 
@@ -34,7 +34,7 @@ class Sampling:
     def __post_init__(self) -> None:
         if not isinstance(self.temperature, bool) and self.temperature == 0:
             raise ValueError(
-                "temperature must be a number above 0, not 0; greedy=True takes the likeliest "
+                "temperature must be a number above 0, not 0; greedy=True takes the most likely "
                 "symbol each time"
             )
         TEMPERATURE.checked("temperature", self.temperature)
@@ -52,13 +52,13 @@ class Sampling:
 
     @property
     def is_plain(self) -> bool:
-        """Whether symbols are drawn from all that the network gives, or are the likeliest."""
+        """Whether symbols are drawn from all that the network gives, or are the most likely."""
         return self.greedy or (self.top_k == 0 and self.top_p == 1)
 
     def choose(self, p: Array, uniform: Array) -> Array:
         """The next symbols, (...), from probabilities p (..., symbols), f32, which are used up.
 
-        uniform: (...), a draw in [0, 1] each, also taken where it is not needed.
+        uniform: (...), a draw in [0, 1] each, taken even if it is not needed.
         """
         if self.greedy:
             return p.argmax(axis=-1)
@@ -106,7 +106,7 @@ def draw(p: Array, uniform: Array) -> Array:
     """The first index at which `uniform`, less the probabilities so far, is not above 0.
 
     p: (..., symbols), f32, summing to 1; uniform: (...), a draw in [0, 1] each. The last index
-    where there is none.
+    if there is none.
     """
     left = np.empty((*p.shape[:-1], p.shape[-1] + 1), np.float32)
     left[..., 0] = uniform

@@ -60,8 +60,8 @@ def stream_text(
     """Yield the text that follows `prompt` as it is drawn: whole characters, or tokens with a space
     after each.
 
-    length: symbols, bytes of a text. temperature: 0 takes the likeliest symbol each time. seed: as
-    that of the command; None is random. tokens: a file of their names. The rest is as in
+    length: symbols, bytes of a text. temperature: 0 takes the most likely symbol each time. seed:
+    as that of the command; None is random. tokens: a file of their names. The rest is as in
     `generate`. What is not UTF-8 is U+FFFD, and a character that is cut at the end is left out.
     Raises what `generate` raises, and CorpusError for names that cannot be read.
     """

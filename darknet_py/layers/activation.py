@@ -1,4 +1,4 @@
-"""An activation function as a layer of its own: y = f(x). darknet's `activation_layer.c`."""
+"""An activation function as a layer: y = f(x). darknet's `activation_layer.c`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from darknet_py.program import Value, Values
 
 
 class ActivationLayer(Layer):
-    """`[activation]`: x (time_steps, streams, inputs) -> f(x) of the same shape."""
+    """`[activation]`: x (time_steps, streams, inputs) -> f(x) of this shape."""
 
     kind = "activation"
     keeps_image = True

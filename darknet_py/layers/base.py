@@ -132,7 +132,7 @@ class Setting:
 
     scratch: buffers for the time of one backward, which all layers of a network share.
     precision: of what the engine's products multiply in training, "f32" or "bf16".
-    image: height, width and channels of what comes in, where that is the network's own image.
+    image: height, width and channels of what comes in, if that is the network's own image.
     """
 
     index: int
@@ -155,7 +155,7 @@ class ForwardContext:
 
     training: whether a backward may follow; batch norm and dropout then act as in training.
     first_stream: the first of the datum's streams in the input. all_streams: how many the datum
-    has; 0 if the input has them all.
+    has; 0 if the input contains all of them.
     seed, datum: the key of random numbers: the run's seed, and which datum of the run it is.
     """
 
@@ -208,7 +208,7 @@ class Layer:
         return []
 
     def initialize(self, rand: Rand) -> None:
-        """Set the parameters as a new darknet network has them, drawing in C's order."""
+        """Set the parameters as those of a new darknet network, drawing in C's order."""
 
     def initial_state(self, streams: int, dtype: np.dtype[Any]) -> State:
         """The state before the first symbol: zeros, each `(streams, features)`."""
@@ -219,7 +219,7 @@ class Layer:
         return 1, time_steps * streams
 
     def check_trainable(self, section: Section, options: NetOptions) -> None:
-        """Raise CfgError where this layer cannot be trained with these `[net]` options: batch norm
+        """Raise CfgError if this layer cannot be trained with these `[net]` options: batch norm
         over one row.
         """
         if self.statistics() and self.rows(options.time_steps, options.streams)[1] == 1:
@@ -229,7 +229,7 @@ class Layer:
             )
 
     def forward(self, x: Array, state: State, context: ForwardContext) -> tuple[Steps, State]:
-        """x (time_steps, streams, inputs), or symbols (time_steps, streams) where it takes them,
+        """x (time_steps, streams, inputs), or symbols (time_steps, streams) if it takes them,
         -> y (time_steps, streams, outputs) and the state after the last step.
 
         y is a buffer of the layer, valid until its next call; the state is the caller's.
@@ -239,7 +239,7 @@ class Layer:
     def backward(self, delta: Steps, below: Steps | None) -> None:
         """delta (time_steps, streams, outputs) of y -> what is added to `updates`, and that of x.
 
-        Writes the delta of x into `below` (time_steps, streams, inputs), where it is given.
+        Writes the delta of x into `below` (time_steps, streams, inputs), if it is given.
         Follows a forward of a training pass, once; overwrites `delta`. When it returns, the updates
         are complete.
         """

@@ -1,4 +1,4 @@
-"""Batch norm as a layer of its own, over all symbols of a datum at once.
+"""Batch norm as a layer, over all symbols of a datum at once.
 
     y = (x - mean) / deviation * scales + biases
 
@@ -29,7 +29,7 @@ from darknet_py.rand import Rand
 
 
 class BatchnormLayer(Layer):
-    """`[batchnorm]`: x (time_steps, streams, inputs) -> y of the same shape."""
+    """`[batchnorm]`: x (time_steps, streams, inputs) -> y of this shape."""
 
     kind = "batchnorm"
     keeps_image = True

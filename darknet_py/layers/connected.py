@@ -167,7 +167,7 @@ class Connected:
     @contextmanager
     def steps_back(self, x: Array, delta: Array) -> Iterator[StepBack]:
         """Gives a function of t and `below` that turns delta[t], of y, into that of the product and
-        writes the delta of x[t], (streams, inputs), into `below`, where it is given.
+        writes the delta of x[t], (streams, inputs), into `below`, if it is given.
 
         At the end all of them are added to the updates, with one product for the matrix.
         x: what came in, all steps. delta: (time_steps, streams, outputs), that of a step needed

@@ -198,7 +198,7 @@ class CrnnLayer(RnnLayer):
 
 
 def _check_image(section: Section, setting: Setting) -> None:
-    """Raise CfgError where the layer would stand on an image that is not 1 x 1."""
+    """Raise CfgError if the layer would stand on an image that is not 1 x 1."""
     if setting.image not in (None, (1, 1, setting.inputs)):
         sizes = " x ".join(map(str, setting.image or ()))
         raise section.error(
@@ -210,7 +210,7 @@ def _check_image(section: Section, setting: Setting) -> None:
 def _sizes(section: Section, dialect: Dialect) -> tuple[int, int, int, int]:
     """Outputs, hidden, size and groups, by the keys of upstream or of AlexeyAB's program.
 
-    Where a section has keys of both, those of the dialect. Raises CfgError, also for a kernel that
+    If a section has keys of both, those of the dialect. Raises CfgError, even for a kernel that
     leaves no image of 1 x 1, or is of another arithmetic.
     """
 
@@ -240,7 +240,7 @@ def _sizes(section: Section, dialect: Dialect) -> tuple[int, int, int, int]:
 
 
 def uses_keys_of_alexeyab(section: Section, dialect: Dialect | None = None) -> bool:
-    """Whether AlexeyAB's keys describe a [crnn]; dialect: decides where it has those of both."""
+    """Whether AlexeyAB's keys describe a [crnn]; dialect: decides if it has those of both."""
     theirs = any(key in section.options for key in OF_ALEXEYAB)
     upstreams = any(key in section.options for key in OF_UPSTREAM)
     return dialect == ALEXEYAB if theirs == upstreams else theirs

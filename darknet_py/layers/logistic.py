@@ -1,4 +1,4 @@
-"""The logistic loss: each output on its own says how likely its symbol is.
+"""The logistic loss: each output alone is the probability of its symbol.
 
     p = 1 / (1 + e^-x),  loss = sum over outputs of -t log p - (1 - t) log(1 - p),  delta = t - p
 
@@ -17,7 +17,7 @@ from darknet_py.program import Value, Values
 
 
 class LogisticLayer(LossLayer):
-    """`[logistic]`: x (time_steps, streams, inputs) -> p of the same shape."""
+    """`[logistic]`: x (time_steps, streams, inputs) -> p of this shape."""
 
     kind = "logistic"
 

@@ -28,7 +28,8 @@ class Counted:
     """Where the random numbers of the rows of a mask are.
 
     key: Philox's. counter: its words 0 to 2 for the first block of row 0; word 3 is 0.
-    together: so many rows follow each other; then come those that are `apart` blocks after them.
+    together: the number of rows that follow each other; then come those that are `apart` blocks
+    after them.
     """
 
     key: tuple[int, int]
@@ -38,7 +39,7 @@ class Counted:
 
 
 def blocks_of(entries: int) -> int:
-    """Blocks that a row of so many entries takes."""
+    """Blocks that a row of `count` entries takes."""
     return -(-entries // BLOCK)
 
 

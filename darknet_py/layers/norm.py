@@ -180,7 +180,7 @@ class Norm(Bias):
         self.scale_sums = self.buffer("scale_sums")
 
     def backward(self, delta: Array, steps: slice) -> None:
-        """As in Bias, through norm too.
+        """As in Bias, and through the norm.
 
         With q = 1/(s + e), s the standard deviation over n streams, and d the delta of norm(x):
         `q (d - mean(d) - norm(x) sum(d norm(x))/(n-1) (s + e)/s)`; without the last factor if e

@@ -33,7 +33,7 @@ def exponentials(x: Array, temperature: float, out: Array) -> tuple[Array, Array
 
 
 class SoftmaxLayer(LossLayer):
-    """`[softmax]`: x (time_steps, streams, inputs) -> probabilities of the same shape."""
+    """`[softmax]`: x (time_steps, streams, inputs) -> probabilities of this shape."""
 
     kind = "softmax"
 

@@ -94,7 +94,7 @@ class Stack(Connected):
         super()._prepare(pays)
 
     def _collect(self, with_matrix: bool) -> None:
-        """Copy the parts' parameters together; the matrices only where that pays."""
+        """Copy the parts' parameters together; the matrices only if that pays."""
         self._is_collected = with_matrix
         dtype = self.parts[0].weights.values.dtype
         for tensor, pieces in self._tensors():
@@ -122,7 +122,7 @@ class Stack(Connected):
 
 
 def _rows(together: Array, pieces: Sequence[Parameter]) -> Iterator[tuple[Array, Parameter]]:
-    """Each of `pieces` with its rows of the array that has them all below each other."""
+    """Each of `pieces` with its rows of the array that contains all of them below each other."""
     first = 0
     for piece in pieces:
         yield together[first : first + piece.shape[0]], piece

@@ -19,7 +19,7 @@ from darknet_py.weights import dialect_of, read_header, read_weights
 
 
 def settle_hidden(cfg: Cfg, weights: str | os.PathLike[str], dialect: Dialect) -> Cfg:
-    """`cfg`, or where only that fits the weights file, `cfg` without its `hidden` keys.
+    """`cfg`, or if only that fits the weights file, `cfg` without its `hidden` keys.
 
     Upstream darknet since 2017 reads `hidden` and uses `output` for the state too, so that its
     files have the size that goes without. Raises CfgError and WeightsError.
@@ -51,7 +51,7 @@ def network_of_weights(
 
 
 def bundled_cfg_of(floats: int) -> Path | None:
-    """The first bundled cfg whose network has exactly so many parameters, if one has."""
+    """The first bundled cfg whose network has exactly this number of parameters, if one has."""
     for path in bundled_cfgs().values():
         with warnings.catch_warnings(), contextlib.suppress(DarknetError):
             warnings.simplefilter("ignore", DarknetWarning)
@@ -61,7 +61,7 @@ def bundled_cfg_of(floats: int) -> Path | None:
 
 
 def _load(net: Network, weights: str | os.PathLike[str], dialect: str = "auto") -> None:
-    """Read a weights file; where it is another network's, the error names the bundled cfg that it
+    """Read a weights file; if it is another network's, the error names the bundled cfg that it
     fits. Raises WeightsError.
     """
     try:

@@ -39,7 +39,7 @@ def trained_networks() -> dict[str, Path]:
 
 
 def _trained(path: str | os.PathLike[str]) -> Path | None:
-    """The weights file that comes with the package under this name; None where a file has it, or a
+    """The weights file that comes with the package under this name; None if a file has it, or a
     folder with weights.
     """
     place = Path(path)
@@ -98,7 +98,7 @@ def say_weights(path: Path, given: str | os.PathLike[str]) -> None:
 
 
 def say_newer(best: Path) -> None:
-    """Tell where a stopped run trained far beyond the network that was its best when last scored,
+    """Report if a stopped run trained far beyond the network that was its best when last scored,
     which may have been soon after its start.
     """
     backup = best.with_name(best.name.replace("_best.weights", ".backup"))
@@ -108,7 +108,7 @@ def say_newer(best: Path) -> None:
         times = read_header(backup).seen / max(1, read_header(best).seen)
         if times >= MUCH_NEWER:
             log.info(
-                "%s is of later in the run, after %.1f times as much text: give its name to use it",
+                "%s is newer (%.1f times the training); name it to use it",
                 *(backup, times),
             )
 
@@ -127,9 +127,9 @@ def state_beside(weights: str | os.PathLike[str]) -> Path:
 def find_cfg_of(
     weights: Path, cfg: str | os.PathLike[str] | None = None, how: str = "--cfg my.cfg"
 ) -> Cfg:
-    """The cfg of a weights file: `cfg` if given, else the one beside it, else a bundled one that
-    has exactly as many parameters. how: one is given, for the error. Raises WeightsError and
-    CfgError.
+    """The cfg of a weights file: `cfg` if given, otherwise the one next to it, otherwise a bundled
+    one that has exactly as many parameters. how: one is given, for the error. Raises WeightsError
+    and CfgError.
     """
     if cfg is not None:
         return find_cfg(cfg)
@@ -153,7 +153,7 @@ def open_network(
 ) -> Network:
     """The network of a weights file (or of a folder's best one), to run one stream at a time.
 
-    Where the file or its cfg had to be found, the logger names it, and the option that chooses
+    If the file or its cfg had to be found, the logger names it, and the option that chooses
     another cfg, if there is one. Raises WeightsError and CfgError.
     """
     path = find_weights(weights)
@@ -176,7 +176,7 @@ def load_network(
     """The network of a cfg (a path or a bundled name), from a weights file or newly drawn; or that
     of a weights file or of a run's folder, ready to predict one stream.
 
-    cfg: where it is a weights file or a folder, its cfg is found as the commands find it. weights:
+    cfg: if it is a weights file or a folder, its cfg is found as the commands find it. weights:
     a file, or the folder of a run.
     seed: as in `srand(seed)`, for the initial weights and the draws after them.
     dialect: `upstream` or `alexeyab`; `auto` is that of the file, or `dialect_of_new`.
@@ -199,7 +199,7 @@ def load_network(
 def holds_weights(source: str | os.PathLike[str]) -> bool:
     """Whether `source` is a folder or file of weights, rather than a cfg: by name, then content.
 
-    A folder with the name of a bundled cfg counts only where there are weights in it.
+    A folder with the name of a bundled cfg counts only if there are weights in it.
     """
     path = Path(source)
     if _trained(source) is not None:
@@ -218,7 +218,7 @@ def holds_weights(source: str | os.PathLike[str]) -> bool:
 
 
 def say_cfg(found: Cfg, option: str | None = "--cfg") -> None:
-    """Tell which bundled cfg was found for a weights file that has none of its own beside it.
+    """Tell which bundled cfg was found for a weights file that has none next to it.
 
     option: that chooses another.
     """

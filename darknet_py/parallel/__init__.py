@@ -5,7 +5,7 @@ jumps of all streams, so that it knows its share; before each update their gradi
 in one exchange with all else that they have to tell each other. The first one, the root, writes and
 talks. There are two kinds:
 
-    Communicator              one process alone: it says what the others do
+    Communicator              one process alone: it describes what the others do
     mpi.MpiCommunicator       those that mpiexec has started, on any number of machines
 """
 
@@ -21,11 +21,11 @@ T = TypeVar("T")
 
 
 class Communicator:
-    """One process alone; the methods say what they do where there are more."""
+    """One process alone; the methods describe what they do with more."""
 
     rank = 0
     size = 1
-    # Whether the gradients of the upper layers are added up while the backward pass still goes on
+    # Whether the gradients of the upper layers are added up while the backward pass still continues
     # below, by `start_all_reduce`. That hides a slow link; elsewhere no core has time to spare.
     overlaps = False
 
@@ -35,7 +35,7 @@ class Communicator:
         return self.rank == 0
 
     def share(self, count: int) -> slice:
-        """Which of `count` things this rank has; the shares differ by one at most."""
+        """The part of `count` things that this rank has; the shares differ by one at most."""
         return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
 
     def start_all_reduce(self, vector: Array) -> None:

@@ -1,6 +1,6 @@
 """The ranks that mpiexec has started: `mpiexec -n N darknet-py train ...`.
 
-Where that is quicker, the gradients are added up layer by layer from the top, while those below are
+If that is faster, the gradients are added up layer by layer from the top, while those below are
 still computed; the root tries both ways as the run goes. Batch norm is the exception to "as
 one process": each rank normalizes over its own streams, and the rolling statistics are averaged.
 The extra `mpi` brings mpi4py and an MPI library; without mpiexec nothing of this is imported.
@@ -142,7 +142,7 @@ def find_communicator() -> Communicator:
 
 def _started(environment: Mapping[str, str]) -> int:
     """How many processes were started, as the launchers of Open MPI, and of MPICH and Intel's, tell
-    each of them; or Slurm, where it makes them find each other.
+    each of them; or Slurm, if it makes them find each other.
     """
     names = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]
     if "PMIX_RANK" in environment:

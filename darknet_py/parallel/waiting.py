@@ -1,8 +1,8 @@
 """What is said where ranks wait long for another one: which it is, and when it answers again.
 
-A rank that has waited for PATIENCE seconds tells the first one so. The first one, when it waits
-itself, names those from which it has heard nothing: their link or machine may be gone, or they are
-still computing.
+A rank that has waited for PATIENCE seconds reports it to the first one. The first one, when it
+waits itself, names those from which it has heard nothing: their link or machine may be gone, or
+they are still computing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0  # seconds until the first line; each other one comes after ten times as many
+PATIENCE = 30.0  # seconds until the first line; each other one comes after ten times that
 # Seconds between looks, and those that a message may take.
 LOOK, GRACE = 1.0, 2.0
 
@@ -70,13 +70,13 @@ class Waiting:
         """End a rank whose launcher is gone, and which would wait for ever."""
         if not self.comm.Get_rank():
             log.error(
-                "Error: mpiexec has ended, as where a machine is lost; the last checkpoint is "
+                "Error: mpiexec has ended, as when a machine is lost; the last checkpoint is "
                 "whole, and --resume continues it"
             )
         os._exit(1)
 
     def _tell(self, number: int, waited: float) -> None:
-        """Tell the first rank, once for each exchange."""
+        """Report to the first rank, once for each exchange."""
         if waited > PATIENCE and number != self._told:
             self.comm.isend(number, dest=0)
             self._told = number
@@ -89,14 +89,15 @@ class Waiting:
             self._heard[status.Get_source()] = self.comm.recv(source=status.Get_source())
         if waited < PATIENCE:
             if self._named is not None:
-                log.warning("%s answers again: the run goes on", self._named)
+                log.warning("%s answers again: the run continues", self._named)
             self._named, self._next = None, PATIENCE
         elif waited > self._next + GRACE:
             self._named = self._silent(number)
             self._next *= 10
             log.warning(
                 "waiting for %s, for %d s so far: still computing, or its link or machine is gone. "
-                "The run goes on when it answers; Ctrl-C ends it, and its last checkpoint is whole",
+                "The run continues when it answers; Ctrl-C ends it, and its last checkpoint is "
+                "whole",
                 *(self._named, waited),
             )
 

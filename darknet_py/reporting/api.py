@@ -183,7 +183,7 @@ def _read_files(
 def _passage(
     net: Network, symbols: Symbols, plan: Plan, text: str | os.PathLike[str] | None
 ) -> Array:
-    """From `text`, or else from what the run held out, or else from what it was trained on."""
+    """From `text`, otherwise from what the run held out, otherwise from what it was trained on."""
     place, known = plan.data, plan.digest
     if isinstance(plan.val, str):
         place, known = plan.val, plan.val_digest

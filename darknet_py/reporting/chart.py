@@ -18,28 +18,8 @@ T = TypeVar("T")
 WIDTH, HEIGHT = 720, 340
 LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 36  # around the curves
 BEGINNING = 0.1  # of a run, whose high losses would take most of the picture
-HALF = 0.7  # of the height: the most that all but the beginning takes where that is left out
+HALF = 0.7  # of the height: the most that all but the beginning takes if that is left out
 PARTS = 80  # of the width that tell their values under a pointer
-
-STYLE = """
-figure { margin: 0; }
-figcaption { color: var(--faint); font-size: .9rem; }
-svg { display: block; }
-svg text { fill: var(--faint); font: 14px system-ui, sans-serif; }
-svg text.best { fill: var(--ink); }
-@media (max-width: 32rem) { svg text { font-size: 24px; } svg text.fine { display: none; } }
-.grid { stroke: var(--line); }
-.one { stroke: var(--one); fill: none; stroke-width: 1.2; }
-.two { stroke: var(--two); fill: none; stroke-width: 1.8; }
-.dot { fill: var(--two); }
-.over { fill: transparent; }
-.over:hover { fill: var(--line); opacity: .45; }
-.run { --one: hsl(var(--hue), 60%, var(--tone)); --two: var(--one); --tone: 38%; }
-.run .one { opacity: .45; }
-@media (prefers-color-scheme: dark) { .run { --tone: 70%; } }
-.range { float: right; font-size: .85rem; color: var(--faint); }
-.range:not(:has(:checked)) ~ .whole, .range:has(:checked) ~ .later { display: none; }
-"""
 
 
 class Scale(NamedTuple):
@@ -65,7 +45,7 @@ def shown(text: str) -> str:
 def chart(runs: Mapping[str, Losses], unit: str) -> str:
     """A picture of the losses of runs, by name: of several, each run's in its color.
 
-    At first without the high losses of the beginning; a click shows those too.
+    At first without the high losses of the beginning; a click shows all of it.
     """
     runs = {name: losses for name, losses in runs.items() if losses[0]}
     if not runs:
@@ -236,7 +216,7 @@ def ticks(low: float, high: float) -> list[float]:
 
 
 def thinned(row: list[T], most: int = 600) -> list[T]:
-    """At most so many, at equal distances, the first and the last among them."""
+    """At most `most`, at equal distances, the first and the last among them."""
     if len(row) <= most:
         return row
     return [row[i] for i in np.linspace(0, len(row) - 1, most).round().astype(int)]

@@ -48,7 +48,7 @@ def compared(
 
 
 def _cells(run: RunSummary) -> list[str]:
-    """What the table tells of a run."""
+    """The cells of a run."""
     text = Path(run.text or "").name or str(run.text)
     best = "" if run.best_val is None else f"{run.best_val:.4f} nats per {run.unit}"
     time = str(timedelta(seconds=round(run.seconds or 0)))

@@ -20,7 +20,6 @@ from darknet_py.arrays import Array
 from darknet_py.checks import TEXT, Facts, check_facts, number, whole
 from darknet_py.exporting.html_page import Writer, page_of, part
 from darknet_py.network import Network
-from darknet_py.reporting.chart import STYLE as CHART_STYLE
 from darknet_py.reporting.chart import chart, shown, thinned
 from darknet_py.text.symbols import LONGER, Symbols, check_symbols
 from darknet_py.training.curves import Losses
@@ -30,36 +29,6 @@ UNITS = 6  # of a layer that are shown
 SAMPLES = 6  # of what it wrote
 HEADINGS = "Losses", "What it wrote", "Try it", "How it reads"
 SAMPLE: Facts = {"batch": whole(1), "val": number(), "text": TEXT}  # of a line of BASE.samples
-
-STYLE = """
-main { max-width: 46rem; }
-h1 { margin-bottom: .9rem; }
-h2 { font-size: 1.15rem; margin-top: 2.2rem; }
-h3 { font-size: .95rem; font-weight: 600; margin-bottom: .2rem; }
-p.note, caption { color: var(--faint); font-size: .9rem; text-align: left; }
-p.note span { color: var(--ink); }
-pre { white-space: pre-wrap; overflow-wrap: anywhere; font: .85rem/1.6 ui-monospace, monospace;
-  border: 1px solid var(--line); border-radius: 4px; padding: .6rem .8rem; margin: .4rem 0 1rem; }
-table { border-collapse: collapse; font-size: .9rem; }
-.runs { overflow-x: auto; }
-.runs td { white-space: nowrap; }
-caption { white-space: nowrap; }
-td, th { padding: .1rem .9rem .1rem 0; text-align: left; }
-td.n { text-align: right; font-variant-numeric: tabular-nums; }
-code { white-space: pre-wrap; }
-nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin-top: 1.2rem; font-size: .9rem; }
-nav a { color: var(--two); }
-.tabs input { position: absolute; opacity: 0; }
-.tabs label { display: inline-block; padding: .15rem .7rem; border: 1px solid var(--line);
-  border-radius: 999px; font-size: .85rem; cursor: pointer; }
-.tabs input:checked + label { background: var(--two); border-color: var(--two);
-  color: var(--on-two); }
-.tabs input:focus-visible + label { outline: 3px solid var(--two); outline-offset: 2px; }
-.tabs pre span { --up: calc(var(--strength) * max(0, var(--level)));
-  --down: calc(var(--strength) * max(0, -1 * var(--level)));
-  background: linear-gradient(rgba(var(--hot), var(--up)), rgba(var(--hot), var(--up))),
-    linear-gradient(rgba(var(--cold), var(--down)), rgba(var(--cold), var(--down))); }
-"""
 
 
 @dataclass(frozen=True)
@@ -100,7 +69,7 @@ def read_passage(
 
 
 def _slow_units(responses: Array) -> list[int]:
-    """Units whose output is most like their own one symbol before, of those that vary at all."""
+    """Units whose output is most like the output one symbol before, of those that vary at all."""
     centered = responses - responses.mean(axis=0)
     power = (centered**2).sum(axis=0)
     slowness = (centered[1:] * centered[:-1]).sum(axis=0) / np.maximum(power, 1e-12)
@@ -109,7 +78,7 @@ def _slow_units(responses: Array) -> list[int]:
 
 
 def recurrent_layer(net: Network) -> int:
-    """The last layer with a state, whose units have the most to tell; 0 where there is none."""
+    """The last layer with a state, whose units have the most to tell; 0 if there is none."""
     return max((layer.index for layer in net.layers if layer.state_sizes), default=0)
 
 
@@ -123,7 +92,7 @@ def read_samples(path: Path) -> list[tuple[str, str]]:
 
 
 def _sample(line: bytes) -> tuple[str, str] | None:
-    """Heading and text of a line of BASE.samples; None for what is none."""
+    """Heading and text of a line of BASE.samples; None for any other line."""
     try:
         row = check_facts(json.loads(line), SAMPLE)
     except (ValueError, RecursionError):
@@ -148,7 +117,7 @@ def page(
     writer: Writer | str,
 ) -> str:
     """The whole page. facts: rows of its first table. samples: headings and texts. writer: the
-    network, or why no page can have it.
+    network, or why no page can contain it.
     """
     losses, symbol = reading.losses, reading.symbols.unit
     seen = "token" if reading.symbols.is_tokens else "character"
@@ -180,7 +149,7 @@ def page(
         '<p class="note">A passage, read from a zero state. <b>surprise</b>: the redder a '
         f"{seen}, the less it was expected: from 0 to {darkest} {top:.1f} nats and "
         f"more. Mean: {_mean(losses, len(pieces), symbol)}. <b>unit</b>: the units of layer "
-        f"{reading.layer} that change most slowly along the text; red where the unit's output is "
+        f"{reading.layer} that change most slowly along the text; red if the unit's output is "
         "above its mean, blue below.</p>",
         _passage(tabs, texts),
         _greatest(pieces, surprises),
@@ -235,7 +204,7 @@ def _letter(place: int) -> str:
 
 def document(title: str, parts: Sequence[str]) -> str:
     """A whole page of these parts, which stand one below the other."""
-    style = "".join([part("colors.css"), part("page.css"), STYLE, CHART_STYLE, part("writer.css")])
+    style = "".join([part("colors.css"), part("page.css"), part("report.css"), part("writer.css")])
     return page_of(title, style, "<main>\n{}\n</main>".format("\n".join(parts)))
 
 

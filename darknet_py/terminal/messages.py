@@ -21,10 +21,10 @@ NO_BREAK = "\u00a0"  # a space at which no line ends
 
 
 def say(message: str) -> None:
-    """Write a message to stderr, above a progress bar where one is running.
+    """Write a message to stderr, above a progress bar if one is running.
 
-    A line that is too long for a terminal is broken between words. Where nobody reads it any more,
-    the work goes on without a word.
+    A line that is too long for a terminal is broken between words. If no one reads it any more,
+    the work continues without a word.
     """
     message = wrapped(visible(message))
     tqdm = sys.modules.get("tqdm")
@@ -59,7 +59,7 @@ def one_line(error: BaseException) -> str:
 
 
 def columns(stream: Any) -> int:
-    """The width of a terminal, or the usual one of what is none."""
+    """The width of a terminal, or the usual one of any other stream."""
     try:
         return max(NARROWEST, os.get_terminal_size(stream.fileno()).columns)
     except (AttributeError, OSError, ValueError):

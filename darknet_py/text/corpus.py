@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Nul = Literal["refuse", "end", "keep"]
 PIECE = 1 << 20  # bytes read at a time
 GIVEN = "the text given"  # the name of one that is no file
-SHARE_OF_MEMORY = 8  # a text may take one part in so many, since it is copied
+SHARE_OF_MEMORY = 8  # a text may take one part in this many, since it is copied
 FEW = 3  # files that a message names
 TEXT, BINARY, FOLDER = "text", "binary file", "subfolder"  # of the entries of a folder
 LONGEST_LINE = 1 << 24  # bytes
@@ -38,7 +38,7 @@ def read_text(
     """The symbols of a text file, of all files of a folder in sorted order, of stdin (`-`), or of
     the text itself as bytes.
 
-    A symbol is a byte or, where the text is `tokenized`, one of its whitespace-separated integers.
+    A symbol is a byte or, if the text is `tokenized`, one of its whitespace-separated integers.
     Between the files of a folder there is a newline. Byte-order marks are left out; only a single
     file keeps the one it starts with.
     nul: what a NUL byte does in a text of bytes. C ends a training text there (`end`), and keeps it
@@ -83,8 +83,8 @@ def read_pieces(
 
     Subfolders, hidden and empty files and those that cannot be text are not read; the logger names
     how many.
-    Raises CorpusError, naming the source, where it is missing, empty or unreadable; with `is_text`
-    also where it is no text, such as a compressed file.
+    Raises CorpusError, naming the source, if it is missing, empty or unreadable; with `is_text`
+    even if it is no text, such as a compressed file.
     """
     if isinstance(source, bytes):
         yield _checked(GIVEN, source, is_text)
@@ -106,7 +106,7 @@ def read_pieces(
 
 
 def _texts_of(folder: Path) -> list[Path]:
-    """The files of a folder that are read; the logger names what is not. Raises CorpusError where
+    """The files of a folder that are read; the logger names what is not. Raises CorpusError if
     there are none, and OSError.
     """
     kinds: dict[str, list[Path]] = {}
@@ -145,7 +145,7 @@ def _kind_of(path: Path) -> str:
 
 
 def _checked(name: str, data: bytes, is_text: bool) -> tuple[str, bytes]:
-    """Raises CorpusError where there is no data or, with `is_text`, where it is no text."""
+    """Raises CorpusError if there is no data or, with `is_text`, if it is no text."""
     if not data:
         raise CorpusError(f"{name} is empty; give a text")
     if is_text and (reason := why_no_text(data, name)):
@@ -242,7 +242,7 @@ def _check_length(line: bytes, number: int, name: str) -> None:
 def read_token_names(path: str | os.PathLike[str]) -> list[str]:
     """The text of each token, one a line; `<NEWLINE>` means a newline.
 
-    Bytes that are not UTF-8 are as `surrogateescape` has them; a byte-order mark at the start is
+    Bytes that are not UTF-8 are as in `surrogateescape`; a byte-order mark at the start is
     left out. Raises CorpusError.
     """
     lines = [line.rstrip(b"\r\n").decode("utf-8", "surrogateescape") for line in read_lines(path)]
@@ -280,7 +280,7 @@ def _tokens(data: bytes, name: str) -> Array:
 
 
 def check_known(text: Array, inputs: int, name: str) -> None:
-    """Raise CorpusError where `text` has a symbol that a network of `inputs` does not know."""
+    """Raise CorpusError if `text` has a symbol that a network of `inputs` does not know."""
     offset = unknown_symbol(text, inputs)
     if offset is not None:
         raise CorpusError(
@@ -314,7 +314,7 @@ def split(text: Array, fraction: float, held_out_from: str = "end") -> tuple[Arr
 
 
 class Streams:
-    """darknet's walk over a text: every stream reads on from an offset of its own, round and round.
+    """darknet's walk over a text: every stream reads on from its offset, round and round.
 
     The offsets are drawn as C draws them, and after every datum each stream has one chance in 64 to
     jump to a new one.
@@ -323,7 +323,7 @@ class Streams:
     """
 
     def __init__(self, text: Array, streams: int, rand: Rand, offsets: Array | None = None) -> None:
-        """offsets: where each stream reads on, (streams,); drawn where they are not given."""
+        """offsets: where each stream reads on, (streams,); drawn if they are not given."""
         self.text = text
         self.rand = rand
         drawn = [self._draw_offset() for _ in range(streams)] if offsets is None else offsets

@@ -1,13 +1,13 @@
 """What a network's symbols stand for: reading a text of a user as symbols, and symbols as text.
 
-Symbols are the bytes of a text, or tokens. Tokens are written as numbers or, where there is a file
+Symbols are the bytes of a text, or tokens. Tokens are written as numbers or, if there is a file
 of names, as names.
 
 A text of tokens is a list of words between white space. A word is the token of that name, else, if
 it is a number, the token of that number: so a token without a name of its own can be written too,
 and a name always goes before a number. Names that contain white space, like `New York` or a
 newline, are found wherever they stand, the longest first, and one space after any name only
-separates it from the next. So what is printed reads back as the same tokens, where no two of them
+separates it from the next. So what is printed reads back as the same tokens, if no two of them
 have one name and none an empty one.
 """
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_PROMPT = b"\n\n"
 LONGEST_NUMBER = 9  # digits
-LONGER = 1.05  # bytes per character from which on their losses are told apart
+LONGER = 1.05  # bytes per character from which on their losses are shown apart
 PART = 1 << 20  # bytes of a text that are looked at together
 
 
@@ -95,7 +95,7 @@ class Symbols:
         return DEFAULT_PROMPT if known else b""
 
     def prompt(self, text: bytes | None) -> list[int]:
-        """The symbols of the option --prompt, or of the default prompt where it is None.
+        """The symbols of the option --prompt, or of the default prompt if it is None.
 
         Raises CorpusError.
         """
@@ -113,7 +113,7 @@ class Symbols:
     def read_file(self, source: str | os.PathLike[str]) -> Array:
         """The symbols of a text file, of all files of a folder in sorted order, or of stdin (`-`).
 
-        Raises CorpusError where a source is missing, empty, unreadable, or has what is no symbol.
+        Raises CorpusError if a source is missing, empty, unreadable, or has what is no symbol.
         """
         if not self.is_tokens:
             symbols = read_text(source)
@@ -164,7 +164,7 @@ class Symbols:
         return symbols[_first_whole(symbols) : len(symbols) - cut_character(bytes(symbols[-4:]))]
 
     def name(self, symbol: int) -> str:
-        """The name of a symbol that is printed by its name, or its number where it has none.
+        """The name of a symbol that is printed by its name, or its number if it has none.
 
         What is not UTF-8 in it is U+FFFD.
         """
@@ -198,7 +198,7 @@ def unit_of(net: Model) -> str:
 
 
 def warn_of_count(names: list[str], path: str | os.PathLike[str], net: Network) -> None:
-    """Say where the names in a file are more or fewer than the network's symbols."""
+    """Warn if the names in a file are more or fewer than the network's symbols."""
     if len(names) != net.inputs:
         log.warning(
             "warning: %s has %s, and the network has %s: check that the file belongs to the "
@@ -231,7 +231,7 @@ def _first_whole(text: Sequence[int] | Array) -> int:
 
 
 def first_not_utf8(text: Array) -> int | None:
-    """The offset of the first byte that is of no character of UTF-8; None where there is none.
+    """The offset of the first byte that is of no character of UTF-8; None if there is none.
 
     A character that is cut at either end does no harm.
     """
@@ -269,7 +269,7 @@ def cut_character(data: bytes) -> int:
 
 
 def _word_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
-    """What finds the words of a text where names contain white space; None where none does."""
+    """What finds the words of a text where names contain white space; None if none does."""
     spaced = sorted((name for name in names if re.search(r"\s", name)), key=len, reverse=True)
     if not spaced:
         return None
@@ -287,7 +287,7 @@ def check_symbols(net: Network, text: str | Sequence[int] | np.ndarray, name: st
     """`text`, a str, bytes or a flat sequence of integers, as an array of symbols (count,).
 
     A str is read as UTF-8, or for a network of tokens as their numbers. Raises ValueError, naming
-    it, for anything else, and CorpusError where the network does not know a symbol.
+    it, for anything else, and CorpusError if the network does not know a symbol.
     """
     if isinstance(text, str):
         return Symbols.of(net).read(text.encode("utf-8", "surrogateescape"), name)

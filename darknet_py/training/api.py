@@ -68,17 +68,17 @@ def train(
     cfg: a file, a bundled name, `auto` for one chosen by the text, the time and the machine, or a
     trained network (its file, the folder of its run or `tales`) to train on another text.
     data: a file, a folder, `-` for stdin, or the text itself as bytes. out: where its files go;
-    those of an earlier run of the same name are moved to a folder old-1, old-2, ... there.
+    those of an earlier run with this name are moved to a folder old-1, old-2, ... there.
 
     The parameters are the command's options, and None stands for its default; `seconds` is its
     `--time`, `overrides` its `--set`. engine: `auto`, `numpy` or `compiled`;
     precision: `auto`, `f32` or `bf16`.
-    weights_layers: where only some layers of `weights` are taken: for each layer of the new network
+    weights_layers: if only some layers of `weights` are taken: for each layer of the new network
     the one that it starts from; `weights_cfg` describes them.
     resume: continue the run in `out` where it stopped, or the one whose folder, file or name is
     given as `cfg`; what is not given is as it was. The cfg
     and the texts must be those of the run, unless `accept_changes`.
-    callback: called after every batch, and once more where a run that is stopped has its last
+    callback: called after every batch, and once more if a run that is stopped has its last
     network validated. stop: asked before the first batch and after every one;
     true ends the run as Ctrl-C does, with everything saved. It is asked during the score of the
     best network at the end too, and then ends that. scoring: called as that score proceeds, with

@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 
 
 def choose_network(data: str | bytes, asked: Settings, comm: Communicator) -> Cfg:
-    """The cfg of a network for this text and these settings; says which, and why.
+    """The cfg of a network for this text and these settings. Reports which, and why.
 
     Raises TrainingError for a text whose size is not known or that is not of bytes.
     """
@@ -77,7 +77,7 @@ def _cfg(width: int) -> Cfg:
 
 
 def _fits(cfg: Cfg, size: int, operations: float) -> bool:
-    """Whether a network can be trained with so many operations, on a text of `size` bytes."""
+    """Whether a network can be trained with this many operations, on a text of `size` bytes."""
     model = Model(cfg)
     count = len(model.parameters)
     return operations / _cost(model) >= READ * count and count <= PARAMETERS * size

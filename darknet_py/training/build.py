@@ -189,7 +189,7 @@ def _begin(run: Run, asked: Settings) -> None:
     if options.time_steps == 1 and options.state == "zero" and net.state_size():
         # No state ever reaches a second symbol, as in darknet's cfgs to generate with.
         log.warning(
-            "warning: each update reads single %ss, without what stands before them: to train, add "
+            "warning: each update reads single %ss, which gives no context to learn from: add "
             "--set batch=16 --set time_steps=64",
             unit_of(net),
         )
@@ -201,7 +201,7 @@ def _begin(run: Run, asked: Settings) -> None:
 
 
 def _say_unused(asked: Settings, texts: Texts) -> None:
-    """Name the options that need held-out text, where they were given and there is none."""
+    """Name the options that need held-out text, if they were given and there is none."""
     needed = ("patience", "val_every", "sample_every")
     options = [each.flag for each in OPTIONS if each.name in needed and getattr(asked, each.name)]
     if not options or len(texts.held_out):

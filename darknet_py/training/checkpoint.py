@@ -28,7 +28,7 @@ STATES = "state."  # how the names of arrays begin that have a row for each stre
 _MOST_BYTES = 1 << 24  # of the facts, most of them two cfg files whose bytes take up to six each
 _COUNT, _LOSS = whole(), optional(number())
 
-# What BASE.state tells of the best network and the validations so far: see `Validation`.
+# What BASE.state contains about the best network and the validations so far: see `Validation`.
 VALIDATION: Facts = {
     "symbols": _COUNT,
     "best_loss": _LOSS,
@@ -42,7 +42,7 @@ VALIDATION: Facts = {
     "sampled": _COUNT,
     "due": optional(_COUNT),
 }
-# What it tells of how far the run is: see `Run`.
+# What it contains about the progress of the run: see `Run`.
 PROGRESS: Facts = {
     "seen": _COUNT,
     "first_seen": _COUNT,
@@ -78,7 +78,7 @@ def write_checkpoint(
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read BASE.state, but for its arrays.
 
-    Raises TrainingError where it is missing, damaged or of another kind.
+    Raises TrainingError if it is missing, damaged or of another kind.
     """
     with opened(path) as npz:
         dtype, shape = npz.header("facts")
@@ -99,7 +99,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 @contextlib.contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Npz]:
-    """The archive of BASE.state. Raises TrainingError, also for what is raised within."""
+    """The archive of BASE.state. Raises TrainingError, even for what is raised within."""
     if os.path.exists(path) and not os.path.isfile(path):
         raise TrainingError(f"{path} is a folder, pipe or device instead of the state of a run")
     advice = "is not the state of a run; start a new run with --weights from its weights file"

@@ -20,7 +20,7 @@ Losses = tuple[list[Point], list[Point]]
 
 
 def check() -> None:
-    """Raise DarknetError where the extra is not installed."""
+    """Raise DarknetError if the extra is not installed."""
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:

@@ -32,7 +32,7 @@ from darknet_py.training.journal import Journal
 
 log = logging.getLogger(__name__)
 
-CFG_MARK = "# Written by darknet-py: the cfg of the weights beside it."
+CFG_MARK = "# Written by darknet-py: the cfg of the weights next to it."
 # Seconds that another run, which is just ending, has to let go of the folder.
 ENDING = 3.0
 DEFAULT_FOLDER = "backup"  # the folder of a run, where none is given
@@ -72,7 +72,7 @@ class RunFolder:
                     yield
                 except BaseException:
                     if self._names() - before == {LOCK}:
-                        # While it is held; where that is not possible, filelock removes it.
+                        # While it is held; if that is not possible, filelock removes it.
                         with contextlib.suppress(OSError):
                             (self.path / LOCK).unlink()
                     raise
@@ -98,7 +98,7 @@ class RunFolder:
             try:
                 return FileLock(self.path / LOCK, timeout=ENDING).acquire()
             except OSError as error:
-                error.filename = self.path  # Not of a file that nobody knows.
+                error.filename = self.path  # Not of a file that no one knows.
                 raise
         except Timeout as error:
             raise TrainingError(
@@ -130,7 +130,7 @@ class RunFolder:
             return False
 
     def check_cfg(self) -> None:
-        """Raise TrainingError where BASE.cfg is not of a run."""
+        """Raise TrainingError if BASE.cfg is not of a run."""
         cfg = self.file(".cfg")
         if cfg.exists() and not _is_ours(cfg):
             raise TrainingError(
@@ -139,7 +139,7 @@ class RunFolder:
             )
 
     def check_read(self, *texts: str | float) -> None:
-        """Raise TrainingError where a text of the new run has the name of one of its files."""
+        """Raise TrainingError if a text of the new run has the name of one of its files."""
         for file in self.files():
             for text in texts:
                 is_path = isinstance(text, str) and os.path.exists(text)
@@ -169,7 +169,7 @@ class RunFolder:
         write_whole(self.file(".cfg"), [text.encode("utf-8", "surrogateescape")], follow=False)
 
     def _names(self) -> set[str]:
-        """Of the files in the folder; none where it cannot be read."""
+        """Of the files in the folder; none if it cannot be read."""
         try:
             return set(os.listdir(self.path))
         except OSError:
@@ -188,7 +188,7 @@ class RunFolder:
 
 
 def resume_command(out: str | os.PathLike[str], base: str | None = None) -> str:
-    """The command that goes on with the run in a folder, or with the one of this name there."""
+    """The command that continues with the run in a folder, or with the one of this name there."""
     folder = [] if Path(out) == Path(DEFAULT_FOLDER) else ["--out", os.fspath(out)]
     name = [] if base is None else [base]
     return shlex.join(["darknet-py", "train", "--resume", *folder, *name])

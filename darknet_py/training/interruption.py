@@ -18,9 +18,9 @@ class Interruption:
     """Ctrl-C or another signal to stop: the first waits for the end of the batch, the second acts.
 
     Before there is a batch to finish the first acts too.
-    only_keys: leave all but Ctrl-C to the program around it, and that too where the program has a
+    only_keys: leave all but Ctrl-C to the program around it, and that too if the program has a
     handler of its own or calls from a thread, which can have none. message: said at the first,
-    where there is one. number: of the signal that came last.
+    if there is one. number: of the signal that came last.
     """
 
     number: int = signal.SIGINT
@@ -32,7 +32,7 @@ class Interruption:
         self._before: dict[int, Any] = {}
 
     def asked(self) -> bool:
-        """Whether to stop; the run asks before its first batch too."""
+        """Whether to stop; the run asks even before its first batch."""
         self._is_training = True
         return self._asked
 

@@ -23,18 +23,18 @@ def introduction(run: Run) -> list[str]:
         f"text: {run.plan.data}, {amount(run.streams.text, unit)} to train on",
         *_held_out(run, unit),
         f"network: {net.layers_in_words()}; {len(net.parameters):,} parameters",
-        f"batch: {counted(options.batch, 'place')} in the text, "
-        f"{counted(options.time_steps, unit_of(net))} from each{shared}: "
-        f"{counted(options.symbols, unit_of(net))} per update",
+        f"batch: {counted(options.batch, 'stream')} x "
+        f"{counted(options.time_steps, unit_of(net))} = "
+        f"{counted(options.symbols, unit_of(net))} per update{shared}",
         *_precision(run),
-        f"memory: about {size / 1e6:,.0f} MB, the text included",
+        f"memory: about {size / 1e6:,.0f} MB, including the text",
         *_end(run),
         f"files: {run.folder.file('')}*",
     ]
 
 
 def _precision(run: Run) -> list[str]:
-    """What the engine's products multiply; nothing where there is no choice."""
+    """What the engine's products multiply; nothing if there is no choice."""
     if run.net.tier.team is None:
         return []
     if run.plan.precision == "f32":

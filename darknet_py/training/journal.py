@@ -82,7 +82,7 @@ class Journal:
 
 
 def batch_of_row(line: bytes) -> float:
-    """The batch of a line of BASE.csv, beyond all others where it has none."""
+    """The batch of a line of BASE.csv, beyond all others if it has none."""
     try:
         return whole(1).parsed(line.partition(b",")[0].decode())
     except ValueError:
@@ -90,7 +90,7 @@ def batch_of_row(line: bytes) -> float:
 
 
 def batch_of_sample(line: bytes) -> float:
-    """The same of a line of BASE.samples."""
+    """The batch of a line of BASE.samples."""
     try:
         return whole(1).checked("batch", json.loads(line)["batch"])
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -100,7 +100,7 @@ def batch_of_sample(line: bytes) -> float:
 def whole_lines(path: Path) -> Iterator[bytes]:
     """The lines of such a file without their ends, but for half of one that a crash leaves.
 
-    None where it is no file. Raises OSError, and TrainingError for one that no run writes.
+    None if it is no file. Raises OSError, and TrainingError for one that no run writes.
     """
     if not path.is_file():
         return

@@ -29,7 +29,7 @@ SAMPLE_LENGTH = 200  # symbols
 SAMPLE_TEMPERATURE = 0.7
 SCORING_SECONDS, SCORING_SHARE = 10.0, 0.05  # of the run: bounds of the score at its end
 
-# Times the training loss, in the first pass over a text, once so many symbols have been read.
+# Times the training loss, in the first pass over a text, once this many symbols have been read.
 UNLIKE, UNLIKE_FROM = 1.3, 4096
 
 Callback = Callable[[Row], object]
@@ -38,7 +38,7 @@ Callback = Callable[[Row], object]
 def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | None, str | None]:
     """Train until the run is over, or until its `stop`, asked before each batch, is true.
 
-    Returns the row of the last batch, if there was one, and why the run is over, None where it was
+    Returns the row of the last batch, if there was one, and why the run is over, None if it was
     stopped. Raises TrainingError and OSError.
     """
     net, validation, plan = run.net, run.validation, run.plan
@@ -70,7 +70,7 @@ def train_loop(run: Run, threads: Threads, callback: Callback) -> tuple[Row | No
         if is_validated and validation.sample_is_due(val, plan.sample_every):
             sample(run, row)
 
-        # Save. A run that could not write what is kept goes on from a checkpoint before it.
+        # Save. A run that could not write what is kept continues from a checkpoint before it.
         if batch % KEEP_EVERY == 0:
             run.save(f"_{batch}.weights")
         if run.save_is_due(batch):
@@ -102,7 +102,7 @@ def validate(run: Run) -> float:
 
 
 def score_last(run: Run, progress: Progress | None = None) -> float | None:
-    """The loss of the last network, also where no validation is due; None without held-out text."""
+    """The loss of the last network, even if no validation is due; None without held-out text."""
     batch, loss = run.scored
     if batch == run.net.batch_number or not len(run.validation.text):
         return loss
@@ -113,7 +113,7 @@ def score_last(run: Run, progress: Progress | None = None) -> float | None:
 
 
 def _has_scored(run: Run, loss: float) -> None:
-    """Remember the loss of the network as it is, and save it where it is the best."""
+    """Remember the loss of the network as it is, and save it if it is the best."""
     run.scored = run.net.batch_number, loss
     _note_unlike(run, loss)
     if run.validation.best_batch == run.net.batch_number:
@@ -121,19 +121,19 @@ def _has_scored(run: Run, loss: float) -> None:
 
 
 def _note_unlike(run: Run, loss: float) -> None:
-    """Tell once where the held-out text is unlike the text trained on: its loss is far above the
-    training loss although nothing can have been learned by heart yet.
+    """Report once if the held-out text differs from the text trained on: its loss is far above the
+    training loss although nothing can have been memorized yet.
     """
     read = run.net.seen - run.first_seen
     first_time = UNLIKE_FROM <= read < len(run.streams.text) and not run.is_unlike
     if first_time and is_loss_in_nats(run.net) and UNLIKE * run.avg < loss < math.inf:
         run.is_unlike = True
-        advice = ""
-        if isinstance(run.plan.val, float) and run.plan.val_from == "end":
-            advice = "; --val-from spread takes the held-out part from ten places of the text"
+        advice = ". Try --val-from spread"
+        if not isinstance(run.plan.val, float) or run.plan.val_from != "end":
+            advice = ""
         log.info(
-            "the held-out loss (%.2f) is far above the training loss (%.2f), although the text "
-            "has not been read once: the held-out part is unlike the rest%s",
+            "held-out loss %.2f far exceeds training loss %.2f in the first pass: the held-out "
+            "text differs from the rest%s",
             *(loss, run.avg, advice),
         )
 
@@ -161,7 +161,7 @@ def sample(run: Run, row: Row) -> None:
 def finish(
     run: Run, row: Row | None, ended: str | None, progress: Progress | None, callback: Callback
 ) -> Result:
-    """Save a run that was stopped, and score its network where there is an older best one; else
+    """Save a run that was stopped, and score its network if there is an older best one; else
     save the last network, and score the best one. row, ended: of `train_loop`.
 
     That last score, for which everything waits but nothing depends on it, takes at most
@@ -173,7 +173,7 @@ def finish(
     if ended is None:
         weights = run.save_checkpoint(".backup")
         if validation.every is None and validation.number:
-            # The best network may be that of the beginning; nobody fixed when to score.
+            # The best network may be that of the beginning; no one fixed when to score.
             val = score_last(run, progress)
             if row is not None and row.val is None:
                 row = dataclasses.replace(row, seconds=run.elapsed, val=val)
@@ -185,7 +185,7 @@ def finish(
         begun = time.perf_counter()
         score_last(run)
         run.save_state()
-        # Last, since it says that the run is complete.
+        # Last, since it marks the run as complete.
         weights = run.save("_final.weights")
         limit = begun + max(SCORING_SECONDS, SCORING_SHARE * run.elapsed)
         with run.profile.kind(VALIDATION):
@@ -254,7 +254,7 @@ def train_run(
 
     with ExitStack() as stack:
         threads = stack.enter_context(Threads(run.net, run.plan.threads))
-        # Where a run diverges its own message says so.
+        # If a run diverges, its message reports it.
         stack.enter_context(np.errstate(all="ignore"))
         if profile:
             stack.enter_context(run.profile.running(run.net))

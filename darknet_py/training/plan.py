@@ -96,7 +96,7 @@ def take_network(cfg: str | Cfg, asked: Settings) -> tuple[str | Cfg, Settings]:
     weights = find_weights(cfg)
     found = find_cfg_of(weights, how=f"darknet-py train my.cfg TEXT --weights {cfg} --clear")
     say_cfg(found, option=None)
-    # A run may write the file anew, so that its name alone is kept.
+    # A run may write the file again, so that its name alone is kept.
     found = dataclasses.replace(found, path=base_name(found.path))
     if asked.weights is not None:
         return found, asked

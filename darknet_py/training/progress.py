@@ -64,7 +64,7 @@ class Progress:
         self._show_score(done, total)
 
     def _draw(self, row: Row) -> None:
-        """Move the bar, which counts the share of the run that is done, or updates where nobody
+        """Move the bar, which counts the share of the run that is done, or updates if no one
         knows their number.
         """
         share = _share(row)
@@ -146,7 +146,7 @@ class Progress:
 
 
 def _share(row: Row) -> float | None:
-    """The share of the run that is done; None where nobody knows its length."""
+    """The share of the run that is done; None if no one knows its length."""
     shares = [row.batch / row.limit] if row.limit else []
     if row.time_limit is not None:
         shares.append(row.seconds / row.time_limit)

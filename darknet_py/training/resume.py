@@ -71,8 +71,8 @@ def find_previous(
     for name, now in asked.given(*SAME).items():
         if now != getattr(plan, name):
             raise TrainingError(
-                f"{where}: the run began with --{name} {getattr(plan, name)}, which cannot become "
-                f"{now}"
+                f"{where}: this run uses --{name} {getattr(plan, name)}; leave out --{name}, or "
+                f"start a new run"
             )
     if is_place or (cfg == folder.base and not os.path.isfile(folder.base)):
         cfg = None  # The run itself, not a cfg file.
@@ -114,7 +114,7 @@ def check_text(
 def check_changes(
     plan: Plan, asked: Settings, previous: Previous, texts: Texts, parameters: int
 ) -> Plan:
-    """The plan with how the texts differ from those of before too.
+    """The plan with how the texts differ from those of before.
 
     parameters: how many the network has now. Raises TrainingError for changes that are not
     accepted, and for other layers.
@@ -125,14 +125,11 @@ def check_changes(
         keys = [f"--set {key}={value}" for key, value in asked.net_keys().items()]
         raise TrainingError(
             f"{'; '.join(changes or keys or [str(previous.state)])}: with other layers a run "
-            f"cannot continue ({had:,} parameters before, {parameters:,} now); give what it began "
-            f"with, or begin a new run with another --out"
+            f"cannot continue ({had:,} parameters before, {parameters:,} now); restore the "
+            f"original, or start a new run with another --out"
         )
     if changes and not asked.accept_changes:
-        raise TrainingError(
-            f"{'; '.join(changes)}; give what it began with, or continue with what is there now by "
-            f"--accept-changes"
-        )
+        raise TrainingError(f"{'; '.join(changes)}; restore the original, or use --accept-changes")
     return dataclasses.replace(plan, changes=changes)
 
 
@@ -183,7 +180,7 @@ def resume(run: Run, old: Plan) -> None:
 
 
 def restore(run: Run, checkpoint: Checkpoint) -> None:
-    """Stand where the run of `checkpoint` stood. Raises TrainingError where it does not fit."""
+    """Stand where the run of `checkpoint` stood. Raises TrainingError if it does not fit."""
     progress, net = checkpoint.progress, run.net
     where = run.folder.file(".state")
     run.trainer.count = progress["updates"]
@@ -242,7 +239,7 @@ def _recover_best(run: Run, is_measured: bool) -> None:
     """Bring BASE_best.weights and the best network of the state together.
 
     A run that was killed may have written a better file after its last checkpoint.
-    is_measured: whether the loss in the state is by the measure of this run.
+    is_measured: whether the measure of this run gave the loss in the state.
     """
     validation, net, comm = run.validation, run.net, run.comm
     if not len(validation.text):

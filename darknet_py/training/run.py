@@ -37,13 +37,13 @@ ALIKE = ("batches", "seconds", "patience", "val_every", "val_from", "save_every"
 CSV_COLUMNS = ("batch", "seen", "loss", "avg", "rate", "seconds", "epochs", "val")
 
 
-# Updates after which a run has diverged if its average loss is so many times that of guessing.
+# Updates after which a run has diverged if its average loss is this many times that of guessing.
 BEGINNING, WILD = 100, 2
 
 
 def is_loss_in_nats(net: Network) -> bool:
     """Whether the loss of training is in nats per symbol: that of a [softmax], without a [cost],
-    which in the C program's arithmetic counts too.
+    which in the C program's arithmetic counts.
     """
     has_cost = any(section.name == "cost" for section in net.cfg.layers)
     return isinstance(net.layers[-1], SoftmaxLayer) and not has_cost
@@ -57,7 +57,7 @@ class Row:
     where there was one after this batch, as there is after the last one of a run. seconds: of
     training since the run began, all its parts together, with the validations but without the
     scores at its end. batch_seconds: of this update alone. limit: the batch at which the run ends,
-    0 if that is not known; time_limit: the seconds, None where there is no such limit. unit: what a
+    0 if that is not known; time_limit: the seconds, None if there is no such limit. unit: what a
     symbol is called.
     """
 
@@ -99,8 +99,8 @@ class Result:
     val_batch, and of the best one, both on the same `measured` symbols of the held-out text, as in
     the CSV file. best_val: of the best network on `scored` symbols, all `held_out` ones if there
     was time; best: its file. All of these are None without held-out text.
-    bytes_per_character: of the held-out text, more than 1 where it is UTF-8 with longer characters;
-    so many times a loss per byte is one per character. best_batch: after which the best network
+    bytes_per_character: of the held-out text, more than 1 if it is UTF-8 with longer characters;
+    this many times a loss per byte is one per character. best_batch: after which the best network
     was kept. ended: why, in a few words. interrupted: by `stop`.
     file: what to generate with: the best network's file, or the last one's where none is better.
     unit: what a symbol is called.
@@ -175,7 +175,7 @@ class Run:
         self.table = folder.journal(".csv", ",".join(CSV_COLUMNS))
         self.samples = folder.journal(".samples")
         self.avg = math.nan
-        self.is_unlike = False  # the held-out text, as the user has been told, or nobody can tell
+        self.is_unlike = False  # the held-out text, as the user has been told, or no one can tell
         self.first_seen = net.seen
         self.facts: Sequence[float] = ()  # as `tell` gave them on the root
         # Seconds of the batches since the last validation, whose batch and loss follow.
@@ -214,7 +214,7 @@ class Run:
         return self.elapsed if fact == ELAPSED else time.perf_counter() - self.saved
 
     def tell(self) -> list[float]:
-        """What this rank would tell the others, if it were the root, with the next update."""
+        """What this rank would send to the others, if it were the root, with the next update."""
         if self.comm.size == 1:
             return []
         return [self.now(fact) for fact in (STOPPED, ELAPSED, UNSAVED)]
@@ -224,7 +224,7 @@ class Run:
         return self.now(fact) if self.comm.size == 1 else self.facts[fact]
 
     def check_same(self) -> None:
-        """Raise TrainingError where a rank would train something else than the root."""
+        """Raise TrainingError if a rank would train something else than the root."""
         if self.comm.size == 1:
             return
         plan = self.plan
@@ -244,7 +244,7 @@ class Run:
     # --- how far it is
 
     def over(self) -> tuple[str, str] | None:
-        """Why the run is at its end, and what would let it go on; or None."""
+        """Why the run is at its end, and what would let it continue; or None."""
         plan, stale = self.plan, self.validation.stale
         if self.limit and self.net.batch_number >= self.limit:
             return f"reached batch {self.limit}", "a larger --batches"
@@ -259,8 +259,8 @@ class Run:
         return self.net.is_saved_in(self.folder.file("_final.weights"))
 
     def share_done(self) -> float:
-        """The share of the run that is done, by batches or by time, whichever is further; 0 where
-        nobody knows its length.
+        """The share of the run that is done, by batches or by time, whichever is further; 0 if
+        no one knows its length.
         """
         shares = [self.net.batch_number / self.limit] if self.limit else []
         if self.time_limit is not None:
@@ -268,7 +268,7 @@ class Run:
         return max(shares, default=0.0)
 
     def row(self, update: Update, seconds: float, val: float | None) -> Row:
-        """The row of the batch just done, which took so many seconds."""
+        """The row of the batch just done, which took `seconds`."""
         batch = self.net.batch_number
         return Row(
             batch=batch,
@@ -291,7 +291,7 @@ class Run:
             self.table.write(",".join(row.cells()))
 
     def log_again(self, row: Row) -> None:
-        """Put a row in the place of that of the same batch. Raises OSError."""
+        """Replace the row of the batch. Raises OSError."""
         if self.comm.is_root:
             self.table.cut_back(batch_of_row, row.batch - 1)
             self.log(row)
@@ -352,7 +352,7 @@ class Run:
     def save(self, suffix: str) -> Path:
         """Write the parameters, or their average, to BASE`suffix`.
 
-        Raises TrainingError where they are not finite, OSError.
+        Raises TrainingError if they are not finite, OSError.
         """
         self.check_finite()
         path = self.folder.file(suffix)
@@ -362,7 +362,7 @@ class Run:
         return path
 
     def check_finite(self) -> None:
-        """Raise TrainingError where a parameter cannot be used."""
+        """Raise TrainingError if a parameter cannot be used."""
         if not all(usable(tensor, tensor.values).all() for tensor in self.net.tensors()):
             raise self.divergence("a parameter is not finite")
 
@@ -372,6 +372,6 @@ class Run:
         names = " and ".join(str(path) for path in kept if path.exists())
         saved = f"still usable: {names}" if names else "nothing was saved"
         return TrainingError(
-            f"training diverged at batch {self.net.batch_number}: {what}; try a smaller "
-            f"learning_rate, or clip in [net] ({saved})"
+            f"training diverged at batch {self.net.batch_number}: {what}; try --set clip_norm=.25 "
+            f"or a smaller --set learning_rate=N ({saved})"
         )

@@ -1,4 +1,4 @@
-"""The runs below a folder, as their files tell of them. Nothing in these files is trusted."""
+"""The runs below a folder, as their files describe them. Nothing in these files is trusted."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def best_of(validation: dict[str, Any]) -> tuple[float | None, int]:
 
 
 def _progress(run: RunFolder, checkpoint: Checkpoint) -> dict[str, Any]:
-    """Raises DarknetError where the plan is of no network, or the last weights are damaged."""
+    """Raises DarknetError if the plan is of no network, or the last weights are damaged."""
     plan, progress = checkpoint.plan, checkpoint.progress
     options = NetOptions.of(parse_cfg(plan.cfg, plan.cfg_path).net)
     final = run.file("_final.weights")

@@ -1,7 +1,7 @@
 """The options of a training run: each stands here once, with its bounds and its help.
 
 The options of `darknet-py train`, the checks of `train` and the settings in BASE.state all come
-from these fields. To add an option, add a field here and an argument of the same name to `train`.
+from these fields. To add an option, add a field here and an argument with its name to `train`.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from darknet_py.training.folder import DEFAULT_FOLDER
 
 
 class OnResume(Enum):
-    """What an option does where a run is resumed."""
+    """What an option does if a run is resumed."""
 
     CALL = "it holds for one call, and is not remembered"
     NEW = "it is for a new run only"
-    FREE = "it may change, and is as before where it is not given"
+    FREE = "it may change, and is as before if it is not given"
     ACCEPT = "it may change with accept_changes"
     SAME = "it must be as it was"
     KEY = "it sets a key of the cfg, which is remembered"
@@ -47,8 +47,8 @@ class Option:
     """One option of a run.
 
     name: of the argument of `train`. flag: of the command, like `--val-every`.
-    default: what a new run takes where nothing is given; None where that is chosen when it starts,
-    or where the option is off.
+    default: what a new run takes where nothing is given; None if that is chosen when it starts,
+    or if the option is off.
     """
 
     name: str
@@ -79,7 +79,7 @@ def option(
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a user asks of a run; None where an option was not given.
+    """What a user asks of a run; None if an option was not given.
 
     Raises ValueError, naming the option, for a value that it cannot have.
     """
@@ -188,7 +188,7 @@ class Settings:
     )
     precision: str | None = option(
         one_of("auto", "f32", "bf16"),
-        "Of what matrix products multiply; auto is bf16 where the processor multiplies it in tiles "
+        "Of what matrix products multiply; auto is bf16 if the processor multiplies it in tiles "
         "(Intel AMX).",
         OnResume.ACCEPT,
         default="auto",

@@ -19,15 +19,15 @@ from darknet_py.text.symbols import unit_of, warn_of_encoding
 
 log = logging.getLogger(__name__)
 
-FEW_ENDS = 10  # one line end of Windows in so many is told
-# Lines that show whether a text is sorted, at the least, places where one is looked for, bytes that
+FEW_ENDS = 10  # one line end of Windows in this many is reported
+# Lines that show whether a text is sorted, at the least, places to look for one, bytes that
 # are looked at for one, and the share of them that is in order.
 MANY, PLACES, LONGEST, NEARLY = 100, 1000, 512, 0.95
 
 
 @dataclass(frozen=True)
 class Texts:
-    """The text to train on and the held-out one, which is empty where there is none.
+    """The text to train on and the held-out one, which is empty if there is none.
 
     data, val: where they came from, as a plan remembers it; `-` for what is no file.
     digest, val_digest: of the symbols.
@@ -52,7 +52,7 @@ def read_texts(
     tokenized = not model.writes_bytes
     unit = unit_of(model)
     if data == "-" and comm.size > 1:
-        # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that nobody would
+        # mpiexec gives it to one rank only, and Open MPI 5 loses its end, so that no one would
         # know whether the text is whole.
         raise CorpusError("-: several processes cannot share stdin; give a text file")
     text = _read(data, tokenized, comm)
@@ -90,8 +90,8 @@ def read_texts(
         )
     if len(text) < model.options.symbols:
         log.info(
-            "%s has %s to train on, fewer than one update reads: this can only be learned by "
-            "heart; give more text",
+            "%s has %s to train on, fewer than one update reads: this can only be memorized"
+            "; give more text",
             *(name, counted(len(text), unit)),
         )
     if val != 0 and len(held_out) < 2:
@@ -115,7 +115,7 @@ def _read(source: str | bytes, tokenized: bool, comm: Communicator) -> Array:
 
 
 def _tell_line_ends(text: Array, name: str) -> None:
-    """Tell where lines end as on Windows: the network will write so too."""
+    """Tell where lines end as on Windows: the network will write them."""
     starts = range(0, len(text), PIECE)
     ends = sum(text[start : start + PIECE + 1].tobytes().count(b"\r\n") for start in starts)
     lines = sum(text[start : start + PIECE].tobytes().count(b"\n") for start in starts)
@@ -132,7 +132,7 @@ def _is_sorted(text: Array) -> bool:
 
     Nearly all lines looked at must stand before the next one, and before the one that is a tenth of
     them further on, so that one of several lists in a text is not taken for the whole. Lines that
-    begin with a digit do not count: a log is sorted too.
+    begin with a digit do not count: even a log is sorted.
     """
     found: list[bytes] = []
     for place in range(0, len(text), max(1, len(text) // PLACES)):

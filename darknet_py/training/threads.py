@@ -21,7 +21,7 @@ def shares_work(net: Network) -> bool:
 
 
 def thread_choices(net: Network) -> list[int]:
-    """The numbers of BLAS threads to try, the likeliest first.
+    """The numbers of BLAS threads to try, the most likely first.
 
     One for narrow networks; else every processor that this process may use, and one. Where the
     number of threads would change the last bits of a product there is no choice, so that a run is
@@ -45,7 +45,7 @@ def _matrices(net: Network) -> set[tuple[int, int]]:
 
 
 def _width(net: Network) -> int:
-    """The least side of the matrix where that is largest."""
+    """The smaller side of the matrix with the largest one."""
     return max(map(min, _matrices(net)), default=1)
 
 
@@ -107,7 +107,7 @@ class Threads:
         return self.autotuner.choice
 
     def batch_done(self, seconds: float) -> None:
-        """Take note of a batch's time, and change the number of threads where that is due."""
+        """Take note of a batch's time, and change the number of threads if that is due."""
         before = self.count
         self.autotuner.batch_done(seconds)
         if self.count != before:

@@ -1,7 +1,7 @@
 """Scoring a network on held-out text while it trains, and remembering the best one.
 
 Every network of a run is scored by one measure: the mean loss over the same symbols of the held-out
-text, all of them where the text is short enough. `_best.weights` holds the lowest by that measure.
+text, all of them if the text is short enough. `_best.weights` holds the lowest by that measure.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from darknet_py.training.checkpoint import VALIDATION
 
 log = logging.getLogger(__name__)
 
-SHARE = 0.04  # of the time goes to validation where no interval is given
+SHARE = 0.04  # of the time goes to validation if no interval is given
 FIRST = 10  # batches before the first validation, whose cost then decides the interval
 SOON = 4  # times the batches so far, which the next one is never further away than
-# Symbols that the measure takes of a long text: fewer where a network is so large that they would
+# Symbols that the measure takes of a long text: fewer if a network is so large that they would
 # take more operations than these, about a second.
 MOST, LEAST, OPERATIONS = 1 << 15, 1 << 11, 6e10
 # Pieces that are read side by side, and the symbols that each of them has at least.
@@ -40,13 +40,13 @@ STREAMS, PIECE = 64, 512
 class Validation:
     """The held-out text, how often it is scored, and the best network so far.
 
-    every: batches between validations; None where they are to take SHARE of the time.
+    every: batches between validations; None if they are to take SHARE of the time.
     due: then the batch of the next one; None before the first.
     symbols: that the measure takes.
     best_loss: the lowest so far in nats per symbol; None before the first that is finite.
     lowest: as best_loss, but without what a best file had to tell that was found on resuming.
     whole_batch, whole_loss, whole_symbols: the batch of the best network at the end of the run, its
-    loss on more symbols than those of the measure, and how many; None where nothing was scored so.
+    loss on more symbols than those of the measure, and how many; None if nothing was scored so.
     number: of validations so far; stale: of those since the lowest one; sampled: of those up to the
     last one with a sample for the report.
     """
@@ -80,11 +80,11 @@ class Validation:
         return self.symbols >= len(self.text) - 1
 
     def facts(self) -> dict[str, Any]:
-        """What `restore` needs beside the best parameters, as JSON has it."""
+        """What `restore` needs besides the best parameters, as JSON has it."""
         return {name: getattr(self, name) for name in VALIDATION}
 
     def restore(self, facts: dict[str, Any]) -> bool:
-        """Go on from these; returns whether the losses are by the measure of this run."""
+        """Continue from these; returns whether the measure of this run gave the losses."""
         symbols = self.symbols
         vars(self).update(facts, symbols=symbols)
         return facts["symbols"] == symbols or self.best_loss is None
@@ -236,7 +236,7 @@ def _is_lower(loss: float, than: float | None) -> bool:
 
 def validation_rows(net: Network, memory: int) -> int:
     """Rows of one forward, (time_steps * streams), within `memory` bytes: as many as training has,
-    whose buffers serve again, or more where there is room beside those and the program itself.
+    whose buffers serve again, or more if there is room next to those and the program.
     """
     training = net.options.time_steps * net.options.streams
     free = (memory - training_bytes(net) - program_memory()) // row_bytes(net)

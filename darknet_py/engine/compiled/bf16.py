@@ -344,7 +344,7 @@ def _multiply_tiles(
     blocks: ir.Value,
     keep: ir.Value,
 ) -> None:
-    """Up to 2 x 2 tiles of c by the instruction. Nothing where the processor has none."""
+    """Up to 2 x 2 tiles of c by the instruction. Nothing if the processor has none."""
     if not HAS_TILES:
         return
     done = builder.append_basic_block("tiles.done")

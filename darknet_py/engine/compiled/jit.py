@@ -4,7 +4,7 @@ The one file that uses what numba does not document: `numba.core`, and how funct
 disk. pyproject.toml has the versions that it was tested with.
 
 All of the engine is numba's nopython code over raw memory: an address is an integer, and an array
-is made of it where one is needed.
+is made of it if one is needed.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 # A product and a sum may be rounded as one; no sum is reordered.
 _HOW = {"fastmath": {"contract"}, "error_model": "numpy"}
 # Written out where it is called: if several object files held a copy, that of the file loaded first
-# would serve them all, and where all were just compiled yet another one. Sums may differ by copy.
+# would serve them all, and if all were just compiled yet another one. Sums may differ by copy.
 _PART = {"nogil": True, "error_model": "numpy", "forceinline": True}
 
 
@@ -85,7 +85,7 @@ def instructions(result: Any, *arguments: Any) -> Callable[[Callable[..., Any]],
     """A function of these numba types, of LLVM's instructions, written where it is called.
 
     What is decorated writes them: it takes the builder and the values of the arguments, and returns
-    the value of the result, where there is one.
+    the value of the result, if there is one.
     """
 
     def decorate(write: Callable[..., Any]) -> Any:
@@ -279,7 +279,7 @@ def sources() -> str:
 
 
 def _vector_width() -> int:
-    """Floats in a vector of this processor; 0 where it is not known."""
+    """Floats in a vector of this processor; 0 if it is not known."""
     if platform.machine().lower() in ("arm64", "aarch64"):
         return 4
     features = binding.get_host_cpu_features() if IS_X86 else {}
@@ -356,7 +356,7 @@ def rows_from(rows: Rows, row: int, column: int) -> Rows:
 
 @compiled
 def row_of(rows: Rows, row: int, count: int) -> Array:
-    """So many numbers of a row, from its first."""
+    """The first `count` numbers of a row."""
     return floats(rows.at + row * rows.apart * FLOAT_BYTES, (count,))
 
 
@@ -410,7 +410,7 @@ def fence(builder: ir.IRBuilder) -> None:
 
 @instructions(types.void)
 def pause(builder: ir.IRBuilder) -> None:
-    """Tell the processor that this thread waits in a loop."""
+    """Let the processor know that this thread waits in a loop."""
     if IS_X86:
         nothing = ir.FunctionType(ir.VoidType(), [])
         builder.call(function_of(builder, "llvm.x86.sse2.pause", nothing), [])

@@ -65,7 +65,7 @@ LINEAR = np.dtype(
         # ready: what `pack_forward` would pack is packed.
         *((name, _WORD) for name in ("row", "add", "ready")),
         # How bf16 products are made, 0 for float32. strips: room for what they multiply, of all
-        # steps, or of two in turn where a walk goes step by step.
+        # steps, or of two in turn if a walk goes step by step.
         *((name, _WORD) for name in ("bf16", "strips", "stepwise")),
         # x, and what the forward writes: the products, which batch norm makes x_norm of, y (the
         # same array without batch norm), and the statistics (time_steps, parts * outputs).
@@ -115,7 +115,7 @@ def _of_part(addresses: Array, block: Block) -> Array:
 
 @compiled
 def _spare_row(me: int, index: int, count: int) -> Array:
-    """Scratch of a thread for so many columns, behind that of products."""
+    """Scratch of a thread for `count` columns, behind that of products."""
     return floats(thread_at(me).spare + (_OF_PRODUCTS + index * BLOCK) * FLOAT_BYTES, (count,))
 
 
@@ -510,7 +510,7 @@ def add_updates(address: int, delta: int, me: int) -> None:
 def backward(address: int, delta: int, out: int, me: int) -> None:
     """All time steps: delta (time_steps, streams, parts * outputs) of y, own columns of it known.
 
-    Adds to the updates, and writes the delta of x to `out`, an address or 0 where it is not wanted.
+    Adds to the updates, and writes the delta of x to `out`, an address or 0 if it is not wanted.
     """
     b = linear_at(address)
     backward_norm(address, delta, 0, b.time_steps, me)

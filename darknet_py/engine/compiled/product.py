@@ -7,7 +7,7 @@ A packed matrix is a row of panels, each of PANEL columns: `panel[k, j]`, the la
 with zeros. B is W^T for the forward pass (`pack_transposed`) and W for the delta (`pack`). A tile
 of up to ROWS rows of c by one panel stays in registers for the whole depth: for each k it takes
 one row of the panel and a number of each row of a. Where rows are few, a tile spans several panels,
-so that as many sums are under way.
+so that its sums are under way.
 
 Each number of c is one sum over k in order, whichever tile it is in. So its bits do not depend on
 how rows and columns are shared out.
@@ -41,7 +41,7 @@ from darknet_py.engine.compiled.jit import (
 )
 from darknet_py.engine.compiled.threads import share, thread_at, wait
 
-# Where the processor is not known nothing of this is called, but it can be imported.
+# If the processor is not known, nothing of this is called, but it can be imported.
 _WIDTH = VECTOR or 4
 # Vectors across a panel, rows of a tile, rows where they lie apart, which takes more registers for
 # addresses, and how many sums and vectors of panels the registers hold.
@@ -228,7 +228,7 @@ def _run_tile(rows: int, form: int, a: Rows, b: Rows, c: Rows, depth: int, keep:
 
 @compiled
 def panels_of(columns: int) -> int:
-    """How many panels so many columns take."""
+    """The number of panels that columns take."""
     return (columns + PANEL - 1) // PANEL
 
 

@@ -95,7 +95,7 @@ def work(job: int, me: int) -> None:
 
 @compiled
 def _lead(me: int, job: int, threads: int) -> int:
-    """Give a job out and do the part of thread 0; SLEEPING where that cannot be done yet."""
+    """Give a job out and do the part of thread 0; SLEEPING if that cannot be done yet."""
     posts = thread_at(me).counters
     for rank in range(1, threads):
         store_release(posts + rank * LINE + _HOLD, 1)
@@ -211,7 +211,7 @@ class Team:
         _make_enter()
 
     def run(self, job: Array, threads: int | None = None) -> None:
-        """Compute a record (records.py) with so many threads; the same bits with any number."""
+        """Compute a record (records.py) with this many threads; the same bits with any number."""
         enter = _make_enter()
         threads = min(threads or self.threads, MOST)
         with self._lock:

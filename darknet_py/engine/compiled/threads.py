@@ -2,8 +2,8 @@
 
 They wait by a counter each, in memory that all see. A thread that arrives adds one to its counter,
 with release, and reads those of the others, with acquire, until none is behind. What each wrote
-before is then seen by all. It spins, which takes tens of nanoseconds where the others are on time,
-and lets other threads of the system run where they are late, as on a busy machine.
+before is then seen by all. It spins, which takes tens of nanoseconds if the others are on time,
+and lets other threads of the system run if they are late, as on a busy machine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ thread_at = reader(THREAD)
 
 @compiled
 def share(count: int, grain: int, me: int) -> tuple[int, int]:
-    """From where to where a thread's share of `count` goes: whole grains, about as many each."""
+    """From where to where a thread's share of `count` goes: whole grains, about equally many
+    each.
+    """
     thread = thread_at(me)
     grains = (count + grain - 1) // grain
     first = grains * thread.rank // thread.threads
