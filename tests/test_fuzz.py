@@ -445,6 +445,7 @@ def compiled_code() -> tuple[Path, bytes]:
     folder = trained() / "compiled"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(config, "CACHE_DIR", str(folder))
+        patch.setattr(jit, "_chosen_folder", lambda: folder)  # It chooses once in a process.
         jit.Exported(twice).link()
     (file,) = folder.iterdir()
     return file, file.read_bytes()
