@@ -42,6 +42,7 @@ def shortened(text: str) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
 def test_commands_and_snippets_work(page: Path, tmp_path: Path) -> None:
     shell, snippets = blocks(page, "sh"), blocks(page, "python")
+    assert all(blocks(page, "text")), "make outputs"
     (tmp_path / "data").mkdir()
     for text in (ROOT / "data").glob("*.txt"):
         (tmp_path / "data" / text.name).write_bytes(text.read_bytes()[:20_000])
