@@ -13,8 +13,9 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
+from time import perf_counter
 from typing import Any, TypeVar
 
 import numpy as np
@@ -31,6 +32,7 @@ from darknet_py.loading.finding import open_network
 from darknet_py.network import Network
 from darknet_py.rand import Rand
 from darknet_py.text.corpus import check_known, read_text
+from darknet_py.training.folder import LOCK
 from tests.support.commands import Outcome, invoke
 from tests.support.copies import COPIERS, SYMBOLS, bits, check_tensors_are_views, train
 from tests.support.disk import FailingDisk
@@ -43,16 +45,29 @@ from tests.support.states import CHANGES, change_state
 F = TypeVar("F", bound=Callable[..., Any])
 TOTAL = int(os.environ.get("FUZZ_CASES", "800"))
 CASES: Counter[str] = Counter()
+SLOWEST = [(0.0, "")]
 
 
-def cases(share: float) -> Callable[[F], F]:
-    """How many of all cases a target gets."""
-    return settings(
+def cases(share: float, kind: str, *drawn: st.SearchStrategy[Any]) -> Callable[[F], Any]:
+    """Run a target with its share of all cases; they are counted, and the slowest is kept."""
+    limits = settings(
         max_examples=max(10, int(share * TOTAL)),
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+
+    def decorate(target: F) -> Any:
+        @wraps(target)
+        def one_case(*arguments: Any, **named: Any) -> None:
+            CASES[kind] += 1
+            began = perf_counter()
+            target(*arguments, **named)
+            SLOWEST[0] = max(SLOWEST[0], (perf_counter() - began, kind))
+
+        return limits(given(*drawn)(one_case))
+
+    return decorate
 
 
 pytestmark = pytest.mark.filterwarnings("ignore::darknet_py.errors.DarknetWarning")
@@ -63,6 +78,11 @@ def _report() -> Iterator[None]:
     yield
     found = ", ".join(f"{name} {count:,}" for name, count in sorted(CASES.items()))
     print(f"\nfuzzed: {found}; {sum(CASES.values()):,} cases")
+    print("the slowest took {:.1f} s ({})".format(*SLOWEST[0]), end="")
+    if os.name == "posix":
+        import resource
+
+        print(f"; at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6:.2f} GB")
 
 
 @contextmanager
@@ -136,10 +156,8 @@ def damaged(whole: bytes, damage: list[tuple[float, int, bytes]]) -> bytes:
     return whole
 
 
-@cases(0.23)
-@given(st.sampled_from(sorted(bundled_cfgs().values())), DAMAGE)
+@cases(0.23, "cfg files", st.sampled_from(sorted(bundled_cfgs().values())), DAMAGE)
 def test_any_cfg_is_a_network_or_one_line(source: Path, damage: list[Any]) -> None:
-    CASES["cfg files"] += 1
     path = trained() / "fuzzed.cfg"
     path.write_bytes(damaged(source.read_bytes(), damage))
     with suppress(DarknetError):
@@ -151,10 +169,8 @@ def test_any_cfg_is_a_network_or_one_line(source: Path, damage: list[Any]) -> No
         event("can be trained")
 
 
-@cases(0.15)
-@given(st.sampled_from(["net_best.weights", "net.backup"]), DAMAGE)
+@cases(0.15, "weights files", st.sampled_from(["net_best.weights", "net.backup"]), DAMAGE)
 def test_any_weights_are_loaded_or_one_line(name: str, damage: list[Any]) -> None:
-    CASES["weights files"] += 1
     path = trained() / "fuzzed.weights"
     path.write_bytes(damaged((trained() / "backup" / name).read_bytes(), damage))
     with suppress(DarknetError):
@@ -163,10 +179,8 @@ def test_any_weights_are_loaded_or_one_line(name: str, damage: list[Any]) -> Non
         assert len(list(generate(net, b"a", 3))) == 3
 
 
-@cases(0.13)
-@given(st.sampled_from(["text.txt", "tokens.txt"]), DAMAGE, st.booleans())
+@cases(0.13, "texts", st.sampled_from(["text.txt", "tokens.txt"]), DAMAGE, st.booleans())
 def test_any_text_is_read_or_one_line(name: str, damage: list[Any], tokenized: bool) -> None:
-    CASES["texts"] += 1
     path = trained() / "fuzzed.txt"
     path.write_bytes(damaged((trained() / name).read_bytes(), damage))
     with suppress(DarknetError):
@@ -246,10 +260,8 @@ def command_lines(draw: st.DrawFn) -> list[str]:
     return line
 
 
-@cases(0.17)
-@given(command_lines())
+@cases(0.17, "command lines", command_lines())
 def test_any_command_line_works_or_says_why_not(line: list[str]) -> None:
-    CASES["command lines"] += 1
     with chdir(trained()):
         outcome = invoke(*line, "-q", stdin=b"some text from stdin\n")
     check_outcome(line[0], outcome)
@@ -270,14 +282,14 @@ TOKEN_TEXTS = st.builds(
 )
 
 
-@cases(0.08)
-@given(
+@cases(
+    0.08,
+    "tokens",
     st.one_of(st.just("0 1 2 3 4 5 6 7 8 9 "), TOKEN_TEXTS),
     st.sampled_from(["read", "train", "valid", "generate", "prompt", "stop"]),
     st.booleans(),
 )
 def test_any_tokens_are_read_or_one_line(text: str, use: str, named: bool) -> None:
-    CASES["tokens"] += 1
     names = ["--tokens", "names.txt"] if named else []
     with chdir(trained()):
         path = Path("fuzzed.tokens")
@@ -323,12 +335,17 @@ def fuzzed_run(name: str) -> Iterator[Path]:
         yield Path("fuzzed")
 
 
-@cases(0.06)
-@given(st.sampled_from(["backup", "rich"]), CHANGES, st.sampled_from(sorted(USES)), st.booleans())
+@cases(
+    0.06,
+    "states",
+    st.sampled_from(["backup", "rich"]),
+    CHANGES,
+    st.sampled_from(sorted(USES)),
+    st.booleans(),
+)
 def test_any_state_is_read_or_one_line(
     run: str, changes: list[tuple[str, int, Any]], use: str, compressed: bool
 ) -> None:
-    CASES["states"] += 1
     with fuzzed_run(run) as folder:
         facts, arrays = read_state(folder / "net.state")
         for change in changes:
@@ -358,8 +375,9 @@ SAMPLES = st.builds(
 )
 
 
-@cases(0.04)
-@given(
+@cases(
+    0.04,
+    "journals",
     st.sampled_from([".csv", ".samples"]),
     st.lists(st.one_of(ROWS, SAMPLES, JSON_VALUES, st.binary(max_size=9)), min_size=1, max_size=4),
     st.floats(0, 1),
@@ -368,7 +386,6 @@ SAMPLES = st.builds(
 def test_odd_lines_of_a_journal_are_left_out(
     suffix: str, odd: list[bytes], place: float, use: str
 ) -> None:
-    CASES["journals"] += 1
     with fuzzed_run("backup") as folder:
         path = folder / f"net{suffix}"
         lines = path.read_bytes().splitlines()
@@ -382,8 +399,9 @@ def test_odd_lines_of_a_journal_are_left_out(
 HALF_WRITTEN = ("net.csv", "net.samples", "net.state", "net.cfg", "net.backup", "net_best.weights")
 
 
-@cases(0.05)
-@given(
+@cases(
+    0.05,
+    "half-written files",
     st.sampled_from(HALF_WRITTEN),
     st.one_of(st.floats(0, 1), DAMAGE),
     st.sampled_from(["resume", "report", "runs", "compare", "generate"]),
@@ -392,7 +410,6 @@ def test_a_run_with_a_half_written_file_goes_on_or_one_line(
     name: str, harm: float | list[Any], use: str
 ) -> None:
     """A number is the part of the file that is there."""
-    CASES["half-written files"] += 1
     with fuzzed_run("backup") as folder:
         path = folder / name
         whole = path.read_bytes()
@@ -403,19 +420,20 @@ def test_a_run_with_a_half_written_file_goes_on_or_one_line(
 
 
 LINKED = [f"net{suffix}" for suffix in (".cfg", ".csv", ".samples", ".state", ".backup", ".html")]
-LINKED += ["net_best.weights", "net_final.weights", "net.png", "old-1"]
+LINKED += ["net_best.weights", "net_final.weights", "net_2.weights", "net.png", "old-1"]
+LINKED += [LOCK]
 TARGETS = ("outside", "outside/file", "outside/new", "missing/new", "fuzzed", "/dev/null")
 NEW_RUN = ["train", "net.cfg", "text.txt", "--out", "fuzzed", "--batches", "3", "--seed", "1", "-q"]
 
 
 @posix
-@cases(0.03)
-@given(
+@cases(
+    0.03,
+    "links",
     st.dictionaries(st.sampled_from(LINKED), st.sampled_from(TARGETS), min_size=1, max_size=3),
     st.sampled_from(["new", "resume", "report", "info"]),
 )
 def test_links_in_a_run_let_nothing_be_written_elsewhere(links: dict[str, str], use: str) -> None:
-    CASES["links"] += 1
     with fuzzed_run("backup") as folder:
         outside = Path("outside")
         shutil.rmtree(outside, ignore_errors=True)
@@ -451,13 +469,11 @@ def compiled_code() -> tuple[Path, bytes]:
     return file, file.read_bytes()
 
 
-@cases(0.02)
-@given(DAMAGE)
+@cases(0.02, "compiled code", DAMAGE)
 def test_damaged_compiled_code_is_not_used(damage: list[Any]) -> None:
     jit = pytest.importorskip("darknet_py.engine.compiled.jit")
     from numba.core.registry import cpu_target
 
-    CASES["compiled code"] += 1
     file, whole = compiled_code()
     harmed = damaged(whole, damage)
     file.write_bytes(harmed)
@@ -497,8 +513,9 @@ OPTIONS = st.lists(
 )
 
 
-@cases(0.08)
-@given(
+@cases(
+    0.08,
+    "copies",
     st.lists(LAYERS, min_size=1, max_size=4),
     OPTIONS,
     st.sampled_from(sorted(DIALECTS)),
@@ -509,7 +526,6 @@ OPTIONS = st.lists(
 def test_any_copy_trains_as_the_original_does(
     layers: list[str], options: list[str], dialect: str, dtype: Any, before: int, copier: str
 ) -> None:
-    CASES["copies"] += 1
     head = f"[net] inputs={SYMBOLS} batch=4 time_steps=3 learning_rate=.01 {' '.join(options)}"
     end = (f"[connected] output={SYMBOLS} activation=linear", "[softmax]")
     net = Network(parse_cfg(cfg_text(head, *layers, *end)), DIALECTS[dialect], dtype)
@@ -527,11 +543,11 @@ def test_any_copy_trains_as_the_original_does(
         assert bits(net) != bits(twin)
 
 
-@cases(0.01)
-@given(st.lists(st.one_of(st.integers(1, 4), st.integers(5, 80)), max_size=4))
+@cases(
+    0.01, "interrupted runs", st.lists(st.one_of(st.integers(1, 4), st.integers(5, 80)), max_size=4)
+)
 def test_runs_that_stop_and_fail_end_like_one_that_did_not(steps: list[int]) -> None:
     """Small numbers stop after so many batches, large ones let that write to the disk fail."""
-    CASES["interrupted runs"] += 1
     options: dict[str, Any] = {"val_every": 3, "save_every": 2, "sample_every": 1, "seed": 2}
     with chdir(trained()):
         if not Path("whole").exists():
