@@ -4,7 +4,7 @@ PYTHON ?= python3
 SCRIPTS := $(if $(filter Windows_NT,$(OS)),Scripts,bin)
 BIN := .venv/$(SCRIPTS)
 
-.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-scaling peers docs pictures tutorial outputs notebooks site format clean
+.PHONY: demo tales test test-lowest test-newest check-exports check-sdist fuzz lint bench bench-quick bench-page bench-precision bench-scaling peers docs pictures tutorial outputs notebooks site format clean
 
 demo: .venv/runs
 	$(BIN)/darknet-py train tiny data/tales.txt --seed 1 --out backup/demo
@@ -108,6 +108,10 @@ bench: .venv/tests .venv-torch/done
 
 bench-quick: .venv/tests .venv-torch/done
 	$(BIN)/python -m benchmarks.bench --torch .venv-torch/bin/python --quick
+
+# Losses with f32 and bf16: an hour of one core.
+bench-precision: .venv/tests
+	$(BIN)/python -m benchmarks.bench_precision $(TEXT)
 
 # A page of the network `shakespeare`, in a browser.
 bench-page: .venv/tests

@@ -24,6 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from benchmarks import history
+from benchmarks.bench_precision import MARK
 from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import find_cfg, parse_cfg
 from darknet_py.engine import choose, has_tiles
@@ -510,7 +511,9 @@ def main() -> None:
         lines.append(line)
     if options.write:
         options.write.parent.mkdir(exist_ok=True)
-        options.write.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        page = options.write.read_text(encoding="utf-8") if options.write.exists() else ""
+        kept = "".join(page.partition(MARK)[1:])
+        options.write.write_text("\n".join([*lines, kept]), encoding="utf-8")
     if options.history:
         new = history.entry(measured, processor(), machine_name())
         print()
