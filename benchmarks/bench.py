@@ -27,7 +27,7 @@ from benchmarks import history
 from benchmarks.bench_precision import MARK
 from darknet_py.c_exact import CNetwork
 from darknet_py.cfg import find_cfg, parse_cfg
-from darknet_py.engine import choose, has_tiles
+from darknet_py.engine import bf16_way, choose
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.inference.generation import generate, generate_samples
 from darknet_py.machine import processors
@@ -200,7 +200,7 @@ def bench_with_torch(
         "alone": by_engine(1, "f32"),
         "bare": bare,
     }
-    if has_tiles():
+    if bf16_way() != "loop":
         works["bf16"] = by_engine(processors(), "bf16")
     works |= peers
     times: dict[str, list[float]] = {name: [] for name in works}
@@ -410,9 +410,8 @@ def machine_name() -> str:
     """The machine, and what runs on it."""
     import numba
 
-    tiles = "with" if has_tiles() else "without"
     return (
-        f"{processors()} cores of an {processor()} {tiles} bf16 tiles, {platform.system()}, "
+        f"{processors()} cores of an {processor()}, bf16 by {bf16_way()}, {platform.system()}, "
         f"Python {platform.python_version()}, numpy {np.__version__}, numba {numba.__version__}"
     )
 
@@ -446,7 +445,8 @@ def report(python: str | None, quick: bool, limit: float, measured: history.Rows
         f"in the table where it takes less than {limit / 60:g} minutes" if limit else "left out"
     )
     yield f"""\
-f32 and bf16 are the engine's, with {processors()} threads; bf16 where there are tiles for it.
+f32 and bf16 are the engine's, with {processors()} threads; bf16 in tiles (Intel AMX) or pairs
+(AVX-512), where the processor has instructions for it.
 numpy has the threads that `train` would try first. PyTorch f32 is the better of eager and
 compiled, PyTorch bf16 the same under autocast, PyTorch the best of all; torch.compile is
 {minutes}. The bare products are those of the update by numpy, with one thread or all,

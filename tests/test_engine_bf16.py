@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ from darknet_py.arrays import Array, aligned
 from darknet_py.cfg import bundled_cfgs, find_cfg
 from darknet_py.engine import choose
 from darknet_py.engine.compiled import bf16
-from darknet_py.engine.compiled.bf16 import LOOP, TILES, Tiles
-from darknet_py.engine.compiled.jit import IS_X86, Rows, compiled
+from darknet_py.engine.compiled.bf16 import LOOP, PAIRS, TILES, Tiles
+from darknet_py.engine.compiled.jit import HAS_PAIRS, IS_X86, VECTOR, Rows, compiled
 from darknet_py.engine.compiled.product import Sizes
 from darknet_py.engine.compiled.team import TEAM
 from darknet_py.engine.compiled.threads import THREAD
@@ -24,7 +25,7 @@ from darknet_py.options import override
 from darknet_py.rand import Rand
 from tests.support.commands import invoke
 
-WAYS = [LOOP, *([TILES] if bf16.has_tiles() else [])]
+WAYS = [LOOP, *([TILES] if bf16.has_tiles() else []), *([PAIRS] if HAS_PAIRS else [])]
 # Around those of tiles, and some beyond.
 SIZES = [1, 2, 5, 15, 16, 17, 31, 32, 33, 50, 64, 97, 130, 256]
 TINY, INF, NAN = 1e-39, math.inf, math.nan
@@ -83,12 +84,15 @@ def normal(x: Array) -> Array:
     return np.where(np.abs(x) < np.finfo(np.float32).tiny, np.float32(0), x)
 
 
-def exact(a: Array, b: Array, c: Array) -> Array:
-    """c + a b as the tiles sum it: a product of bf16 numbers is exact in float32."""
+def exact(how: int, a: Array, b: Array, c: Array) -> Array:
+    """c + a b as it is summed: a product of bf16 numbers is exact in float32."""
     depth = -(-a.shape[1] // bf16.DEPTH) * bf16.DEPTH
     a = normal(np.pad(rounded(a), ((0, 0), (0, depth - a.shape[1]))))
     b = normal(np.pad(rounded(b), ((0, depth - b.shape[0]), (0, 0))))
-    for first in range(0, depth, bf16.DEPTH):
+    for k in range(0, depth, 2) if how == PAIRS else ():
+        c = normal(normal(c) + a[:, k + 1, None] * b[k + 1])
+        c = normal(c + a[:, k, None] * b[k])
+    for first in range(0, depth, bf16.DEPTH) if how != PAIRS else ():
         even, odd = (np.zeros_like(c) for _ in range(2))
         for k in range(first, first + bf16.DEPTH, 2):
             even = normal(even + a[:, k, None] * b[k])
@@ -120,7 +124,7 @@ def test_products_bit_for_bit(case: int, how: int) -> None:
     a = rng.standard_normal((rows, depth + 3)).astype(np.float32)[:, :depth]
     weights = rng.standard_normal((columns, depth)).astype(np.float32)
     wide = np.full((rows, columns + 5), 1 / 3, np.float32)
-    expected = exact(a, weights.T, wide[:, :columns] * (case % 2))
+    expected = exact(how, a, weights.T, wide[:, :columns] * (case % 2))
     product(how, a, weights, wide[:, :columns], case % 4 < 2, case % 2)
     np.testing.assert_array_equal(wide[:, :columns], expected)
     assert (wide[:, columns:] == np.float32(1 / 3)).all()
@@ -136,7 +140,7 @@ def test_numbers_that_are_not_normal(how: int) -> None:
     weights[4, ::2] = -1e-38
     c = np.full((20, 18), TINY, np.float32)
     with np.errstate(all="ignore"):
-        expected = exact(a, weights.T, c)
+        expected = exact(how, a, weights.T, c)
     product(how, a, weights, c, True, 1)
     np.testing.assert_array_equal(c, expected)
     assert c[0, 4] == 0
@@ -165,33 +169,48 @@ def test_gradients_bit_for_bit(case: int, how: int) -> None:
     spare, counters = aligned(bf16.SPARE), aligned(32, np.int64)
     me = np.array([(0, 1, counters.ctypes.data, spare.ctypes.data)], THREAD)
     places = (array.ctypes.data for array in (g, scratch, me))
-    expected = exact(d.T, x, g.copy())
+    expected = exact(how, d.T, x, g.copy())
     gradient(how, rows_of(d), rows_of(x), Sizes(outputs, rows, inputs), *places)
     np.testing.assert_array_equal(g, expected)
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2)])
-def test_the_instruction_is_written_for_processors_that_have_it(shape: tuple[int, int]) -> None:
-    """Also here: LLVM makes machine code of it for one of them."""
+def code_for(cpu: str, features: str, emit: Callable[..., None], shape: object) -> str:
+    """Machine code of c += a b of such a shape, for another processor."""
     binding.initialize_all_targets()
     binding.initialize_all_asmprinters()
     word, pair = ir.IntType(64), ir.ArrayType(ir.IntType(64), 2)
     module = ir.Module()
     module.triple = "x86_64-unknown-linux-gnu"
-    kind = ir.FunctionType(ir.VoidType(), [pair, pair, pair, word, word])
-    function = ir.Function(module, kind, "tiles")
+    a_kind = pair if emit is bf16.emit_tiles else word
+    kind = ir.FunctionType(ir.VoidType(), [a_kind, pair, pair, word, word])
+    function = ir.Function(module, kind, "product")
     builder = ir.IRBuilder(function.append_basic_block())
     a, b, c, blocks, keep = function.args
-    bf16.emit_tiles(builder, shape, (a, b, c), blocks, keep)
+    emit(builder, shape, (a, b, c), blocks, keep)
     builder.ret_void()
-    target = binding.Target.from_triple(module.triple)
-    machine = target.create_target_machine(cpu="sapphirerapids", features="+amx-tile,+amx-bf16")
-    code = machine.emit_assembly(binding.parse_assembly(str(module)))
+    machine = binding.Target.from_triple(module.triple).create_target_machine(
+        cpu=cpu, features=features
+    )
+    return machine.emit_assembly(binding.parse_assembly(str(module)))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (2, 2)])
+def test_tiles_are_written_for_processors_that_have_them(shape: tuple[int, int]) -> None:
+    code = code_for("sapphirerapids", "+amx-tile,+amx-bf16", bf16.emit_tiles, shape)
     tall, across = shape
     assert code.count("tdpbf16ps") == tall * across
     # Of c once before the loop, of the operands once in it.
     assert code.count("tileloadd") == tall * across + tall + across
     assert code.count("tilestored") == tall * across
+
+
+@pytest.mark.skipif(VECTOR != 16, reason="as many rows at once as AVX-512 has registers for")
+@pytest.mark.parametrize("across", [1, 2])
+def test_pairs_are_written_for_processors_that_have_them(across: int) -> None:
+    code = code_for("znver4", "+avx512bf16", bf16.emit_pairs, across)
+    assert code.count("vdpbf16ps") == 8 * across
+    # Sums stay in registers.
+    assert "Spill" not in code
 
 
 @pytest.mark.skipif(not IS_X86, reason="of x86")
@@ -237,7 +256,7 @@ def test_a_run_keeps_its_precision() -> None:
     assert "precision: bf16" in begun.stderr
     more = invoke("train", "--resume", "--batches", "5")
     assert more.status == 0
-    assert bf16.has_tiles() != ("slow on this processor" in more.stderr)
+    assert (bf16.way() == LOOP) == ("slow on this processor" in more.stderr)
     whole = invoke(*train, "--batches", "5", "--precision", "bf16", "--out", "whole")
     assert whole.status == 0
     name = "net_final.weights"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from darknet_py.engine import choose, has_tiles
+from darknet_py.engine import bf16_way, choose
 from darknet_py.errors import DarknetError
 from darknet_py.machine import memory, processors
 
@@ -49,5 +49,4 @@ def _engine() -> dict[str, str]:
         return {"engine": f"no: {error}"}
     from darknet_py.engine.compiled.jit import VECTOR
 
-    tiles = "bf16" if has_tiles() else "no"
-    return {"engine": "yes", "vectors": f"{VECTOR} floats", "tiles": tiles}
+    return {"engine": "yes", "vectors": f"{VECTOR} floats", "bf16": f"by {bf16_way()}"}

@@ -38,9 +38,15 @@ def choose(choice: str, precision: str = "f32") -> Tier:
     return tier
 
 
-def has_tiles() -> bool:
-    """Whether the engine multiplies bf16 in tiles here; without them it is slower than float32."""
-    return choose("auto", "auto").precision == "bf16"
+def bf16_way() -> str:
+    """How the engine multiplies bf16 here: "tiles", "pairs" or "loop", which is not faster than
+    float32; "" without the engine.
+    """
+    if choose("auto") is NUMPY:
+        return ""
+    from darknet_py.engine.compiled import bf16
+
+    return bf16.WAYS[bf16.way()]
 
 
 def _tier(choice: str) -> Tier:

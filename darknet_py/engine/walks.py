@@ -97,7 +97,7 @@ class Linear:
         record["inputs"] = connected.inputs
         record["time_steps"], record["streams"] = shape
         if "strips" in buffers:
-            record["bf16"] = bf16.TILES if bf16.has_tiles() else bf16.LOOP
+            record["bf16"] = bf16.way()
         record["stepwise"] = connected.stepwise
         has_norm = connected.batch_normalize
         record["norm"] = BIAS if not has_norm else BATCH_NORM if training else AFFINE

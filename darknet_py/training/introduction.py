@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from darknet_py.arrays import Array
-from darknet_py.engine import has_tiles
+from darknet_py.engine import bf16_way
 from darknet_py.errors import counted
 from darknet_py.machine import program_memory
 from darknet_py.sizes import training_bytes
@@ -37,11 +37,12 @@ def _precision(run: Run) -> list[str]:
     """What the engine's products multiply; nothing if there is no choice."""
     if run.net.tier.team is None:
         return []
+    way = bf16_way()
     if run.plan.precision == "f32":
-        return ["precision: f32"]
-    if has_tiles():
-        return ["precision: bf16 products in tiles, sums in f32 (--precision f32 is slower)"]
-    return ["precision: bf16 products without tiles, which is slow (--precision f32 is fast here)"]
+        return ["precision: f32" + " (--precision bf16 is faster here)" * (way == "pairs")]
+    if way == "loop":
+        return ["precision: bf16 products by a loop, which is slow (--precision f32 is fast here)"]
+    return [f"precision: bf16 products in {way}, sums in f32 (--precision f32 is slower)"]
 
 
 def _held_out(run: Run, unit: str) -> list[str]:

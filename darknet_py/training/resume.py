@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from darknet_py.cfg import Cfg, parse_cfg, printable
-from darknet_py.engine import has_tiles
+from darknet_py.engine import bf16_way
 from darknet_py.errors import TrainingError, WeightsError
 from darknet_py.files import base_name
 from darknet_py.npz import Npz
@@ -166,7 +166,7 @@ def resume(run: Run, old: Plan) -> None:
             "differ",
             *(old.engine, run.plan.engine),
         )
-    if run.plan.precision == "bf16" and not has_tiles():
+    if run.plan.precision == "bf16" and bf16_way() == "loop":
         log.warning(
             "warning: the run began with --precision bf16, which is slow on this processor; "
             "--accept-changes --precision f32 continues faster, with other last digits"

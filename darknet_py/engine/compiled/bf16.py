@@ -9,9 +9,13 @@ tiles of 1 KB, 16 rows of 16 pairs, as Intel's AMX multiplies them (Intel 64 man
     of B, a panel of 16 columns, likewise: row p, pair j has k = 2p, 2p + 1 of column j
 What is missing at the end of the depth is zeros.
 
-A tile of c is made by the instruction (TILES) or by a loop with the same sums (LOOP): for each
-DEPTH the even k and the odd k are summed apart, in order, and their sum is added to c. Numbers too
-small to be normal are zeros. So the bits are those of any number of threads, and of either way.
+A tile of c is made in one of three ways:
+    TILES   by that instruction: for each DEPTH the even k and the odd k are summed apart, in order,
+            and their sum is added to c
+    PAIRS   by AVX-512's for pairs (VDPBF16PS), which adds to c the products of each pair, first the
+            odd k: other sums, with the same rounding of what is multiplied
+    LOOP    by neither, with the sums of TILES
+Numbers too small to be normal are zeros. The bits are those of any number of threads.
 """
 
 from __future__ import annotations
@@ -27,6 +31,7 @@ from numba import types
 from darknet_py.engine.compiled.jit import (
     FLOAT,
     FLOAT_BYTES,
+    HAS_PAIRS,
     HAS_TILES,
     IS_X86,
     VECTOR,
@@ -47,9 +52,10 @@ from darknet_py.engine.compiled.product import PANEL, Sizes
 from darknet_py.engine.compiled.threads import share, thread_at, wait
 
 # How products are made; 0 is float32.
-LOOP, TILES = 1, 2
+LOOP, TILES, PAIRS = 1, 2, 3
+WAYS = {LOOP: "loop", TILES: "tiles", PAIRS: "pairs"}
 SIDE, DEPTH, TILE_BYTES = 16, 32, 1024
-# Rows of a tile of c that the loop makes at once, as the registers allow.
+# Rows of c that a loop makes at once, as the registers allow.
 _AT_ONCE = 8 if VECTOR == 16 else 2
 # Rows of a block of `gradient`; rows of `a` that run over one panel after the other.
 BLOCK, _CHUNK = 512, 128
@@ -79,6 +85,11 @@ def has_tiles() -> bool:
     if system(158, 0x1023, 18) != 0 or system(158, 0x1022, ctypes.byref(allowed)) != 0:
         return False
     return bool(allowed.value >> 18 & 1)
+
+
+def way() -> int:
+    """The fastest way to make products here."""
+    return TILES if has_tiles() else PAIRS if HAS_PAIRS else LOOP
 
 
 # --- rounding -------------------------------------------------------------------------------------
@@ -266,6 +277,49 @@ def _again(builder: ir.IRBuilder, counter: ir.Value, end: ir.Value) -> ir.Block:
     return block
 
 
+_VECTOR, _INTS = ir.VectorType(FLOAT, SIDE), ir.VectorType(_INT, SIDE)
+_ZEROS = ir.Constant(_VECTOR, [0.0] * SIDE)
+
+
+def _fields(builder: ir.IRBuilder, record: ir.Value) -> tuple[ir.Value, ir.Value]:
+    return builder.extract_value(record, 0), builder.extract_value(record, 1)
+
+
+def _rows_of_c(
+    builder: ir.IRBuilder, c: ir.Value, count: int, across: int, keep: ir.Value
+) -> tuple[list[ir.Value], list[ir.Value]]:
+    """The places of so many rows of one or two tiles, and what they begin with."""
+    at, apart = _fields(builder, c)
+    rows = [builder.add(at, builder.mul(apart, WORD(i * FLOAT_BYTES))) for i in range(count)]
+    places = [
+        builder.inttoptr(builder.add(row, WORD(64 * j)), _VECTOR.as_pointer())
+        for row in rows
+        for j in range(across)
+    ]
+    is_kept = builder.icmp_signed("!=", keep, WORD(0))
+    return places, [builder.select(is_kept, builder.load(at, align=4), _ZEROS) for at in places]
+
+
+def _carried(builder: ir.IRBuilder, values: list[ir.Value], before: ir.Block) -> list[ir.PhiInstr]:
+    """Sums of a loop, and what each is before it."""
+    phis = [builder.phi(_VECTOR) for _ in values]
+    for phi, value in zip(phis, values, strict=True):
+        phi.add_incoming(value, before)
+    return phis
+
+
+def _carry(phis: list[ir.PhiInstr], values: list[ir.Value], end: ir.Block) -> None:
+    for phi, value in zip(phis, values, strict=True):
+        phi.add_incoming(value, end)
+
+
+def _pair_of(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """16 times the pair there."""
+    word = builder.load(builder.inttoptr(address, _INT.as_pointer()), align=4)
+    one = builder.insert_element(ir.Constant(_INTS, ir.Undefined), word, _INT(0))
+    return builder.shuffle_vector(one, one, ir.Constant(_INTS, [0] * SIDE))
+
+
 @instructions(types.void, types.intp, types.intp, numba_type(Rows), types.intp, types.intp)
 def _loop_rows(
     builder: ir.IRBuilder,
@@ -275,60 +329,87 @@ def _loop_rows(
     blocks: ir.Value,
     keep: ir.Value,
 ) -> None:
-    """_AT_ONCE rows of a tile of c, as the instruction computes them."""
-    vector, ints = ir.VectorType(FLOAT, SIDE), ir.VectorType(_INT, SIDE)
-    zero = ir.Constant(vector, [0.0] * SIDE)
-    shift, upper = (ir.Constant(ints, [n] * SIDE) for n in (16, 0xFFFF0000))
-    everywhere = ir.Constant(ints, [0] * SIDE)
-    fma = function_of(builder, f"llvm.fma.v{SIDE}f32", ir.FunctionType(vector, [vector] * 3))
-    c_at, apart = (builder.extract_value(c, k) for k in range(2))
-    outs = [
-        builder.inttoptr(
-            builder.add(c_at, builder.mul(apart, WORD(i * FLOAT_BYTES))), vector.as_pointer()
-        )
-        for i in range(_AT_ONCE)
-    ]
-    is_kept = builder.icmp_signed("!=", keep, WORD(0))
-    held = [builder.select(is_kept, builder.load(out, align=4), zero) for out in outs]
+    """_AT_ONCE rows of a tile of c, as the tiles' instruction computes them."""
+    shift, upper = (ir.Constant(_INTS, [n] * SIDE) for n in (16, 0xFFFF0000))
+    fma = function_of(builder, f"llvm.fma.v{SIDE}f32", ir.FunctionType(_VECTOR, [_VECTOR] * 3))
 
-    def parts(words_: ir.Value) -> tuple[ir.Value, ir.Value]:
-        """The even and the odd numbers of pairs."""
-        even, odd = builder.shl(words_, shift), builder.and_(words_, upper)
-        return builder.bitcast(even, vector), builder.bitcast(odd, vector)
+    def parts(pairs: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """The even and the odd numbers."""
+        even, odd = builder.shl(pairs, shift), builder.and_(pairs, upper)
+        return builder.bitcast(even, _VECTOR), builder.bitcast(odd, _VECTOR)
 
-    def carried(values: list[ir.Value], before: ir.Block) -> list[ir.Value]:
-        phis = [builder.phi(vector) for _ in values]
-        for phi, value in zip(phis, values, strict=True):
-            phi.add_incoming(value, before)
-        return phis
-
+    places, held = _rows_of_c(builder, c, _AT_ONCE, 1, keep)
     block, before = _counted(builder, "block")
-    sums = carried(held, before)
+    sums = _carried(builder, held, before)
     offset = builder.mul(block, WORD(TILE_BYTES))
     pair, before = _counted(builder, "pair")
-    apart_sums = carried([zero] * (2 * _AT_ONCE), before)
+    apart_sums = _carried(builder, [_ZEROS] * (2 * _AT_ONCE), before)
     place = builder.add(offset, builder.mul(pair, WORD(64)))
     b_parts = parts(_vector(builder, builder.add(b, place)))
     new = []
     for i in range(_AT_ONCE):
         at = builder.add(offset, builder.mul(pair, WORD(FLOAT_BYTES)))
-        at = builder.add(builder.add(a, at), WORD(64 * i))
-        word = builder.load(builder.inttoptr(at, _INT.as_pointer()), align=4)
-        one = builder.insert_element(ir.Constant(ints, ir.Undefined), word, _INT(0))
-        a_parts = parts(builder.shuffle_vector(one, one, everywhere))
+        a_parts = parts(_pair_of(builder, builder.add(builder.add(a, at), WORD(64 * i))))
         for n, total in enumerate(apart_sums[2 * i : 2 * i + 2]):
             new += [builder.call(fma, [a_parts[n], b_parts[n], total])]
-    end = _again(builder, pair, WORD(SIDE))
-    for phi, value in zip(apart_sums, new, strict=True):
-        phi.add_incoming(value, end)
+    _carry(apart_sums, new, _again(builder, pair, WORD(SIDE)))
     totals = [
         builder.fadd(sums[i], builder.fadd(new[2 * i], new[2 * i + 1])) for i in range(_AT_ONCE)
     ]
-    end = _again(builder, block, blocks)
-    for phi, value in zip(sums, totals, strict=True):
-        phi.add_incoming(value, end)
-    for out, value in zip(outs, totals, strict=True):
-        builder.store(value, out, align=4)
+    _carry(sums, totals, _again(builder, block, blocks))
+    for place, value in zip(places, totals, strict=True):
+        builder.store(value, place, align=4)
+
+
+@instructions(types.void, types.intp, numba_type(Tiles), numba_type(Rows), *[types.intp] * 3)
+def _pair_rows(
+    builder: ir.IRBuilder,
+    a: ir.Value,
+    b: ir.Value,
+    c: ir.Value,
+    across: ir.Value,
+    blocks: ir.Value,
+    keep: ir.Value,
+) -> None:
+    """_AT_ONCE rows of one or two tiles of c by the instruction for pairs, if there is one."""
+    if not HAS_PAIRS:
+        return
+    with builder.if_else(builder.icmp_signed("==", across, WORD(2))) as (two, one):
+        with two:
+            emit_pairs(builder, 2, (a, b, c), blocks, keep)
+        with one:
+            emit_pairs(builder, 1, (a, b, c), blocks, keep)
+
+
+def emit_pairs(
+    builder: ir.IRBuilder,
+    across: int,
+    operands: tuple[ir.Value, ir.Value, ir.Value],
+    blocks: ir.Value,
+    keep: ir.Value,
+) -> None:
+    a, b, c = operands
+    b_at, b_apart = _fields(builder, b)
+    # llvmlite has no type for bf16, which the function of LLVM for this instruction takes.
+    kind = ir.FunctionType(_VECTOR, [_VECTOR, _INTS, _INTS])
+    add_pairs = ir.InlineAsm(kind, "vdpbf16ps $3, $2, $0", "=v,0,v,v")
+    places, held = _rows_of_c(builder, c, _AT_ONCE, across, keep)
+    pair, before = _counted(builder, "pair")
+    sums = _carried(builder, held, before)
+    tile = builder.mul(builder.sdiv(pair, WORD(SIDE)), WORD(TILE_BYTES))
+    strip = builder.add(tile, builder.mul(builder.srem(pair, WORD(SIDE)), WORD(FLOAT_BYTES)))
+    panel = builder.add(b_at, builder.mul(pair, WORD(64)))
+    columns = [
+        _vector(builder, builder.add(panel, builder.mul(b_apart, WORD(j)))) for j in range(across)
+    ]
+    new = []
+    for i in range(_AT_ONCE):
+        row = _pair_of(builder, builder.add(builder.add(a, strip), WORD(64 * i)))
+        for j, column in enumerate(columns):
+            new += [builder.call(add_pairs, [sums[i * across + j], column, row])]
+    _carry(sums, new, _again(builder, pair, builder.mul(blocks, WORD(SIDE))))
+    for place, value in zip(places, new, strict=True):
+        builder.store(value, place, align=4)
 
 
 _SHAPES = [(tall, across) for tall in (1, 2) for across in (1, 2)]
@@ -367,9 +448,7 @@ def emit_tiles(
 ) -> None:
     """Tiles 0 to 3 are of c, 4 and 5 of a, 6 and 7 of b."""
     tall, across = shape
-    (a, a_apart), (b, b_apart), (c, c_apart) = (
-        [builder.extract_value(operand, k) for k in range(2)] for operand in operands
-    )
+    (a, a_apart), (b, b_apart), (c, c_apart) = (_fields(builder, one) for one in operands)
 
     def call(name: str, *arguments: ir.Value) -> None:
         kinds = [argument.type for argument in arguments]
@@ -417,6 +496,12 @@ def _run_tiles(how: int, form: int, a: Tiles, b: Tiles, c: Rows, blocks: int, ke
     """
     if how == TILES:
         _multiply_tiles(form, a, b, c, blocks, keep)
+        return
+    if how == PAIRS:
+        for i in range(form // 2 + 1):
+            for row in range(0, SIDE, _AT_ONCE):
+                out = rows_from(c, i * SIDE + row, 0)
+                _pair_rows(a.at + i * a.apart + row * 64, b, out, form % 2 + 1, blocks, keep)
         return
     for i in range(form // 2 + 1):
         for j in range(form % 2 + 1):

@@ -293,6 +293,10 @@ VECTOR = _vector_width()
 HAS_TILES = IS_X86 and all(
     binding.get_host_cpu_features().get(name) for name in ("amx-tile", "amx-bf16")
 )
+# Whether it adds products of pairs of bf16 to a vector of float32.
+HAS_PAIRS = VECTOR == 16 and bool(binding.get_host_cpu_features().get("avx512bf16"))
+if HAS_PAIRS:
+    binding.initialize_native_asmparser()  # The instruction is written by its name.
 if not VECTOR:
     log.debug("no vector products for this processor: BLAS is used")
 
