@@ -137,7 +137,7 @@ def _best_loss(validation: dict[str, Any], unit: str) -> str:
     if best is None:
         return "none"
     other = f"{best / math.log(2):.4f} bits, perplexity {math.exp(min(best, 700)):,.1f}"
-    return f"{best:.4f} nats per {unit} ({other}), on {counted(symbols, unit)} of that text"
+    return f"{best:.4f} nats per {unit} ({other}), over {counted(symbols, unit)}"
 
 
 def _command(plan: Plan) -> str:

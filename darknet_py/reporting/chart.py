@@ -16,7 +16,7 @@ from darknet_py.training.curves import Losses, Point
 
 T = TypeVar("T")
 WIDTH, HEIGHT = 720, 340
-LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 36  # around the curves
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 22, 40  # around the curves
 BEGINNING = 0.1  # of a run, whose high losses would take most of the picture
 HALF = 0.7  # of the height: the most that all but the beginning takes if that is left out
 PARTS = 80  # of the width that tell their values under a pointer
@@ -45,7 +45,7 @@ def shown(text: str) -> str:
 def chart(runs: Mapping[str, Losses], unit: str) -> str:
     """A picture of the losses of runs, by name: of several, each run's in its color.
 
-    At first without the high losses of the beginning; a click shows all of it.
+    At first without the high losses of the beginning; a click shows these too.
     """
     runs = {name: losses for name, losses in runs.items() if losses[0]}
     if not runs:
@@ -56,7 +56,7 @@ def chart(runs: Mapping[str, Losses], unit: str) -> str:
     later = max(loss for batch, loss in points if batch > BEGINNING * last)
     pictures = f'<div class="whole">{_picture(runs, last, ticks(low, high))}</div>'
     if later - low < HALF * (high - low):
-        choice = '<label class="range"><input type="checkbox"> from the first batch on</label>'
+        choice = '<label class="range"><input type="checkbox"> show the high first losses</label>'
         close = f'<div class="later">{_picture(runs, last, ticks(low, later))}</div>'
         pictures = choice + close + pictures
     return f"<figure>{pictures}<figcaption>{_caption(runs, unit)}</figcaption></figure>"
@@ -124,8 +124,8 @@ def _axes(scale: Scale, levels: list[float]) -> str:
         if batch <= scale.last and batch == round(batch):
             fine = ' class="fine"' if place % 2 else ""
             x = scale.right(batch)
-            # A label in the middle of its mark would not fit at the right edge.
-            anchor = "end" if x > WIDTH - 50 else "middle"
+            # In the middle of its mark, the last label would not fit, nor the first on a phone.
+            anchor = "end" if x > WIDTH - 50 else "middle" if batch else "start"
             x = WIDTH - 2 if anchor == "end" else x
             marks.append(
                 f'<text{fine} x="{x:.1f}" y="{HEIGHT - 10}" text-anchor="{anchor}">'
@@ -159,19 +159,22 @@ def _values(runs: Mapping[str, Losses], scale: Scale) -> str:
     for name, (averages, validations) in runs.items():
         scored = {part: min(losses) for part, losses in _by_part(validations, scale.last)}
         for part, losses in _by_part(averages, scale.last):
-            words = f"{shown(name)}: training {fmean(losses):.4f}"
+            words = f"{shown(name)}: " if len(runs) > 1 else ""
+            words += f"training {fmean(losses):.4f}"
             words += f", held out {scored[part]:.4f}" if part in scored else ""
-            told.setdefault(part, []).append(words)
-    lines_of = {
-        part: "\n".join([f"about batch {scale.last * (part + 0.5) / PARTS:,.0f}", *lines])
-        for part, lines in told.items()
-    }
+            batch = f"about batch {scale.last * (part + 0.5) / PARTS:,.0f}"
+            told.setdefault(part, [batch]).append(words)
     width, height = (WIDTH - LEFT - RIGHT) / PARTS, HEIGHT - TOP - BOTTOM
     return "".join(
-        f'<rect class="over" x="{LEFT + part * width:.1f}" y="{TOP}" width="{width:.1f}" '
-        f'height="{height}"><title>{lines}</title></rect>'
-        for part, lines in sorted(lines_of.items())
+        f'<g class="over"><rect x="{LEFT + part * width:.1f}" y="{TOP}" width="{width:.1f}" '
+        f'height="{height}"/><text y="{TOP}" text-anchor="end">{_lines(lines)}</text></g>'
+        for part, lines in sorted(told.items())
     )
+
+
+def _lines(lines: Sequence[str]) -> str:
+    """Lines of a text whose right edge is that of the picture."""
+    return "".join(f'<tspan x="{WIDTH - RIGHT}" dy="1.3em">{line}</tspan>' for line in lines)
 
 
 def _by_part(curve: Sequence[Point], last: float) -> Iterator[tuple[int, list[float]]]:

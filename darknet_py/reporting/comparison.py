@@ -11,7 +11,7 @@ from darknet_py.reporting.page import document
 from darknet_py.training.curves import Losses
 from darknet_py.training.runs import RunSummary
 
-HEAD = ("run", "network", "text", "parameters", "updates", "time", "best held-out loss")
+HEAD = ("run", "network", "text", "parameters", "updates", "time")
 
 
 def compared(
@@ -22,7 +22,8 @@ def compared(
     """
     units = {run.unit or "symbol" for run, _, _ in runs}
     unit = units.pop() if len(units) == 1 else "symbol"
-    rows = [f"<tr>{''.join(f'<th>{name}</th>' for name in HEAD)}</tr>"]
+    head = (*HEAD, f"best, nats per {unit}")
+    rows = [f"<tr>{''.join(f'<th>{name}</th>' for name in head)}</tr>"]
     for run, _, _ in runs:
         cells = "".join(f"<td>{shown(cell)}</td>" for cell in _cells(run))
         rows.append(f"<tr>{cells}</tr>")
@@ -50,7 +51,7 @@ def compared(
 def _cells(run: RunSummary) -> list[str]:
     """The cells of a run."""
     text = Path(run.text or "").name or str(run.text)
-    best = "" if run.best_val is None else f"{run.best_val:.4f} nats per {run.unit}"
+    best = "" if run.best_val is None else f"{run.best_val:.4f}"
     time = str(timedelta(seconds=round(run.seconds or 0)))
     numbers = [f"{run.parameters or 0:,}", f"{run.batches or 0:,}", time, best]
     return [run.name, run.network or "", text, *numbers]

@@ -210,7 +210,7 @@ def document(title: str, parts: Sequence[str]) -> str:
 
 def _table(rows: Iterable[tuple[str, str]]) -> str:
     lines = (f"<tr><th>{html.escape(a)}</th><td>{html.escape(b)}</td></tr>" for a, b in rows)
-    return f"<table>{''.join(lines)}</table>"
+    return f'<table class="facts">{"".join(lines)}</table>'
 
 
 def _surprises(pieces: Iterable[tuple[int, int, str]], losses: Array) -> Array:
