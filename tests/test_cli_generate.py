@@ -343,7 +343,7 @@ def test_a_prompt_comes_from_a_file_or_stdin_and_can_be_left_out(net: Network) -
     assert "missing.txt" in invoke(*args, "--prompt-file", "missing.txt").error()
 
 
-def test_inference_in_turns(net: Network) -> None:
+def test_inference_in_turns(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts are read and gone on from, commands obeyed; the state carries on until :reset."""
     session = Session(net, 5)
     turns: list[bytes] = []
@@ -354,7 +354,16 @@ def test_inference_in_turns(net: Network) -> None:
     session.feed(b"a")
     turns.append(bytes(session.write(12, Sampling(0.5))))
     lines = ["the", ":temperature .5", r"\n\xff", "", ":odds", ":reset", "a"]
-    lines += [":odds the", ":help", ":nonsense", ":temperature -1", ":length x", ":length 3", ":"]
+    lines += [
+        ":odds the",
+        ":help",
+        ":nonsense",
+        ":temperature -1",
+        ":length x",
+        ":length 3",
+        ":",
+        ":s",
+    ]
     stdin = "\n".join(lines).encode()
     args = ("generate", WEIGHTS, "--interactive", "--length", "12", "--seed", "5", "-q")
     outcome = invoke(*args, stdin=stdin)
@@ -363,12 +372,15 @@ def test_inference_in_turns(net: Network) -> None:
     assert len(re.findall(r"^ +\d+\.\d\d%  ", outcome.stderr, re.MULTILINE)) == 10
     for told in (":nonsense is no command", ":temperature: '-1'", ":length: 'x'", ":odds: 'the'"):
         assert told in outcome.stderr
+    assert ":s may be :seed, :save" in outcome.stderr
     started = invoke(*args, "--prompt", "the", stdin=b"")
     assert started.stdout == b"the" + turns[0] + b"\n"
     asked = invoke(*args, "--length", "0", stdin=b"exit\n")
     assert "read as a text; the command is :quit" in asked.stderr
+    monkeypatch.setenv("HOME", os.getcwd())
+    monkeypatch.setenv("USERPROFILE", os.getcwd())
     usual = invoke(
-        *args[:3], "--seed", "5", stdin=b"the\n:length -3\n:save said.txt\n:save said.txt\n"
+        *args[:3], "--seed", "5", stdin=b"the\n:length -3\n:save said.txt\n:save ~/said.txt\n"
     )
     assert len(usual.stdout) == 300 + 1
     assert Path("said.txt").read_bytes() == b"the" + usual.stdout[:-1]

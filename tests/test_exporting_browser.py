@@ -541,8 +541,36 @@ def test_a_link_writes_the_same_text_again(browser: Browser) -> None:
     address = browser.run("return location.href")
     assert "top-p=0.9" in address
     assert "prompt=the+" in address
-    browser.run("location.reload()")
-    browser.wait("performance.getEntriesByName('ready').length === 1")
-    browser.wait(IS_IDLE)
-    assert browser.run("return document.getElementById('prompt').value") == "the "
+    browser.wait("document.getElementById('figures').textContent.startsWith('copied')")
+    browser.wait("document.getElementById('figures').textContent.includes(' a character')")
     assert text_of(browser) == found
+    # Into the page that is open, and into a new one.
+    write(browser, 20, "other ")
+    browser.run("location.hash = ''")
+    for way in ("location.hash = arguments[0]", "location.reload()"):
+        browser.run(way, address.partition("#")[2])
+        browser.wait("document.getElementById('prompt').value === 'the '")
+        browser.wait("performance.getEntriesByName('ready').length === 1")
+        browser.wait(IS_IDLE)
+        assert text_of(browser) == found
+
+
+def test_a_phone_shows_the_text_and_one_row_of_buttons(browser: Browser) -> None:
+    browser.resize(400, 800)
+    write(browser, 600, "a ")
+    top, bottom, *buttons = browser.run(
+        "const box = (e) => e.getBoundingClientRect();"
+        "const text = box(document.getElementById('text'));"
+        "const buttons = document.querySelectorAll('#actions button');"
+        "return [text.top, text.bottom, ...Array.from(buttons, (e) => box(e).top)]"
+    )
+    assert len(set(buttons)) == 1
+    assert 44 <= top < bottom <= 800
+    assert bottom - top >= 400
+    browser.resize(1000, 800)
+    label, legend = browser.run(
+        "return ['.coloring label', '.coloring .legend'].map((name) => {"
+        "const { top, bottom } = document.querySelector(name).getBoundingClientRect();"
+        "return (top + bottom) / 2;})"
+    )
+    assert abs(label - legend) < 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -140,7 +141,8 @@ class Dialogue:
         name, _, argument = line.strip().partition(" ")
         known = [command for command in self.commands if name and command.startswith(name)]
         if len(known) != 1:
-            say(f":{visible(name)} is no command; the commands are :{', :'.join(self.commands)}")
+            wrong = "may be" if known else "is no command; the commands are"
+            say(f":{visible(name)} {wrong} :{', :'.join(known or self.commands)}")
             return
         try:
             self.commands[known[0]](argument.strip())
@@ -163,9 +165,9 @@ class Dialogue:
         say(f"seed {seed}")
 
     def _save(self, argument: str) -> None:
-        path = Path(argument)
         if not argument:
             raise ValueError("the name of a new file")
+        path = Path(os.path.expanduser(argument))
         symbols = self.symbols
         data = symbols.text(self.text).encode() if symbols.is_tokens else bytes(self.text)
         if path.exists():

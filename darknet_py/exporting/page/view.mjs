@@ -11,6 +11,7 @@ const WORK = 12; // milliseconds of a frame for computing
 const PAINT = 4; // and for painting
 const SHOWN = 45; // milliseconds from one look of a growing text to the next
 const OFTEN = 500; // milliseconds between the figures while it writes
+const TOLD = 2500; // milliseconds in which a message takes the place of the figures
 const NAMED = 5; // greatest surprises, and slowest units
 const CONTEXT = 24; // letters before a surprise that are shown
 const LINKED = ["prompt", "temperature", "top-k", "top-p", "length", "seed"]; // what a link carries
@@ -65,7 +66,7 @@ class Page {
       event.preventDefault();
       this.begin(true);
       // On a narrow screen the text is far below the button.
-      byId("reading").scrollIntoView({ block: "nearest" });
+      byId("text").scrollIntoView({ block: "nearest" });
     });
     byId("go").addEventListener("click", () => {
       if (this.phase === "idle") this.goOn();
@@ -90,8 +91,12 @@ class Page {
       this.copy(this.session.pieces.texts.join(""), "the text");
     });
     byId("link").addEventListener("click", () => {
-      location.hash = new URLSearchParams(LINKED.map((id) => [id, byId(id).value])).toString();
+      const settings = new URLSearchParams(LINKED.map((id) => [id, byId(id).value]));
+      history.replaceState(null, "", `#${settings}`);
       this.copy(location.href, "a link to this prompt, seed and sampling");
+    });
+    addEventListener("hashchange", () => {
+      if (this.readLink()) this.begin(true);
     });
     for (const id of ["temperature", "top-k", "top-p"]) {
       byId(id).addEventListener("input", () => {
@@ -122,9 +127,10 @@ class Page {
     }
   }
 
-  // For the eye and the ear.
+  // For the eye, in place of the figures for a moment, and for the ear.
   tell(message) {
     byId("figures").textContent = message;
+    setTimeout(() => this.showFigures(), TOLD);
     this.say(message);
   }
 
