@@ -25,10 +25,10 @@ NAME = "auto"
 WIDTHS = (64, 96, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768)
 # Bytes that a network should read for each of its parameters: what the bundled networks do in the
 # time that each was chosen for. And parameters for each byte of the text, at most.
-READ, PARAMETERS = 9, 4
+READ, PARAMETERS = 6, 4
 # Up to how many times a text is read: what keeps the network from memorizing it.
 AGAINST_MEMORIZING: tuple[tuple[float, dict[str, object]], ...] = (
-    (4, {"dropout.probability": 0, "weight_decay": 0.1}),
+    (6, {"dropout.probability": 0, "weight_decay": 0.1}),
     (12, {"dropout.probability": 0.1, "weight_decay": 0.2}),
     (25, {"dropout.probability": 0.2, "weight_decay": 0.3}),
     (np.inf, {"dropout.probability": 0.3, "weight_decay": 0.3, "dropconnect": 0.2}),
