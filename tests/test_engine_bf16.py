@@ -264,6 +264,8 @@ def test_a_run_keeps_its_precision() -> None:
     refused = invoke("train", "--resume", "--batches", "7", "--precision", "f32")
     assert refused.status == 1
     assert "the run began with --precision bf16" in refused.lines[-1]
+    f32 = invoke(*train, "--batches", "1", "--precision", "f32", "--out", "f32")
+    assert (bf16.way() == PAIRS) == ("--precision bf16 is faster" in f32.stderr)
     changed = invoke(
         *("train", "--resume", "--batches", "7", "--precision", "f32", "--accept-changes")
     )
