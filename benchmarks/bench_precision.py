@@ -18,9 +18,7 @@ from darknet_py.engine import bf16_way
 
 PAGE = Path(__file__).parent.parent / "docs" / "benchmarks.md"
 MARK = "<!-- Made by `make bench-precision`: -->\n"
-NETWORKS = ("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large", "rnn")
-# darknet's own network, which reads one byte at a time as it is; with batch norm.
-SETTINGS = {"rnn": {"batch": 32, "time_steps": 50}}
+NETWORKS = ("tiny", "tiny-gru", "tiny-lstm", "shakespeare", "large")
 UPDATES = 300
 SEEDS = (1, 2, 3)
 PRECISIONS = ("f32", "bf16")
@@ -29,7 +27,7 @@ HEAD = f"""
 
 Nats per symbol of the last tenth of a text of {{size:,}} bytes, which was held out, after
 {UPDATES} updates: the mean of {len(SEEDS)} seeds, and in brackets the lowest and the highest.
-`rnn` has batch norm and reads 32 streams of 50 bytes. Products of bf16 were made by {{way}}.
+Products of bf16 were made by {{way}}.
 
 | network | f32 | bf16 | bf16 minus f32 |
 |---|---|---|---|
@@ -46,7 +44,6 @@ def loss(name: str, text: Path, precision: str, seed: int) -> float:
             seed=seed,
             precision=precision,
             threads=1,
-            overrides=SETTINGS.get(name),
             val=0.1,
         ).best_val
     assert best is not None
