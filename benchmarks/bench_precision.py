@@ -27,7 +27,7 @@ HEAD = f"""
 
 Nats per symbol of the last tenth of a text of {{size:,}} bytes, which was held out, after
 {UPDATES} updates: the mean of {len(SEEDS)} seeds, and in brackets the lowest and the highest.
-Products of bf16 were made by {{way}}.
+bf16 by {{way}}.
 
 | network | f32 | bf16 | bf16 minus f32 |
 |---|---|---|---|
