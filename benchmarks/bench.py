@@ -446,7 +446,7 @@ def report(python: str | None, quick: bool, limit: float, measured: history.Rows
     )
     yield f"""\
 f32 and bf16 are the engine's, with {processors()} threads; bf16 in tiles (Intel AMX) or pairs
-(AVX-512), where the processor has instructions for it.
+(AVX-512), if the processor has instructions for it.
 numpy has the threads that `train` would try first. PyTorch f32 is the better of eager and
 compiled, PyTorch bf16 the same under autocast, PyTorch the best of all; torch.compile is
 {minutes}. The bare products are those of the update by numpy, with one thread or all,

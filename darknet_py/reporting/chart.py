@@ -45,7 +45,7 @@ def shown(text: str) -> str:
 def chart(runs: Mapping[str, Losses], unit: str) -> str:
     """A picture of the losses of runs, by name: of several, each run's in its color.
 
-    At first without the high losses of the beginning; a click shows these too.
+    At first without the high losses of the beginning; a click shows these.
     """
     runs = {name: losses for name, losses in runs.items() if losses[0]}
     if not runs:

@@ -288,7 +288,7 @@ def _fields(builder: ir.IRBuilder, record: ir.Value) -> tuple[ir.Value, ir.Value
 def _rows_of_c(
     builder: ir.IRBuilder, c: ir.Value, count: int, across: int, keep: ir.Value
 ) -> tuple[list[ir.Value], list[ir.Value]]:
-    """The places of so many rows of one or two tiles, and what they begin with."""
+    """The places of `count` rows of one or two tiles, and what they begin with."""
     at, apart = _fields(builder, c)
     rows = [builder.add(at, builder.mul(apart, WORD(i * FLOAT_BYTES))) for i in range(count)]
     places = [
