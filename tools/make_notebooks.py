@@ -63,7 +63,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             shutil.copy(TEXT, Path(folder) / "mybook.txt")
             os.environ["NO_COLOR"] = "1"
-            NotebookClient(made, timeout=1200, resources={"metadata": {"path": folder}}).execute()
+            place = {"metadata": {"path": folder}}
+            NotebookClient(made, timeout=1200, resources=place, coalesce_streams=True).execute()
             # Messages name files with their folder.
             text = nbformat.writes(made).replace(f"{folder}{os.sep}", "")
             picture = Path(folder) / "states.png"
