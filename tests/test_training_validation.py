@@ -295,7 +295,7 @@ def test_the_report_shows_that_score() -> None:
     """Of a run that has not come to its end, what it has measured of how much."""
     stop = iter([False] * 12 + [True])
     dn.train("net.cfg", "text.txt", batches=24, seed=1, val=0.5, stop=lambda: next(stop))
-    shown = r"best held-out loss</th><td>([0-9.]+) nats per byte .*, on ([0-9,]+) bytes"
+    shown = r"best held-out loss</th><td>([0-9.]+) nats per byte .*, over ([0-9,]+) bytes"
     found = re.search(shown, dn.report("backup").read_text(encoding="utf-8"))
     assert found
     assert found[2] == "60"
